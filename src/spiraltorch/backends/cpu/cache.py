@@ -1,0 +1,72 @@
+"""Compiled objects on disk: content-addressed files, written atomically, checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+_WARNED = [False]
+
+
+def folder() -> Path | None:
+    """Where objects are kept: `SPIRALTORCH_CACHE_DIR`, or the user's cache folder. None if `SPIRALTORCH_CACHE_DIR` is empty."""
+    given = os.environ.get("SPIRALTORCH_CACHE_DIR")
+    if given is not None:
+        return Path(given) if given else None
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("spiraltorch")) / "cpu"
+
+
+def read(key: str) -> tuple[dict[str, Any], bytes] | None:
+    """The facts and the object of a key; None where there is none or it is damaged."""
+    root = folder()
+    if root is None:
+        return None
+    try:
+        data = (root / f"{key}.bin").read_bytes()
+    except OSError:
+        return None
+    digest, body = data[:32], data[32:]
+    if len(data) < 36 or hashlib.sha256(body).digest() != digest:
+        return None
+    length = int.from_bytes(body[:4], "little")
+    try:
+        facts = json.loads(body[4 : 4 + length])
+    except ValueError:
+        return None
+    return facts, body[4 + length :]
+
+
+def write(key: str, facts: dict[str, Any], code: bytes) -> None:
+    """Keeps an object. A folder that cannot be written is reported once and otherwise ignored."""
+    root = folder()
+    if root is None:
+        return
+    head = json.dumps(facts).encode()
+    body = len(head).to_bytes(4, "little") + head + code
+    data = hashlib.sha256(body).digest() + body
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=root)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(name, root / f"{key}.bin")
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        if not _WARNED[0]:
+            _WARNED[0] = True
+            warnings.warn(
+                f"[cpu] the kernel cache in {root} cannot be written ({error}); kernels are compiled in every process. "
+                "Set SPIRALTORCH_CACHE_DIR to a writable folder",
+                RuntimeWarning,
+                stacklevel=2,
+            )

@@ -1,0 +1,154 @@
+"""The host as a device."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...codegen.llvm import render
+from ...ir.stmt import Kernel
+from ...runtime.device import Buffer
+from ...runtime.statistics import PEAK
+from . import cache, jit
+from .allocator import Allocator
+from .host import host, target, threads
+from .pool import pool
+
+
+class CpuKernel:
+    """A compiled kernel: its phases as (address, tasks), and the memory it wants."""
+
+    __slots__ = ("phases", "temp_bytes", "workspace_bytes")
+
+    def __init__(self, phases: list[tuple[int, int]], workspace_bytes: int, temp_bytes: list[int]) -> None:
+        self.phases = phases
+        self.workspace_bytes = workspace_bytes
+        self.temp_bytes = temp_bytes
+
+
+class CpuProgram:
+    """Kernels in launch order over one table of arguments. Fill `table`, then `run`."""
+
+    __slots__ = ("_arguments", "_blocks", "_call", "table")
+
+    def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> None:
+        records: list[int] = []
+        self._blocks: list[Any] = []
+        parallel = False
+        for kernel, arguments in steps:
+            descriptors = np.array([w for pair in arguments for w in pair] or [0], np.int64)
+            block = np.zeros(max(1, len(arguments)), np.int64)
+            self._blocks += [descriptors, block]
+            for function, tasks in kernel.phases:
+                parallel = parallel or tasks > 1
+                records += [function, tasks, len(arguments), descriptors.ctypes.data, block.ctypes.data]
+        table = np.array(records, np.int64)
+        self.table = (ctypes.c_char * max(8, 8 * slots))()
+        self._blocks.append(table)
+        runner = device.pool()
+        if parallel:
+            runner.start()
+        stride = max([k.workspace_bytes for k, _ in steps] or [0])
+        stride = -(-stride // 4096) * 4096 + 128 if stride else 0
+        workspace = device.workspace(stride * runner.threads + 64)
+        count = len(records) // 5
+        self._call = runner.run
+        self._arguments = (
+            table.ctypes.data, count, ctypes.addressof(self.table), workspace, stride,
+            runner.threads if parallel else 1,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Launches every kernel; returns when all are done."""
+        self._call(*self._arguments)
+
+
+class _View:
+    """Memory of a buffer as an array; the array keeps this alive, and this keeps the buffer."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self.buffer = buffer
+        self.__array_interface__ = {
+            "data": (buffer.ptr, False), "shape": (buffer.nbytes,), "typestr": "|u1", "version": 3,
+        }  # fmt: skip
+
+
+class CpuDevice:
+    """See `runtime.device.Device`."""
+
+    host_memory = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.machine = host()
+        self.target = target(self.machine, threads())
+        self.allocator = Allocator()
+        self._release = self.allocator.release
+        self.known: dict[str, CpuKernel] = {}
+        self._workspace = Buffer(0, 0, self)
+        self._old_workspaces: list[Buffer] = []
+        PEAK[0] = lambda: self.allocator.peak
+
+    def pool(self) -> Any:
+        """The thread pool."""
+        return pool(self.target.threads)
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """Uninitialised memory, 64-byte aligned."""
+        return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+
+    def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
+        """Shares the memory of C-contiguous, aligned arrays; copies others."""
+        if not array.flags.c_contiguous or not array.flags.aligned:
+            array = np.array(array, order="C")
+        return Buffer(array.ctypes.data, array.nbytes, self, None, array)
+
+    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """A view of the buffer's memory that keeps the buffer alive."""
+        count = dtype.itemsize
+        for extent in shape:
+            count *= extent
+        if count == 0:
+            return np.empty(shape, dtype)
+        return np.asarray(_View(buffer))[:count].view(dtype).reshape(shape)
+
+    def workspace(self, nbytes: int) -> int:
+        """Memory for the scratch of all threads, shared by all programs, since one runs at a time."""
+        if nbytes > self._workspace.nbytes:
+            self._old_workspaces.append(self._workspace)  # programs made before still point there
+            self._workspace = self.allocate(nbytes * 2)
+        return self._workspace.ptr
+
+    def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[CpuKernel]:
+        """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
+        return [self._one(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
+
+    def _one(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> CpuKernel:
+        if key is not None and key in self.known:
+            return self.known[key]
+        found = cache.read(key) if key is not None else None
+        if found is None:
+            made = kernel if isinstance(kernel, Kernel) else kernel()
+            name = f"k{key or 'x'}"
+            rendered = render(made, name, native_half=self.machine.native_half, attributes=self.machine.attributes)
+            code = jit.emit(rendered.text, self.machine, made.name)
+            facts: dict[str, Any] = {
+                "phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes,
+            }  # fmt: skip
+            if key is not None:
+                cache.write(key, facts, code)
+        else:
+            facts, code = found
+        addresses = jit.load(code, [name for name, _ in facts["phases"]])
+        phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
+        result = CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
+        if key is not None:
+            self.known[key] = result
+        return result
+
+    def program(self, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> CpuProgram:
+        """A program of kernels with the table slot and byte offset of each argument."""
+        return CpuProgram(self, steps, slots)

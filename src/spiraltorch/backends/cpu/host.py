@@ -1,0 +1,120 @@
+"""Facts of the host processor, and LLVM's description of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ...errors import CompileError
+from ...ir.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A processor that code is made for."""
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bytes: int
+    registers: int
+    native_half: bool
+
+    @property
+    def attributes(self) -> str:
+        """What every function says of its vectors."""
+        return f'"prefer-vector-width"="{self.vector_bytes * 8}" "min-legal-vector-width"="{self.vector_bytes * 8}"'
+
+
+def machine(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
+    """A machine from LLVM's names of its features."""
+    wide = features.get("avx512f", False) and features.get("avx512vl", False) and features.get("avx512bw", False)
+    x86 = triple.startswith(("x86_64", "i686"))
+    avx2 = features.get("avx2", False) and features.get("fma", False)
+    vector = (64 if wide else 32 if avx2 else 16) if x86 else 16
+    registers = (32 if wide else 16) if x86 else 32
+    half = features.get("f16c", False) if x86 else True
+    text = ",".join([("+" if on else "-") + name for name, on in sorted(features.items())])
+    return Machine(triple, cpu, text, vector, registers, half)
+
+
+@lru_cache(maxsize=1)
+def host() -> Machine:
+    """This processor. `SPIRALTORCH_CPU_FEATURES` may switch features off or on: `-avx512f,-avx2`."""
+    import llvmlite.binding as llvm
+
+    features = dict(llvm.get_host_cpu_features())
+    given = os.environ.get("SPIRALTORCH_CPU_FEATURES", "")
+    for word in filter(None, (w.strip() for w in given.split(","))):
+        if word[0] not in "+-":
+            raise CompileError(f"[cpu] expected SPIRALTORCH_CPU_FEATURES as +name,-name, got {word!r}")
+        features[word[1:]] = word[0] == "+"
+        if word == "-avx512f":
+            features.update({n: False for n in features if n.startswith("avx512") or n.startswith("avx10")})
+    return machine(llvm.get_process_triple(), str(llvm.get_host_cpu_name()) if not given else "x86-64", features)
+
+
+def threads() -> int:
+    """How many threads share a kernel: `SPIRALTORCH_NUM_THREADS`, or the processors this process may use."""
+    given = os.environ.get("SPIRALTORCH_NUM_THREADS")
+    if given:
+        if not given.isdigit() or int(given) < 1:
+            raise CompileError(f"[cpu] expected SPIRALTORCH_NUM_THREADS as a positive integer, got {given!r}")
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cache_bytes(level: int, fallback: int) -> int:
+    root = Path("/sys/devices/system/cpu/cpu0/cache")
+    try:
+        for entry in sorted(root.glob("index*")):
+            if (entry / "level").read_text().strip() == str(level) and (
+                entry / "type"
+            ).read_text().strip() != "Instruction":
+                text = (entry / "size").read_text().strip()
+                return int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]]
+    except (OSError, ValueError, KeyError):
+        pass
+    return fallback
+
+
+def target(of: Machine, thread_count: int) -> Target:
+    """The facts that the compiler may know."""
+    import llvmlite
+
+    return Target(
+        key=f"{of.triple}|{of.cpu}|{of.features}|{thread_count}|llvmlite {llvmlite.__version__}",
+        vector_bytes=of.vector_bytes,
+        registers=of.registers,
+        threads=thread_count,
+        l1_bytes=_cache_bytes(1, 32 << 10),
+        l2_bytes=_cache_bytes(2, 1 << 20),
+    )
+
+
+def physical_memory() -> int:
+    """Bytes of memory in this machine; a very large number where that is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return _windows_memory()
+
+
+def _windows_memory() -> int:
+    import ctypes
+
+    if not hasattr(ctypes, "windll"):
+        return 1 << 62
+
+    class Status(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_uint32), ("load", ctypes.c_uint32), ("total", ctypes.c_uint64),
+                    ("rest", ctypes.c_uint64 * 6))  # fmt: skip
+
+    status: Any = Status(length=ctypes.sizeof(Status))
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status.total)

@@ -1,0 +1,83 @@
+"""LLVM IR text to machine code in this process, through llvmlite's ORC JIT."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import Any
+
+from ...errors import CompileError
+from .host import Machine, host
+
+_NUMBER = itertools.count()
+_KEEP: list[Any] = []
+
+
+@lru_cache(maxsize=1)
+def _llvm() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    return llvm
+
+
+@lru_cache(maxsize=8)
+def target_machine(of: Machine) -> Any:
+    """LLVM's code generator for a machine."""
+    llvm = _llvm()
+    if of.triple != llvm.get_process_triple():
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+    return llvm.Target.from_triple(of.triple).create_target_machine(
+        cpu=of.cpu, features=of.features, opt=3, reloc="pic", codemodel="default"
+    )
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    llvm = _llvm()
+    own = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=host().cpu, features=host().features, opt=3, reloc="pic", codemodel="default"
+    )
+    return llvm.create_lljit_compiler(own, use_jit_link=False, suppress_errors=False)
+
+
+def emit(text: str, of: Machine, name: str = "module") -> bytes:
+    """Object code of a module. It is verified first: LLVM aborts the process on bad input.
+
+    Raises `CompileError` with the module's name.
+    """
+    llvm = _llvm()
+    generator = target_machine(of)
+    try:
+        module = llvm.parse_assembly(text)
+        module.triple = of.triple
+        module.data_layout = str(generator.target_data)
+        module.verify()
+    except RuntimeError as error:
+        raise CompileError(f"[cpu] LLVM refused {name}: {error}") from error
+    builder = llvm.create_pass_builder(generator, llvm.create_pipeline_tuning_options(speed_level=0))
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
+    return bytes(generator.emit_object(module))
+
+
+def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = None) -> dict[str, int]:
+    """Links object code into the process; gives the functions' addresses."""
+    library = _llvm().JITLibraryBuilder().add_object_img(code)
+    for name, address in (symbols or {}).items():
+        library.import_symbol(name, address)
+    library.add_current_process()
+    for function in functions:
+        library.export_symbol(function)
+    try:
+        tracker = library.link(_session(), f"spiraltorch{next(_NUMBER)}")
+    except RuntimeError as error:
+        raise CompileError(f"[cpu] linking {functions[0]} failed: {error}") from error
+    _KEEP.append(tracker)
+    return {function: tracker[function] for function in functions}

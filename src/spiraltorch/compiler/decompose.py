@@ -1,0 +1,213 @@
+"""Rewrites primitives into those that kernels are made of.
+
+- float16 and bfloat16 reductions and contractions go through float32; boolean ones through uint8.
+- `argmax` and `argmin` become two reductions, which fuse into one kernel.
+- A contraction with one row or one column is a product and a sum, which fuses with what surrounds it.
+- `random_bits` becomes integer arithmetic (Philox 4x32-10, Salmon et al., SC 2011).
+- A reduction of much data to few results is done in two steps, so that threads and lanes have work.
+- Values without elements, and reductions over nothing, become constants.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dtypes import bool_, float32, int64, uint8, uint32, uint64
+from .program import CONTRACTIONS, REDUCTIONS, SCANS, Builder, Program, Val, rebuild
+
+SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
+SPLIT_RESULTS = 16
+
+
+def decompose(program: Program) -> Program:
+    """Applies the rules bottom-up once."""
+    return rebuild(program, _rule)
+
+
+def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    if val.size == 0:
+        return None if val.prim in ("leaf", "const") else _filled(b, val, 0)
+    if val.prim in REDUCTIONS:
+        return _reduce(b, val, args[0])
+    rule = _RULES.get(val.prim)
+    return rule(b, val, args) if rule else None
+
+
+def _filled(b: Builder, val: Val, number: float) -> Val:
+    value: Any = bool(number) if val.dtype.is_bool else float(number) if val.dtype.is_float else int(number)
+    return b.expand(b.const(value, val.dtype, val.device), val.shape)
+
+
+def _narrow(val: Val) -> bool:
+    return val.dtype.is_float and val.dtype.itemsize == 2
+
+
+def _reduce(b: Builder, val: Val, x: Val) -> Val | None:
+    if x.size == 0:
+        return _filled(b, val, 1 if val.prim == "reduce_prod" else 0)
+    if val.dtype.is_bool:
+        return b.cast(_split(b, val.prim, b.cast(x, uint8), val.params[0]), bool_)
+    if _narrow(val):
+        return b.cast(_split(b, val.prim, b.cast(x, float32), val.params[0]), val.dtype)
+    return _split(b, val.prim, x, val.params[0])
+
+
+def _split(b: Builder, prim: str, x: Val, axes: tuple[int, ...]) -> Val:
+    results = 1
+    for d, e in enumerate(x.shape):
+        results *= 1 if d in axes else e
+    work = x.size // max(1, results)
+    if work < SPLIT_WORK or results > SPLIT_RESULTS:
+        return b.reduce(prim, x, axes)
+    axis = max(axes, key=lambda a: x.shape[a])
+    parts = _divisor(x.shape[axis], 64)
+    if parts < 4:
+        return b.reduce(prim, x, axes)
+    shape = (*x.shape[:axis], parts, x.shape[axis] // parts, *x.shape[axis + 1 :])
+    inner = tuple([a if a < axis else a + 1 for a in axes])
+    partial = b.reduce(prim, b.reshape(x, shape), inner)
+    kept = axis - sum(1 for a in axes if a < axis)
+    return b.reduce(prim, partial, (kept,))
+
+
+def _divisor(n: int, limit: int) -> int:
+    """The largest divisor of `n` up to `limit`."""
+    return next(d for d in range(min(n, limit), 0, -1) if n % d == 0)
+
+
+def _arg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
+    (x,), axis = args, val.params[0]
+    wide = b.cast(x, uint8 if x.dtype.is_bool else float32) if x.dtype.is_bool or _narrow(x) else x
+    best = b.reduce("reduce_max" if val.prim == "argmax" else "reduce_min", wide, (axis,))
+    kept = tuple([1 if d == axis else e for d, e in enumerate(x.shape)])
+    hit = b.op("eq", wide, b.reshape(best, kept), dtype=bool_)
+    if wide.dtype.is_float:
+        hit = b.op("bitor", hit, b.op("isnan", wide, dtype=bool_), dtype=bool_)
+    count = b.make("iota", (), (x.shape, axis, int64, x.device), x.shape, int64, x.device)
+    last = b.const(x.shape[axis], int64, x.device)
+    return b.reduce("reduce_min", b.op("where", hit, count, last), (axis,))
+
+
+def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    x, y = args
+    if x.size == 0 or y.size == 0:
+        return _filled(b, val, 0)
+    if _narrow(val):
+        wide = b.make(val.prim, (b.cast(x, float32), b.cast(y, float32)), val.params, val.shape, float32, val.device)
+        return b.cast(wide, val.dtype)
+    if val.dtype.is_bool:
+        wide = b.make(val.prim, (b.cast(x, uint8), b.cast(y, uint8)), val.params, val.shape, uint8, val.device)
+        return b.cast(wide, bool_)
+    return _thin_dot(b, val, x, y) if val.prim == "dot" else None
+
+
+def _thin_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:
+    """A dot with one row, one column or one term, as a product and a sum."""
+    xc, yc, xb, yb = val.params
+    rows = [d for d in range(len(x.shape)) if d not in xc and d not in xb]
+    columns = [d for d in range(len(y.shape)) if d not in yc and d not in yb]
+    m, n, k = _extent(x, rows), _extent(y, columns), _extent(x, xc)
+    if m > 1 and n > 1 and k > 1:
+        return None
+    batch = tuple([x.shape[d] for d in xb])
+    free_x, free_y = tuple([x.shape[d] for d in rows]), tuple([y.shape[d] for d in columns])
+    inner = tuple([x.shape[d] for d in xc])
+    ones = (1,) * len(free_y)
+    left = b.reshape(b.permute(x, (*xb, *rows, *xc)), batch + free_x + ones + inner)
+    right = b.reshape(b.permute(y, (*yb, *columns, *yc)), batch + (1,) * len(free_x) + free_y + inner)
+    if m == 1 and n > 1 and _strides_last(y, yc, columns):  # keep the columns innermost: rows of y are added up
+        start = len(batch)
+        left = b.reshape(b.permute(x, (*xb, *xc, *rows)), batch + inner + free_x + ones)
+        right = b.reshape(b.permute(y, (*yb, *yc, *columns)), batch + inner + (1,) * len(free_x) + free_y)
+        axes = tuple(range(start, start + len(inner)))
+    else:
+        start = len(batch) + len(free_x) + len(free_y)
+        axes = tuple(range(start, start + len(inner)))
+    product = b.op("mul", left, right)
+    real = tuple([a for a in axes if product.shape[a] != 1])
+    total = b.reshape(product, tuple([e for d, e in enumerate(product.shape) if d not in axes or d in real]))
+    gone = [a for a in axes if a not in real]
+    total = b.reduce("reduce_sum", total, tuple([a - sum(1 for g in gone if g < a) for a in real]))
+    return b.reshape(total, val.shape)
+
+
+def _strides_last(y: Val, contracted: tuple[int, ...], columns: list[int]) -> bool:
+    while y.prim == "permute":
+        axes = y.params[0]
+        contracted = tuple([axes[c] for c in contracted])
+        columns = [axes[c] for c in columns]
+        y = y.args[0]
+    return max(columns) > max(contracted, default=-1)
+
+
+def _extent(x: Val, axes: Any) -> int:
+    size = 1
+    for a in axes:
+        size *= x.shape[a]
+    return size
+
+
+def _scan(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    (x,), (axis, reverse) = args, val.params
+    if reverse:
+        flipped = b.make("flip", (x,), ((axis,),), x.shape, x.dtype, x.device)
+        done = b.make(val.prim, (flipped,), (axis, False), x.shape, x.dtype, x.device)
+        return b.make("flip", (_scan(b, done, (flipped,)) or done,), ((axis,),), x.shape, x.dtype, x.device)
+    if _narrow(val):
+        wide = b.make(val.prim, (b.cast(x, float32),), val.params, val.shape, float32, val.device)
+        return b.cast(wide, val.dtype)
+    return None
+
+
+def _bool_arithmetic(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    if not val.dtype.is_bool:
+        return None
+    return b.op("bitor" if val.prim in ("add", "maximum") else "bitand", *args, dtype=bool_)
+
+
+def _bool_order(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    if not args[0].dtype.is_bool:
+        return None
+    return b.op(val.prim, *[b.cast(a, uint8) for a in args], dtype=bool_)
+
+
+def _philox(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
+    """Word e % 4 of the block `counter + e // 4` under the key `seed`."""
+    seed, counter = args
+    device, shape = val.device, val.shape
+
+    def number(value: int) -> Val:
+        return b.const(value, uint32, device)
+
+    def halves(x: Val) -> tuple[Val, Val]:
+        shift = b.const(32, uint64, device)
+        return b.cast(x, uint32), b.cast(b.op("shr", x, shift), uint32)
+
+    size = val.size
+    element = b.reshape(b.make("iota", (), ((size,), 0, uint64, device), (size,), uint64, device), shape)
+    block = b.op("add", b.op("shr", element, b.const(2, uint64, device)), counter)
+    low, high = halves(block)
+    state = [low, high, number(0), number(0)]
+    keys = list(halves(seed))
+    for step in range(10):
+        if step:
+            keys = [b.op("add", keys[0], number(0x9E3779B9)), b.op("add", keys[1], number(0xBB67AE85))]
+        hi0, lo0 = b.op("mulhi", state[0], number(0xD2511F53)), b.op("mul", state[0], number(0xD2511F53))
+        hi1, lo1 = b.op("mulhi", state[2], number(0xCD9E8D57)), b.op("mul", state[2], number(0xCD9E8D57))
+        state = [
+            b.op("bitxor", b.op("bitxor", hi1, state[1]), keys[0]), lo1,
+            b.op("bitxor", b.op("bitxor", hi0, state[3]), keys[1]), lo0,
+        ]  # fmt: skip
+    word = b.cast(b.op("bitand", element, b.const(3, uint64, device)), uint32)
+    result = state[3]
+    for k in (2, 1, 0):
+        result = b.op("where", b.op("eq", word, number(k), dtype=bool_), state[k], result)
+    return b.expand(result, shape)
+
+
+_RULES: dict[str, Any] = {
+    "argmax": _arg, "argmin": _arg, "random_bits": _philox,
+    **dict.fromkeys(CONTRACTIONS, _contract), **dict.fromkeys(SCANS, _scan),
+    **dict.fromkeys(("add", "mul", "maximum", "minimum"), _bool_arithmetic),
+    **dict.fromkeys(("lt", "le"), _bool_order),
+}  # fmt: skip

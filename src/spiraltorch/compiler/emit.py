@@ -1,0 +1,245 @@
+"""From values of a program to values of the kernel IR: each value is a function of a position, pulled by its consumer.
+
+Element-wise operations ask their operands at the same position; views ask at another one; memory is read where a value
+lives in a buffer. Nothing is stored here: that is the choice of `fuse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..dtypes import int64
+from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Scalar, Test, Value, cast, op
+from ..ir.index import ALWAYS, ZERO, Guard, Index, guard, index, lookup
+from .program import Val
+
+Position = tuple[Index, ...]
+OPS = {
+    "maximum": "max", "minimum": "min", "bitand": "and", "bitor": "or", "bitxor": "xor", "invert": "not",
+    "where": "select",
+}  # fmt: skip
+
+
+class NotFusible(Exception):
+    """The value needs a result of the same kernel at a position that does not exist yet."""
+
+
+class Emitter:
+    """Pulls values for one kernel. `resolve` answers for values that live in memory or registers, or None."""
+
+    def __init__(self, resolve: Callable[[Val, Position, Guard], Value | None]) -> None:
+        self.resolve = resolve
+        self.buffers: dict[int, Buffer] = {}  # val id -> parameter
+        self.values: dict[int, Val] = {}
+        self.scalars: dict[int, Scalar] = {}  # slot -> parameter
+        self.memo: dict[object, Value] = {}
+
+    def buffer(self, val: Val) -> Buffer:
+        """The parameter that holds `val` in this kernel."""
+        found = self.buffers.get(val.id)
+        if found is None:
+            shape = tuple([index(e) for e in val.shape])
+            found = self.buffers[val.id] = Buffer(f"p{len(self.buffers)}", shape, val.dtype)
+            self.values[val.id] = val
+        return found
+
+    def load(self, val: Val, position: Position, condition: Guard) -> Value:
+        return Load(self.buffer(val), position, condition)
+
+    def value(self, val: Val, position: Position, condition: Guard = ALWAYS) -> Value:
+        """The element of `val` at `position`; reads happen only where `condition` holds."""
+        key = (val.id, position, condition)
+        known = self.memo.get(key)
+        if known is None:
+            known = self.resolve(val, position, condition)
+            if known is None:
+                known = self._pull(val, position, condition)
+            self.memo[key] = known
+        return known
+
+    def _pull(self, val: Val, position: Position, g: Guard) -> Value:
+        prim, args = val.prim, val.args
+        view = _VIEWS.get(prim)
+        if view is not None:
+            return self.value(args[0], view(val, position), g)
+        special = _SPECIAL.get(prim)
+        if special is not None:
+            return special(self, val, position, g)
+        values = [self.value(a, _broadcast(a, val, position), g) for a in args]
+        if prim == "cast":
+            return cast(values[0], val.dtype)
+        if prim == "bitcast":
+            return Cast(values[0], val.dtype, bits=True)
+        return op(OPS.get(prim, prim), *values)
+
+
+def _broadcast(arg: Val, val: Val, position: Position) -> Position:
+    if arg.shape == val.shape:
+        return position
+    skip = len(val.shape) - len(arg.shape)
+    return tuple([ZERO if e == 1 else p for e, p in zip(arg.shape, position[skip:], strict=True)])
+
+
+# ---------------------------------------------------------------- views as index maps
+
+
+def _reshape(val: Val, position: Position) -> Position:
+    """Groups of axes with equal products are mapped on their own, so unrelated axes stay apart."""
+    source, target = val.args[0].shape, val.shape
+    result: list[Index] = []
+    i = j = 0
+    while i < len(source) or j < len(target):
+        first_i, first_j = i, j
+        a = b = 1
+        if i < len(source):
+            a, i = source[i], i + 1
+        if j < len(target):
+            b, j = target[j], j + 1
+        while a != b:
+            if a < b:
+                a, i = a * source[i], i + 1
+            else:
+                b, j = b * target[j], j + 1
+        flat = ZERO
+        for extent, p in zip(target[first_j:j], position[first_j:j], strict=True):
+            flat = flat * extent + p
+        parts: list[Index] = []
+        for extent in reversed(source[first_i:i]):
+            if len(parts) == i - first_i - 1:
+                parts.append(flat if extent != 1 else ZERO)
+            else:
+                parts.append(flat % extent)
+                flat = flat // extent
+        result += reversed(parts)
+    return tuple(result)
+
+
+def _expand(val: Val, position: Position) -> Position:
+    return _broadcast(val.args[0], val, position)
+
+
+def _permute(val: Val, position: Position) -> Position:
+    axes = val.params[0]
+    result: list[Index] = [ZERO] * len(axes)
+    for place, axis in enumerate(axes):
+        result[axis] = position[place]
+    return tuple(result)
+
+
+def _slice(val: Val, position: Position) -> Position:
+    starts, _, steps = val.params
+    return tuple([p * step + start for p, start, step in zip(position, starts, steps, strict=True)])
+
+
+def _flip(val: Val, position: Position) -> Position:
+    axes = val.params[0]
+    return tuple([(val.shape[d] - 1) - p if d in axes else p for d, p in enumerate(position)])
+
+
+def _windows(val: Val, position: Position) -> Position:
+    axes, _, strides, dilations = val.params
+    rank = len(val.args[0].shape)
+    result = list(position[:rank])
+    for n, axis in enumerate(axes):
+        result[axis] = result[axis] * strides[n] + position[rank + n] * dilations[n]
+    return tuple(result)
+
+
+_VIEWS = {
+    "reshape": _reshape, "expand": _expand, "permute": _permute, "slice": _slice, "flip": _flip, "windows": _windows,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def _const(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    return Const(val.params[0], val.dtype)
+
+
+def _scalar(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    found = e.scalars.get(val.slot)
+    if found is None:
+        found = e.scalars[val.slot] = Scalar(f"s{len(e.scalars)}", val.dtype)
+    return found
+
+
+def _iota(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    axis = val.params[1]
+    if val.dtype.is_integer:
+        return FromIndex(position[axis], val.dtype)
+    return cast(FromIndex(position[axis], int64), val.dtype)
+
+
+def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    pads, fill = val.params
+    (x,) = val.args
+    inside: list[Index] = []
+    terms: list[Index] = []
+    for p, (lo, _, interior), extent in zip(position, pads, x.shape, strict=True):
+        i = p - lo
+        terms += [i, index((extent - 1) * (interior + 1)) - i]
+        if interior:
+            terms.append((i % (interior + 1)) * -1)
+            i = i // (interior + 1)
+        inside.append(i)
+    here = guard(*terms)
+    if here.never:
+        return Const(fill, val.dtype)
+    if here.always:
+        return e.value(x, tuple(inside), g)
+    value = e.value(x, tuple(inside), g & here)
+    if isinstance(value, Load) and value.guard == g & here and fill == 0 and g.always:
+        return value
+    return op("select", Test(here), value, Const(fill, val.dtype))
+
+
+def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    axis = val.params[0]
+    start = sum(a.shape[axis] for a in val.args)
+    result: Value | None = None
+    for x in reversed(val.args):
+        end = start
+        start -= x.shape[axis]
+        i = position[axis] - start
+        here = guard(i, index(end - 1) - position[axis])
+        if here.never:
+            continue
+        value = e.value(x, (*position[:axis], i, *position[axis + 1 :]), g & here)
+        below = guard(index(end - 1) - position[axis])
+        result = value if result is None or below.always else op("select", Test(below), value, result)
+    assert result is not None
+    return result
+
+
+def _clamped(e: Emitter, idx: Val, position: Position, g: Guard, extent: int) -> Index:
+    key = ("lookup", idx.id, position, g, extent)  # one atom for one element, so that equal positions compare equal
+    known = e.memo.get(key)
+    if known is None:
+        value = cast(e.value(idx, position, g), int64)
+        zero, last = Const(0, int64), Const(extent - 1, int64)
+        clamped = op("min", op("max", value, zero), last)
+        known = e.memo[key] = FromIndex(lookup(clamped, extent - 1), int64)
+    assert isinstance(known, FromIndex)
+    return known.position
+
+
+def _take(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    x, idx = val.args
+    axis = val.params[0]
+    rank = len(idx.shape)
+    i = _clamped(e, idx, position[axis : axis + rank], g, x.shape[axis])
+    return e.value(x, (*position[:axis], i, *position[axis + rank :]), g)
+
+
+def _take_along(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    x, idx = val.args
+    axis = val.params[0]
+    i = _clamped(e, idx, position, g, x.shape[axis])
+    return e.value(x, (*position[:axis], i, *position[axis + 1 :]), g)
+
+
+_SPECIAL: dict[str, Callable[[Emitter, Val, Position, Guard], Value]] = {
+    "const": _const, "scalar": _scalar, "iota": _iota, "pad": _pad, "concat": _concat, "take": _take,
+    "take_along": _take_along,
+}  # fmt: skip

@@ -1,0 +1,408 @@
+"""Which values share a kernel.
+
+A cluster has an iteration space and members: values that it computes and, where others need them, stores. The rest of
+the program is recomputed inside whoever reads it. Anchors (reductions, contractions, scans, sorts, scatters, and values
+that must be in memory) are placed in dependency order; each joins a cluster where every result of that cluster that it
+reads is read at the place being computed, or opens its own.
+
+- `map`: one loop for each axis of the members' shape.
+- `rows`: outer loops over the kept axes, and for each reduction or full-shape member a loop over the reduced axes.
+- `contract`: a dot or convolution, with members of its result's shape as epilogue.
+- `single`: a scan, sort or scatter on its own.
+
+Extents of 1 are ignored when shapes are compared.
+"""
+
+from __future__ import annotations
+
+from ..ir.expr import Buffer, Load, Space, Value
+from ..ir.index import ALWAYS, ZERO, Guard, Var, index
+from .emit import Emitter, NotFusible, Position
+from .program import CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
+
+MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
+COSTLY = frozenset(
+    "exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow atan2 "
+    "sqrt div mod floordiv random_bits take take_along mulhi".split()
+)
+
+
+class Cluster:
+    """One kernel to be. `deps` are the clusters that must run before it."""
+
+    def __init__(self, number: int, kind: str, shape: tuple[int, ...], reduced: tuple[int, ...], device: str) -> None:
+        self.number = number
+        self.kind = kind
+        self.shape = shape  # of the iteration space, without extents of 1
+        self.reduced = reduced  # axes of `shape` that are reduced
+        self.device = device
+        self.vars = [Var(f"i{d}", e - 1) for d, e in enumerate(shape)]
+        self.kept = tuple([d for d in range(len(shape)) if d not in reduced])
+        self.members: list[Val] = []
+        self.values: dict[int, Value] = {}  # what each member computes, at the loop variables
+        self.accumulators: dict[int, Buffer] = {}
+        self.deps: set[int] = set()
+        self.inside: dict[int, Val] = {}
+        self.touched: set[int] = set()
+        self.emitter = Emitter(self._resolve)
+        self.placed: dict[int, Cluster] = {}
+        self.stored: set[int] = set()
+
+    def position(self, shape: tuple[int, ...], axes: tuple[int, ...]) -> Position:
+        """The loop variables of `axes`, as a position in a shape that may have extra extents of 1."""
+        rest = iter(axes)
+        return tuple([ZERO if e == 1 else index(self.vars[next(rest)]) for e in shape])
+
+    def place_of(self, val: Val) -> Position | None:
+        """Where this cluster computes a value of this shape, or None."""
+        real = squeezed(val.shape)
+        if val.prim in HEAVY and val.id in self.inside and val.prim in REDUCTIONS:
+            return self.position(val.shape, self.kept)
+        if real == self.shape:
+            return self.position(val.shape, tuple(range(len(self.shape))))
+        if self.reduced and real == tuple([self.shape[d] for d in self.kept]):
+            return self.position(val.shape, self.kept)
+        return None
+
+    def _resolve(self, val: Val, position: Position, g: Guard) -> Value | None:
+        if val.id in self.inside:
+            if val.prim not in HEAVY:
+                return None
+            if position != self.place_of(val):
+                raise NotFusible
+            acc = self.accumulators[val.id]
+            place = () if not acc.shape else position
+            return Load(acc, place)
+        if val.prim == "leaf":
+            return self.emitter.load(val, position, g)
+        home = self.placed.get(val.id)
+        if home is not None:
+            if home is self:
+                return None
+            self.touched.add(home.number)
+            return self.emitter.load(val, position, g)
+        if val.prim in HEAVY:
+            raise NotFusible
+        return None
+
+
+def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without extents of 1."""
+    return tuple([e for e in shape if e != 1])
+
+
+class Fusion:
+    """The result: clusters in launch order, and which values are stored."""
+
+    def __init__(self, clusters: list[Cluster], stored: set[int], notes: list[str]) -> None:
+        self.clusters = clusters
+        self.stored = stored
+        self.notes = notes
+
+
+def fuse(program: Program) -> Fusion:
+    """Places every anchor. See the module's text."""
+    return _Fuser(program).run()
+
+
+class _Fuser:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.clusters: list[Cluster] = []
+        self.placed: dict[int, Cluster] = {}
+        self.stored: set[int] = set()  # values that must be in memory
+        self.notes: list[str] = []
+
+    def run(self) -> Fusion:
+        self.stored = _must_store(self.program)
+        for val in self.program.vals:
+            if val.prim in HEAVY or val.id in self.stored:
+                self._place(val)
+        for cluster in self.clusters:
+            for val in cluster.emitter.values.values():
+                if val.prim != "leaf":
+                    self.stored.add(val.id)
+        return Fusion(self._ordered(), self.stored, self.notes)
+
+    # ------------------------------------------------------------ placing
+
+    def _place(self, val: Val) -> None:
+        for cluster in self._candidates(val):
+            if self._join(cluster, val):
+                self.notes.append(f"%{val.id} {val.prim} fused into kernel {cluster.number} ({cluster.kind})")
+                return
+        cluster = self._open(val)
+        if not self._join(cluster, val):
+            raise AssertionError(f"[fuse] {val} does not fit its own kernel")
+
+    def _open(self, val: Val) -> Cluster:
+        shape, reduced, kind = squeezed(val.shape), (), "map"
+        if val.prim in REDUCTIONS:
+            x = val.args[0]
+            kind, shape = "rows", squeezed(x.shape)
+            real = [d for d, e in enumerate(x.shape) if e != 1]
+            reduced = tuple([real.index(a) for a in val.params[0] if x.shape[a] != 1])
+        elif val.prim in CONTRACTIONS:
+            kind = "contract"
+        elif val.prim in HEAVY:
+            kind = "single"
+        cluster = Cluster(len(self.clusters), kind, shape, reduced, val.device)
+        cluster.placed = self.placed
+        self.clusters.append(cluster)
+        return cluster
+
+    def _candidates(self, val: Val) -> list[Cluster]:
+        """Clusters whose space fits, those that share data with the value first."""
+        if val.prim in HEAVY and val.prim not in REDUCTIONS:
+            return []
+        near = self._neighbours(val)
+        fitting = [c for c in self.clusters if c.kind != "single" and self._fits(c, val)]
+        related = [c for c in fitting if c.number in near]
+        if val.prim not in HEAVY:
+            related += [c for c in fitting if c.number not in near and c.kind == "map" and _shares_input(c, val)]
+        return related[::-1]
+
+    def _fits(self, cluster: Cluster, val: Val) -> bool:
+        if cluster.device != val.device:
+            return False
+        if val.prim in REDUCTIONS:
+            x = val.args[0]
+            real = [d for d, e in enumerate(x.shape) if e != 1]
+            reduced = tuple([real.index(a) for a in val.params[0] if x.shape[a] != 1])
+            return cluster.kind == "rows" and cluster.shape == squeezed(x.shape) and cluster.reduced == reduced
+        real_shape = squeezed(val.shape)
+        if real_shape == cluster.shape:
+            return True
+        return cluster.kind == "rows" and real_shape == tuple([cluster.shape[d] for d in cluster.kept])
+
+    def _neighbours(self, val: Val) -> set[int]:
+        """Clusters that the value reads, and clusters that read the memory it reads."""
+        seen: set[int] = set()
+        near: set[int] = set()
+        leaves: set[int] = set()
+        stack = list(val.args)
+        while stack:
+            v = stack.pop()
+            if v.id in seen:
+                continue
+            seen.add(v.id)
+            home = self.placed.get(v.id)
+            if home is not None:
+                near.add(home.number)
+                leaves.add(v.id)
+            if v.prim == "leaf":
+                leaves.add(v.id)
+            elif home is None or v.prim not in HEAVY:
+                stack += v.args
+        big = [c.number for c in self.clusters if any(i in leaves and v.size > 1024 for i, v in c.emitter.values.items())]
+        return near | set(big)
+
+    def _join(self, cluster: Cluster, val: Val) -> bool:
+        """Computes the value at the cluster's loop variables; False, and nothing changed, where that is impossible."""
+        emitter = cluster.emitter
+        before = (dict(emitter.buffers), dict(emitter.values), dict(emitter.scalars), set(cluster.touched))
+        memo = emitter.memo
+        emitter.memo = dict(memo)
+        cluster.inside[val.id] = val
+        try:
+            value = self._value(cluster, val)
+            ok = not any(self._depends(n, cluster.number) for n in cluster.touched)
+        except NotFusible:
+            ok = False
+        if not ok:
+            del cluster.inside[val.id]
+            emitter.memo = memo
+            emitter.buffers, emitter.values, emitter.scalars, cluster.touched = before
+            return False
+        cluster.members.append(val)
+        if value is not None:
+            cluster.values[val.id] = value
+        cluster.deps |= cluster.touched
+        self.placed[val.id] = cluster
+        if val.prim in HEAVY and val.prim in (REDUCTIONS | CONTRACTIONS):
+            dims = cluster.vars if val.prim in CONTRACTIONS else []
+            shape = val.shape if dims else ()
+            space = Space.VIRTUAL if dims else Space.REGISTER
+            acc = Buffer(f"acc{len(cluster.accumulators)}", tuple([index(e) for e in shape]), val.dtype, space)
+            cluster.accumulators[val.id] = acc
+        return True
+
+    def _value(self, cluster: Cluster, val: Val) -> Value | None:
+        emitter = cluster.emitter
+        if val.prim in REDUCTIONS:
+            (x,) = val.args
+            return emitter.value(x, cluster.position(x.shape, tuple(range(len(cluster.shape)))))
+        if val.prim in HEAVY:  # its operands are emitted when it is lowered: here only the dependencies count
+            for arg in val.args:
+                free = tuple([index(Var(f"t{d}", e - 1)) for d, e in enumerate(arg.shape)])
+                emitter.value(arg, free)
+            emitter.memo = {}
+            return None
+        position = cluster.place_of(val)
+        assert position is not None
+        return emitter._pull(val, position, ALWAYS)
+
+    def _depends(self, start: int, target: int) -> bool:
+        """Whether cluster `start` needs cluster `target` to run first."""
+        if start == target:
+            return True
+        seen, stack = {start}, [start]
+        while stack:
+            for n in self.clusters[stack.pop()].deps:
+                if n == target:
+                    return True
+                if n not in seen:
+                    seen.add(n)
+                    stack.append(n)
+        return False
+
+    def _ordered(self) -> list[Cluster]:
+        done: set[int] = set()
+        order: list[Cluster] = []
+        for first in self.clusters:
+            stack = [first]
+            while stack:
+                c = stack[-1]
+                waiting = [self.clusters[n] for n in sorted(c.deps) if n not in done]
+                if waiting:
+                    stack += waiting
+                    continue
+                stack.pop()
+                if c.number not in done:
+                    done.add(c.number)
+                    order.append(c)
+        return order
+
+
+def _shares_input(cluster: Cluster, val: Val) -> bool:
+    """Whether an element-wise value reads memory that the cluster reads or writes."""
+    seen: set[int] = set()
+    stack = list(val.args)
+    mine = set(cluster.emitter.values) | set(cluster.inside)
+    while stack:
+        v = stack.pop()
+        if v.id in seen:
+            continue
+        seen.add(v.id)
+        if v.id in mine and v.size > 1:
+            return True
+        if v.prim not in HEAVY:
+            stack += v.args
+    return False
+
+
+# ---------------------------------------------------------------- what must be in memory
+
+
+def _must_store(program: Program) -> set[int]:
+    """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader."""
+    stored = {o.id for o in program.outputs if o.prim != "leaf" and not _alias(o)}
+    for val in program.vals:
+        if val.prim in CONTRACTIONS or val.prim == "argsort":
+            for arg in val.args:
+                root = _view_root(arg)
+                if root.prim not in ("leaf", "const") and root.prim not in HEAVY:
+                    stored.add(root.id)
+        elif val.prim in ("take", "take_along") and _view_root(val.args[0]).prim not in ("leaf", "const", "scalar"):
+            root = _view_root(val.args[0])
+            if root.size <= 4 * val.size or root.prim in HEAVY:
+                stored.add(root.id)
+        elif val.prim in HEAVY and val.prim not in REDUCTIONS:
+            for arg in val.args:
+                if _cost_of(arg) > 2:
+                    stored.add(_view_root(arg).id)
+    outputs = {o.id for o in program.outputs}
+    stored -= {v.id for v in program.vals if v.prim == "leaf" or (v.prim in ("const", "scalar") and v.id not in outputs)}
+    _store_shared(program, stored)
+    _limit_sizes(program, stored)
+    return stored
+
+
+def _alias(val: Val) -> bool:
+    while val.prim == "reshape":
+        val = val.args[0]
+    return val.prim == "leaf"
+
+
+def _view_root(val: Val) -> Val:
+    """Through index maps, padding and casts: what a packing step reads for free."""
+    while val.prim in VIEWS or val.prim in ("pad", "cast"):
+        val = val.args[0]
+    return val
+
+
+def _cost_of(val: Val) -> int:
+    """A rough count of the operations behind one element, up to what is stored."""
+    seen: set[int] = set()
+    stack, cost = [val], 0
+    while stack:
+        v = stack.pop()
+        if v.id in seen or v.prim in HEAVY or v.prim in ("leaf", "const", "scalar"):
+            continue
+        seen.add(v.id)
+        cost += 8 if v.prim in COSTLY else 0 if v.prim in VIEWS else 1
+        stack += v.args
+    return cost
+
+
+def _store_shared(program: Program, stored: set[int]) -> None:
+    """A value that several far-apart readers want, and that costs much, is stored once.
+
+    Readers are anchors. Those that read it at one position in one cluster share it anyway, so only values whose
+    readers have different shapes, or that feed a reduction and something else of another shape, are stored.
+    """
+    spaces: dict[int, set[tuple[object, ...]]] = {v.id: set() for v in program.vals}
+    for val in reversed(program.vals):
+        anchor = val.prim in HEAVY or val.id in stored
+        if anchor:
+            if val.prim in REDUCTIONS:
+                x = val.args[0]
+                mine: set[tuple[object, ...]] = {
+                    (squeezed(x.shape), tuple([squeezed(x.shape[:a] + (2,)) for a in val.params[0]]))
+                }
+            elif val.prim in HEAVY:
+                mine = {("heavy", val.id)}
+            else:
+                mine = {(squeezed(val.shape),)}
+        else:
+            mine = spaces[val.id]
+            if len(mine) > 1 and val.prim not in ("const", "scalar", "leaf", "iota") and val.prim not in VIEWS:
+                families = {s[0] for s in mine}
+                reductions = {s for s in mine if len(s) > 1}
+                if (len(families) > 1 or len(reductions) > 1) and _cost_of(val) >= 8 and val.size > 1:
+                    stored.add(val.id)
+                    mine = {(squeezed(val.shape),)}
+        for arg in val.args:
+            spaces[arg.id] |= mine
+
+
+def _limit_sizes(program: Program, stored: set[int]) -> None:
+    """Stores values in the middle of expressions that would pull too much into one kernel.
+
+    The count is of (value, path of views) pairs: a value read through two different index maps is computed twice.
+    """
+    weight: dict[int, dict[int, int]] = {}
+    size: dict[int, int] = {}
+    for val in program.vals:
+        if val.prim in ("leaf", "const", "scalar"):
+            size[val.id] = 0
+            weight[val.id] = {}
+            continue
+        parts: dict[int, int] = {}
+        moved = val.prim in VIEWS or val.prim in ("pad", "concat", "take", "take_along")
+        for arg in val.args:
+            if arg.prim in HEAVY or arg.id in stored:
+                continue
+            for key, count in weight[arg.id].items():
+                if moved:
+                    key = hash((key, val.id))
+                parts[key] = max(parts.get(key, 0), count) if not moved else parts.get(key, 0) + count
+        parts[val.id] = 1
+        total = sum(parts.values())
+        if total > MAX_SIZE and val.prim not in HEAVY:
+            stored.add(val.id)
+            parts = {}
+        size[val.id] = total
+        weight[val.id] = parts
+
+

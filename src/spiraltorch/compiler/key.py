@@ -1,0 +1,170 @@
+"""Keys: of graphs, to find a plan, and of kernels, to find compiled code."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..graph.node import Node
+from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Test, Value
+from ..ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Var
+from ..ir.stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Prefetch, Stmt, Store
+
+
+def walk(roots: list[Node]) -> tuple[list[Node], tuple[Any, ...], list[Any], list[Node]]:
+    """One pass in discovery order: the nodes, the structural key, the scalars' values, and the leaves.
+
+    The key holds each node's spec and the numbers of its operands. A leaf used twice has one number, two leaves of one
+    aval have two, so aliasing is part of it. Values of scalars are not.
+    """
+    order = list(roots)
+    seen: dict[Node, int] = {}
+    number = 0
+    for node in order:
+        seen[node] = number
+        number += 1
+    key: list[Any] = [number]
+    scalars: list[Any] = []
+    leaves: list[Node] = []
+    put = key.append
+    known = seen.setdefault
+    for node in order:  # grows while it is walked
+        if node.buf is not None:
+            put(node.aval)
+            leaves.append(node)
+            continue
+        put(node.spec)
+        for arg in node.args:
+            i = known(arg, number)
+            if i == number:
+                number += 1
+                order.append(arg)
+            put(i)
+        if node.scalar is not None:
+            scalars.append(node.scalar)
+    return order, tuple(key), scalars, leaves
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str:
+    """A digest of the rooms that decide what code comes out, so that a change of them empties the cache."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for room in ("compiler", "ir", "codegen", "kernels", "backends"):
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def kernel_key(kernel: Kernel, kind: str, target_key: str) -> str:
+    """A digest of an unscheduled kernel's text, of the target and of this package's sources."""
+    text = _Text().kernel(kernel)
+    return hashlib.sha256(f"{source_digest()}|{target_key}|{kind}|{text}".encode()).hexdigest()[:40]
+
+
+class _Text:
+    """Spells a kernel with every shared value, variable and buffer numbered once: linear in the graph's size."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.numbers: dict[int, str] = {}
+        self.keep: list[object] = []
+
+    def kernel(self, kernel: Kernel) -> str:
+        for b in kernel.params:
+            self.buffer(b)
+        for s in kernel.scalars:
+            self.value(s)
+        self.stmt(kernel.body)
+        return "\n".join(self.out)
+
+    def name(self, thing: object, prefix: str, text: str) -> str:
+        self.keep.append(thing)
+        name = self.numbers[id(thing)] = f"{prefix}{len(self.numbers)}"
+        self.out.append(f"{name}={text}")
+        return name
+
+    def var(self, v: Var) -> str:
+        return self.numbers.get(id(v)) or self.name(v, "v", f"{v.lower},{v.upper}")
+
+    def buffer(self, b: Buffer) -> str:
+        found = self.numbers.get(id(b))
+        return found or self.name(b, "b", f"{b.dtype.name}{[self.index(e) for e in b.shape]}{b.space.value}")
+
+    def index(self, i: Index) -> str:
+        parts = ["*".join([*(self.atom(a) for a in m), str(c)]) for m, c in i.terms.items()]
+        return "+".join([*parts, str(i.const)])
+
+    def atom(self, a: Any) -> str:
+        if isinstance(a, Var):
+            return self.var(a)
+        if isinstance(a, FloorDiv):
+            return f"({self.index(a.left)}/{a.right})"
+        if isinstance(a, Mod):
+            return f"({self.index(a.left)}%{a.right})"
+        if isinstance(a, Min):
+            return f"min({self.index(a.left)},{self.index(a.right)})"
+        assert isinstance(a, Lookup)
+        return f"[{self.value(a.value)}:{a.lower}:{a.upper}]"
+
+    def guard(self, g: Guard) -> str:
+        return "never" if g.never else "&".join(map(self.index, g.terms))
+
+    def value(self, v: Value) -> str:
+        found = self.numbers.get(id(v))
+        if found:
+            return found
+        if isinstance(v, Const):
+            text = f"{v.value!r}"
+        elif isinstance(v, Scalar):
+            text = "scalar"
+        elif isinstance(v, Load):
+            text = f"{self.buffer(v.buffer)}[{','.join(map(self.index, v.position))}]{self.guard(v.guard)}"
+        elif isinstance(v, Op):
+            text = f"{v.name}({','.join(map(self.value, v.args))})"
+        elif isinstance(v, Cast):
+            text = f"{'bits' if v.bits else 'cast'}({self.value(v.value)})"
+        elif isinstance(v, FromIndex):
+            text = self.index(v.position)
+        else:
+            assert isinstance(v, Test)
+            text = self.guard(v.guard)
+        return self.name(v, "x", f"{v.dtype.name} {text}")
+
+    def place(self, position: tuple[Index, ...], g: Guard) -> str:
+        return f"[{','.join(map(self.index, position))}]{self.guard(g)}"
+
+    def stmt(self, s: Stmt) -> None:
+        if isinstance(s, For):
+            self.out.append(f"for {self.var(s.var)}<{self.index(s.extent)} {s.kind.value}{s.axis}" + "{")
+            self.stmt(s.body)
+            self.out.append("}")
+        elif isinstance(s, Block):
+            for part in s.body:
+                self.stmt(part)
+        elif isinstance(s, If):
+            self.out.append(f"if {self.guard(s.condition)}" + "{")
+            self.stmt(s.then)
+            self.out.append("}else{")
+            if s.otherwise is not None:
+                self.stmt(s.otherwise)
+            self.out.append("}")
+        elif isinstance(s, Alloc):
+            self.out.append(f"alloc {self.buffer(s.buffer)}")
+            self.stmt(s.body)
+        elif isinstance(s, Store):
+            self.out.append(f"{self.buffer(s.buffer)}{self.place(s.position, s.guard)}:={self.value(s.value)}")
+        elif isinstance(s, Accumulate):
+            init = "" if s.init is None else self.value(s.init)
+            axes = ",".join(map(self.var, s.axes))
+            target = f"{self.buffer(s.buffer)}{self.place(s.position, s.guard)}"
+            self.out.append(f"{target}{s.op}={self.value(s.value)}|{axes}|{init}")
+            for f in s.finish:
+                self.stmt(f)
+        elif isinstance(s, Prefetch):
+            self.out.append(f"prefetch {self.buffer(s.buffer)}{self.place(s.position, Guard())}{s.write}")
+        else:
+            assert isinstance(s, Barrier)
+            self.out.append("barrier")

@@ -1,0 +1,215 @@
+"""From a program to an execution plan: kernels in order, memory by liveness, one table of arguments.
+
+`build` runs the passes; the list `PASSES` is the whole pipeline up to kernels. A plan's table has one 8-byte slot for
+each leaf, each output, the arena of intermediate results, and each varying scalar. Running a plan fills the table and
+makes one call into the device's program.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..runtime import device as devices
+from ..runtime.statistics import counters
+from .decompose import decompose
+from .fuse import Fusion, fuse
+from .key import kernel_key
+from .lower import Lowered, lower
+from .program import VIEWS, Program, Val, live
+from .rules import schedule
+from .simplify import drop_barriers, simplify
+
+PASSES = (simplify, drop_barriers, decompose, simplify)
+ALIGN = 64
+_FORMATS = {
+    "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
+    "uint32": "I4x", "uint64": "Q", "float16": "e6x", "bfloat16": "H6x", "float32": "f4x", "float64": "d",
+}  # fmt: skip
+
+
+class Plan:
+    """A compiled graph. `run` gives a buffer for each wanted value."""
+
+    __slots__ = (
+        "aliases", "arena_bytes", "avals", "bytes_moved", "convert", "device", "kernel_names", "kernels", "lowered", "made",
+        "notes", "output_bytes", "pack", "program", "reuse", "unfused",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.device: Any = None
+        self.program: Any = None  # the device's program; None where there is nothing to launch
+        self.pack: Any = None
+        self.convert: list[Any] = []  # for scalars that `struct` cannot pack as they are
+        self.output_bytes: list[int] = []
+        self.aliases: list[tuple[bool, int]] = []  # for each wanted value: is it a leaf, and its number
+        self.arena_bytes = 0
+        self.kernels = 0
+        self.unfused = 0
+        self.bytes_moved = 0
+        self.notes: list[str] = []
+        self.lowered: list[Lowered] = []
+        self.kernel_names: list[str] = []
+        self.reuse = 0
+        self.made = 0.0
+        self.avals: list[Any] = []  # of the wanted values
+
+    def run(self, leaves: list[Any], scalars: list[Any]) -> list[Any]:
+        """Launches the plan on the leaves' buffers. The caller holds the evaluation lock."""
+        allocate = self.device.allocate
+        outputs = [allocate(n) for n in self.output_bytes]
+        if self.program is not None:
+            arena = allocate(self.arena_bytes) if self.arena_bytes else None
+            if self.convert:
+                scalars = [c(s) if c is not None else s for c, s in zip(self.convert, scalars, strict=True)]
+            table = self.program.table
+            try:
+                self.pack(
+                    table, 0, *[b.ptr for b in leaves], *[b.ptr for b in outputs], arena.ptr if arena is not None else 0,
+                    *scalars,
+                )  # fmt: skip
+            except (OverflowError, struct.error):
+                raise
+            self.program.run()
+            counters["plans_run"] += 1
+            counters["kernels_launched"] += self.kernels
+            counters["kernels_before_fusion"] += self.unfused
+            counters["bytes_moved"] += self.bytes_moved
+        return [leaves[n] if is_leaf else outputs[n] for is_leaf, n in self.aliases]
+
+
+def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_name: str) -> Plan:
+    """Compiles a program for one device."""
+    started = time.perf_counter()
+    unfused = sum(1 for v in program.vals if v.prim not in VIEWS and v.prim not in ("leaf", "const", "scalar"))
+    for one_pass in PASSES:
+        program = live(one_pass(program))
+    fusion = fuse(program)
+    plan = Plan()
+    plan.device = device = devices.get(device_name)
+    plan.unfused = unfused
+    plan.notes = fusion.notes
+    plan.lowered = [lower(c, fusion.stored) for c in fusion.clusters]
+    keys: list[str | None] = [kernel_key(low.kernel, low.kind, device.target.key) for low in plan.lowered]
+    makers = [_maker(low, device.target) for low in plan.lowered]
+    compiled = device.compile(makers, keys) if makers else []
+    _link(plan, program, fusion, compiled, leaf_count, scalar_dtypes)
+    plan.made = time.perf_counter() - started
+    counters["plans_compiled"] += 1
+    counters["kernels_compiled"] += len(compiled)
+    counters["compile_seconds"] += plan.made
+    return plan
+
+
+def _maker(lowered: Lowered, target: Any) -> Any:
+    return lambda: schedule(lowered, target)
+
+
+def _bytes(val: Val) -> int:
+    return val.size * val.dtype.itemsize
+
+
+def _root(val: Val) -> Val:
+    """Through reshapes: what shares the memory of a wanted value."""
+    while val.prim == "reshape" and val.args[0].prim in ("leaf", "reshape"):
+        val = val.args[0]
+    return val
+
+
+def _link(
+    plan: Plan, program: Program, fusion: Fusion, compiled: list[Any], leaf_count: int, scalar_dtypes: list[DType]
+) -> None:
+    """Gives every stored value its place, and every kernel its arguments."""
+    slots: dict[int, tuple[int, int]] = {v.id: (v.slot, 0) for v in program.vals if v.prim == "leaf"}
+    outputs: dict[int, int] = {}
+    for wanted in program.outputs:
+        root = _root(wanted)
+        if root.prim == "leaf":
+            plan.aliases.append((True, root.slot))
+            continue
+        if root.id not in outputs:
+            outputs[root.id] = len(plan.output_bytes)
+            plan.output_bytes.append(_bytes(root))
+            slots[root.id] = (leaf_count + outputs[root.id], 0)
+        plan.aliases.append((False, outputs[root.id]))
+    arena = leaf_count + len(plan.output_bytes)
+    places = _place_temporaries(plan, slots, compiled)
+    for value_id, offset in places[0].items():
+        slots[value_id] = (arena, offset)
+    scalar_at = arena + 1
+    steps = []
+    for n, (low, kernel) in enumerate(zip(plan.lowered, compiled, strict=True)):
+        arguments = [slots[v.id] for v in low.params]
+        arguments += [(scalar_at + s, 0) for s in low.scalars]
+        arguments += [(arena, offset) for offset in places[1][n]]
+        steps.append((kernel, arguments))
+        plan.bytes_moved += sum(_bytes(v) for v in low.params)
+        plan.kernel_names.append(low.kernel.name)
+    plan.kernels = len(steps)
+    formats = [_FORMATS[d.name] for d in scalar_dtypes]
+    layout = struct.Struct("=" + f"{scalar_at}Q" + "".join(formats))
+    plan.pack = layout.pack_into
+    plan.convert = [_converter(d) for d in scalar_dtypes]
+    if all(c is None for c in plan.convert):
+        plan.convert = []
+    if steps:
+        plan.program = plan.device.program(steps, scalar_at + len(scalar_dtypes))
+
+
+def _converter(dtype: DType) -> Any:
+    if dtype.name == "bfloat16":
+        return lambda x: int(np.asarray(x, dtype.numpy).view(np.uint16))
+    if dtype.is_float and dtype.itemsize < 8:
+
+        def fit(x: Any) -> float:
+            with np.errstate(over="ignore"):
+                return float(dtype.numpy.type(x))
+
+        return fit
+    return None
+
+
+def _place_temporaries(
+    plan: Plan, slots: dict[int, tuple[int, int]], compiled: list[Any]
+) -> tuple[dict[int, int], list[list[int]]]:
+    """Offsets in the arena: first fit over the launch order, biggest first. Also each kernel's own scratch."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for n, low in enumerate(plan.lowered):
+        for v in low.params:
+            if v.id not in slots:
+                first.setdefault(v.id, n)
+                last[v.id] = n
+                sizes[v.id] = _bytes(v)
+    wanted: list[tuple[int, int, int, tuple[str, int, int]]] = [
+        (sizes[i], first[i], last[i], ("value", i, 0)) for i in first
+    ]
+    for n, kernel in enumerate(compiled):
+        for m, size in enumerate(kernel.temp_bytes):
+            wanted.append((size, n, n, ("scratch", n, m)))
+    offsets: dict[int, int] = {}
+    scratch = [[0] * len(kernel.temp_bytes) for kernel in compiled]
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
+    for size, begin, end, (kind, number, m) in sorted(wanted, key=lambda w: (-w[0], w[1])):
+        size = -(-max(size, 1) // ALIGN) * ALIGN
+        at = 0
+        for offset, stop, f, t in sorted(placed):
+            if f <= end and begin <= t:
+                if at + size <= offset:
+                    break
+                at = max(at, stop)
+        placed.append((at, at + size, begin, end))
+        plan.arena_bytes = max(plan.arena_bytes, at + size)
+        if kind == "value":
+            offsets[number] = at
+        else:
+            scratch[number][m] = at
+    plan.reuse = sum(p[1] - p[0] for p in placed) - plan.arena_bytes
+    return offsets, scratch
+
+

@@ -1,0 +1,172 @@
+"""Algebra on programs: what is equal for every input, special values included, and cheaper."""
+
+from __future__ import annotations
+
+from ..dtypes import DType
+from .program import Builder, Program, Val, rebuild
+
+
+def simplify(program: Program) -> Program:
+    """Applies the rules bottom-up once; `barrier` still stands, so recomputed segments are not shared."""
+    return rebuild(program, _rule)
+
+
+def drop_barriers(program: Program) -> Program:
+    """After sharing is done, barriers are the identity. Programs without any are returned as they are."""
+    if not any(v.prim == "barrier" for v in program.vals):
+        return program
+
+    def rule(builder: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+        return args[0] if val.prim == "barrier" else None
+
+    return rebuild(program, rule)
+
+
+def _constant(val: Val) -> object:
+    """The number that every element of the value is, or None."""
+    while val.prim in ("expand", "reshape", "permute"):
+        val = val.args[0]
+    return val.params[0] if val.prim == "const" else None
+
+
+def _is(val: Val, number: float) -> bool:
+    value = _constant(val)
+    return value is not None and not isinstance(value, bool) and value == number
+
+
+def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    rule = _RULES.get(val.prim)
+    return rule(b, val, args) if rule else None
+
+
+def _fits(b: Builder, val: Val, x: Val) -> Val:
+    """`x` in the shape of `val`, which it broadcasts to."""
+    return b.expand(x, val.shape)
+
+
+def _mul(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    x, y = args
+    if _is(y, 1):
+        return _fits(b, val, x)
+    if _is(x, 1):
+        return _fits(b, val, y)
+    if val.dtype.is_float and _is(y, -1):
+        return _fits(b, val, b.make("neg", (x,), (), x.shape, x.dtype, x.device))
+    return None
+
+
+def _div(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return _fits(b, val, args[0]) if _is(args[1], 1) else None
+
+
+def _add(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    x, y = args
+    if val.dtype.is_integer:
+        if _is(y, 0):
+            return _fits(b, val, x)
+        if _is(x, 0):
+            return _fits(b, val, y)
+    return None
+
+
+def _sub(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return _fits(b, val, args[0]) if _is(args[1], 0) else None
+
+
+def _neg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return args[0].args[0] if args[0].prim == "neg" else None
+
+
+def _pow(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    x, y = args
+    if _is(y, 1):
+        return _fits(b, val, x)
+    if _is(y, 2):
+        x = _fits(b, val, x)
+        return b.make("mul", (x, x), (), val.shape, val.dtype, val.device)
+    return None
+
+
+def _cast(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    (x,) = args
+    if x.dtype is val.dtype:
+        return x
+    if x.prim == "const":
+        return _cast_const(b, x, val.dtype)
+    if x.prim == "cast" and _widens(x.args[0].dtype, x.dtype) and x.args[0].dtype is val.dtype:
+        return x.args[0]
+    return None
+
+
+def _cast_const(b: Builder, x: Val, dtype: DType) -> Val | None:
+    value = x.params[0]
+    if dtype.is_bool:
+        return b.const(bool(value), dtype, x.device)
+    if dtype.is_float and isinstance(value, (int, bool)):
+        return b.const(float(value), dtype, x.device) if abs(int(value)) <= 256 else None
+    return None
+
+
+def _widens(small: DType, large: DType) -> bool:
+    """Every value of `small` is one of `large`."""
+    if small.is_float:
+        return large.is_float and large.itemsize > small.itemsize
+    if large.is_float:
+        return small.itemsize * 2 <= large.itemsize and large.itemsize >= 4
+    if small.kind == large.kind:
+        return large.itemsize >= small.itemsize
+    return small.is_bool or (small.kind == "u" and large.itemsize > small.itemsize)
+
+
+def _stop(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return args[0]
+
+
+def _reshape(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return b.reshape(args[0], val.shape)
+
+
+def _permute(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return b.permute(args[0], val.params[0])
+
+
+def _expand(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    (x,) = args
+    if x.shape == val.shape:
+        return x
+    return b.expand(x.args[0], val.shape) if x.prim == "expand" else None
+
+
+def _slice(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return args[0] if args[0].shape == val.shape else None
+
+
+def _pad(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    return args[0] if args[0].shape == val.shape else None
+
+
+def _concat(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    kept = tuple([a for a in args if a.shape[val.params[0]]])
+    if len(kept) == len(args):
+        return None
+    return kept[0] if len(kept) == 1 else b.like(val, kept) if kept else None
+
+
+def _reduce(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """Axes of extent 1 are dropped by a reshape; a reduction of nothing but those is a view."""
+    (x,) = args
+    axes = val.params[0]
+    real = tuple([a for a in axes if x.shape[a] != 1])
+    if len(real) == len(axes):
+        return None
+    squeezed = tuple([e for d, e in enumerate(x.shape) if d not in axes or e != 1])
+    gone = [d for d in axes if x.shape[d] == 1]
+    moved = tuple([a - sum(1 for g in gone if g < a) for a in real])
+    return b.reduce(val.prim, b.reshape(x, squeezed), moved)
+
+
+_RULES = {
+    "mul": _mul, "div": _div, "add": _add, "sub": _sub, "neg": _neg, "pow": _pow, "cast": _cast,
+    "stop_gradient": _stop, "reshape": _reshape, "permute": _permute, "expand": _expand, "slice": _slice, "pad": _pad,
+    "concat": _concat, "reduce_sum": _reduce, "reduce_prod": _reduce, "reduce_max": _reduce, "reduce_min": _reduce,
+}  # fmt: skip

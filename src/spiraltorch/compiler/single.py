@@ -1,0 +1,141 @@
+"""Kernels of primitives that stand alone: scans, scatters and sorts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..dtypes import int64
+from ..ir.expr import Buffer, Load, Space, Value, cast
+from ..ir.index import INFINITY, Guard, Index, guard, index, less, lookup
+from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
+from ..kernels.sort import argsort_row
+from .program import Val
+
+if TYPE_CHECKING:
+    from .fuse import Cluster
+    from .lower import Lowered
+
+SCAN_OP = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}
+SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
+
+
+def lower_single(cluster: Cluster) -> Lowered:
+    """The kernel of a scan, a sort or a scatter."""
+    val = cluster.members[0]
+    if val.prim in SCAN_OP:
+        return _scan(cluster, val)
+    if val.prim == "argsort":
+        return _argsort(cluster, val)
+    return _scatter(cluster, val)
+
+
+def _loops(shape: tuple[int, ...], prefix: str = "o") -> list[For]:
+    return [loop(f"{prefix}{d}", e) for d, e in enumerate(shape)]
+
+
+def _at(loops: list[For]) -> list[Index]:
+    return [index(one.var) for one in loops]
+
+
+def _scan(cluster: Cluster, val: Val) -> Lowered:
+    """The scanned axis runs in order with its total in registers; the last axis, if another, in blocks of lanes."""
+    from .lower import Lowered, _identity
+
+    (x,), axis = val.args, val.params[0]
+    emitter, out = cluster.emitter, cluster.emitter.buffer(val)
+    names = {"cumsum": "reduce_sum", "cumprod": "reduce_prod", "cummax": "reduce_max", "cummin": "reduce_min"}
+    first = _identity(names[val.prim], val.dtype)
+    loops = _loops(val.shape)
+    step = loop("t", val.shape[axis])
+    place = _at(loops)
+    place[axis] = index(step.var)
+    last = len(val.shape) - 1
+    if axis == last or val.shape[last] == 1:
+        acc = Buffer("total", (), val.dtype, Space.REGISTER)
+        value = emitter.value(x, tuple(place))
+        body = block(Accumulate(acc, (), SCAN_OP[val.prim], value), Store(out, tuple(place), Load(acc, ())))
+        inside = Alloc(acc, block(Store(acc, (), first), loop_nest([step], body)))
+        outer = [one for d, one in enumerate(loops) if d != axis]
+        kernel = Kernel(val.prim, (), loop_nest(outer, inside))
+        return Lowered(kernel, "serial", [one.var.name for one in outer], work=4 * val.size)
+    extent = val.shape[last]
+    width = min(64, 1 << (extent - 1).bit_length())
+    blocks, begin, inner = loop("ob", -(-extent // width)), loop("oi0", width), loop("oi1", width)
+    acc = Buffer("total", (index(width),), val.dtype, Space.REGISTER)
+    here = index(blocks.var) * width + index(inner.var)
+    place[last] = here
+    value = emitter.value(x, tuple(place))
+    within = less(here, extent)
+    body = block(
+        Accumulate(acc, (index(inner.var),), SCAN_OP[val.prim], value, within),
+        Store(out, tuple(place), Load(acc, (index(inner.var),)), within),
+    )
+    start = loop_nest([begin], Store(acc, (index(begin.var),), first))
+    outer = [*(one for d, one in enumerate(loops) if d not in (axis, last)), blocks]
+    kernel = Kernel(val.prim, (), loop_nest(outer, Alloc(acc, block(start, loop_nest([step, inner], body)))))
+    return Lowered(
+        kernel, "columns", [one.var.name for one in outer], [["oi0"], ["t", "oi1"]], [False, False], work=4 * val.size
+    )
+
+
+def _scatter(cluster: Cluster, val: Val) -> Lowered:
+    """A copy of the base, then the updates in order."""
+    from .lower import Lowered
+
+    base, idx, upd = val.args
+    axis, mode = val.params
+    emitter = cluster.emitter
+    copy = _loops(val.shape, "c")
+    out = emitter.buffer(val)
+    start = loop_nest(copy, Store(out, tuple(_at(copy)), emitter.value(base, tuple(_at(copy)))))
+    loops = _loops(upd.shape, "u")
+    place = _at(loops)
+    rank = len(idx.shape) if val.prim == "scatter" else 1
+    where = tuple(place[axis : axis + rank]) if val.prim == "scatter" else tuple(place)
+    row = cast(emitter.value(idx, where), int64)
+    extent = val.shape[axis]
+    inside = _inside(row, extent)
+    target = (*place[:axis], lookup(row, extent - 1), *place[axis + rank :])
+    value = emitter.value(upd, tuple(place))
+    leaf: Stmt
+    if mode == "set":
+        leaf = Store(out, target, value, inside)
+    else:
+        leaf = Accumulate(out, target, SCATTER_OP[mode], value, inside)
+    after = [one.var.name for one in loops[axis + rank :]] if val.prim == "scatter" else [
+        one.var.name for one in loops[axis + 1 :]
+    ] if idx.shape[axis] == 1 else []  # fmt: skip
+    kernel = Kernel(val.prim, (), block(start, loop_nest(loops, leaf)))
+    phases = [[one.var.name for one in copy], [one.var.name for one in loops]]
+    lowered = Lowered(kernel, "scatter", [], phases, [False, False], work=4 * (val.size + upd.size))
+    lowered.terms = after if val.prim == "scatter" else []
+    return lowered
+
+
+def _inside(row: Value, extent: int) -> Guard:
+    raw = lookup(row, INFINITY, -INFINITY)
+    return guard(raw, index(extent - 1) - raw)
+
+
+def _argsort(cluster: Cluster, val: Val) -> Lowered:
+    from .lower import Lowered
+
+    (x,), (axis, descending) = val.args, val.params
+    emitter = cluster.emitter
+    out = emitter.buffer(val)
+    loops = _loops(val.shape)
+    place = _at(loops)
+    outer = [one for d, one in enumerate(loops) if d != axis]
+
+    def key(position: Index) -> Value:
+        return emitter.value(x, (*place[:axis], position, *place[axis + 1 :]))
+
+    def store(position: Index, value: Value) -> Store:
+        return Store(out, (*place[:axis], position, *place[axis + 1 :]), value)
+
+    n = val.shape[axis]
+    body = argsort_row(n, x.dtype, key, store, descending)
+    kernel = Kernel("argsort", (), loop_nest(outer, body))
+    work = val.size * max(1, n.bit_length()) ** 2 * 2
+    return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)
+

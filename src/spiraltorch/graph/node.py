@@ -1,0 +1,119 @@
+"""The graph: immutable nodes over interned types.
+
+Contract
+- An `Aval` (shape, dtype, device) and a `Spec` (primitive, result aval, static parameters) are interned: identity
+  is equality. `Spec` objects are all that a plan key has to compare.
+- A `Node` never changes what it means. Evaluation adds `buf`; a node that has a buffer is a leaf of later graphs.
+- Python scalars that vary are nodes of the `scalar` primitive: their value is in `Node.scalar`, beside the key, so a
+  new value never recompiles. 0, 1, 2, -1 and 0.5 are `const` nodes: part of the key, so they can be simplified.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..dtypes import DType
+
+if TYPE_CHECKING:
+    from .primitive import Primitive
+
+Shape = tuple[int, ...]
+Params = tuple[Any, ...]
+
+
+class Aval:
+    """Shape, dtype and device of a value. Build it with `aval_of`."""
+
+    __slots__ = ("device", "dtype", "leaf", "ndim", "shape", "size")
+
+    def __init__(self, shape: Shape, dtype: DType, device: str) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.ndim = len(shape)
+        size = 1
+        for extent in shape:
+            size *= extent
+        self.size = size
+        self.leaf: Spec = None  # type: ignore[assignment]  # set by aval_of
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}{list(self.shape)}@{self.device}"
+
+
+class Spec:
+    """What a node computes: a primitive with its static parameters, and the aval of the result."""
+
+    __slots__ = ("aval", "params", "prim")
+
+    def __init__(self, prim: Primitive | None, aval: Aval, params: Params) -> None:
+        self.prim = prim  # None: a leaf, whose node has a buffer
+        self.aval = aval
+        self.params = params
+
+    def __repr__(self) -> str:
+        name = "leaf" if self.prim is None else self.prim.name
+        return f"{name}{self.params or ''} -> {self.aval}"
+
+
+class Node:
+    """One value of the graph. `buf` is None until it is evaluated; `rg`: a gradient may flow through it."""
+
+    __slots__ = ("__weakref__", "args", "aval", "buf", "owner", "rg", "scalar", "spec")  # owner: see tensor.tracing
+
+    def __init__(self, spec: Spec, args: tuple[Node, ...], scalar: Any = None, rg: bool = False) -> None:
+        self.spec = spec
+        self.args = args
+        self.aval = spec.aval
+        self.buf: Any = None
+        self.scalar = scalar
+        self.rg = rg
+
+    def __repr__(self) -> str:
+        return f"Node({self.spec})"
+
+
+_AVALS: dict[tuple[Shape, DType, str], Aval] = {}
+_SPECS: dict[Any, Spec] = {}
+
+
+def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
+    """The one aval with these three."""
+    key = (shape, dtype, device)
+    aval = _AVALS.get(key)
+    if aval is None:
+        aval = Aval(shape, dtype, device)
+        aval.leaf = Spec(None, aval, ())
+        aval = _AVALS.setdefault(key, aval)
+    return aval
+
+
+def leaf(buffer: Any, aval: Aval, rg: bool = False) -> Node:
+    """A node that already has its value."""
+    node = Node(aval.leaf, (), None, rg)
+    node.buf = buffer
+    return node
+
+
+def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
+    """The one spec of this primitive on these operands. The primitive's rule runs once for each, and may raise."""
+    key = (prim, avals, params)
+    spec = _SPECS.get(key)
+    if spec is None:
+        spec = _SPECS.setdefault(key, Spec(prim, prim.infer(avals, params), params))
+    return spec
+
+
+def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:
+    """Records `prim(*args)`. `params` must be hashable. Raises what the primitive's rule raises."""
+    spec = spec_of(prim, tuple([a.aval for a in args]), params)
+    rg = False
+    if prim.differentiable and GRAD_MODE[0]:
+        for a in args:
+            if a.rg:
+                rg = spec.aval.dtype.kind == "f"
+                break
+    return Node(spec, args, None, rg)
+
+
+GRAD_MODE = [True]  # one cell, so that `no_grad` can switch it for all modules that imported it

@@ -1,0 +1,47 @@
+"""What a primitive is: one definition that holds its shape and dtype rule, derivatives and NumPy meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .node import Aval, Node, Params
+
+Infer = Callable[[tuple[Aval, ...], Params], Aval]
+Meaning = Callable[..., Any]  # (*arrays, params) -> array
+Vjp = Callable[[Node, tuple[Node, ...], Node], tuple["Node | None", ...]]  # (cotangent, args, result) -> cotangents
+Jvp = Callable[[tuple["Node | None", ...], tuple[Node, ...], Node], "Node | None"]  # (tangents, args, result)
+
+REGISTRY: dict[str, Primitive] = {}
+
+
+class Primitive:
+    """A primitive operation.
+
+    - `kind`: `elementwise` (operands broadcast as in NumPy), `view` (an index map), `reduce`, `contract`, `scan`,
+      `index` (gather, scatter), `sort`, `source` (no array operand), `move`. The compiler looks at nothing else
+      beside the name and the parameters.
+    - `infer(avals, params)`: the result's aval, or a typed error that names the op.
+    - `meaning(*arrays, params=params)`: the same in NumPy, the reference of all tests.
+    - `vjp(cotangent, args, result)`: a cotangent (or None) for each operand, as graph nodes of that operand's shape
+      and dtype. `jvp(tangents, args, result)`: the result's tangent; a None tangent is zero.
+    """
+
+    __slots__ = ("differentiable", "infer", "jvp", "kind", "meaning", "name", "vjp")
+
+    def __init__(
+        self, name: str, kind: str, infer: Infer, meaning: Meaning, vjp: Vjp | None = None, jvp: Jvp | None = None
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.infer = infer
+        self.meaning = meaning
+        self.vjp = vjp
+        self.jvp = jvp
+        self.differentiable = vjp is not None
+        if name in REGISTRY:
+            raise ValueError(f"[primitive] {name} is defined twice")
+        REGISTRY[name] = self
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"

@@ -1,0 +1,176 @@
+"""Contractions: `dot` (as in XLA's dot_general) and `conv` with an explicit group axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import DTypeError, ShapeError
+from .. import build as b
+from ..node import Aval, Node, Params, apply, aval_of
+from ..primitive import Primitive
+from .elementwise import same_device
+
+
+def _check(name: str, avals: tuple[Aval, ...]) -> None:
+    x, y = avals
+    if x.dtype is not y.dtype:
+        raise DTypeError(f"[{name}] expected operands of one dtype, got {x.dtype.name} and {y.dtype.name}; cast one")
+    same_device(name, avals)
+
+
+def _free(ndim: int, *taken: tuple[int, ...]) -> list[int]:
+    used = {a for t in taken for a in t}
+    return [d for d in range(ndim) if d not in used]
+
+
+def _dot_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    x, y = avals
+    xc, yc, xb, yb = params
+    _check("dot", avals)
+    for what, ax, ay in (("contracted", xc, yc), ("batch", xb, yb)):
+        if [x.shape[a] for a in ax] != [y.shape[a] for a in ay]:
+            raise ShapeError(
+                f"[matmul] expected equal {what} axes, got shapes {x.shape} and {y.shape} (axes {ax} and {ay}); "
+                "transpose or reshape one operand"
+            )
+    shape = [x.shape[a] for a in xb] + [x.shape[d] for d in _free(x.ndim, xc, xb)]
+    return aval_of(tuple(shape + [y.shape[d] for d in _free(y.ndim, yc, yb)]), x.dtype, x.device)
+
+
+def _dot(x: Any, y: Any, params: Params) -> Any:
+    xc, yc, xb, yb = params
+    fx, fy = _free(x.ndim, xc, xb), _free(y.ndim, yc, yb)
+    dtype = x.dtype
+    if dtype.itemsize == 2 and dtype.kind in "fV":
+        x, y = x.astype(np.float32), y.astype(np.float32)
+    batch = [x.shape[a] for a in xb]
+    rows, columns = [x.shape[d] for d in fx], [y.shape[d] for d in fy]
+    k = int(np.prod([x.shape[a] for a in xc], dtype=np.int64))
+    left = x.transpose(*xb, *fx, *xc).reshape(*batch, int(np.prod(rows, dtype=np.int64)), k)
+    right = y.transpose(*yb, *yc, *fy).reshape(*batch, k, int(np.prod(columns, dtype=np.int64)))
+    return np.matmul(left, right).reshape((*batch, *rows, *columns)).astype(dtype)
+
+
+def _dot_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
+    x, y = args
+    xc, yc, xb, yb = out.spec.params
+    gx = _dot_grad(g, x, y, xc, yc, xb, yb, False) if x.rg else None
+    gy = _dot_grad(g, y, x, yc, xc, yb, xb, True) if y.rg else None
+    return gx, gy
+
+
+def _dot_grad(
+    g: Node, x: Node, y: Node, xc: tuple[int, ...], yc: tuple[int, ...], xb: tuple[int, ...], yb: tuple[int, ...],
+    second: bool,
+) -> Node:  # fmt: skip
+    """The cotangent of `x`: `g` contracted with `y` over y's free axes, its axes put in x's order."""
+    fx, fy = _free(x.aval.ndim, xc, xb), _free(y.aval.ndim, yc, yb)
+    n = len(xb)
+    first = n + (len(fx) if not second else 0)
+    g_free = tuple(range(first, first + len(fy)))
+    made = b.dot(g, y, g_free, tuple(fy), tuple(range(n)), yb)
+    # made: batch, x's free axes, then y's contracted axes in y's order, which stand for x's contracted ones.
+    by_y = sorted(range(len(yc)), key=lambda i: yc[i])
+    axes = [*xb, *fx, *(xc[i] for i in by_y)]
+    return b.permute(made, tuple([axes.index(d) for d in range(len(axes))]))
+
+
+def _bilinear_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The product rule."""
+    (x, y), (tx, ty), prim = args, ts, out.spec.prim
+    assert prim is not None
+    from_x = None if tx is None else apply(prim, (tx, y), out.spec.params)
+    from_y = None if ty is None else apply(prim, (x, ty), out.spec.params)
+    if from_x is None or from_y is None:
+        return from_y if from_x is None else from_x
+    return b.add(from_x, from_y)
+
+
+dot = Primitive("dot", "contract", _dot_infer, _dot, _dot_vjp, _bilinear_jvp)
+
+
+def _conv_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    x, w = avals
+    strides, padding, lhs, rhs = params
+    _check("conv", avals)
+    if x.ndim != w.ndim or x.shape[1] != w.shape[0] or x.shape[2] != w.shape[2]:
+        raise ShapeError(f"[conv] expected (N, G, C, ...) and (G, O, C, ...), got {x.shape} and {w.shape}")
+    shape = [x.shape[0], x.shape[1], w.shape[1]]
+    for n, (extent, size) in enumerate(zip(x.shape[3:], w.shape[3:], strict=True)):
+        lo, hi = padding[n]
+        spread = (extent - 1) * lhs[n] + 1 if extent else 0
+        room = spread + lo + hi - (size - 1) * rhs[n] - 1
+        if room < 0:
+            raise ShapeError(
+                f"[conv] expected a window that fits, got extent {extent} padded by {padding[n]} and a kernel of "
+                f"{size} with dilation {rhs[n]}; pad more or use a smaller kernel"
+            )
+        shape.append(room // strides[n] + 1)
+    return aval_of(tuple(shape), x.dtype, x.device)
+
+
+def _conv(x: Any, w: Any, params: Params) -> Any:
+    strides, padding, lhs, rhs = params
+    dtype = x.dtype
+    if dtype.itemsize == 2 and dtype.kind in "fV":
+        x, w = x.astype(np.float32), w.astype(np.float32)
+    rank = x.ndim - 3
+    for d in range(rank):
+        axis, n = d + 3, x.shape[d + 3]
+        spread = np.zeros((*x.shape[:axis], (n - 1) * lhs[d] + 1 if n else 0, *x.shape[axis + 1 :]), x.dtype)
+        spread[(*[slice(None)] * axis, slice(None, None, lhs[d]))] = x
+        lo, hi = padding[d]
+        width = [(0, 0)] * x.ndim
+        width[axis] = (max(lo, 0), max(hi, 0))
+        x = np.pad(spread, width)
+        x = x[(*[slice(None)] * axis, slice(max(-lo, 0), x.shape[axis] - max(-hi, 0)))]
+    for d in range(rank):
+        axis = d + 3
+        span = (w.shape[axis] - 1) * rhs[d] + 1
+        view: Any = np.lib.stride_tricks.sliding_window_view(x, span, axis)
+        x = view[(*[slice(None)] * axis, slice(None, None, strides[d]), ...)][..., :: rhs[d]]
+    space, window = "hijk"[:rank], "pqrs"[:rank]
+    return np.einsum(f"ngc{space}{window},goc{window}->ngo{space}", x, w, optimize=True).astype(dtype)
+
+
+def _conv_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
+    x, w = args
+    return (_conv_input(g, x, w, out) if x.rg else None), (_conv_kernel(g, x, w, out) if w.rg else None)
+
+
+def _conv_input(g: Node, x: Node, w: Node, out: Node) -> Node:
+    """A convolution of the spread-out cotangent with the flipped kernel, input and output channels swapped."""
+    strides, padding, lhs, rhs = out.spec.params
+    rank = x.aval.ndim - 3
+    space = tuple(range(3, 3 + rank))
+    flipped = b.permute(b.flip(w, space), (0, 2, 1, *space))
+    pads = []
+    for d in range(rank):
+        extent, size, made = x.aval.shape[3 + d], w.aval.shape[3 + d], out.aval.shape[3 + d]
+        lo = (size - 1) * rhs[d] - padding[d][0]
+        spread = (made - 1) * strides[d] + 1
+        need = (extent - 1) * lhs[d] + 1 + (size - 1) * rhs[d]
+        pads.append((lo, need - lo - spread))
+    return b.conv(g, flipped, lhs, tuple(pads), strides, rhs)
+
+
+def _conv_kernel(g: Node, x: Node, w: Node, out: Node) -> Node:
+    """A convolution whose batch is the input channels and whose contracted channels are the batch."""
+    strides, padding, lhs, rhs = out.spec.params
+    rank = x.aval.ndim - 3
+    space = tuple(range(3, 3 + rank))
+    left = b.permute(x, (2, 1, 0, *space))
+    right = b.permute(g, (1, 2, 0, *space))
+    pads = []
+    for d in range(rank):
+        extent, size, made = x.aval.shape[3 + d], w.aval.shape[3 + d], out.aval.shape[3 + d]
+        spread = (extent - 1) * lhs[d] + 1
+        need = (made - 1) * strides[d] + 1 + (size - 1) * rhs[d]
+        pads.append((padding[d][0], need - padding[d][0] - spread))
+    folded = b.conv(left, right, rhs, tuple(pads), lhs, strides)
+    return b.permute(folded, (1, 2, 0, *space))
+
+
+conv = Primitive("conv", "contract", _conv_infer, _conv, _conv_vjp, _bilinear_jvp)

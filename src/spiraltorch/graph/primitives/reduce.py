@@ -1,0 +1,138 @@
+"""Reductions and arg-reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import int64
+from ...errors import ArgumentError
+from .. import build as b
+from ..node import Aval, Node, Params, aval_of
+from ..primitive import Primitive
+
+
+def _reduce_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
+    def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+        (x,), (axes,) = avals, params
+        if list(axes) != sorted(set(axes)) or any(not 0 <= a < x.ndim for a in axes):
+            raise ArgumentError(f"[{name}] expected sorted, distinct axes of {x.ndim}, got {axes}")
+        if name in ("reduce_max", "reduce_min") and any(x.shape[a] == 0 for a in axes):
+            raise ArgumentError(f"[{name}] expected at least one element, got shape {x.shape}: there is no identity")
+        return aval_of(tuple([e for d, e in enumerate(x.shape) if d not in axes]), x.dtype, x.device)
+
+    return infer
+
+
+def _reduce(fn: Any) -> Any:
+    def meaning(x: Any, params: Params) -> Any:
+        axes = params[0]
+        with np.errstate(all="ignore"):
+            if x.dtype.itemsize == 2 and x.dtype.kind in "fV":
+                return fn(x.astype(np.float32), axis=axes).astype(x.dtype)
+            return np.asarray(fn(x, axis=axes)).astype(x.dtype)
+
+    return meaning
+
+
+def _kept(x: Node, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([1 if d in axes else e for d, e in enumerate(x.aval.shape)])
+
+
+def _back(g: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """A reduced value in the shape of what was reduced."""
+    return b.expand(b.reshape(g, _kept(x, axes)), x.aval.shape)
+
+
+def _sum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    return (_back(g, args[0], out.spec.params[0]),)
+
+
+def _sum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    return None if ts[0] is None else b.reduce_sum(ts[0], out.spec.params[0])
+
+
+def _ties(x: Node, out: Node) -> Node:
+    """One where an element is the extreme, else zero."""
+    return b.cast(b.eq(x, _back(out, x, out.spec.params[0])), x.aval.dtype)
+
+
+def _extreme_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """Shared evenly among equal elements."""
+    (x,), axes = args, out.spec.params[0]
+    mine = _ties(x, out)
+    return (b.mul(mine, _back(b.div(g, b.reduce_sum(mine, axes)), x, axes)),)
+
+
+def _extreme_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    if ts[0] is None:
+        return None
+    mine, axes = _ties(args[0], out), out.spec.params[0]
+    return b.div(b.reduce_sum(b.mul(mine, ts[0]), axes), b.reduce_sum(mine, axes))
+
+
+def _prod_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    (x,), axes = args, out.spec.params[0]
+    return (b.mul(_all_others(x, axes), _back(g, x, axes)),)
+
+
+def _prod_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    axes = out.spec.params[0]
+    return None if ts[0] is None else b.reduce_sum(b.mul(_all_others(args[0], axes), ts[0]), axes)
+
+
+def _all_others(x: Node, axes: tuple[int, ...]) -> Node:
+    """For each element the product of all others along `axes`, from both sides: right where elements are zero."""
+    shape = x.aval.shape
+    if x.aval.size == 0:
+        return b.zeros(x.aval)
+    rest = tuple([d for d in range(x.aval.ndim) if d not in axes])
+    order = (*rest, *axes)
+    flat = b.reshape(b.permute(x, order), (*[shape[d] for d in rest], -1))
+    last = len(rest)
+    others = b.mul(_others(flat, last, False), _others(flat, last, True))
+    back = b.reshape(others, tuple([shape[d] for d in order]))
+    return b.permute(back, tuple([order.index(d) for d in range(len(order))]))
+
+
+def _others(x: Node, axis: int, reverse: bool) -> Node:
+    """The exclusive cumulative product."""
+    shape = x.aval.shape
+    starts = tuple([int(reverse and d == axis) for d in range(len(shape))])
+    stops = tuple([e - int(not reverse and d == axis) for d, e in enumerate(shape)])
+    inner = b.slice(x, starts, stops, (1,) * len(shape))
+    edge = (0, 1, 0) if reverse else (1, 0, 0)
+    pads = tuple([edge if d == axis else (0, 0, 0) for d in range(len(shape))])
+    return b.cumprod(b.pad(inner, pads, 1), axis, reverse)
+
+
+reduce_sum = Primitive("reduce_sum", "reduce", _reduce_infer("reduce_sum"), _reduce(np.sum), _sum_vjp, _sum_jvp)
+reduce_prod = Primitive("reduce_prod", "reduce", _reduce_infer("reduce_prod"), _reduce(np.prod), _prod_vjp, _prod_jvp)
+reduce_max = Primitive("reduce_max", "reduce", _reduce_infer("reduce_max"), _reduce(np.max), _extreme_vjp, _extreme_jvp)
+reduce_min = Primitive("reduce_min", "reduce", _reduce_infer("reduce_min"), _reduce(np.min), _extreme_vjp, _extreme_jvp)
+
+
+def _arg_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
+    def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+        (x,), (axis,) = avals, params
+        if not 0 <= axis < x.ndim:
+            raise ArgumentError(f"[{name}] expected an axis in [0, {x.ndim}), got {axis}")
+        if x.shape[axis] == 0:
+            raise ArgumentError(f"[{name}] expected at least one element along axis {axis}, got shape {x.shape}")
+        return aval_of(tuple([e for d, e in enumerate(x.shape) if d != axis]), int64, x.device)
+
+    return infer
+
+
+def _arg(fn: Any) -> Any:
+    def meaning(x: Any, params: Params) -> Any:
+        x = x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
+        return fn(x, axis=params[0])
+
+    return meaning
+
+
+argmax = Primitive("argmax", "reduce", _arg_infer("argmax"), _arg(np.argmax))
+argmin = Primitive("argmin", "reduce", _arg_infer("argmin"), _arg(np.argmin))

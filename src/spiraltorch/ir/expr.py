@@ -1,0 +1,351 @@
+"""What a kernel computes with: buffers and values.
+
+Contract
+- Every value knows its dtype. Values compare by identity; build shared parts once, and they are computed once.
+- A `Load` reads zero where its guard is false, and memory is not touched there.
+- Arithmetic is IEEE; `max` and `min` propagate NaN; integer arithmetic wraps; `floordiv` and `mod` round down, with
+  0 for a zero divisor; shifts by the width or more give 0 (or the sign, for `shr` of signed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Union
+
+from ..dtypes import DType, bool_, int64
+from .index import ALWAYS, ZERO, Guard, Index, IndexLike, Lookup, Var, index, substitute, substitute_guard
+
+
+class Space(Enum):
+    """Where a buffer lives."""
+
+    GLOBAL = "global"  # a parameter, or memory that all tasks of a kernel share
+    SCRATCH = "scratch"  # private to a CPU thread, in memory
+    WORKGROUP = "workgroup"  # shared by the items of a GPU group
+    REGISTER = "register"  # every index must become constant (or a vector lane)
+    VIRTUAL = "virtual"  # a reduction's target before `accumulate` gives it registers
+
+
+class Buffer:
+    """An array in row-major order. Compared by identity."""
+
+    __slots__ = ("dtype", "name", "shape", "space")
+
+    def __init__(self, name: str, shape: tuple[Index, ...], dtype: DType, space: Space = Space.GLOBAL) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.space = space
+
+    def flat(self, position: tuple[Index, ...]) -> Index:
+        """The element's row-major offset."""
+        offset = ZERO
+        for extent, i in zip(self.shape, position, strict=True):
+            offset = offset * extent + i
+        return offset
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.dtype.name}{list(self.shape)} in {self.space.value}"
+
+
+class Const:
+    """A number. `value` is a Python bool, int or float."""
+
+    __slots__ = ("dtype", "value")
+    variables: frozenset[Var] = frozenset()
+
+    def __init__(self, value: float | int | bool, dtype: DType) -> None:
+        self.value = value
+        self.dtype = dtype
+
+
+class Scalar:
+    """A parameter of the kernel that is one number, given at launch."""
+
+    __slots__ = ("dtype", "name")
+    variables: frozenset[Var] = frozenset()
+
+    def __init__(self, name: str, dtype: DType) -> None:
+        self.name = name
+        self.dtype = dtype
+
+
+class Load:
+    """Reads `buffer[position]`, or zero where the guard is false."""
+
+    __slots__ = ("_vars", "buffer", "guard", "position")
+
+    def __init__(self, buffer: Buffer, position: tuple[Index, ...], guard: Guard = ALWAYS) -> None:
+        self.buffer = buffer
+        self.position = position
+        self.guard = guard
+        self._vars: frozenset[Var] | None = None
+
+    @property
+    def dtype(self) -> DType:
+        return self.buffer.dtype
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        if self._vars is None:
+            self._vars = self.guard.variables.union(*(i.variables for i in self.position))
+        return self._vars
+
+
+class Op:
+    """One of `OPERATIONS` applied to values."""
+
+    __slots__ = ("_vars", "args", "dtype", "name")
+
+    def __init__(self, name: str, args: tuple[Value, ...], dtype: DType) -> None:
+        self.name = name
+        self.args = args
+        self.dtype = dtype
+        self._vars: frozenset[Var] | None = None
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        if self._vars is None:
+            self._vars = frozenset().union(*(a.variables for a in self.args))
+        return self._vars
+
+
+class Cast:
+    """The value converted to `dtype`, or its bits read as `dtype` where `bits` is set."""
+
+    __slots__ = ("bits", "dtype", "value")
+
+    def __init__(self, value: Value, dtype: DType, bits: bool = False) -> None:
+        self.value = value
+        self.dtype = dtype
+        self.bits = bits
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        return self.value.variables
+
+
+class FromIndex:
+    """An index as a value."""
+
+    __slots__ = ("dtype", "position")
+
+    def __init__(self, position: Index, dtype: DType = int64) -> None:
+        self.position = position
+        self.dtype = dtype
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        return self.position.variables
+
+
+class Test:
+    """A guard as a boolean value."""
+
+    __slots__ = ("guard",)
+    dtype = bool_
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        return self.guard.variables
+
+
+Value = Union[Const, Scalar, Load, Op, Cast, FromIndex, Test]
+
+FLOAT_UNARY = frozenset(
+    "floor ceil trunc round sqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh "
+    "asinh acosh atanh erf".split()
+)
+ARITY = {
+    **dict.fromkeys(FLOAT_UNARY, 1),
+    **dict.fromkeys("neg abs sign not isnan".split(), 1),
+    **dict.fromkeys("add sub mul div floordiv mod max min pow atan2 and or xor shl shr mulhi eq ne lt le".split(), 2),
+    "select": 3,
+    "fma": 3,
+}
+OPERATIONS = frozenset(ARITY)
+COMPARISONS = frozenset(("eq", "ne", "lt", "le", "isnan"))
+
+
+def op(name: str, *args: Value) -> Value:
+    """`name` of the arguments, which share one dtype (the first of `select` is bool, `shl`'s too are equal)."""
+    if len(args) != ARITY[name]:
+        raise ValueError(f"[op] {name} expected {ARITY[name]} arguments, got {len(args)}")
+    of = args[1:] if name == "select" else args
+    if any(a.dtype is not of[0].dtype for a in of):
+        raise ValueError(f"[op] {name} expected one dtype, got {[a.dtype.name for a in args]}")
+    return Op(name, args, bool_ if name in COMPARISONS else of[0].dtype)
+
+
+def cast(value: Value, dtype: DType) -> Value:
+    """The value as `dtype`; itself where it is that already."""
+    return value if value.dtype is dtype else Cast(value, dtype)
+
+
+def at(*position: IndexLike) -> tuple[Index, ...]:
+    """A position from variables and ints."""
+    return tuple(index(i) for i in position)
+
+
+class Rewriter:
+    """Rebuilds values: indices through `on_index`, loads through `on_load`. Shared parts stay shared."""
+
+    def __init__(
+        self,
+        on_index: Callable[[Index], Index] | None = None,
+        on_load: Callable[[Load], Value] | None = None,
+        on_guard: Callable[[Guard], Guard] | None = None,
+    ) -> None:
+        self.on_index = on_index or (lambda i: i)
+        self.on_load = on_load
+        self.on_guard = on_guard or self._guard
+        self.memo: dict[int, tuple[Value, Value]] = {}
+
+    def _guard(self, g: Guard) -> Guard:
+        if not g.terms:
+            return g
+        from .index import guard
+
+        terms = [self.on_index(t) for t in g.terms]
+        return g if all(a is b for a, b in zip(terms, g.terms, strict=True)) else guard(*terms)
+
+    def position(self, position: tuple[Index, ...]) -> tuple[Index, ...]:
+        new = tuple([self.index(i) for i in position])
+        return position if all(a is b for a, b in zip(new, position, strict=True)) else new
+
+    def index(self, i: Index) -> Index:
+        new = self.on_index(i)
+        return self._inside(new) if self.on_load is not None else new
+
+    def _inside(self, i: Index) -> Index:
+        """Loads inside lookups are rewritten too."""
+        for monomial in i.terms:
+            for atom in monomial:
+                if not isinstance(atom, Var) and _has_lookup(atom):
+                    return _map_lookups(i, self)
+        return i
+
+    def value(self, v: Value) -> Value:
+        known = self.memo.get(id(v))
+        if known is not None:
+            return known[1]
+        new = self._value(v)
+        self.memo[id(v)] = (v, new)
+        return new
+
+    def _value(self, v: Value) -> Value:
+        if isinstance(v, Op):
+            args = tuple([self.value(a) for a in v.args])
+            return v if all(a is b for a, b in zip(args, v.args, strict=True)) else Op(v.name, args, v.dtype)
+        if isinstance(v, Load):
+            position, g = self.position(v.position), self.on_guard(v.guard)
+            if position is not v.position or g is not v.guard:
+                v = Load(v.buffer, position, g)
+            return self.on_load(v) if self.on_load else v
+        if isinstance(v, Cast):
+            inner = self.value(v.value)
+            return v if inner is v.value else Cast(inner, v.dtype, v.bits)
+        if isinstance(v, FromIndex):
+            i = self.index(v.position)
+            return v if i is v.position else FromIndex(i, v.dtype)
+        if isinstance(v, Test):
+            g = self.on_guard(v.guard)
+            return v if g is v.guard else Test(g)
+        return v
+
+
+def substitute_value(value: Value, mapping: Mapping[Var, Index]) -> Value:
+    """Replaces variables everywhere in a value."""
+    if value.variables.isdisjoint(mapping):
+        return value
+    return Rewriter(lambda i: substitute(i, mapping), None, lambda g: substitute_guard(g, mapping)).value(value)
+
+
+def loads(value: Value, seen: set[int] | None = None) -> Iterator[Load]:
+    """Every load in a value once, those inside lookups included."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Load):
+        yield value
+        for i in (*value.position, *value.guard.terms):
+            yield from index_loads(i, seen)
+    elif isinstance(value, Op):
+        for a in value.args:
+            yield from loads(a, seen)
+    elif isinstance(value, Cast):
+        yield from loads(value.value, seen)
+    elif isinstance(value, FromIndex):
+        yield from index_loads(value.position, seen)
+    elif isinstance(value, Test):
+        for i in value.guard.terms:
+            yield from index_loads(i, seen)
+
+
+def index_loads(i: Index, seen: set[int] | None = None) -> Iterator[Load]:
+    """Every load inside the lookups of an index."""
+    for monomial in i.terms:
+        for atom in monomial:
+            if isinstance(atom, Lookup):
+                yield from loads(atom.value, seen)
+            elif not isinstance(atom, Var):
+                yield from index_loads(atom.left, seen)
+                if isinstance(atom.right, Index):
+                    yield from index_loads(atom.right, seen)
+
+
+def format_value(value: Value) -> str:
+    """A stable spelling for messages and the printer."""
+    if isinstance(value, Const):
+        return f"{value.value!r}" if value.dtype.is_float else str(value.value)
+    if isinstance(value, Scalar):
+        return value.name
+    if isinstance(value, Load):
+        return f"{value.buffer.name}{list(value.position)}" + ("" if value.guard.always else f"<{value.guard}>")
+    if isinstance(value, Op):
+        return f"{value.name}({', '.join(map(format_value, value.args))})"
+    if isinstance(value, Cast):
+        return f"{'bits_' if value.bits else ''}{value.dtype.name}({format_value(value.value)})"
+    if isinstance(value, FromIndex):
+        return f"{value.dtype.name}<{value.position}>"
+    return f"<{value.guard}>"
+
+
+def _has_lookup(atom: object) -> bool:
+    if isinstance(atom, Lookup):
+        return True
+    if isinstance(atom, Var):
+        return False
+    parts = (atom.left, atom.right)  # type: ignore[attr-defined]
+    return any(
+        _has_lookup(a) for p in parts if isinstance(p, Index) for m in p.terms for a in m if not isinstance(a, Var)
+    )
+
+
+def _map_lookups(i: Index, rewriter: Rewriter) -> Index:
+    from .index import FloorDiv, Min, Mod, floor_div, lookup, minimum, mod
+
+    total = Index({}, i.const)
+    for monomial, coefficient in i.terms.items():
+        product = Index({}, coefficient)
+        for atom in monomial:
+            if isinstance(atom, Lookup):
+                new = rewriter.value(atom.value)
+                part = Index({(atom,): 1}, 0) if new is atom.value else lookup(new, atom.upper, atom.lower)
+            elif isinstance(atom, Var):
+                part = index(atom)
+            elif isinstance(atom, FloorDiv):
+                part = floor_div(_map_lookups(atom.left, rewriter), atom.right)
+            elif isinstance(atom, Mod):
+                part = mod(_map_lookups(atom.left, rewriter), atom.right)
+            else:
+                assert isinstance(atom, Min)
+                part = minimum(_map_lookups(atom.left, rewriter), _map_lookups(atom.right, rewriter))
+            product = product * part
+        total = total + product
+    return total

@@ -1,0 +1,517 @@
+"""Index arithmetic: polynomials over bounded atoms, canonical by construction.
+
+Contract
+- An `Index` is `const + sum(coefficient * product(atoms))`. Every constructor simplifies, so there is no simplifier
+  pass, and equal indices compare equal.
+- Each `Var` carries its bounds, so the bounds of an index need no context. They are cached.
+- A `Guard` is a conjunction of `index >= 0`; what the bounds prove is dropped when it is built.
+- A `Lookup` makes a computed integer value (a gather's index) an atom, with bounds that its maker guarantees.
+
+Limits: divisors are positive constants. Products of atoms are kept as monomials and are not divided further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import gcd
+from typing import TYPE_CHECKING, Any, Union
+
+if TYPE_CHECKING:
+    from .expr import Value
+
+INFINITY = 1 << 62
+
+
+class Var:
+    """An integer with known bounds: a loop variable or a symbolic size. Compared by identity."""
+
+    __slots__ = ("lower", "name", "one", "upper")
+
+    def __init__(self, name: str, upper: int = INFINITY, lower: int = 0) -> None:
+        self.name = name
+        self.upper = upper
+        self.lower = lower
+        self.one: Index | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class _Pair:
+    """An atom made of two parts, compared by value; the hash is computed once."""
+
+    __slots__ = ("_hash", "left", "right")
+
+    def __init__(self, left: Any, right: Any) -> None:
+        self.left = left
+        self.right = right
+        self._hash = hash((type(self).__name__, left, right))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is type(self)
+            and self._hash == other._hash
+            and self.left == other.left
+            and self.right == other.right
+        )
+
+
+class FloorDiv(_Pair):
+    """`left // right`, rounded down; `right` is a positive int."""
+
+    __slots__ = ()
+
+
+class Mod(_Pair):
+    """`left - right * (left // right)`; `right` is a positive int."""
+
+    __slots__ = ()
+
+
+class Min(_Pair):
+    """The smaller of two indices."""
+
+    __slots__ = ()
+
+
+class Lookup:
+    """An integer value used as an index. `lower <= value <= upper` is guaranteed by whoever builds it."""
+
+    __slots__ = ("lower", "upper", "value")
+
+    def __init__(self, value: Value, upper: int, lower: int = 0) -> None:
+        self.value = value
+        self.upper = upper
+        self.lower = lower
+
+
+Atom = Union[Var, FloorDiv, Mod, Min, Lookup]
+Monomial = tuple[Atom, ...]
+
+
+class Index:
+    """`const + sum(coefficient * product(atoms))`. Immutable; build it with `index` and operators."""
+
+    __slots__ = ("_bounds", "_hash", "_vars", "const", "terms")
+
+    def __init__(self, terms: dict[Monomial, int], const: int) -> None:
+        self.terms = terms
+        self.const = const
+        self._bounds: tuple[int, int] | None = None
+        self._hash: int | None = None
+        self._vars: frozenset[Var] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Index) and self.const == other.const and self.terms == other.terms)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash((frozenset(self.terms.items()), self.const))
+        return self._hash
+
+    def __add__(self, other: IndexLike) -> Index:
+        if type(other) is int:
+            return Index(self.terms, self.const + other) if other else self
+        right = index(other)
+        if not right.terms:
+            return Index(self.terms, self.const + right.const) if right.const else self
+        if not self.terms:
+            return Index(right.terms, self.const + right.const) if self.const else right
+        terms = dict(self.terms)
+        for monomial, coefficient in right.terms.items():
+            total = terms.get(monomial, 0) + coefficient
+            if total:
+                terms[monomial] = total
+            else:
+                del terms[monomial]
+        return _rejoin(Index(terms, self.const + right.const))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Index:
+        return self * -1
+
+    def __sub__(self, other: IndexLike) -> Index:
+        return self + index(other) * -1
+
+    def __rsub__(self, other: IndexLike) -> Index:
+        return index(other) + self * -1
+
+    def __mul__(self, other: IndexLike) -> Index:
+        right = index(other)
+        if not right.terms or not self.terms:
+            variable, factor = (self, right.const) if not right.terms else (right, self.const)
+            if factor == 0:
+                return ZERO
+            if factor == 1:
+                return variable
+            return Index({m: c * factor for m, c in variable.terms.items()}, variable.const * factor)
+        product = ZERO
+        for a_atoms, a in (*self.terms.items(), ((), self.const)):
+            for b_atoms, b in (*right.terms.items(), ((), right.const)):
+                if a and b:
+                    monomial = tuple(sorted(a_atoms + b_atoms, key=_order))
+                    product = product + (Index({monomial: a * b}, 0) if monomial else a * b)
+        return product
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, divisor: int) -> Index:
+        return floor_div(self, divisor)
+
+    def __mod__(self, divisor: int) -> Index:
+        return mod(self, divisor)
+
+    @property
+    def is_const(self) -> bool:
+        return not self.terms
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and greatest value, both included."""
+        if self._bounds is None:
+            low = high = self.const
+            for monomial, coefficient in self.terms.items():
+                a, b = _monomial_bounds(monomial)
+                if coefficient > 0:
+                    low += a * coefficient
+                    high += b * coefficient
+                else:
+                    low += b * coefficient
+                    high += a * coefficient
+            self._bounds = low, high
+        return self._bounds
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        if self._vars is None:
+            found: set[Var] = set()
+            for monomial in self.terms:
+                for atom in monomial:
+                    if type(atom) is Var:
+                        found.add(atom)
+                    else:
+                        found |= atom_variables(atom)
+            self._vars = frozenset(found)
+        return self._vars
+
+    def __repr__(self) -> str:
+        return format_index(self)
+
+
+IndexLike = Union[Index, Var, int]
+ZERO = Index({}, 0)
+ONE = Index({}, 1)
+
+
+def index(value: IndexLike) -> Index:
+    """Makes an `Index` of a variable or an int."""
+    if type(value) is Index:
+        return value
+    if type(value) is Var:
+        if value.one is None:
+            value.one = Index({(value,): 1}, 0) if value.upper > value.lower else Index({}, value.lower)
+        return value.one
+    if isinstance(value, int):
+        return Index({}, int(value))
+    raise TypeError(f"[index] expected an int, a Var or an Index, got {type(value).__name__}")
+
+
+def raw(var: Var) -> Index:
+    """The variable itself, even where its bounds leave one value."""
+    return Index({(var,): 1}, 0)
+
+
+def lookup(value: Value, upper: int, lower: int = 0) -> Index:
+    """A computed integer as an index."""
+    return Index({(Lookup(value, upper, lower),): 1}, 0)
+
+
+def atom_variables(atom: Atom) -> frozenset[Var]:
+    """All variables that the atom's value depends on."""
+    if isinstance(atom, Var):
+        return frozenset((atom,))
+    if isinstance(atom, Min):
+        return atom.left.variables | atom.right.variables  # type: ignore[no-any-return]
+    if isinstance(atom, Lookup):
+        return atom.value.variables
+    return atom.left.variables  # type: ignore[no-any-return]
+
+
+def floor_div(numerator: IndexLike, divisor: int) -> Index:
+    """`numerator // divisor`, rounded down."""
+    numerator = index(numerator)
+    if divisor == 1:
+        return numerator
+    quotient, rest = _split(numerator, divisor)
+    if _within(rest, divisor):
+        return quotient
+    unit, large, small = _unit(rest, divisor)
+    if unit > 1:  # floor((unit*y + small) / d) == floor(y / (d/unit)) where 0 <= small < unit
+        return quotient + floor_div(_exact(large, unit), divisor // unit)
+    if len(rest.terms) == 1 and not rest.const:
+        ((monomial, coefficient),) = rest.terms.items()
+        if coefficient == 1 and len(monomial) == 1:
+            inner = monomial[0]
+            if isinstance(inner, FloorDiv):
+                return quotient + floor_div(inner.left, inner.right * divisor)
+            if isinstance(inner, Mod) and inner.right % divisor == 0:
+                return quotient + mod(floor_div(inner.left, divisor), inner.right // divisor)
+    return quotient + Index({(FloorDiv(rest, divisor),): 1}, 0)
+
+
+def mod(numerator: IndexLike, divisor: int) -> Index:
+    """`numerator - divisor * (numerator // divisor)`."""
+    if divisor == 1:
+        return ZERO
+    _, rest = _split(index(numerator), divisor)
+    if _within(rest, divisor):
+        return rest
+    unit, large, small = _unit(rest, divisor)
+    if unit > 1:
+        return mod(_exact(large, unit), divisor // unit) * unit + small
+    if len(rest.terms) == 1 and not rest.const:
+        ((monomial, coefficient),) = rest.terms.items()
+        if coefficient == 1 and len(monomial) == 1:
+            inner = monomial[0]
+            if isinstance(inner, Mod) and inner.right % divisor == 0:
+                return mod(inner.left, divisor)
+    return Index({(Mod(rest, divisor),): 1}, 0)
+
+
+def ceil_div(numerator: IndexLike, divisor: int) -> Index:
+    """`-(-numerator // divisor)`, taken inside a minimum."""
+    numerator = index(numerator)
+    if len(numerator.terms) == 1 and not numerator.const:
+        ((monomial, coefficient),) = numerator.terms.items()
+        if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Min):
+            return minimum(ceil_div(monomial[0].left, divisor), ceil_div(monomial[0].right, divisor))
+    return floor_div(numerator + (divisor - 1), divisor)
+
+
+def minimum(left: IndexLike, right: IndexLike) -> Index:
+    """The smaller of two indices; one of them where the bounds decide."""
+    left, right = index(left), index(right)
+    low, high = (left - right).bounds
+    if high <= 0:
+        return left
+    if low >= 0:
+        return right
+    first, second = sorted((left, right), key=repr)
+    return Index({(Min(first, second),): 1}, 0)
+
+
+def substitute(expr: Index, mapping: Mapping[Var, Index]) -> Index:
+    """Replaces variables and simplifies again; the same object where nothing changes."""
+    if expr.variables.isdisjoint(mapping):
+        return expr
+    total = Index({}, expr.const)
+    for monomial, coefficient in expr.terms.items():
+        product: Index | None = None
+        for atom in monomial:
+            part = _substitute_atom(atom, mapping)
+            product = part if product is None else product * part
+        assert product is not None
+        total = total + (product * coefficient if coefficient != 1 else product)
+    return total
+
+
+def format_index(expr: Index) -> str:
+    """A stable spelling: the kernel cache and messages use it."""
+    parts = []
+    for monomial, coefficient in expr.terms.items():
+        factors = [format_atom(a) for a in monomial]
+        if coefficient != 1:
+            factors.append(str(coefficient))
+        parts.append("*".join(factors))
+    if expr.const or not parts:
+        parts.append(str(expr.const))
+    return " + ".join(parts)
+
+
+def format_atom(atom: Atom) -> str:
+    """One atom as text."""
+    if isinstance(atom, Var):
+        return atom.name
+    if isinstance(atom, FloorDiv):
+        return f"({atom.left})//{atom.right}"
+    if isinstance(atom, Mod):
+        return f"({atom.left})%{atom.right}"
+    if isinstance(atom, Min):
+        return f"min({atom.left}, {atom.right})"
+    from .expr import format_value
+
+    return f"[{format_value(atom.value)}]"
+
+
+def _order(atom: Atom) -> str:
+    return format_atom(atom)
+
+
+def _substitute_atom(atom: Atom, mapping: Mapping[Var, Index]) -> Index:
+    if isinstance(atom, Var):
+        new = mapping.get(atom)
+        return new if new is not None else index(atom)
+    if isinstance(atom, FloorDiv):
+        return floor_div(substitute(atom.left, mapping), atom.right)
+    if isinstance(atom, Mod):
+        return mod(substitute(atom.left, mapping), atom.right)
+    if isinstance(atom, Min):
+        return minimum(substitute(atom.left, mapping), substitute(atom.right, mapping))
+    if atom.value.variables.isdisjoint(mapping):
+        return Index({(atom,): 1}, 0)
+    from .expr import substitute_value
+
+    return lookup(substitute_value(atom.value, mapping), atom.upper, atom.lower)
+
+
+def _atom_bounds(atom: Atom) -> tuple[int, int]:
+    if isinstance(atom, (Var, Lookup)):
+        return atom.lower, atom.upper
+    if isinstance(atom, FloorDiv):
+        low, high = atom.left.bounds
+        return low // atom.right, high // atom.right
+    if isinstance(atom, Mod):
+        return 0, atom.right - 1
+    (a, b), (c, d) = atom.left.bounds, atom.right.bounds
+    return min(a, c), min(b, d)
+
+
+def _monomial_bounds(monomial: Monomial) -> tuple[int, int]:
+    low, high = _atom_bounds(monomial[0])
+    for atom in monomial[1:]:
+        a, b = _atom_bounds(atom)
+        products = (low * a, low * b, high * a, high * b)
+        low, high = min(products), max(products)
+    return low, high
+
+
+def _within(expr: Index, divisor: int) -> bool:
+    low, high = expr.bounds
+    return low >= 0 and high < divisor
+
+
+def _split(expr: Index, divisor: int) -> tuple[Index, Index]:
+    """`expr == divisor * quotient + rest`, with every divisible part in the quotient."""
+    quotient = {m: c // divisor for m, c in expr.terms.items() if c % divisor == 0}
+    if not quotient:
+        return Index({}, expr.const // divisor), Index(expr.terms, expr.const % divisor)
+    rest = {m: c for m, c in expr.terms.items() if c % divisor}
+    return Index(quotient, expr.const // divisor), Index(rest, expr.const % divisor)
+
+
+def _unit(expr: Index, divisor: int) -> tuple[int, Index, Index]:
+    """The largest `unit` dividing `divisor` with `expr == large + small`, unit | large and 0 <= small < unit."""
+    for unit in sorted({gcd(c, divisor) for c in expr.terms.values()}, reverse=True):
+        if unit == 1:
+            break
+        small = Index({m: c for m, c in expr.terms.items() if c % unit}, expr.const % unit)
+        if _within(small, unit):
+            large = Index({m: c for m, c in expr.terms.items() if c % unit == 0}, expr.const - expr.const % unit)
+            return unit, large, small
+    return 1, expr, ZERO
+
+
+def _exact(expr: Index, divisor: int) -> Index:
+    return Index({m: c // divisor for m, c in expr.terms.items()}, expr.const // divisor)
+
+
+def _rejoin(expr: Index) -> Index:
+    """`c*d*(x // d) + c*(x % d)` is `c*x`: undoes a flatten followed by an unflatten."""
+    for monomial, coefficient in expr.terms.items():
+        if len(monomial) == 1 and type(monomial[0]) is Mod:
+            atom = monomial[0]
+            partner = _quotient_terms(atom.left, atom.right)
+            if partner is None:
+                continue
+            scale = coefficient * atom.right
+            if all(expr.terms.get(m) == c * scale for m, c in partner.terms.items()):
+                gone = {monomial, *partner.terms}
+                terms = {m: c for m, c in expr.terms.items() if m not in gone}
+                left: Index = atom.left
+                return Index(terms, expr.const - partner.const * scale) + left * coefficient
+    return expr
+
+
+def _quotient_terms(numerator: Index, divisor: int) -> Index | None:
+    quotient = floor_div(numerator, divisor)
+    return quotient if quotient.terms else None
+
+
+# ---------------------------------------------------------------- guards
+
+
+class Guard:
+    """True where every index of `terms` is >= 0. `never` marks one that the bounds refute."""
+
+    __slots__ = ("never", "terms")
+
+    def __init__(self, terms: tuple[Index, ...] = (), never: bool = False) -> None:
+        self.terms = terms
+        self.never = never
+
+    @property
+    def always(self) -> bool:
+        return not self.terms and not self.never
+
+    def __and__(self, other: Guard) -> Guard:
+        if self.always:
+            return other
+        if other.always:
+            return self
+        return NEVER if self.never or other.never else guard(*self.terms, *other.terms)
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        return frozenset().union(*(t.variables for t in self.terms))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Guard) and self.terms == other.terms and self.never == other.never
+
+    def __hash__(self) -> int:
+        return hash((self.terms, self.never))
+
+    def __repr__(self) -> str:
+        return "never" if self.never else " and ".join(f"{t} >= 0" for t in self.terms) or "always"
+
+
+ALWAYS = Guard()
+NEVER = Guard(never=True)
+
+
+def guard(*terms: Index) -> Guard:
+    """The conjunction of `term >= 0`, without what the bounds prove."""
+    kept: list[Index] = []
+    for whole in terms:
+        for term in _split_min(whole):
+            low, high = term.bounds
+            if high < 0:
+                return NEVER
+            if low < 0 and term not in kept:
+                kept.append(term)
+    return Guard(tuple(kept)) if kept else ALWAYS
+
+
+def less(left: IndexLike, right: IndexLike) -> Guard:
+    """`left < right`."""
+    return guard(index(right) - index(left) - 1)
+
+
+def substitute_guard(condition: Guard, mapping: Mapping[Var, Index]) -> Guard:
+    """Replaces variables in every term."""
+    if not condition.terms or condition.variables.isdisjoint(mapping):
+        return condition
+    return guard(*(substitute(t, mapping) for t in condition.terms))
+
+
+def _split_min(term: Index) -> Iterable[Index]:
+    """`min(a, b) + rest >= 0` holds exactly where `a + rest >= 0` and `b + rest >= 0`."""
+    for monomial, coefficient in term.terms.items():
+        if coefficient == 1 and len(monomial) == 1 and type(monomial[0]) is Min:
+            rest = Index({m: c for m, c in term.terms.items() if m != monomial}, term.const)
+            atom = monomial[0]
+            return [*_split_min(atom.left + rest), *_split_min(atom.right + rest)]
+    return [term]

@@ -1,0 +1,449 @@
+"""Executes any kernel, scheduled or not, with NumPy: the definition of the IR.
+
+- Where a statement's guard is false, nothing of it is evaluated. An access outside a buffer raises.
+- Scratch, workgroup, register and virtual memory starts as garbage (NaN), so that reading what was never written shows.
+- `PARALLEL` and `GROUP` loops run in the order that the caller asks for.
+- The items of a group run one after the other from barrier to barrier, in the order that the caller asks for. Every
+  access to workgroup memory is logged, and two items that touch one cell between two barriers, one of them writing,
+  raise `RaceError`.
+
+Nests of serial loops around one statement run as NumPy arrays over all their iterations where that means the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import IndexOutOfRange, ShapeError, SpiralTorchError
+from .expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
+from .index import Atom, FloorDiv, Guard, Index, Lookup, Min, Mod, Var
+from .loops import perfect_nest
+from .numerics import constant, convert, evaluate, garbage
+from .reductions import explicit_reductions
+from .stmt import (
+    Accumulate,
+    Alloc,
+    Barrier,
+    Block,
+    For,
+    If,
+    Kernel,
+    Kind,
+    Stmt,
+    Store,
+    leaf_loads,
+    walk,
+)
+
+GRID = 1 << 18  # iterations that run as one array
+
+
+class RaceError(SpiralTorchError, RuntimeError):
+    """Items of a group meet in memory without a barrier, or meet a barrier that others miss."""
+
+
+def run(
+    kernel: Kernel, arrays: Mapping[str, Any], scalars: Mapping[str, float] | None = None,
+    sizes: Mapping[str, int] | None = None, *, order: str = "forward", items: str = "forward", seed: int = 0,
+) -> None:  # fmt: skip
+    """Runs the kernel in place on `arrays`, NumPy arrays keyed by parameter name.
+
+    `order` (of parallel iterations and groups) and `items` (of the items in a group) are `forward`, `reverse` or
+    `shuffle`, the last by `seed`.
+
+    Raises `ShapeError` where an array does not fit its parameter, `IndexOutOfRange` for an access outside a buffer,
+    `RaceError` for a missing or divergent barrier.
+
+    >>> from spiraltorch.dtypes import float32
+    >>> from spiraltorch.ir.expr import Buffer, Load, at, op
+    >>> from spiraltorch.ir.stmt import Kernel, Store, loop, loop_nest
+    >>> x, y, i = Buffer("x", at(3), float32), Buffer("y", at(3), float32), loop("i", 3)
+    >>> double = Store(y, at(i.var), op("add", Load(x, at(i.var)), Load(x, at(i.var))))
+    >>> out = np.zeros(3, np.float32)
+    >>> run(Kernel("double", (x, y), loop_nest([i], double)), {"x": np.ones(3, np.float32), "y": out})
+    >>> out.tolist()
+    [2.0, 2.0, 2.0]
+    """
+    machine = _Machine(_Orders(order, items, random.Random(seed)))
+    for variable in kernel.sizes:
+        machine.env[variable] = int((sizes or {})[variable.name])
+    for scalar in kernel.scalars:
+        machine.scalars[scalar.name] = constant((scalars or {})[scalar.name], scalar.dtype)
+    for buffer in kernel.params:
+        array = np.asarray(arrays[buffer.name])
+        shape = tuple(int(machine.index(e)) for e in buffer.shape)
+        if array.shape != shape or array.dtype != buffer.dtype.numpy:
+            raise ShapeError(
+                f"[run] {buffer.name} expected (shape={shape}, dtype={buffer.dtype.name}), got "
+                f"(shape={array.shape}, dtype={array.dtype}); pass an array that fits the kernel's parameter"
+            )
+        machine.memory[buffer] = array
+    with np.errstate(all="ignore"):
+        machine.run(explicit_reductions(kernel).body)
+
+
+class _Orders:
+    def __init__(self, loops: str, items: str, shuffler: random.Random) -> None:
+        self.loops = loops
+        self.items = items
+        self.shuffler = shuffler
+
+    def arrange(self, things: list[Any], how: str) -> list[Any]:
+        if how == "reverse":
+            return things[::-1]
+        if how == "shuffle":
+            self.shuffler.shuffle(things)
+        return things
+
+
+class _Group:
+    """Workgroup memory of one group, and who touched it since the last barrier. Item -1 is none, -2 several."""
+
+    def __init__(self) -> None:
+        self.memory: dict[Buffer, Any] = {}
+        self.writer: dict[Buffer, Any] = {}
+        self.reader: dict[Buffer, Any] = {}
+
+    def allocate(self, buffer: Buffer, shape: tuple[int, ...]) -> Any:
+        if buffer not in self.memory:
+            self.memory[buffer] = garbage(shape, buffer.dtype)
+            self.writer[buffer] = np.full(shape, -1)
+            self.reader[buffer] = np.full(shape, -1)
+        return self.memory[buffer]
+
+    def barrier(self) -> None:
+        for log in (*self.writer.values(), *self.reader.values()):
+            log[...] = -1
+
+    def on_read(self, buffer: Buffer, place: Any, item: int) -> None:
+        wrote = self.writer[buffer][place]
+        if np.any((wrote != -1) & (wrote != item)):
+            raise RaceError(f"[run] {buffer.name}: item {item} reads what another item wrote; a barrier is missing")
+        log = self.reader[buffer]
+        log[place] = np.where((log[place] == -1) | (log[place] == item), item, -2)
+
+    def on_write(self, buffer: Buffer, place: Any, item: int) -> None:
+        wrote, read = self.writer[buffer][place], self.reader[buffer][place]
+        if np.any((wrote != -1) & (wrote != item)) or np.any((read != -1) & (read != item)):
+            raise RaceError(f"[run] {buffer.name}: item {item} writes what another item uses; a barrier is missing")
+        self.writer[buffer][place] = item
+
+
+class _Machine:
+    """One thread of execution: its variables, the memory that it sees, and where its statement is active."""
+
+    def __init__(self, orders: _Orders) -> None:
+        self.orders = orders
+        self.env: dict[Var, Any] = {}
+        self.memory: dict[Buffer, Any] = {}
+        self.scalars: dict[str, Any] = {}
+        self.active: Any = True
+        self.group: _Group | None = None
+        self.item = 0
+        self.plans: dict[int, tuple[Stmt, list[tuple[For, int]] | None, Stmt, int]] = {}
+        self.waits: dict[int, tuple[Stmt, bool]] = {}
+
+    def fork(self, item: int) -> _Machine:
+        other = _Machine(self.orders)
+        other.env, other.memory, other.scalars = dict(self.env), dict(self.memory), self.scalars
+        other.active, other.group, other.item = self.active, self.group, item
+        other.plans, other.waits = self.plans, self.waits
+        return other
+
+    # ------------------------------------------------ indices
+
+    def index(self, i: Index) -> Any:
+        total: Any = i.const
+        for monomial, coefficient in i.terms.items():
+            product: Any = coefficient
+            for atom in monomial:
+                product = product * self.atom(atom)
+            total = total + product
+        return total
+
+    def atom(self, atom: Atom) -> Any:
+        if isinstance(atom, Var):
+            return self.env[atom]
+        if isinstance(atom, FloorDiv):
+            return self.index(atom.left) // atom.right
+        if isinstance(atom, Mod):
+            return self.index(atom.left) % atom.right
+        if isinstance(atom, Min):
+            return np.minimum(self.index(atom.left), self.index(atom.right))
+        return self.lookup(atom)
+
+    def lookup(self, atom: Lookup) -> Any:
+        found = np.where(self.active, np.asarray(self.value(atom.value)).astype(np.int64), atom.lower)
+        if np.any((found < atom.lower) | (found > atom.upper)):
+            raise IndexOutOfRange(
+                f"[run] a lookup expected values in [{atom.lower}, {atom.upper}], got {found.min()}..{found.max()}"
+            )
+        return found if found.ndim else int(found)
+
+    def holds(self, g: Guard) -> Any:
+        if g.never:
+            return False
+        result: Any = True
+        for term in g.terms:
+            result = result & (self.index(term) >= 0)
+        return result
+
+    # ------------------------------------------------ values
+
+    def value(self, v: Value) -> Any:
+        if isinstance(v, Load):
+            return self.read(v)
+        if isinstance(v, Op):
+            return evaluate(v.name, [self.value(a) for a in v.args], v.dtype)
+        if isinstance(v, Const):
+            return constant(v.value, v.dtype)
+        if isinstance(v, Cast):
+            return convert(self.value(v.value), v.dtype, v.bits)
+        if isinstance(v, FromIndex):
+            return np.asarray(self.index(v.position)).astype(v.dtype.numpy)
+        if isinstance(v, Scalar):
+            return self.scalars[v.name]
+        assert isinstance(v, Test)
+        return np.asarray(self.holds(v.guard), np.bool_)
+
+    def read(self, v: Load) -> Any:
+        outer = self.active
+        mask = self.active = outer & self.holds(v.guard)
+        place = [self.index(i) for i in v.position]
+        self.active = outer
+        array = self.memory[v.buffer]
+        if not np.any(mask):
+            return np.zeros((), array.dtype)
+        full = np.all(mask)
+        safe = tuple(place if full else [np.where(mask, p, 0) for p in place])
+        _check("load", v.buffer, v.position, safe, array.shape)
+        if v.buffer.space is Space.WORKGROUP and self.group is not None:
+            shape = np.broadcast_shapes(np.shape(mask), *(np.shape(p) for p in safe))
+            chosen = np.broadcast_to(mask, shape)
+            self.group.on_read(v.buffer, tuple(np.broadcast_to(p, shape)[chosen] for p in safe), self.item)
+        found = np.asarray(array[safe])
+        return found if full else np.where(mask, found, np.zeros((), array.dtype))
+
+    def write(self, s: Store | Accumulate) -> None:
+        outer = self.active
+        mask = self.active = outer & self.holds(s.guard)
+        if np.any(mask):
+            place = [self.index(i) for i in s.position]
+            value = self.value(s.value)
+            shape = np.broadcast_shapes(np.shape(mask), np.shape(value), *(np.shape(p) for p in place))
+            chosen = np.broadcast_to(mask, shape)
+            where = tuple(np.broadcast_to(p, shape)[chosen] for p in place)
+            array = self.memory[s.buffer]
+            _check("store", s.buffer, s.position, where, array.shape)
+            if s.buffer.space is Space.WORKGROUP and self.group is not None:
+                if isinstance(s, Accumulate):
+                    self.group.on_read(s.buffer, where, self.item)
+                self.group.on_write(s.buffer, where, self.item)
+            new = np.broadcast_to(value, shape)[chosen]
+            if isinstance(s, Store):
+                array[where] = new if where else new[-1]
+            else:
+                self.combine(s, array, where, new)
+        self.active = outer
+
+    def combine(self, s: Accumulate, array: Any, where: tuple[Any, ...], new: Any) -> None:
+        """Combines in the order of `new`: first what reaches each cell first, then what reaches it second, ..."""
+        dtype = s.buffer.dtype
+        if not where:
+            total = np.asarray(array[()])
+            for one in new:
+                total = evaluate(s.op, [total, np.asarray(one)], dtype)
+            array[()] = total
+            return
+        for turn in _turns(np.ravel_multi_index(where, array.shape)):
+            place = tuple([w[turn] for w in where])
+            array[place] = evaluate(s.op, [array[place], new[turn]], dtype)
+
+    # ------------------------------------------------ statements
+
+    def run(self, s: Stmt) -> None:
+        if isinstance(s, For):
+            if s.kind is Kind.ITEM:
+                self.run_items(s)
+            else:
+                self.run_loop(s)
+        elif isinstance(s, Block):
+            for child in s.body:
+                self.run(child)
+        elif isinstance(s, If):
+            branch = s.then if self.holds(s.condition) else s.otherwise
+            if branch is not None:
+                self.run(branch)
+        elif isinstance(s, Alloc):
+            self.allocate(s.buffer)
+            self.run(s.body)
+        elif isinstance(s, (Store, Accumulate)):
+            self.write(s)
+        elif isinstance(s, Barrier) and self.group is not None:
+            self.group.barrier()
+
+    def run_loop(self, s: For) -> None:
+        if s.kind in (Kind.PARALLEL, Kind.GROUP):
+            for i in self.orders.arrange(list(range(int(self.index(s.extent)))), self.orders.loops):
+                if s.kind is Kind.GROUP:
+                    self.group = _Group()
+                self.env[s.var] = i
+                self.run(s.body)
+            if s.kind is Kind.GROUP:
+                self.group = None
+            return
+        loops, leaf, rank = self.plan(s)
+        if loops is not None:
+            self.run_grid(loops, leaf, rank)
+            return
+        for i in range(int(self.index(s.extent))):
+            self.env[s.var] = i
+            self.run(s.body)
+
+    def allocate(self, buffer: Buffer) -> None:
+        shape = tuple(int(self.index(e)) for e in buffer.shape)
+        if buffer.space is Space.WORKGROUP:
+            self.group = self.group or _Group()
+            self.memory[buffer] = self.group.allocate(buffer, shape)
+        else:
+            self.memory[buffer] = garbage(shape, buffer.dtype)
+
+    # ------------------------------------------------ whole nests as arrays
+
+    def plan(self, s: For) -> tuple[list[tuple[For, int]] | None, Stmt, int]:
+        """The loops of a nest around one store, each with its array axis or -1; None where it runs step by step."""
+        known = self.plans.get(id(s))
+        if known is None:
+            nest, leaf = perfect_nest(s)
+            loops: list[tuple[For, int]] | None = None
+            rank = 0
+            kinds = {one.kind for one in nest}
+            if isinstance(leaf, (Store, Accumulate)) and not kinds & {Kind.PARALLEL, Kind.GROUP, Kind.ITEM}:
+                loops, rank = _axes_of(nest, leaf), 0
+                rank = 0 if loops is None else sum(axis >= 0 for _, axis in loops)
+            self.plans[id(s)] = known = (s, loops, leaf, rank)
+        return known[1], known[2], known[3]
+
+    def run_grid(self, loops: list[tuple[For, int]], leaf: Stmt, rank: int) -> None:
+        if not loops:
+            assert isinstance(leaf, (Store, Accumulate))
+            self.write(leaf)
+            return
+        (one, axis), rest = loops[0], loops[1:]
+        extent, outer = self.index(one.extent), self.active
+        count = int(np.max(extent))
+        if axis >= 0:
+            if count > 0:
+                steps = np.arange(count).reshape([count if n == axis else 1 for n in range(rank)])
+                self.env[one.var] = steps
+                self.active = outer & (steps < extent) if np.ndim(extent) else outer
+                self.run_grid(rest, leaf, rank)
+        else:
+            for i in range(count):
+                self.env[one.var] = i
+                self.active = outer & (i < extent) if np.ndim(extent) else outer
+                self.run_grid(rest, leaf, rank)
+        self.active = outer
+
+    # ------------------------------------------------ items of a group
+
+    def run_items(self, s: For) -> None:
+        loops = [s]
+        while isinstance(loops[-1].body, For) and loops[-1].body.kind is Kind.ITEM:
+            loops.append(loops[-1].body)
+        lone = self.group is None
+        self.group = self.group or _Group()
+        extents = [int(self.index(one.extent)) for one in loops]
+        waiting: list[Iterator[None]] = []
+        for place in self.orders.arrange(list(np.ndindex(*extents)), self.orders.items):
+            # The number is made of values, so that an item is the same one in every nest of the group.
+            item = self.fork(int(np.ravel_multi_index(place, extents)))
+            for one, i in zip(loops, place, strict=True):
+                item.env[one.var] = int(i)
+            waiting.append(item.steps(loops[-1].body))
+        while waiting:
+            still = [w for w in waiting if next(w, "done") is None]
+            if still and len(still) < len(waiting):
+                raise RaceError(f"[run] {len(still)} of {len(waiting)} items of {s.var.name} wait at a barrier")
+            if still:
+                self.group.barrier()
+            waiting = still
+        if lone:
+            self.group = None
+
+    def steps(self, s: Stmt) -> Iterator[None]:
+        """Runs a statement and stops at each barrier."""
+        if isinstance(s, Barrier):
+            yield None
+        elif not self.has_barrier(s):
+            self.run(s)
+        elif isinstance(s, For):
+            for i in range(int(self.index(s.extent))):
+                self.env[s.var] = i
+                yield from self.steps(s.body)
+        elif isinstance(s, Block):
+            for child in s.body:
+                yield from self.steps(child)
+        elif isinstance(s, If):
+            branch = s.then if self.holds(s.condition) else s.otherwise
+            if branch is not None:
+                yield from self.steps(branch)
+        else:
+            assert isinstance(s, Alloc)
+            self.allocate(s.buffer)
+            yield from self.steps(s.body)
+
+    def has_barrier(self, s: Stmt) -> bool:
+        known = self.waits.get(id(s))
+        if known is None:
+            known = self.waits[id(s)] = (s, any(isinstance(t, Barrier) for t in walk(s)))
+        return known[1]
+
+
+def _axes_of(nest: list[For], leaf: Store | Accumulate) -> list[tuple[For, int]] | None:
+    """The array axis of each loop, -1 for the outer ones that do not fit into one array."""
+    own = [r for r in leaf_loads(leaf) if r.buffer is leaf.buffer]
+    if any(r.position != leaf.position for r in own):
+        return None
+    if own and not _injective(leaf.position, nest):
+        return None
+    size, rank = 1, 0
+    for one in reversed(nest):
+        if size * (one.var.upper + 1) > GRID:
+            break
+        size *= one.var.upper + 1
+        rank += 1
+    serial = len(nest) - rank
+    return [(one, n - serial if n >= serial else -1) for n, one in enumerate(nest)]
+
+
+def _turns(cells: Any) -> list[Any]:
+    """Parts of the positions in `cells` in which no cell comes twice; those of one cell stay in order."""
+    order = np.argsort(cells, kind="stable")
+    ranked = cells[order]
+    fresh = np.append(True, ranked[1:] != ranked[:-1]) if ranked.size else np.zeros(0, bool)
+    starts = np.maximum.accumulate(np.where(fresh, np.arange(ranked.size), 0))
+    turn = np.arange(ranked.size) - starts
+    if not turn.any():
+        return [slice(None)]
+    by_turn = np.argsort(turn, kind="stable")
+    return np.split(order[by_turn], np.cumsum(np.bincount(turn))[:-1])
+
+
+def _injective(position: tuple[Index, ...], nest: list[For]) -> bool:
+    """Whether every loop alone fills one dimension, so that no two iterations share a cell."""
+    single = {v for i in position if len(i.variables) == 1 for v in i.variables}
+    linear = {v for v in single if any(i.terms.keys() == {(v,)} for i in position)}
+    return all(one.var in linear for one in nest)
+
+
+def _check(what: str, buffer: Buffer, position: tuple[Index, ...], place: tuple[Any, ...], shape: Any) -> None:
+    for p, extent in zip(place, shape, strict=True):
+        if (p < 0 or p >= extent) if isinstance(p, int) else p.size and (p.min() < 0 or p.max() >= extent):
+            raise IndexOutOfRange(
+                f"[{what}] {buffer.name}{list(position)} expected a place inside (shape={tuple(shape)}), got {p}"
+            )

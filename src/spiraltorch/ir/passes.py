@@ -1,0 +1,212 @@
+"""The passes that run last, and the versions of a loop: what a renderer wants to find is made here.
+
+`finish` is their list. Barriers are derived here and never scheduled.
+"""
+
+from __future__ import annotations
+
+from .expr import Buffer, Load, Rewriter, Space
+from .index import ONE, ZERO, Guard, Index, Min, Var, guard, index
+from .loops import has_lookup, rename_loops, rewrite_loop, statement_loads, with_guard
+from .reductions import is_reduction, lower_reductions
+from .stmt import (
+    Accumulate,
+    Alloc,
+    Barrier,
+    Block,
+    For,
+    If,
+    Kernel,
+    Kind,
+    Stmt,
+    Store,
+    block,
+    children,
+    rewrite_leaf,
+    substitute_stmt,
+    transform,
+    walk,
+    with_children,
+)
+
+
+def finish(kernel: Kernel) -> Kernel:
+    """The passes after the last schedule step, in order: `lower_reductions`, `insert_barriers`,
+    `drop_single_iterations`, `hoist_guards`. The result is what renderers take."""
+    return hoist_guards(drop_single_iterations(insert_barriers(lower_reductions(kernel))))
+
+
+def insert_barriers(kernel: Kernel) -> Kernel:
+    """Puts a barrier between a write and a read (or a write) of the same workgroup buffer.
+
+    Walks the statements in order and remembers what was touched since the last barrier; a loop whose end conflicts
+    with its own beginning gets one more at the end of its body.
+    """
+    if not any(isinstance(s, Alloc) and s.buffer.space is Space.WORKGROUP for s in walk(kernel.body)):
+        return kernel
+    return kernel.with_body(_Barriers().visit(kernel.body))
+
+
+class _Barriers:
+    def __init__(self) -> None:
+        self.wrote: frozenset[Buffer] = frozenset()
+        self.read: frozenset[Buffer] = frozenset()
+
+    def conflicts(self, wrote: frozenset[Buffer], read: frozenset[Buffer]) -> bool:
+        return bool(read & self.wrote or wrote & self.read)
+
+    def clear(self) -> None:
+        self.wrote = self.read = frozenset()
+
+    def visit(self, s: Stmt) -> Stmt:
+        # Only the control flow that all items share may hold a barrier, so the walk enters these alone.
+        passes = isinstance(s, (Block, Alloc)) or (isinstance(s, For) and s.kind not in (Kind.SERIAL, Kind.UNROLLED))
+        if passes and children(s):
+            return with_children(s, tuple([self.visit(c) for c in children(s)]))
+        wrote, read = _shared(s)
+        barrier = self.conflicts(wrote, read)
+        if barrier:
+            self.clear()
+        if isinstance(s, For):
+            body = self.visit(s.body)
+            if self.conflicts(wrote, read):
+                body = block(body, Barrier())
+                self.clear()
+            s = s.replace(body=body)
+        elif isinstance(s, If):
+            s = self.branches(s)
+        self.wrote, self.read = self.wrote | wrote, self.read | read
+        return block(Barrier(), s) if barrier else s
+
+    def branches(self, s: If) -> If:
+        before = self.wrote, self.read
+        parts: list[Stmt] = []
+        for branch in children(s):
+            self.wrote, self.read = before
+            parts.append(self.visit(branch))
+        return If(s.condition, *parts)
+
+
+def _shared(s: Stmt) -> tuple[frozenset[Buffer], frozenset[Buffer]]:
+    wrote: set[Buffer] = set()
+    read: set[Buffer] = set()
+    for t in walk(s):
+        if isinstance(t, (Store, Accumulate)) and t.buffer.space is Space.WORKGROUP:
+            wrote.add(t.buffer)
+        read |= {r.buffer for r in statement_loads(t) if r.buffer.space is Space.WORKGROUP}
+    return frozenset(wrote), frozenset(read)
+
+
+def hoist_guards(kernel: Kernel) -> Kernel:
+    """Moves conditions out of the loops that they do not depend on: one branch, not many."""
+
+    def visit(s: Stmt) -> Stmt:
+        if not isinstance(s, For) or s.kind in (Kind.PARALLEL, Kind.GROUP, Kind.ITEM):
+            return s
+        inside = s.body
+        if isinstance(inside, (Store, Accumulate)) and not is_reduction(inside):
+            fixed, varying = _parted(inside.guard, s.var)
+            return If(fixed, s.replace(body=with_guard(inside, varying))) if fixed.terms else s
+        if isinstance(inside, If) and inside.otherwise is None:
+            fixed, varying = _parted(inside.condition, s.var)
+            if fixed.terms:
+                return If(fixed, s.replace(body=inside.then if varying.always else If(varying, inside.then)))
+        return s
+
+    return kernel.with_body(transform(kernel.body, visit))
+
+
+def _parted(condition: Guard, var: Var) -> tuple[Guard, Guard]:
+    """The conditions that do not change with the variable, and the others."""
+    fixed = tuple([t for t in condition.terms if var not in t.variables and not has_lookup(t)])
+    return Guard(fixed), Guard(tuple([t for t in condition.terms if t not in fixed]), condition.never)
+
+
+def drop_single_iterations(kernel: Kernel) -> Kernel:
+    """Removes loops with one iteration and branches that are decided. Later steps can no longer name these loops."""
+
+    def visit(s: Stmt) -> Stmt:
+        if isinstance(s, For) and s.extent == ONE and s.kind in (Kind.SERIAL, Kind.UNROLLED, Kind.VECTOR):
+            return substitute_stmt(s.body, {s.var: ZERO})
+        if isinstance(s, If) and s.condition.always:
+            return s.then
+        if isinstance(s, If) and s.condition.never:
+            return s.otherwise or Block(())
+        return s
+
+    return kernel.with_body(transform(kernel.body, visit))
+
+
+def specialize(kernel: Kernel, at: str) -> Kernel:
+    """Two versions of the body of loop `at`: an interior without the guards that hold for a whole iteration and with
+    constant extents, and the general one, whose loops get the suffix `.edge`.
+    """
+
+    def rewrite(top: For, _: list[For]) -> Stmt:
+        loops = [s for s in walk(top.body) if isinstance(s, For)]
+        inner = {s.var for s in loops}
+        worst: dict[Index, Index] = {}
+        for term in _guard_terms(top.body):
+            least = _least(term, inner)
+            if least is not None and term not in worst:
+                worst[term] = least
+        full: dict[Var, Index] = {}
+        needed = list(worst.values())
+        for one in loops:
+            constant = _constant_part(one.extent)
+            least = None if constant is None else _least(constant[1] - constant[0], inner)
+            if constant is not None and least is not None:
+                full[one.var] = constant[0]
+                needed.append(least)
+        if not needed:
+            return top
+
+        def without(g: Guard) -> Guard:
+            return Guard(tuple([t for t in g.terms if t not in worst]), g.never) if g.terms else g
+
+        rewriter = Rewriter(None, lambda r: Load(r.buffer, r.position, without(r.guard)) if r.guard.terms else r)
+
+        def strip(s: Stmt) -> Stmt:
+            if isinstance(s, For):
+                return s.replace(extent=full[s.var]) if s.var in full else s
+            s = rewrite_leaf(s, rewriter)
+            return with_guard(s, without(s.guard)) if isinstance(s, (Store, Accumulate)) else s
+
+        edge = rename_loops(top.body, ".edge")
+        return top.replace(body=If(guard(*needed), transform(top.body, strip), edge))
+
+    return rewrite_loop(kernel, at, rewrite, "specialize")
+
+
+def _guard_terms(stmt: Stmt) -> list[Index]:
+    terms: list[Index] = []
+    for s in walk(stmt):
+        if isinstance(s, (Store, Accumulate)):
+            terms += s.guard.terms
+        for r in statement_loads(s):
+            terms += r.guard.terms
+    return terms
+
+
+def _least(term: Index, inner: set[Var]) -> Index | None:
+    """A lower bound of the term that is free of `inner`, where one can hold at all."""
+    if has_lookup(term):
+        return None
+    least = index(term.const)
+    for monomial, coefficient in term.terms.items():
+        part = Index({monomial: coefficient}, 0)
+        least = least + (part if part.variables.isdisjoint(inner) else part.bounds[0])
+    return least if least.bounds[1] >= 0 else None
+
+
+def _constant_part(extent: Index) -> tuple[Index, Index] | None:
+    """`min(constant, other)` as its two parts."""
+    if len(extent.terms) == 1 and not extent.const:
+        ((monomial, coefficient),) = extent.terms.items()
+        if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Min):
+            left, right = monomial[0].left, monomial[0].right
+            if left.is_const:
+                return left, right
+            if right.is_const:
+                return right, left
+    return None

@@ -1,0 +1,93 @@
+"""Proves that an index is never negative, from facts `index >= 0` and the bounds of its variables.
+
+The search subtracts multiples of facts until the bounds suffice. It is sound and incomplete: a failed proof says
+nothing. Quotients, minima and remainders bring their own defining facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .index import FloorDiv, Guard, Index, Min, Mod, Var, _split_min
+
+DEPTH = 5
+BUDGET = 400
+
+
+class Facts:
+    """A conjunction of `index >= 0`, grown scope by scope."""
+
+    __slots__ = ("by_monomial", "seen")
+
+    def __init__(self, outer: Facts | None = None, terms: Iterable[Index] = ()) -> None:
+        self.by_monomial: dict[tuple[object, ...], list[Index]] = dict(outer.by_monomial) if outer else {}
+        self.seen: frozenset[Index] = outer.seen if outer else frozenset()
+        new = [part for term in terms for part in _split_min(term)]
+        self._add(new)
+
+    def _add(self, new: list[Index]) -> None:
+        fresh = [t for t in new if t not in self.seen]
+        self.seen |= set(fresh)
+        for term in fresh:
+            for monomial in term.terms:
+                self.by_monomial[monomial] = [*self.by_monomial.get(monomial, ()), term]
+            self._add([d for m in term.terms for d in _definitions(m)])
+
+    def with_guard(self, g: Guard) -> Facts:
+        """These facts and the conditions of a guard."""
+        return Facts(self, g.terms) if g.terms else self
+
+    def prove(self, term: Index) -> bool:
+        """Whether `term >= 0` follows."""
+        if term.bounds[0] >= 0:
+            return True
+        return all(_Search(self).prove(part, DEPTH) for part in _split_min(term))
+
+
+class _Search:
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.left = BUDGET
+        self.failed: dict[Index, int] = {}
+
+    def prove(self, term: Index, depth: int) -> bool:
+        if term.bounds[0] >= 0:
+            return True
+        if depth == 0 or term.bounds[1] < 0 or self.failed.get(term, 0) >= depth:
+            return False
+        self.left -= 1
+        if self.left < 0:
+            return False
+        own = Facts(None, ()) if all(type(a) is Var for m in term.terms for a in m) else _own(term)
+        for monomial, coefficient in term.terms.items():
+            facts = [*self.facts.by_monomial.get(monomial, ()), *own.by_monomial.get(monomial, ())]
+            for fact in facts:
+                by = fact.terms[monomial]
+                if by * coefficient <= 0:
+                    continue
+                # With integers, t >= 0 exactly where s*t + s - 1 >= 0.
+                scale = 1 if coefficient % by == 0 else abs(by)
+                rest = term * scale + (scale - 1) - fact * (coefficient * scale // by)
+                if self.prove(rest, depth - 1):
+                    return True
+        self.failed[term] = depth
+        return False
+
+
+def _own(term: Index) -> Facts:
+    return Facts(None, [d for m in term.terms for d in _definitions(m)])
+
+
+def _definitions(monomial: tuple[object, ...]) -> list[Index]:
+    """What a quotient, a remainder or a minimum means."""
+    if len(monomial) != 1 or isinstance(monomial[0], Var):
+        return []
+    atom = monomial[0]
+    one = Index({(atom,): 1}, 0)  # type: ignore[dict-item]
+    if isinstance(atom, FloorDiv):
+        return [atom.left - one * atom.right, one * atom.right + (atom.right - 1) - atom.left]
+    if isinstance(atom, Min):
+        return [atom.left - one, atom.right - one]
+    if isinstance(atom, Mod):
+        return [atom.left - one] if atom.left.bounds[0] >= 0 else []
+    return []

@@ -1,0 +1,34 @@
+"""Schedule steps: functions from kernel to kernel that keep its meaning, or raise `ScheduleError`.
+
+Loops are addressed by name. The usual order of steps: `split` and `fuse`, `reorder`, `mark`, `accumulate`, `stage`,
+`prefetch`, `specialize`, then `finish`, which is the list of passes that make a kernel ready for a renderer.
+"""
+
+from __future__ import annotations
+
+from .loops import ScheduleError, find_loop, fuse, loop_extent, loop_names, mark, reorder, split
+from .passes import drop_single_iterations, finish, hoist_guards, insert_barriers, specialize
+from .reductions import accumulate, identity, lower_reductions, realize
+from .staging import prefetch, stage
+
+__all__ = [
+    "ScheduleError",
+    "accumulate",
+    "drop_single_iterations",
+    "find_loop",
+    "finish",
+    "fuse",
+    "hoist_guards",
+    "identity",
+    "insert_barriers",
+    "loop_extent",
+    "loop_names",
+    "lower_reductions",
+    "mark",
+    "prefetch",
+    "realize",
+    "reorder",
+    "specialize",
+    "split",
+    "stage",
+]

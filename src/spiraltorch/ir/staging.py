@@ -1,0 +1,225 @@
+"""Schedule steps on memory: copies of an operand near the loops that use it, and hints to the cache.
+
+`stage` works on values, not on buffers: what is copied is an operand of the reduction's product with all that was
+fused into it, so casts and prologues run once an element, and the layout of the tile is free.
+"""
+
+from __future__ import annotations
+
+from .expr import Buffer, Load, Op, Rewriter, Space, Value, loads, substitute_value
+from .index import ALWAYS, ZERO, Guard, Index, Var, ceil_div, guard, index, less, substitute
+from .loops import (
+    ScheduleError,
+    in_bounds,
+    loop_names,
+    path_to,
+    push_guard,
+    rebuild,
+    renamed_nest,
+)
+from .stmt import (
+    Accumulate,
+    Alloc,
+    For,
+    Kernel,
+    Kind,
+    Prefetch,
+    Stmt,
+    Store,
+    block,
+    children,
+    loop,
+    loop_nest,
+    substitute_stmt,
+    written,
+)
+
+
+def stage(
+    kernel: Kernel, operand: int, at: str | None, name: str, space: Space = Space.SCRATCH,
+    order: tuple[str, ...] | None = None, within: str | None = None,
+) -> Kernel:  # fmt: skip
+    """Copies operand 0 or 1 of the product that a reduction sums into a tile, and reads the tile instead.
+
+    The tile has a dimension for each loop inside `at` (for `WORKGROUP` also each item loop around it) that the
+    operand depends on, in the order of `order`, or in the order of the nest. With `at=None` the tile is `GLOBAL`, and
+    its copy is a phase before the nest. The copy loops are called `{name}.{loop}`, and are serial; the items of a
+    group share a copy to `WORKGROUP` in one loop `{name}.step`. Conditions that keep the operand inside its buffers
+    move to the copy, which fills with zero; conditions on axes stay on the reduction too.
+
+    `within` names a loop around the reduction where several reductions of products lie below `at`.
+
+    Raises `ScheduleError` where there is not one such reduction, where the tile has no constant size, or where the
+    operand reads what the nest writes.
+
+    >>> from spiraltorch.dtypes import float32
+    >>> from spiraltorch.ir.expr import Const, at, op
+    >>> from spiraltorch.ir.stmt import format_kernel
+    >>> m, v, y = (Buffer(n, at(*s), float32) for n, s in (("m", (3, 8)), ("v", (8,)), ("y", (3,))))
+    >>> i, j = loop("i", 3), loop("j", 8)
+    >>> product = op("mul", Load(m, at(i.var, j.var)), op("exp", Load(v, at(j.var))))
+    >>> total = Accumulate(y, at(i.var), "add", product, axes=(j.var,), init=Const(0.0, float32))
+    >>> print(format_kernel(stage(Kernel("mv", (m, v, y), loop_nest([i, j], total)), 1, None, "t")))
+    kernel mv(m: float32[3, 8], v: float32[8], y: float32[3])
+      alloc t: float32[8] in global
+      for t.j in 8:
+        t[t.j] = exp(v[t.j])
+      for i in 3:
+        for j in 8:
+          y[i] add= mul(m[i, j], t[j])  over j
+    """
+    path = _path_to_product(kernel, at, within)
+    leaf = path[-1]
+    assert isinstance(leaf, Accumulate)
+    product = leaf.value
+    assert isinstance(product, Op)
+    value = product.args[operand]
+    first = next((n for n, s in enumerate(path) if isinstance(s, For) and (at is None or s.var.name == at)), None)
+    if first is None:
+        raise ScheduleError(f"[stage] expected a loop {at!r} around the reduction, got {loop_names(kernel)}")
+    top = path[first]
+    assert isinstance(top, For)
+    inside = [s for s in path[first if at is None else first + 1 :] if isinstance(s, For)]
+    items = [s for s in path[:first] if isinstance(s, For) and s.kind is Kind.ITEM]
+    if space is not Space.WORKGROUP:
+        items = []
+    changed = written(top) & {r.buffer for r in loads(value)}
+    if changed:
+        raise ScheduleError(f"[stage] the operand reads {', '.join(b.name for b in changed)}, which the nest writes")
+    dims = _dimensions(value, [*items, *inside], order, name)
+    tile = Buffer(name, tuple(_size(one, name) for one in dims), value.dtype, Space.GLOBAL if at is None else space)
+    bound = {one.var for one in inside} - {one.var for one in dims}
+    cells = Guard(tuple(t for t in leaf.guard.terms if t.variables.isdisjoint(bound)), leaf.guard.never)
+    source = push_guard(value, cells)
+    copy = _shared_copy(tile, source, dims, items) if items else _copy(tile, source, dims, bound)
+    reads = Load(tile, tuple(index(one.var) for one in dims))
+    args = (reads, product.args[1]) if operand == 0 else (product.args[0], reads)
+    new = Accumulate(
+        leaf.buffer, leaf.position, leaf.op, Op("mul", args, product.dtype), leaf.guard, leaf.axes, leaf.init,
+        leaf.finish,
+    )  # fmt: skip
+    below = rebuild(path[first:], new)
+    if at is None:
+        staged: Stmt = Alloc(tile, block(copy, below))
+    else:
+        assert isinstance(below, For)
+        staged = below.replace(body=Alloc(tile, block(copy, below.body)))
+    return kernel.with_body(rebuild(path[: first + 1], staged))
+
+
+def _path_to_product(kernel: Kernel, at: str | None, within: str | None) -> list[Stmt]:
+    found: list[list[Stmt]] = []
+    wanted = {n for n in (at, within) if n is not None}
+
+    def visit(s: Stmt, path: list[Stmt], missing: set[str]) -> None:
+        path = [*path, s]
+        if isinstance(s, For) and s.var.name in missing:
+            missing = missing - {s.var.name}
+        if not missing and isinstance(s, Accumulate) and isinstance(s.value, Op) and s.value.name == "mul":
+            found.append(path)
+        for c in children(s):
+            visit(c, path, missing)
+
+    visit(kernel.body, [], wanted)
+    if len(found) != 1:
+        where = f"below {' and '.join(sorted(wanted))}" if wanted else "in the kernel"
+        raise ScheduleError(
+            f"[stage] expected one reduction of a product {where}, found {len(found)}; "
+            f"name a loop with `within` (loops: {loop_names(kernel)})"
+        )
+    return found[0]
+
+
+def _dimensions(value: Value, loops: list[For], order: tuple[str, ...] | None, name: str) -> list[For]:
+    uses = value.variables
+    depends = [one for one in loops if one.var in uses]
+    if order is None:
+        return depends
+    by_name = {one.var.name: one for one in loops}
+    unknown = [n for n in order if n not in by_name]
+    missing = [one.var.name for one in depends if one.var.name not in order]
+    if unknown or missing:
+        raise ScheduleError(f"[stage] order of {name}: no loops here {unknown}, missing {missing}")
+    # A loop that the operand does not use repeats it: an axis of extent 1, split after it was folded away.
+    return [by_name[n] for n in order]
+
+
+def _size(one: For, name: str) -> Index:
+    if one.var.upper >= 1 << 40:
+        raise ScheduleError(f"[stage] {name} expected bounded loops, {one.var.name} has extent {one.extent}")
+    return index(one.var.upper + 1)
+
+
+def _copy(tile: Buffer, source: Value, dims: list[For], free: set[Var]) -> Stmt:
+    """Copy loops over what exists: an extent that another loop of the nest decides is replaced by its maximum."""
+    loops: list[For] = []
+    inside = {one.var for one in dims}
+    known: set[Var] = set()
+    for one in dims:
+        extent = one.extent
+        if not extent.variables.isdisjoint(free) or (extent.variables & inside) - known:
+            if not all(in_bounds(r, d) or r.guard.terms for r in loads(source) for d in range(len(r.position))):
+                raise ScheduleError(f"[stage] the extent of {one.var.name} needs a loop that the copy does not have")
+            extent = index(one.var.upper + 1)
+        known.add(one.var)
+        loops.append(For(one.var, extent, one.body))
+    store = Store(tile, tuple(index(one.var) for one in dims), source)
+    return renamed_nest(loops, store, lambda n: f"{tile.name}.{n}")
+
+
+def _shared_copy(tile: Buffer, source: Value, dims: list[For], items: list[For]) -> Stmt:
+    """The items of a group share the copy: consecutive items copy consecutive elements of the tile."""
+    count, item = 1, ZERO
+    for one in sorted(items, key=lambda one: -one.axis):  # axis 0 runs fastest on every device
+        item = item * one.extent + one.var
+        count *= one.extent.const
+    total = 1
+    for size in tile.shape:
+        total *= size.const
+    step = loop(f"{tile.name}.step", ceil_div(total, count))
+    element = index(step.var) * count + item
+    place: list[Index] = []
+    rest = element
+    for size in reversed(tile.shape[1:]):
+        place.insert(0, rest % size.const)
+        rest = rest // size.const
+    place.insert(0, rest)
+    where = {one.var: p for one, p in zip(dims, place[len(place) - len(dims) :], strict=True)}
+    exists = [substitute(one.extent - one.var - 1, where) for one in dims if one.extent != index(one.var.upper + 1)]
+    value = substitute_value(source, where)
+    if exists:
+        condition = guard(*exists)
+        value = Rewriter(None, lambda r: Load(r.buffer, r.position, r.guard & condition)).value(value)
+    position = tuple(place[len(place) - len(dims) :])
+    return loop_nest([step], Store(tile, position, value, less(element, total) if total % count else ALWAYS))
+
+
+def prefetch(kernel: Kernel, target: str, at: str) -> Kernel:
+    """Before the reduction over loop `at`, asks for the cache lines of `target` that the stores after it will write.
+
+    The register tile of `accumulate` must surround `at`; raises `ScheduleError` otherwise.
+    """
+    path = path_to(kernel.body, lambda s: isinstance(s, For) and s.var.name == at) or []
+    depth = max((n for n, s in enumerate(path) if isinstance(s, Alloc) and s.buffer.space is Space.REGISTER), default=0)
+    top = path[depth] if path else None
+    if not isinstance(top, Alloc) or top.buffer.space is not Space.REGISTER:
+        raise ScheduleError(f"[prefetch] expected a register tile around loop {at}")
+    found: list[tuple[list[For], Store]] = []
+    _stores(top.body, target, [], found)
+    if not found:
+        raise ScheduleError(f"[prefetch] expected stores to {target} after loop {at}")
+    loops, store = found[-1]
+    kept = [one.replace(kind=Kind.UNROLLED) for one in loops if one.kind is not Kind.VECTOR]
+    lanes = {one.var: ZERO for one in loops if one.kind is Kind.VECTOR}
+    hint = substitute_stmt(Prefetch(store.buffer, store.position, write=True), lanes)
+    nest = renamed_nest(kept, hint, lambda n: f"{n}.prefetch")
+    return kernel.with_body(rebuild(path[: depth + 1], Alloc(top.buffer, block(nest, top.body))))
+
+
+def _stores(s: Stmt, target: str, loops: list[For], found: list[tuple[list[For], Store]]) -> None:
+    if isinstance(s, For):
+        loops = [*loops, s]
+    elif isinstance(s, Store) and s.buffer.name == target:
+        found.append((loops, s))
+    for c in children(s):
+        _stores(c, target, loops, found)

@@ -1,0 +1,419 @@
+"""Checks that a kernel means something: run it between steps, in tests always.
+
+Rules: loops have unique names and are used inside; buffers and scalars are declared; dtypes agree; every access is
+inside its buffer, provably from the bounds of variables, the extents of enclosing loops and the guards; registers are
+addressed by constants, lanes and unrolled loops; parallel, group and item loops stand where devices have them, and the
+iterations of the first two write disjoint cells; a barrier stands where all items pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import SpiralTorchError
+from .expr import (
+    ARITY,
+    COMPARISONS,
+    FLOAT_UNARY,
+    Buffer,
+    Cast,
+    FromIndex,
+    Load,
+    Op,
+    Scalar,
+    Space,
+    Test,
+    Value,
+    format_value,
+)
+from .index import Atom, FloorDiv, Guard, Index, Lookup, Min, Var, atom_variables, index
+from .loops import has_lookup, statement_loads
+from .proofs import Facts
+from .reductions import is_reduction
+from .stmt import (
+    IDENTITY,
+    Accumulate,
+    Alloc,
+    Barrier,
+    For,
+    If,
+    Kernel,
+    Kind,
+    Prefetch,
+    Stmt,
+    Store,
+    children,
+    leaf_stores,
+    walk,
+)
+
+INTEGER_OPERATIONS = frozenset(["and", "or", "xor", "not", "shl", "shr", "mulhi"])
+TRIED = 1 << 18
+ONLY_INSIDE = {Kind.PARALLEL: frozenset[Kind](), Kind.GROUP: frozenset((Kind.GROUP,)),
+               Kind.ITEM: frozenset((Kind.GROUP, Kind.ITEM))}  # fmt: skip
+
+
+class IRError(SpiralTorchError, ValueError):
+    """A kernel breaks a rule of the IR."""
+
+
+def verify(kernel: Kernel, lowered: bool = False) -> Kernel:
+    """Returns the kernel, or raises `IRError` with the rule that it breaks.
+
+    `lowered` asks also for what renderers need: no reduction axes and no virtual buffers are left.
+
+    >>> from spiraltorch.dtypes import float32
+    >>> from spiraltorch.ir.expr import Buffer, Const, at
+    >>> from spiraltorch.ir.stmt import Kernel, Store, loop, loop_nest
+    >>> y, i = Buffer("y", at(3), float32), loop("i", 4)
+    >>> verify(Kernel("k", (y,), loop_nest([i], Store(y, at(i.var), Const(0.0, float32)))))
+    Traceback (most recent call last):
+    spiraltorch.ir.verifier.IRError: [verify] k: y[i] is not provably inside (shape=[3]): needs i*-1 + 2 >= 0
+    """
+    _Verifier(kernel, lowered).statement(kernel.body, _Scope.of(kernel))
+    return kernel
+
+
+class _Scope:
+    """What is known at a statement."""
+
+    __slots__ = ("buffers", "facts", "loops", "uniform")
+
+    def __init__(self, loops: tuple[For, ...], buffers: frozenset[Buffer], facts: Facts, uniform: bool) -> None:
+        self.loops = loops
+        self.buffers = buffers
+        self.facts = facts
+        self.uniform = uniform  # all items of a group are here together
+
+    @staticmethod
+    def of(kernel: Kernel) -> _Scope:
+        return _Scope((), frozenset(kernel.params), Facts(), True)
+
+    def but(
+        self, *, loop: For | None = None, buffer: Buffer | None = None, terms: tuple[Index, ...] = (),
+        uniform: bool = True,
+    ) -> _Scope:  # fmt: skip
+        return _Scope(
+            self.loops if loop is None else (*self.loops, loop),
+            self.buffers if buffer is None else self.buffers | {buffer},
+            Facts(self.facts, terms) if terms else self.facts,
+            self.uniform and uniform,
+        )
+
+
+class _Verifier:
+    def __init__(self, kernel: Kernel, lowered: bool) -> None:
+        self.kernel = kernel
+        self.lowered = lowered
+        self.names: set[str] = set()
+        self.scalars = {s.name for s in kernel.scalars}
+
+    def fail(self, text: str) -> IRError:
+        return IRError(f"[verify] {self.kernel.name}: {text}")
+
+    # ------------------------------------------------ statements
+
+    def statement(self, s: Stmt, scope: _Scope) -> None:
+        if isinstance(s, For):
+            self.loop(s, scope)
+        elif isinstance(s, If):
+            self.guard(s.condition, scope)
+            uniform = all(self.is_uniform(t, scope) for t in s.condition.terms)
+            self.statement(s.then, scope.but(terms=s.condition.terms, uniform=uniform))
+            if s.otherwise is not None:
+                terms = s.condition.terms
+                negated = (-terms[0] - 1,) if len(terms) == 1 else ()
+                self.statement(s.otherwise, scope.but(terms=negated, uniform=uniform))
+        elif isinstance(s, Alloc):
+            self.alloc(s, scope)
+        elif isinstance(s, Store):
+            self.guard(s.guard, scope)
+            self.store(s, scope.but(terms=s.guard.terms))
+        elif isinstance(s, Accumulate):
+            self.accumulate(s, scope)
+        elif isinstance(s, Prefetch):
+            for i in s.position:
+                self.index(i, scope)
+        elif isinstance(s, Barrier):
+            if not scope.uniform:
+                raise self.fail("a barrier stands where only some items of the group pass")
+            if not any(one.kind is Kind.ITEM for one in scope.loops):
+                raise self.fail("a barrier stands outside the item loops")
+        else:
+            for child in children(s):
+                self.statement(child, scope)
+
+    def loop(self, s: For, scope: _Scope) -> None:
+        name = s.var.name
+        if name in self.names:
+            raise self.fail(f"loop {name} appears twice; names of loops are unique")
+        self.names.add(name)
+        self.index(s.extent, scope)
+        if s.kind in (Kind.VECTOR, Kind.UNROLLED, Kind.ITEM) and not s.extent.is_const:
+            raise self.fail(f"{s.kind.value} loop {name} expected a constant extent, got {s.extent}")
+        allowed = ONLY_INSIDE.get(s.kind)
+        outside = [one.var.name for one in scope.loops if allowed is not None and one.kind not in allowed]
+        if outside:
+            raise self.fail(f"{s.kind.value} loop {name} stands inside {outside}")
+        if s.var.lower > 0 or s.var.upper < s.extent.bounds[1] - 1:
+            raise self.fail(f"loop {name} has bounds {s.var.lower}..{s.var.upper} and extent {s.extent}")
+        if s.kind in (Kind.PARALLEL, Kind.GROUP):
+            self.disjoint(s, scope)
+        terms = (s.extent - index(s.var) - 1,)
+        self.statement(s.body, scope.but(loop=s, terms=terms, uniform=self.is_uniform(s.extent, scope)))
+
+    def alloc(self, s: Alloc, scope: _Scope) -> None:
+        b = s.buffer
+        kinds = {one.kind for one in scope.loops}
+        below = {t.kind for t in walk(s.body) if isinstance(t, For)}
+        for extent in b.shape:
+            self.index(extent, scope)
+        if b.space is Space.VIRTUAL and self.lowered:
+            raise self.fail(f"{b.name} is still virtual")
+        if b.space in (Space.REGISTER, Space.WORKGROUP) and not all(e.is_const for e in b.shape):
+            raise self.fail(f"{b.name} in {b.space.value} expected a constant shape, got {list(b.shape)}")
+        if b.space is Space.GLOBAL and kinds & {Kind.PARALLEL, Kind.GROUP, Kind.ITEM}:
+            raise self.fail(f"{b.name} is global memory inside a {' '.join(sorted(k.value for k in kinds))} loop")
+        private = b.space in (Space.REGISTER, Space.SCRATCH)
+        shared_by = below & ({Kind.PARALLEL, Kind.GROUP} | ({Kind.ITEM} if private else set()))
+        if b.space in (Space.REGISTER, Space.SCRATCH, Space.WORKGROUP) and shared_by:
+            raise self.fail(f"{b.name} in {b.space.value} is shared by {' '.join(sorted(k.value for k in shared_by))}")
+        self.statement(s.body, scope.but(buffer=b))
+
+    def store(self, s: Store, scope: _Scope) -> None:
+        self.access(s.buffer, s.position, scope)
+        self.value(s.value, scope, {})
+        if s.value.dtype is not s.buffer.dtype:
+            raise self.fail(f"{s.buffer.name} is {s.buffer.dtype.name}, the stored value {s.value.dtype.name}")
+
+    def accumulate(self, s: Accumulate, scope: _Scope) -> None:
+        if self.lowered and is_reduction(s):
+            raise self.fail(
+                f"the reduction into {s.buffer.name} still has axes {[a.name for a in s.axes]}, a start or a finish"
+            )
+        unbound = [a.name for a in s.axes if all(one.var is not a for one in scope.loops)]
+        if unbound:
+            raise self.fail(f"the reduction into {s.buffer.name} has axes {unbound} without loops")
+        if s.op not in IDENTITY:
+            raise self.fail(f"a reduction expected one of {sorted(IDENTITY)}, got {s.op}")
+        self.guard(s.guard, scope)
+        cells = tuple([t for t in s.guard.terms if t.variables.isdisjoint(s.axes)])
+        self.store(Store(s.buffer, s.position, s.value), scope.but(terms=s.guard.terms))
+        around = scope.but(terms=cells)
+        if s.init is not None:
+            self.store(Store(s.buffer, s.position, s.init), around)
+        for f in s.finish:
+            self.guard(f.guard, around)
+            self.store(f, around.but(terms=f.guard.terms))
+
+    # ------------------------------------------------ accesses and values
+
+    def access(self, buffer: Buffer, position: tuple[Index, ...], scope: _Scope) -> None:
+        if buffer not in scope.buffers:
+            raise self.fail(f"{buffer.name} is neither a parameter nor allocated around its use")
+        if len(position) != len(buffer.shape):
+            raise self.fail(f"{buffer.name}{list(position)} expected {len(buffer.shape)} indices")
+        for i, extent in zip(position, buffer.shape, strict=True):
+            self.index(i, scope)
+            for need in (i, extent - i - 1):
+                if not scope.facts.prove(need):
+                    raise self.fail(
+                        f"{buffer.name}{list(position)} is not provably inside (shape={list(buffer.shape)}): "
+                        f"needs {need} >= 0"
+                    )
+        if buffer.space is Space.REGISTER and self.lowered:
+            fixed = {one.var for one in scope.loops if one.kind in (Kind.VECTOR, Kind.UNROLLED)}
+            moving = [v.name for i in position for v in i.variables if v not in fixed]
+            if moving:
+                raise self.fail(f"register {buffer.name}{list(position)} is addressed by {moving}; unroll these loops")
+
+    def index(self, i: Index, scope: _Scope) -> None:
+        bound = {one.var for one in scope.loops} | set(self.kernel.sizes)
+        loose = [v.name for v in i.variables if v not in bound]
+        if loose:
+            raise self.fail(f"{i} uses {loose} outside their loops")
+        if has_lookup(i):
+            for atom in _lookups(i):
+                self.value(atom.value, scope, {})
+                if not atom.value.dtype.is_integer:
+                    raise self.fail(f"a lookup expected an integer, got {atom.value.dtype.name}")
+
+    def guard(self, g: Guard, scope: _Scope) -> None:
+        for term in g.terms:
+            self.index(term, scope)
+
+    def value(self, v: Value, scope: _Scope, seen: dict[int, Value]) -> None:
+        if id(v) in seen:
+            return
+        seen[id(v)] = v
+        if isinstance(v, Load):
+            self.guard(v.guard, scope)
+            self.access(v.buffer, v.position, scope.but(terms=v.guard.terms))
+        elif isinstance(v, Op):
+            for a in v.args:
+                self.value(a, scope, seen)
+            problem = _op_problem(v)
+            if problem:
+                raise self.fail(f"{format_value(v)}: {problem}")
+        elif isinstance(v, Cast):
+            self.value(v.value, scope, seen)
+            if v.bits and v.dtype.itemsize != v.value.dtype.itemsize:
+                raise self.fail(f"bits of {v.value.dtype.name} do not fit {v.dtype.name}")
+        elif isinstance(v, FromIndex):
+            self.index(v.position, scope)
+            if v.dtype.is_bool:
+                raise self.fail(f"index {v.position} as bool: use a Test")
+        elif isinstance(v, Test):
+            self.guard(v.guard, scope)
+        elif isinstance(v, Scalar) and v.name not in self.scalars:
+            raise self.fail(f"scalar {v.name} is not a parameter")
+
+    # ------------------------------------------------ items and tasks
+
+    def is_uniform(self, i: Index, scope: _Scope) -> bool:
+        """Whether all items of a group compute the same."""
+        own = {one.var for one in scope.loops if one.kind is Kind.ITEM}
+        own |= {one.var for one in scope.loops if not own.isdisjoint(one.extent.variables)}
+        if not own.isdisjoint(i.variables):
+            return False
+        return all(r.buffer.space is Space.GLOBAL for r in statement_loads(If(Guard((i,)), Barrier())))
+
+    def disjoint(self, top: For, scope: _Scope) -> None:
+        """Two iterations of a parallel loop write no common cell, and read none that another writes."""
+        if top.extent == index(1):
+            return
+        private = {s.buffer for s in walk(top.body) if isinstance(s, Alloc)}
+        writes: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]] = {}
+        reads: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]] = {}
+        _accesses(top.body, Facts(scope.facts, (top.extent - index(top.var) - 1,)), writes, reads)
+        for b, places in writes.items():
+            if b in private:
+                continue
+            places = [*places, *reads.get(b, ())]
+            if not _kept_apart(top.var, b, places):
+                shown = ", ".join(sorted({f"{b.name}{list(p)}" for p, _ in places}))
+                raise self.fail(f"iterations of {top.kind.value} loop {top.var.name} may meet in {shown}")
+
+
+def _lookups(i: Index) -> list[Lookup]:
+    found: list[Lookup] = []
+    for monomial in i.terms:
+        for atom in monomial:
+            if isinstance(atom, Lookup):
+                found.append(atom)
+            elif not isinstance(atom, Var):
+                found += _lookups(atom.left)
+                if isinstance(atom.right, Index):
+                    found += _lookups(atom.right)
+    return found
+
+
+def _op_problem(v: Op) -> str | None:
+    """What is wrong with the dtypes of an operation."""
+    if len(v.args) != ARITY[v.name]:
+        return f"expected {ARITY[v.name]} arguments"
+    of = v.args[1:] if v.name == "select" else v.args
+    names = [a.dtype.name for a in v.args]
+    if any(a.dtype is not of[0].dtype for a in of):
+        return f"expected one dtype, got {names}"
+    if v.name == "select" and not v.args[0].dtype.is_bool:
+        return f"expected a bool condition, got {names}"
+    if v.name in COMPARISONS:
+        return None if v.dtype.is_bool else f"a comparison gives bool, not {v.dtype.name}"
+    if v.dtype is not of[0].dtype:
+        return f"gives {of[0].dtype.name}, not {v.dtype.name}"
+    if (v.name in FLOAT_UNARY or v.name in ("div", "atan2", "fma")) and not v.dtype.is_float:
+        return f"expected floating dtypes, got {names}"
+    if v.name in INTEGER_OPERATIONS and v.dtype.is_float:
+        return f"expected integers or bool, got {names}"
+    return None
+
+
+def _accesses(
+    s: Stmt, facts: Facts, writes: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]],
+    reads: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]],
+) -> None:  # fmt: skip
+    if isinstance(s, For):
+        facts = Facts(facts, (s.extent - index(s.var) - 1,))
+    elif isinstance(s, (Store, Accumulate)):
+        cells = tuple([t for t in s.guard.terms if not isinstance(s, Accumulate) or t.variables.isdisjoint(s.axes)])
+        facts = Facts(facts, cells)
+        for one in (s, *leaf_stores(s)):
+            writes.setdefault(one.buffer, []).append((one.position, facts.with_guard(one.guard)))
+    for r in statement_loads(s):
+        reads.setdefault(r.buffer, []).append((r.position, facts.with_guard(r.guard)))
+    for c in children(s):
+        if isinstance(s, If):
+            _accesses(c, facts.with_guard(s.condition) if c is s.then else facts, writes, reads)
+        else:
+            _accesses(c, facts, writes, reads)
+
+
+def _kept_apart(var: Var, buffer: Buffer, places: list[tuple[tuple[Index, ...], Facts]]) -> bool:
+    """Whether the positions of one iteration of `var` are never those of another.
+
+    Looks for parts of the position that give back `var`, or its digits where loops were fused.
+    """
+    first = (*places[0][0], buffer.flat(places[0][0]))
+    digits = {m[0] for i in first for m in i.terms if len(m) == 1 and atom_variables(m[0]) == {var}}
+    rows = [(*position, buffer.flat(position)) for position, _ in places]
+    known: list[Atom] = []
+    for digit in digits:
+        if isinstance(digit, Lookup):
+            continue
+        for dim in range(len(first)):
+            if _separates(digit, [(row[dim], facts) for row, (_, facts) in zip(rows, places, strict=True)]):
+                known.append(digit)
+                break
+    return var in known or (bool(known) and _give_back(var, known))
+
+
+def _separates(digit: Atom, places: list[tuple[Index, Facts]]) -> bool:
+    """Whether every index is `c*digit + small + n*c*large` with `low <= small < low + c`, for `n` possible digits."""
+    one = Index({(digit,): 1}, 0)
+    count = one.bounds[1] - one.bounds[0] + 1
+    shared: tuple[int, Index] | None = None
+    for i, facts in places:
+        coefficient = i.terms.get((digit,), 0)
+        if not coefficient:
+            return False
+        width = abs(coefficient)
+        period = width * count
+        small = Index({m: c for m, c in i.terms.items() if m != (digit,) and c % period}, i.const)
+        if shared is None:
+            shared = coefficient, index(small.bounds[0])
+        low = shared[1]
+        if shared[0] != coefficient:
+            return False
+        if not (facts.prove(small - low) and facts.prove(low + width - 1 - small)):
+            return False
+    return True
+
+
+def _give_back(var: Var, digits: list[Atom]) -> bool:
+    """Whether different values of the variable differ in a digit; tried on the first `TRIED` values."""
+    values = np.arange(var.lower, min(var.upper, var.lower + TRIED) + 1)
+    columns = np.stack([np.broadcast_to(_digit(d, values), values.shape) for d in digits], 1)
+    return len(np.unique(columns, axis=0)) == len(values)
+
+
+def _digit(atom: Atom, values: Any) -> Any:
+    if isinstance(atom, Var):
+        return values
+    assert not isinstance(atom, Lookup)
+    left = _digits(atom.left, values)
+    if isinstance(atom, Min):
+        return np.minimum(left, _digits(atom.right, values))
+    return left // atom.right if isinstance(atom, FloorDiv) else left % atom.right
+
+
+def _digits(i: Index, values: Any) -> Any:
+    total: Any = i.const
+    for monomial, coefficient in i.terms.items():
+        part: Any = coefficient
+        for atom in monomial:
+            part = part * _digit(atom, values)
+        total = total + part
+    return total

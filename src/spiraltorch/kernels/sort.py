@@ -1,0 +1,84 @@
+"""Sorting in the kernel IR: a stable merge sort of one row, as ranks.
+
+Each pass merges neighbouring runs of width w: an element's place in the merged run is its place in its own run plus the
+number of elements of the other run that come before it, found by binary search. All places are computed independently,
+so every loop but the one over passes is free of dependences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..dtypes import DType, bool_, int64
+from ..ir.expr import Buffer, Const, FromIndex, Load, Space, Test, Value, op
+from ..ir.index import Index, guard, index, lookup
+from ..ir.stmt import Alloc, Stmt, Store, block, loop, loop_nest
+
+
+def argsort_row(
+    n: int, dtype: DType, key: Callable[[Index], Value], store: Callable[[Index, Value], Stmt], descending: bool
+) -> Stmt:
+    """Statements that store the permutation which sorts `key(0) ... key(n - 1)`; NaN counts as the greatest."""
+    passes = max(0, (n - 1).bit_length())
+    tables = [Buffer(f"order{t}", (index(n),), int64, Space.SCRATCH) for t in range(2)]
+    parts: list[Stmt] = []
+    first = loop("fill", n)
+    parts.append(loop_nest([first], Store(tables[0], (index(first.var),), FromIndex(index(first.var), int64))))
+    for step in range(passes):
+        parts.append(_merge(n, 1 << step, step, tables[step % 2], tables[(step + 1) % 2], dtype, key, descending))
+    last = loop("done", n)
+    parts.append(loop_nest([last], store(index(last.var), Load(tables[passes % 2], (index(last.var),)))))
+    body = block(*parts)
+    for table in tables:
+        body = Alloc(table, body)
+    return body
+
+
+def _merge(
+    n: int, width: int, step: int, source: Buffer, target: Buffer, dtype: DType, key: Callable[[Index], Value],
+    descending: bool,
+) -> Stmt:  # fmt: skip
+    """One pass over runs of `width`."""
+    at = loop(f"at{step}", n)
+    i = index(at.var)
+    pair, offset = i // (2 * width) * (2 * width), i % (2 * width)
+    found = Buffer(f"found{step}", (), int64, Space.REGISTER)
+    mine = Load(source, (i,))
+    my_key = key(lookup(mine, n - 1))
+    in_left = Test(guard(index(width - 1) - offset))
+    # The other run begins at `other` and holds at most `width` elements, fewer at the end of the row.
+    left_start, right_start = FromIndex(pair, int64), FromIndex(pair + width, int64)
+    other = op("select", in_left, right_start, left_start)
+    end = op("min", op("add", other, Const(width, int64)), Const(n, int64))
+    parts: list[Stmt] = [Store(found, (), Const(0, int64))]
+    bit = width
+    while bit:
+        probe = op("add", Load(found, ()), Const(bit, int64))
+        last = op("sub", op("add", other, probe), Const(1, int64))
+        fits = op("lt", last, end)
+        safe = op("max", op("min", last, Const(n - 1, int64)), Const(0, int64))
+        theirs = key(lookup(Load(source, (lookup(safe, n - 1),)), n - 1))
+        before = op(
+            "select", in_left, _less(theirs, my_key, dtype, descending),
+            op("not", _less(my_key, theirs, dtype, descending)),
+        )  # fmt: skip
+        take = op("and", fits, before)
+        parts.append(Store(found, (), op("select", take, probe, Load(found, ()))))
+        bit //= 2
+    own = op("select", in_left, FromIndex(offset, int64), FromIndex(offset - width, int64))
+    place = op("add", op("add", left_start, own), Load(found, ()))
+    clamped = op("max", op("min", place, Const(n - 1, int64)), Const(0, int64))
+    parts.append(Store(target, (lookup(clamped, n - 1),), mine))
+    return loop_nest([at], Alloc(found, block(*parts)))
+
+
+def _less(a: Value, b: Value, dtype: DType, descending: bool) -> Value:
+    """Whether `a` comes strictly before `b`."""
+    if descending:
+        a, b = b, a
+    if dtype is bool_:
+        return op("and", op("not", a), b)
+    less = op("lt", a, b)
+    if not dtype.is_float:
+        return less
+    return op("or", less, op("and", op("isnan", b), op("not", op("isnan", a))))

@@ -1,0 +1,68 @@
+"""Attention."""
+
+from __future__ import annotations
+
+import math
+
+from ...dtypes import bool_, float32
+from ...errors import ArgumentError, ShapeError
+from ..api import Tensor, st
+from .layers import dropout
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(query @ key.T * scale + mask) @ value.
+
+    Shapes: query (..., L, E), key (..., S, E), value (..., S, Ev), result (..., L, Ev). A boolean mask is True where
+    a key takes part, a floating one is added; a query without any key gives zeros. `enable_gqa` lets groups of
+    query heads (axis -3) share a key head. Raises `ShapeError` and `ArgumentError`.
+
+    >>> from spiraltorch import ones
+    >>> from spiraltorch.nn import functional as F
+    >>> F.scaled_dot_product_attention(ones(1, 2, 4), ones(1, 3, 4), ones(1, 3, 5)).shape
+    (1, 2, 5)
+    """
+    if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:
+        raise ShapeError(
+            f"[scaled_dot_product_attention] expected query (..., L, E) and key (..., S, E), got "
+            f"shape={tuple(query.shape)} and shape={tuple(key.shape)}; make the last extents equal"
+        )
+    if is_causal and attn_mask is not None:
+        raise ArgumentError(
+            "[scaled_dot_product_attention] expected attn_mask or is_causal, got both; put the triangle into the mask"
+        )
+    if enable_gqa:
+        key, value = (st.repeat_interleave(x, query.shape[-3] // x.shape[-3], -3) for x in (key, value))
+    weights = attention_weights(query, key, attn_mask, is_causal, scale)
+    return st.matmul(dropout(weights, dropout_p), value)
+
+
+def attention_weights(
+    query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float | None
+) -> Tensor:
+    """The softmax of the scores, computed in float32 for the half-width dtypes."""
+    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = st.matmul(query * factor, key.transpose(-2, -1))
+    dtype = scores.dtype
+    if dtype.itemsize < 4:
+        scores = scores.to(float32)
+    if is_causal:
+        rows, columns = scores.shape[-2:]
+        row = st.arange(rows, device=scores.device).reshape(rows, 1)
+        column = st.arange(columns, device=scores.device).reshape(1, columns)
+        return st.softmax(st.where(column <= row, scores, -math.inf), axis=-1).to(dtype)
+    if attn_mask is None:
+        return st.softmax(scores, axis=-1).to(dtype)
+    masked = st.where(attn_mask, scores, -math.inf) if attn_mask.dtype is bool_ else scores + attn_mask
+    # A row of -inf would give NaN; its keys are all switched off, so the row is zero.
+    empty = st.amax(masked.detach(), axis=-1, keepdims=True) == -math.inf
+    return st.where(empty, 0.0, st.softmax(st.where(empty, 0.0, masked), axis=-1)).to(dtype)

@@ -1,0 +1,123 @@
+"""Devices and their memory: the protocol that a backend implements, and the registry that finds backends.
+
+A backend is an entry point in the group `spiraltorch.backends` that yields a module-like object with the functions of
+`Backend`. The registry imports none by name; a backend that cannot work here gives a reason instead of devices.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import DeviceError
+
+
+class Buffer:
+    """Device memory of `nbytes` bytes. `ptr` is its address (or the backend's handle number).
+
+    When the last reference goes, `release(ptr, nbytes)` of its owner runs; `keep` holds foreign memory alive instead.
+    """
+
+    __slots__ = ("__weakref__", "device", "keep", "nbytes", "ptr", "release")
+
+    def __init__(self, ptr: int, nbytes: int, device: Device, release: Any = None, keep: Any = None) -> None:
+        self.ptr = ptr
+        self.nbytes = nbytes
+        self.device = device
+        self.release = release
+        self.keep = keep
+
+    def __del__(self) -> None:
+        if self.release is not None:
+            self.release(self.ptr, self.nbytes)
+
+
+class Program(Protocol):
+    """A compiled plan: kernels in launch order over one block of arguments."""
+
+    def run(self, pointers: list[int], scalars: list[Any]) -> None: ...
+
+
+class Device(Protocol):
+    """One device of a backend."""
+
+    name: str  # "cpu:0"
+    target: Any  # facts: ir.target.Target
+    host_memory: bool  # buffers are addressable by the host
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """Uninitialised memory, 64-byte aligned. Raises `OutOfMemoryError`."""
+
+    def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
+        """A buffer with the array's elements in row-major order; shares memory where it can."""
+
+    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """The buffer as an array; a view that keeps the buffer alive where the device has host memory."""
+
+    def compile(self, kernels: list[Any], keys: list[str | None]) -> list[Any]:
+        """Compiles scheduled kernels (see the backend); a key finds an object in the disk cache."""
+
+
+class Backend(Protocol):
+    name: str
+
+    def devices(self) -> list[str]:
+        """Names of the devices that can be opened here, best first."""
+
+    def reason(self) -> str | None:
+        """Why there are none, and the command that would fix it."""
+
+    def open(self, name: str) -> Device: ...
+
+
+_BACKENDS: dict[str, Backend] = {}
+_DEVICES: dict[str, Device] = {}
+
+
+def backends() -> dict[str, Backend]:
+    """Installed backends by name."""
+    if not _BACKENDS:
+        for entry in entry_points(group="spiraltorch.backends"):
+            _BACKENDS.setdefault(entry.name, entry.load())
+    return _BACKENDS
+
+
+def canonical(name: str) -> str:
+    """`cpu` and `cpu:0` are one device. Raises `DeviceError` for an unknown one."""
+    if name in _DEVICES:
+        return name
+    kind, _, number = name.partition(":")
+    full = f"{kind}:{number or 0}"
+    known = backends()
+    if kind not in known:
+        raise DeviceError(f"[device] expected one of {', '.join(sorted(known))}, got {name!r}; see `spiraltorch devices`")
+    if full not in known[kind].devices():
+        why = known[kind].reason() or f"it has {', '.join(known[kind].devices()) or 'none'}"
+        raise DeviceError(f"[device] {name!r} is not available: {why}")
+    return full
+
+
+def get(name: str) -> Device:
+    """The open device of this name."""
+    device = _DEVICES.get(name)
+    if device is None:
+        name = canonical(name)
+        device = _DEVICES.get(name)
+        if device is None:
+            device = _DEVICES.setdefault(name, backends()[name.partition(":")[0]].open(name))
+    return device
+
+
+def default() -> str:
+    """The device of tensors that name none."""
+    return _DEFAULT[0]
+
+
+def set_default(name: str) -> None:
+    """Changes the device of tensors that name none."""
+    _DEFAULT[0] = canonical(name)
+
+
+_DEFAULT = ["cpu:0"]

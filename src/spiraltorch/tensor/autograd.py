@@ -1,0 +1,135 @@
+"""Gradient modes, `backward` and `eval`. The transformations of functions are in `transforms`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..autodiff import gradient as ad
+from ..compiler import engine
+from ..errors import GradientError, ShapeError
+from ..graph import build
+from ..graph.node import GRAD_MODE, Node
+from . import tracing
+from .record import handle, see
+from .tensor import Tensor
+from .tree import flatten
+
+
+class _GradMode:
+    """A context manager and decorator that sets whether operations record gradients."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self.saved: list[bool] = []
+
+    def __enter__(self) -> None:
+        self.saved.append(GRAD_MODE[0])
+        GRAD_MODE[0] = self.mode
+
+    def __exit__(self, *_: object) -> None:
+        GRAD_MODE[0] = self.saved.pop()
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with _GradMode(self.mode):
+                return fn(*args, **kwargs)
+
+        return wrapped
+
+
+def no_grad(fn: Callable[..., Any] | None = None) -> Any:
+    """Within it, results require no gradients: `with no_grad():` or `@no_grad()`."""
+    return _GradMode(False) if fn is None else _GradMode(False)(fn)
+
+
+def enable_grad(fn: Callable[..., Any] | None = None) -> Any:
+    """The opposite of `no_grad`."""
+    return _GradMode(True) if fn is None else _GradMode(True)(fn)
+
+
+class set_grad_enabled(_GradMode):  # noqa: N801  # PyTorch's name
+    """Sets the mode at once; as a context manager it is restored at the end."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(mode)
+        self.saved.append(GRAD_MODE[0])
+        GRAD_MODE[0] = mode
+
+    def __enter__(self) -> None:
+        pass
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations record gradients."""
+    return GRAD_MODE[0]
+
+
+def eval(*trees: Any) -> None:  # noqa: A001  # the design's word
+    """Computes all tensors in the given (nested) arguments together, with what is pending.
+
+    >>> import spiraltorch as st
+    >>> x = st.ones(2) + 1
+    >>> st.eval(x)
+    """
+    leaves, _ = flatten(trees)
+    nodes = []
+    for x in leaves:
+        if isinstance(x, Tensor):
+            tracing.forbid_read(x.node, "eval")
+            nodes.append(x.node)
+    for ref in tracing.PENDING:
+        pending = ref()
+        if pending is not None:
+            nodes.append(pending.node)
+    tracing.PENDING.clear()
+    engine.evaluate(nodes)
+
+
+def backward(root: Tensor, gradient: Any = None) -> None:
+    """Adds d root / d leaf to `.grad` of every leaf that requires one. `gradient` is needed unless root is one number."""
+    node = see(root)
+    ad.check_differentiable(node, "backward")
+    if gradient is None:
+        if root.size != 1:
+            raise GradientError(f"[backward] expected one number or a gradient, got shape {root.shape}; pass gradient=")
+        seed = build.ones(node.aval)
+    else:
+        given = handle(gradient, root)
+        if given.shape != root.shape:
+            raise ShapeError(f"[backward] expected a gradient of shape {root.shape}, got {given.shape}")
+        seed = build.cast(see(given), root.dtype)
+    leaves = _leaves(node)
+    with no_grad():
+        grads = ad.vjp([node], [seed], leaves)
+        for leaf, g in zip(leaves, grads, strict=True):
+            owner = getattr(leaf, "owner", None)
+            holder = owner() if owner is not None else None
+            if holder is None or g is None:
+                continue
+            tracer = tracing.TRACER[0]
+            if tracer is not None:
+                tracer.saw_grad(holder)
+            before = holder._grad
+            holder._grad = Tensor(g) if before is None else Tensor(build.add(see(before), g))
+    if node.buf is None and tracing.TRACER[0] is None:
+        tracing.defer(root)
+
+
+def _leaves(root: Node) -> list[Node]:
+    """The nodes at which gradients end, without recursion."""
+    seen = {root}
+    stack = [root]
+    found = []
+    while stack:
+        node = stack.pop()
+        follow = [a for a in node.args if a.rg]
+        if not follow:
+            found.append(node)
+        for a in follow:
+            if a not in seen:
+                seen.add(a)
+                stack.append(a)
+    return found

@@ -1,0 +1,415 @@
+"""`compile(fn)`: records a function of tensors once and replays its plan. Never stale.
+
+How it stays right
+- While recording, every tensor that existed before (arguments, and whatever the function reaches through closures,
+  modules or globals) gets a placeholder for its value when it is first read. So the recorded graph holds no value of
+  theirs, each call reads them through their handles, and reading a number on the host raises `TracingError`.
+- A call replays only if nothing that recording depended on has changed: the arguments' structure, shapes, dtypes and
+  Python values; the captured tensors' shapes and dtypes; plain numbers and strings in closures and globals; the module
+  epoch; the gradient mode. Otherwise the function is recorded again.
+- Tensors that the function updates in place (parameters, optimizer state, running statistics, `.grad`) get their new
+  values after each call. Random numbers continue the generator's sequence.
+- If recording makes tensors that outlive the call in some object (an optimizer's state at its first step), that call
+  runs as it was recorded and the next one records again.
+- A result through which a gradient could flow outside cannot be replayed: such a function is run as plain Python.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..compiler import engine
+from ..compiler.key import walk
+from ..errors import TracingError
+from ..graph.node import GRAD_MODE, Node, leaf
+from . import tracing
+from .tensor import Tensor
+from .tree import flatten, unflatten
+
+F = TypeVar("F", bound=Callable[..., Any])
+SIMPLE = (int, float, str, bool, type(None), bytes, complex)
+ENTRY_LIMIT = 64
+
+
+class _Placeholder:
+    """Stands for the value of a tensor while a function is recorded."""
+
+    __slots__ = ("name",)
+
+    @property
+    def ptr(self) -> int:
+        raise TracingError(
+            "[compile] expected no value to be read while a function is recorded, got a read of one; move .item(), "
+            ".numpy(), print and branches on values out of the compiled function"
+        )
+
+
+class _Draw:
+    """The scalar of a random operation: the generator's seed, or its counter plus what was drawn before."""
+
+    __slots__ = ("generator", "offset")
+
+    def __init__(self, generator: Any, offset: int | None) -> None:
+        self.generator = generator
+        self.offset = offset
+
+    def value(self) -> int:
+        g = self.generator
+        return int(g.seed if self.offset is None else g.counter + self.offset)
+
+
+class _Tracer:
+    """What recording learns. See `tracing` for who calls it."""
+
+    def __init__(self) -> None:
+        self.existing: dict[int, Tensor] = {id(t): t for t in gc.get_objects() if isinstance(t, Tensor)}
+        self.captured: list[Tensor] = []
+        self.originals: list[Node] = []
+        self.places: list[Node] = []
+        self.index: dict[int, int] = {}
+        self.grads: dict[int, tuple[Tensor, Any]] = {}
+        self.drawn: dict[int, tuple[Any, int]] = {}
+
+    def see(self, tensor: Tensor) -> None:
+        """Called before an operation reads a tensor."""
+        key = id(tensor)
+        if key in self.index or key not in self.existing:
+            return
+        node = tensor.node
+        if node.buf is None:
+            engine.evaluate([node])
+        place = leaf(_Placeholder(), node.aval, node.rg)
+        self.index[key] = len(self.captured)
+        self.captured.append(tensor)
+        self.originals.append(node)
+        self.places.append(place)
+        tensor.node = place
+        if node.rg:
+            self.saw_grad(tensor)
+
+    def wrote(self, tensor: Tensor) -> None:
+        """Called before a tensor is updated in place: its place must be known to give it the new value."""
+        self.see(tensor)
+
+    def saw_grad(self, tensor: Tensor) -> None:
+        """Remembers the gradient that a tensor had before."""
+        if id(tensor) in self.existing and id(tensor) not in self.grads:
+            self.grads[id(tensor)] = (tensor, tracing.raw_grad(tensor))
+
+    def random(self, generator: Any, blocks: int) -> tuple[Node, Node]:
+        """The seed and the counter for a draw of so many blocks."""
+        from ..dtypes import uint64
+        from ..graph import build
+
+        _, used = self.drawn.get(id(generator), (generator, 0))
+        self.drawn[id(generator)] = (generator, used + blocks)
+        seed = build.scalar(_Draw(generator, None), uint64, generator.device)
+        counter = build.scalar(_Draw(generator, used), uint64, generator.device)
+        return seed, counter
+
+    def restore(self) -> None:
+        """Puts every captured tensor and gradient back as it was."""
+        for tensor, node in zip(self.captured, self.originals, strict=True):
+            tensor.node = node
+        for tensor, grad in self.grads.values():
+            tracing.set_raw_grad(tensor, grad)
+
+
+class _Entry:
+    """One recorded call."""
+
+    __slots__ = (
+        "avals", "captured", "drawn", "grads_before", "grads_new", "grads_none", "in_args", "inputs", "one_shot",
+        "out_slots", "out_tree", "plan", "rgs", "scalars", "updates",
+    )  # fmt: skip
+
+
+def compile(fn: F) -> F:  # noqa: A001  # the field's word
+    """Returns a function that records `fn` at its first call and replays the recording afterwards.
+
+    Arguments may be tensors, numbers, and nested lists, tuples and dicts of them. Raises `TracingError` where `fn`
+    reads a value on the host.
+
+    >>> import spiraltorch as st
+    >>> f = st.compile(lambda x: (x * 2 + 1).sum())
+    >>> f(st.ones(3)).item(), f(st.zeros(3)).item()
+    (9.0, 3.0)
+    """
+    return _Compiled(fn)  # type: ignore[return-value]
+
+
+class _Compiled:
+    """A function with its recordings."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.entries: dict[Any, list[_Entry]] = {}
+        self.eager: set[Any] = set()
+        self.last: _Entry | None = None
+        self.traces = 0
+        self.lock = threading.RLock()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if tracing.TRACER[0] is not None:  # inside another recording: part of it
+            return self.fn(*args, **kwargs)
+        with engine.LOCK:
+            leaves, tree = flatten((args, kwargs))
+            tensors = [x for x in leaves if isinstance(x, Tensor)]
+            key = (tree, tuple([_described(x) for x in leaves]), GRAD_MODE[0], self._surroundings())
+            if key in self.eager:
+                return self.fn(*args, **kwargs)
+            positions: dict[int, int] = {}
+            for n, t in enumerate(tensors):
+                positions.setdefault(id(t), n)
+            for entry in self.entries.get(key, ()):
+                if _usable(entry, tensors):
+                    return self._replay(entry, tensors)
+            return self._record(key, args, kwargs, tensors, positions)
+
+    def report(self) -> dict[str, Any]:
+        """Figures of the newest recording: kernels, kernels without fusion, bytes moved, bytes of intermediates."""
+        if self.last is None:
+            return {}
+        plan = self.last.plan
+        return {
+            "kernels": plan.kernels, "kernels_unfused": plan.unfused, "bytes_moved": plan.bytes_moved,
+            "intermediate_bytes": plan.arena_bytes, "compile_seconds": plan.made, "recordings": self.traces,
+        }  # fmt: skip
+
+    def _surroundings(self) -> Any:
+        """Plain values that the function can see outside its arguments, and the module epoch."""
+        return (tracing.EPOCH[0], _plain_values(self.fn))
+
+    # ------------------------------------------------------------ recording
+
+    def _record(
+        self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor], positions: dict[int, int]
+    ) -> Any:
+        self.traces += 1
+        epoch = tracing.EPOCH[0]
+        tracer = _Tracer()
+        for t in tensors:
+            tracer.existing[id(t)] = t
+            tracer.see(t)
+        tracing.TRACER[0] = tracer
+        try:
+            result = self.fn(*args, **kwargs)
+        except BaseException:
+            tracing.TRACER[0] = None
+            tracer.restore()
+            raise
+        tracing.TRACER[0] = None
+        out_leaves, out_tree = flatten(result)
+        outs = [x for x in out_leaves if isinstance(x, Tensor)]
+        if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index):
+            tracer.restore()
+            self.eager.add(key)
+            return self.fn(*args, **kwargs)
+        return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, result, epoch)
+
+    def _finish(
+        self, key: Any, tracer: _Tracer, tensors: list[Tensor], positions: dict[int, int], out_leaves: list[Any],
+        out_tree: Any, result: Any, epoch: int,
+    ) -> Any:  # fmt: skip
+        entry = _Entry()
+        updates = [(n, t.node) for n, t in enumerate(tracer.captured) if t.node is not tracer.places[n]]
+        grads = []
+        for tensor, before in tracer.grads.values():
+            after = tracing.raw_grad(tensor)
+            if after is not before:
+                grads.append((tensor, before, after))
+        kept = {id(t) for t in out_leaves} | {id(after) for _, _, after in grads}
+        escaped = _escaped(tracer, kept)
+        wanted = [node for _, node in updates]
+        wanted += [t.node for t in out_leaves if isinstance(t, Tensor)]
+        wanted += [after.node for _, _, after in grads if after is not None]
+        wanted += [t.node for t in escaped]
+        roots = list(dict.fromkeys(n for n in wanted if n.buf is None))
+        order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
+        index_of_place = {p: n for n, p in enumerate(tracer.places)}
+        slot = {node: n for n, node in enumerate(roots)}
+        try:
+            entry.plan = engine.plan_for(roots, order, leaves) if roots else None
+        except BaseException:
+            tracer.restore()
+            raise
+        entry.inputs = [index_of_place[n] if n in index_of_place else n.buf for n in leaves]
+        entry.scalars = scalars
+        entry.captured = tracer.captured
+        entry.in_args = [positions.get(id(t)) for t in tracer.captured]
+        entry.avals = [p.aval for p in tracer.places]
+        entry.rgs = [p.rg for p in tracer.places]
+
+        def source(node: Node) -> Any:
+            """Where a wanted value comes from: ('made', n), ('input', n), or a node that has its value."""
+            if node in slot:
+                return ("made", slot[node])
+            return ("input", index_of_place[node]) if node in index_of_place else ("value", node)
+
+        entry.updates = [(n, source(node)) for n, node in updates]
+        entry.out_tree = out_tree
+        entry.out_slots = []
+        for x in out_leaves:
+            if not isinstance(x, Tensor):
+                entry.out_slots.append(("constant", x))
+            elif id(x) in tracer.index:
+                entry.out_slots.append(("handle", tracer.index[id(x)]))
+            else:
+                entry.out_slots.append(source(x.node))
+        entry.grads_before = [(t, before) for t, before in tracer.grads.values()]
+        entry.grads_none = [before is None for _, before in entry.grads_before]
+        entry.grads_new = [
+            (t, before if after is not None else None, None if after is None else source(after.node))
+            for t, before, after in grads
+        ]
+        entry.drawn = list(tracer.drawn.values())
+        entry.one_shot = bool(escaped) or tracing.EPOCH[0] != epoch
+        self.last = entry if entry.plan is not None else self.last
+        tracer.restore()
+        made = self._run(entry, tensors)
+        for t in escaped:
+            kind, where = source(t.node)
+            t.node = made[where] if kind == "made" else entry.captured[where].node if kind == "input" else where
+        if not entry.one_shot:
+            found = self.entries.setdefault(key, [])
+            found.insert(0, entry)
+            if len(self.entries) > ENTRY_LIMIT:
+                self.entries.pop(next(iter(self.entries)))
+            del found[8:]
+        return self._install(entry, tensors, made)
+
+    # ------------------------------------------------------------ replay
+
+    def _replay(self, entry: _Entry, tensors: list[Tensor]) -> Any:
+        return self._install(entry, tensors, self._run(entry, tensors))
+
+    def _run(self, entry: _Entry, tensors: list[Tensor]) -> list[Node]:
+        """Launches the plan on the present values; nothing is installed yet."""
+        if entry.plan is None:
+            return []
+        buffers = []
+        for place in entry.inputs:
+            if type(place) is int:
+                buffers.append(_handle(entry, place, tensors).node.buf)
+            else:
+                buffers.append(place)
+        scalars = [s.value() if type(s) is _Draw else s for s in entry.scalars]
+        made = entry.plan.run(buffers, scalars)
+        return [leaf(b, aval) for b, aval in zip(made, entry.plan.avals, strict=True)]
+
+    def _install(self, entry: _Entry, tensors: list[Tensor], made: list[Node]) -> Any:
+        inputs = {}  # values before any of them is replaced
+        for _, (kind, where) in (*entry.updates, *((None, s) for s in entry.out_slots)):
+            if kind == "input":
+                inputs[where] = _handle(entry, where, tensors).node
+
+        def value(source: Any) -> Node:
+            kind, where = source
+            return made[where] if kind == "made" else inputs[where] if kind == "input" else where
+
+        def fresh(source: Any) -> Tensor:
+            node = value(source)
+            return Tensor(leaf(node.buf, node.aval) if node.rg else node)
+
+        news = []
+        for t, before, source in entry.grads_new:
+            if source is not None and source[0] == "input":
+                inputs.setdefault(source[1], _handle(entry, source[1], tensors).node)
+            news.append((t, before, source))
+        results = [
+            x if kind == "constant" else _handle(entry, x, tensors) if kind == "handle" else fresh((kind, x))
+            for kind, x in entry.out_slots
+        ]
+        for n, source in entry.updates:
+            handle = _handle(entry, n, tensors)
+            node = value(source)
+            handle.node = leaf(node.buf, node.aval, True) if entry.rgs[n] else node
+        for t, _, source in news:
+            tracing.set_raw_grad(t, None if source is None else fresh(source))
+        for generator, blocks in entry.drawn:
+            generator.counter += blocks
+        return unflatten(entry.out_tree, results)
+
+
+def _handle(entry: _Entry, n: int, tensors: list[Tensor]) -> Tensor:
+    at = entry.in_args[n]
+    return entry.captured[n] if at is None else tensors[at]
+
+
+def _described(x: Any) -> Any:
+    """What a recording depends on of one argument."""
+    if isinstance(x, Tensor):
+        return (x.node.aval, x.node.rg)
+    if isinstance(x, SIMPLE):
+        return (type(x), repr(x) if isinstance(x, float) else x)
+    try:
+        hash(x)
+    except TypeError:
+        return (type(x), id(x))
+    return (type(x), x)
+
+
+def _usable(entry: _Entry, tensors: list[Tensor]) -> bool:
+    """Whether the captured tensors are still what the recording saw. Evaluates those that are pending."""
+    pending = []
+    for n, aval in enumerate(entry.avals):
+        node = _handle(entry, n, tensors).node
+        if node.aval is not aval or node.rg is not entry.rgs[n]:
+            return False
+        if node.buf is None:
+            pending.append(node)
+    for (t, _), none in zip(entry.grads_before, entry.grads_none, strict=True):
+        if (tracing.raw_grad(t) is None) is not none:
+            return False
+    at = [p for p in entry.in_args if p is not None]
+    if len({id(tensors[p]) for p in at}) != len(at):
+        return False
+    if pending:
+        engine.evaluate(pending)
+    return True
+
+
+def _escaped(tracer: _Tracer, kept: set[int]) -> list[Tensor]:
+    """Tensors made while recording that something still holds, results and gradients aside."""
+    candidates = [
+        t for t in gc.get_objects()
+        if isinstance(t, Tensor) and id(t) not in tracer.existing and id(t) not in kept and t.node.buf is None
+    ]  # fmt: skip
+    if not candidates:
+        return []
+    del candidates
+    gc.collect()
+    return [
+        t for t in gc.get_objects()
+        if isinstance(t, Tensor) and id(t) not in tracer.existing and id(t) not in kept
+        and (t.node.buf is None or t.node in tracer.places)
+    ]  # fmt: skip
+
+
+def _plain_values(fn: Any) -> tuple[Any, ...]:
+    """Numbers and strings in the closure and the globals that the function names."""
+    fn = getattr(fn, "__func__", fn)
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return ()
+    values = []
+    for cell in fn.__closure__ or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            continue
+        values.append(content if isinstance(content, SIMPLE) else id(content))
+    names = fn.__globals__
+    for name in code.co_names:
+        content = names.get(name)
+        if isinstance(content, SIMPLE):
+            values.append(content)
+    return tuple(values)

@@ -1,0 +1,362 @@
+"""Reductions, scans, sorting and softmax."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from typing import Any
+
+from ..dtypes import as_dtype, default_float, default_int, int64
+from ..errors import ArgumentError
+from ..graph import build
+from . import elementwise as ew
+from .alias import axes_of, axis_of, torch_spellings
+from .record import P, condition, handle, nary, see
+from .tensor import Tensor
+
+Extreme = namedtuple("Extreme", ("values", "indices"))
+
+
+def _reduce(prim: str, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    node = see(x)
+    shape = x.shape
+    made = nary(P[prim], (node,), (axes,)) if axes else Tensor(node)
+    return made.reshape([1 if d in axes else e for d, e in enumerate(shape)]) if keepdims and axes else made
+
+
+def _summed(x: Any, dtype: Any) -> Tensor:
+    x = handle(x)
+    if dtype is not None:
+        return ew.cast(x, as_dtype(dtype))
+    if x.dtype.is_bool or x.dtype.kind == "i":
+        return ew.cast(x, default_int)
+    if x.dtype.kind == "u":
+        from ..dtypes import uint64
+
+        return ew.cast(x, uint64)
+    return x  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+    """The sum over axes; integers and booleans are added in 64 bits. The empty sum is 0.
+
+    >>> sum(handle([[1, 2], [3, 4]]), axis=0).tolist()
+    [4, 6]
+    """
+    x = _summed(x, dtype)
+    return _reduce("reduce_sum", x, axes_of(axis, x.ndim, "sum"), keepdims)
+
+
+@torch_spellings
+def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+    """The product over axes; see `sum`. The empty product is 1."""
+    x = _summed(x, dtype)
+    return _reduce("reduce_prod", x, axes_of(axis, x.ndim, "prod"), keepdims)
+
+
+@torch_spellings
+def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+    """The arithmetic mean over axes, in floating point; NaN where there is nothing to average."""
+    x = handle(x)
+    x = ew.cast(x, dtype) if dtype is not None else x if x.dtype.is_float else ew.cast(x, default_float)
+    axes = axes_of(axis, x.ndim, "mean")
+    count = math.prod([x.shape[a] for a in axes])
+    if x.dtype.itemsize == 2:
+        from ..dtypes import float32
+
+        return ew.cast(mean(ew.cast(x, float32), axis=axes, keepdims=keepdims), x.dtype)
+    total = _reduce("reduce_sum", x, axes, keepdims)
+    return total * (1.0 / count) if count else total / 0.0  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """The variance over axes; the divisor is the count less `correction` (PyTorch's default is 1, NumPy's 0)."""
+    x = handle(x)
+    x = x if x.dtype.is_float else ew.cast(x, default_float)
+    axes = axes_of(axis, x.ndim, "var")
+    count = math.prod([x.shape[a] for a in axes])
+    gap = x - mean(x, axis=axes, keepdims=True)
+    total = _reduce("reduce_sum", gap * gap, axes, keepdims)
+    divisor = count - float(correction)
+    return total / divisor if divisor > 0 else total / 0.0  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def std(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """The square root of `var`."""
+    return ew.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The greatest element over axes; NaN where one is. Raises `ArgumentError` where there is none."""
+    x = handle(x)
+    return _reduce("reduce_max", x, axes_of(axis, x.ndim, "max"), keepdims)
+
+
+@torch_spellings
+def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The least element over axes; see `amax`."""
+    x = handle(x)
+    return _reduce("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+    """The array API's name of `amax`."""
+    return amax(x, axis=axis, keepdims=keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+    """The array API's name of `amin`."""
+    return amin(x, axis=axis, keepdims=keepdims)
+
+
+def _extreme_method(x: Tensor, which: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """PyTorch's `x.max(dim=0)` is a pair; `x.max(axis=0)` and `x.max()` follow NumPy; `x.max(y)` is element-wise."""
+    if args and isinstance(args[0], Tensor):
+        return (ew.maximum if which == "max" else ew.minimum)(x, args[0])
+    if "dim" in kwargs:
+        axis = axis_of(kwargs["dim"], x.ndim, which)
+        keep = bool(kwargs.get("keepdim", kwargs.get("keepdims", False)))
+        index = (argmax if which == "max" else argmin)(x, axis=axis, keepdims=True)
+        from .indexing import take_along_axis
+
+        values = take_along_axis(x, index, axis=axis)
+        if keep:
+            return Extreme(values, index)
+        return Extreme(values.squeeze(axis), index.squeeze(axis))
+    return (amax if which == "max" else amin)(x, *args, **kwargs)
+
+
+def max_method(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """See `_extreme_method`."""
+    return _extreme_method(x, "max", args, kwargs)
+
+
+def min_method(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """See `_extreme_method`."""
+    return _extreme_method(x, "min", args, kwargs)
+
+
+def _arg(prim: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
+    x = handle(x)
+    if axis is None:
+        made = nary(P[prim], (see(x.reshape(-1)),), (0,))
+        return made.reshape((1,) * x.ndim) if keepdims else made  # type: ignore[no-any-return]
+    number = axis_of(axis, x.ndim, prim)
+    x = x.reshape((1,)) if x.ndim == 0 else x
+    made = nary(P[prim], (see(x),), (number,))
+    return made.unsqueeze(number) if keepdims else made  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The first place of the greatest element, as int64; of the flattened tensor without an axis."""
+    return _arg("argmax", x, axis, keepdims)
+
+
+@torch_spellings
+def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The first place of the least element; see `argmax`."""
+    return _arg("argmin", x, axis, keepdims)
+
+
+@torch_spellings
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+    """Whether any element is true (not 0)."""
+    c = Tensor(condition(x))
+    return _logical("reduce_max", c, axis, keepdims, False)
+
+
+@torch_spellings
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+    """Whether all elements are true (not 0)."""
+    c = Tensor(condition(x))
+    return _logical("reduce_min", c, axis, keepdims, True)
+
+
+def _logical(prim: str, c: Tensor, axis: Any, keepdims: bool, empty: bool) -> Tensor:
+    axes = axes_of(axis, c.ndim, "any or all")
+    if math.prod([c.shape[a] for a in axes]) == 0:
+        shape = tuple([1 if d in axes else e for d, e in enumerate(c.shape) if keepdims or d not in axes])
+        return Tensor(build.full(shape, empty, c.dtype, c.device))
+    return _reduce(prim, c, axes, keepdims)
+
+
+@torch_spellings
+def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """How many elements are not 0, as int64."""
+    return sum(ew.cast(Tensor(condition(x)), int64), axis=axis, keepdims=keepdims)
+
+
+@torch_spellings
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """log(sum(e**x)) without overflow."""
+    x = handle(x)
+    x = x if x.dtype.is_float else ew.cast(x, default_float)
+    axes = axes_of(axis, x.ndim, "logsumexp")
+    top = amax(x, axis=axes, keepdims=True).detach()
+    top = ew.where(ew.isfinite(top), top, 0.0)
+    total = ew.log(sum(ew.exp(x - top), axis=axes, keepdims=True)) + top
+    return total if keepdims else total.squeeze(axes) if axes else total  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
+    """e**x over its sum along an axis."""
+    x = handle(x) if dtype is None else ew.cast(x, dtype)
+    ew.need_float(x, "softmax")
+    powers = ew.exp(x - amax(x, axis=axis, keepdims=True).detach())
+    return powers / sum(powers, axis=axis, keepdims=True)  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
+    """log(softmax(x)) without overflow."""
+    x = handle(x) if dtype is None else ew.cast(x, dtype)
+    ew.need_float(x, "log_softmax")
+    moved = x - amax(x, axis=axis, keepdims=True).detach()
+    return moved - ew.log(sum(ew.exp(moved), axis=axis, keepdims=True))  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:  # noqa: A002
+    """The p-norm over axes."""
+    x = ew.abs(handle(x))
+    if ord == math.inf:
+        return amax(x, axis=axis, keepdims=keepdims)
+    if ord == -math.inf:
+        return amin(x, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return sum(ew.cast(x != 0, x.dtype), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return sum(x, axis=axis, keepdims=keepdims)
+    if ord == 2:
+        return ew.sqrt(sum(x * x, axis=axis, keepdims=keepdims))  # type: ignore[no-any-return]
+    return sum(x**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)  # type: ignore[no-any-return]
+
+
+def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """PyTorch's spelling of `vector_norm`."""
+    return vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if p == "fro" else p)
+
+
+# ---------------------------------------------------------------- scans
+
+
+def _scan(name: str, x: Any, axis: Any, dtype: Any = None, widen: bool = True) -> Tensor:
+    x = _summed(x, dtype) if widen else handle(x)
+    if axis is None:
+        if x.ndim > 1:
+            x = x.reshape(-1)
+        axis = 0
+    number = axis_of(axis, x.ndim, name)
+    if x.ndim == 0:
+        return x
+    return nary(P[name], (see(x),), (number, False))  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Tensor:
+    """Inclusive sums along an axis."""
+    return _scan("cumsum", x, axis, dtype)
+
+
+@torch_spellings
+def cumulative_sum(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
+    """The array API's cumulative sum; `include_initial` puts a zero in front."""
+    made = _scan("cumsum", x, axis, dtype)
+    return _with_first(made, axis, 0) if include_initial else made
+
+
+@torch_spellings
+def cumulative_prod(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
+    """The array API's cumulative product; `include_initial` puts a one in front."""
+    made = _scan("cumprod", x, axis, dtype)
+    return _with_first(made, axis, 1) if include_initial else made
+
+
+def _with_first(x: Tensor, axis: Any, value: int) -> Tensor:
+    number = axis_of(0 if axis is None else axis, x.ndim, "cumulative")
+    pads = tuple([(1 if d == number else 0, 0, 0) for d in range(x.ndim)])
+    return Tensor(build.pad(see(x), pads, value))
+
+
+@torch_spellings
+def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Tensor:
+    """Differences of neighbours along an axis, `n` times; `prepend` and `append` are joined to `x` first.
+
+    >>> diff(handle([1, 4, 9])).tolist()
+    [3, 5]
+    """
+    from .shape import concat, narrow
+
+    parts = [handle(p) for p in (prepend, x, append) if p is not None]
+    made = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
+    d = axis_of(axis, made.ndim, "diff")
+    if n < 0 or made.ndim == 0:
+        raise ArgumentError(f"[diff] expected n >= 0 and at least one axis, got n={n} and shape {made.shape}")
+    for _ in range(n):
+        extent = made.shape[d] - 1
+        if extent < 0:
+            break
+        later, earlier = narrow(made, d, 1, extent), narrow(made, d, 0, extent)
+        made = later != earlier if made.dtype.is_bool else later - earlier
+    return made  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Tensor:
+    """Inclusive products along an axis."""
+    return _scan("cumprod", x, axis, dtype)
+
+
+@torch_spellings
+def cummax(x: Any, axis: Any = 0) -> Tensor:
+    """Inclusive maxima along an axis."""
+    return _scan("cummax", x, axis, widen=False)
+
+
+@torch_spellings
+def cummin(x: Any, axis: Any = 0) -> Tensor:
+    """Inclusive minima along an axis."""
+    return _scan("cummin", x, axis, widen=False)
+
+
+# ---------------------------------------------------------------- sorting
+
+
+@torch_spellings
+def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The permutation that sorts along an axis, stable; NaN counts as the greatest."""
+    x = handle(x)
+    number = axis_of(axis, x.ndim, "argsort")
+    if x.ndim == 0:
+        return ew.cast(x, int64) * 0  # type: ignore[no-any-return]
+    return nary(P["argsort"], (see(x),), (number, bool(descending)))  # type: ignore[no-any-return]
+
+
+@torch_spellings
+def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The elements in order along an axis."""
+    from .indexing import take_along_axis
+
+    x = handle(x)
+    return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis) if x.ndim else x
+
+
+@torch_spellings
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
+    """The `k` greatest (or least) elements along an axis, in order, and their places."""
+    from .indexing import take_along_axis
+
+    x = handle(x)
+    number = axis_of(axis, x.ndim, "topk")
+    if not 0 <= k <= x.shape[number]:
+        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}")
+    order = argsort(x, axis=number, descending=largest)
+    stops = tuple([k if d == number else e for d, e in enumerate(x.shape)])
+    first = Tensor(build.slice(see(order), (0,) * x.ndim, stops, (1,) * x.ndim))
+    return Extreme(take_along_axis(x, first, axis=number), first)
