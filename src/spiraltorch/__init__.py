@@ -9,29 +9,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import dtypes, errors
-from .dtypes import (
-    bfloat16,
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-from .dtypes import bool_ as bool  # the array API's name
+from . import dtypes as dtypes
+from . import errors as errors
+from .dtypes import bfloat16 as bfloat16
+from .dtypes import bool_ as bool  # noqa: F401  # the array API's name
+from .dtypes import float16 as float16
+from .dtypes import float32 as float32
+from .dtypes import float64 as float64
+from .dtypes import int8 as int8
+from .dtypes import int16 as int16
+from .dtypes import int32 as int32
+from .dtypes import int64 as int64
+from .dtypes import uint8 as uint8
+from .dtypes import uint16 as uint16
+from .dtypes import uint32 as uint32
+from .dtypes import uint64 as uint64
 from .errors import *  # noqa: F403
-from .inspection import __array_namespace_info__, can_cast, explain, finfo, iinfo, isdtype, result_type
-from .runtime.device import canonical as device
-from .runtime.device import default as default_device
-from .runtime.device import set_default as set_default_device
+from .inspection import __array_namespace_info__ as __array_namespace_info__
+from .inspection import can_cast as can_cast
+from .inspection import explain as explain
+from .inspection import finfo as finfo
+from .inspection import iinfo as iinfo
+from .inspection import isdtype as isdtype
+from .inspection import result_type as result_type
+from .runtime.device import canonical as device  # noqa: F401
+from .runtime.device import default as default_device  # noqa: F401
+from .runtime.device import set_default as set_default_device  # noqa: F401
 from .tensor import *  # noqa: F403
-from .tensor import Tensor
+from .tensor import Tensor as Tensor
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"

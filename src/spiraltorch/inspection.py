@@ -20,7 +20,7 @@ def finfo(dtype: Any) -> Any:
     wanted = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
     if not wanted.is_float:
         raise DTypeError(f"[finfo] expected a floating dtype, got {wanted.name}")
-    return ml_dtypes.finfo(wanted.numpy)
+    return ml_dtypes.finfo(wanted.numpy)  # type: ignore[no-untyped-call]
 
 
 def iinfo(dtype: Any) -> Any:
@@ -102,7 +102,7 @@ class _Info:
         return [name for backend in devices.backends().values() for name in backend.devices()]
 
 
-def __array_namespace_info__() -> _Info:  # noqa: N807  # the standard's name
+def __array_namespace_info__() -> _Info:
     """The array API's inspection namespace."""
     return _Info()
 

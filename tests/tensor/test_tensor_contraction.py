@@ -128,7 +128,9 @@ def test_random_einsums() -> None:
     letters = "abcde"
     sizes = dict(zip(letters, (2, 3, 4, 2, 3), strict=True))
     for _ in range(40):
-        terms = ["".join(rng.choice(list(letters), rng.integers(1, 4), replace=False)) for _ in range(rng.integers(1, 4))]
+        terms = [
+            "".join(rng.choice(list(letters), rng.integers(1, 4), replace=False)) for _ in range(rng.integers(1, 4))
+        ]
         known = sorted(set("".join(terms)))
         result = "".join(rng.permutation(known)[: rng.integers(0, len(known) + 1)])
         equation = ",".join(terms) + "->" + result

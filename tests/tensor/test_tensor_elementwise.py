@@ -41,7 +41,9 @@ def test_unary(name: str, reference: Any, low: float, high: float, dtype: str) -
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0], np.float32)
 
 
-@pytest.mark.parametrize("name", ["isnan", "isinf", "isfinite", "signbit", "abs", "floor", "exp", "log", "sqrt", "sign"])
+@pytest.mark.parametrize(
+    "name", ["isnan", "isinf", "isfinite", "signbit", "abs", "floor", "exp", "log", "sqrt", "sign"]
+)
 def test_special_values(name: str) -> None:
     with np.errstate(all="ignore"):
         close(getattr(st, name)(st.asarray(SPECIAL)), getattr(np, name)(SPECIAL))
@@ -83,7 +85,9 @@ def test_binary_special_values() -> None:
     a, b = st.asarray(x), st.asarray(y)
     for name in ("add", "maximum", "minimum", "copysign", "nextafter", "hypot", "logaddexp", "divide"):
         with np.errstate(all="ignore"):
-            np.testing.assert_allclose(getattr(st, name)(a, b).numpy(), getattr(np, name)(x, y), rtol=1e-6, err_msg=name)
+            np.testing.assert_allclose(
+                getattr(st, name)(a, b).numpy(), getattr(np, name)(x, y), rtol=1e-6, err_msg=name
+            )
 
 
 @pytest.mark.parametrize("dtype", INTS)
@@ -92,7 +96,9 @@ def test_binary_special_values() -> None:
 def test_integer_binary(name: str, dtype: str) -> None:
     x = np.arange(1, 7).astype(numpy_dtype(dtype))
     y = np.array([1, 2, 3, 1, 2, 3]).astype(numpy_dtype(dtype))
-    reference = {"bitwise_left_shift": np.left_shift, "bitwise_right_shift": np.right_shift}.get(name) or getattr(np, name)
+    reference = {"bitwise_left_shift": np.left_shift, "bitwise_right_shift": np.right_shift}.get(name) or getattr(
+        np, name
+    )
     close(getattr(st, name)(st.asarray(x), st.asarray(y)), reference(x, y))
 
 
@@ -212,7 +218,9 @@ def test_where_broadcasts_and_promotes() -> None:
     c = sample((3, 1), "bool", 5)
     x, y = sample((1, 4), "int32", 6), sample((), "float32", 7)
     close(st.where(st.asarray(c), st.asarray(x), st.asarray(y)), np.where(c, x, y).astype(np.float32))
-    close(st.where(st.asarray(c), 1.0, st.asarray(x.astype(np.float32))), np.where(c, np.float32(1), x.astype(np.float32)))
+    close(
+        st.where(st.asarray(c), 1.0, st.asarray(x.astype(np.float32))), np.where(c, np.float32(1), x.astype(np.float32))
+    )
     assert [i.tolist() for i in st.where(st.asarray([0, 1, 2]))] == [[1, 2]]
 
 

@@ -246,9 +246,15 @@ def test_masks_while_recording() -> None:
         st.compile(lambda t: t[t > 0])(x)
 
 
-@pytest.mark.parametrize("key", [0, slice(None, None, -2), I1, (I1, I1), (slice(None), I2), (0, slice(1, 4), I1), MASK], ids=str)
+@pytest.mark.parametrize(
+    "key", [0, slice(None, None, -2), I1, (I1, I1), (slice(None), I2), (0, slice(1, 4), I1), MASK], ids=str
+)
 def test_gradients_like_torch(key: Any) -> None:
-    key = tuple(np.abs(k) % 4 if isinstance(k, np.ndarray) and k.dtype != bool else k for k in key) if isinstance(key, tuple) else key
+    key = (
+        tuple(np.abs(k) % 4 if isinstance(k, np.ndarray) and k.dtype != bool else k for k in key)
+        if isinstance(key, tuple)
+        else key
+    )
     negative = isinstance(key, slice)
     t = st.tensor(X, requires_grad=True)
     (t[ours(key, True)] ** 2).sum().backward()
@@ -258,7 +264,9 @@ def test_gradients_like_torch(key: Any) -> None:
     if negative:
         return
     r = torch.tensor(X, requires_grad=True)
-    theirs = tuple(torch.from_numpy(k) if isinstance(k, np.ndarray) else k for k in (key if isinstance(key, tuple) else (key,)))
+    theirs = tuple(
+        torch.from_numpy(k) if isinstance(k, np.ndarray) else k for k in (key if isinstance(key, tuple) else (key,))
+    )
     value = sample(X[key].shape, "float32", 7)
     v, rv = st.tensor(value, requires_grad=True), torch.tensor(value, requires_grad=True)
     y, z = t * 1.0, r * 1.0

@@ -507,12 +507,18 @@ class _Function:
             return self.e.const(_zero(buffer), buffer.dtype)
         o = self.flat_offset(node)
         self.read_buffers.add(buffer)
-        vector = bool(o.lane or o.vector)
-        if not vector and (mask is not None or self.mask is not None):
-            # One element for all lanes, wanted by some of them: a lane that is off must not read outside.
-            vector = mask is not None or bool(self.guarded_vars & node.variables)
-        if not vector:
-            return self._load_scalar(buffer, o, uniform)
+        if not (o.lane or o.vector):
+            masks = [m for m in (mask, self.mask if self.guarded_vars & node.variables else None) if m is not None]
+            if masks:  # one element for all lanes: read where any lane wants it
+                wanted = masks[0] if len(masks) == 1 else self.e.binary("and", *masks)
+                symbol = f"@llvm.vector.reduce.or.v{self.lanes}i1"
+                self.e.declare(f"i1 {symbol}(<{self.lanes} x i1>)")
+                some = self.e.let(f"call i1 {symbol}(<{self.lanes} x i1> {self.e.broadcast(wanted, self.lanes).name})")
+                uniform = self._both(uniform, Ssa(some, bool_))
+            made = self._load_scalar(buffer, o, uniform)
+            if mask is None:
+                return made
+            return self.e.select(mask, made, self.e.const(_zero(buffer), buffer.dtype))
         whole = self.whole_mask(uniform, mask)
         key = (buffer, o, whole.name if whole else "", self.lanes)
         remember = buffer.space is not Space.REGISTER and not o.vector and self.e.level is None
@@ -556,19 +562,11 @@ class _Function:
             e.declare(f"{t} @llvm.masked.load.{own}.p0(ptr, i32, <{n} x i1>, {t})")
             text = f"call {t} @llvm.masked.load.{own}.p0(ptr {pointer}, i32 {align}, <{n} x i1> {mask.name}, {t} zeroinitializer)"
             return self._from_memory(Ssa(e.let(text), raw_dtype, n), dtype)
-        if not o.lane and not o.vector:
-            pointers = self._splat_pointer(self.pointer(buffer, o))
-        else:
-            pointers = self.pointers_of(buffer, o)
+        pointers = self.pointers_of(buffer, o)
         on = e.broadcast(mask, n).name if mask is not None else "splat (i1 true)"
         e.declare(f"{t} @llvm.masked.gather.{own}.v{n}p0(<{n} x ptr>, i32, <{n} x i1>, {t})")
         text = f"call {t} @llvm.masked.gather.{own}.v{n}p0(<{n} x ptr> {pointers}, i32 {align}, <{n} x i1> {on}, {t} zeroinitializer)"
         return self._from_memory(Ssa(e.let(text), raw_dtype, n), dtype)
-
-    def _splat_pointer(self, pointer: str) -> str:
-        n = self.lanes
-        first = self.e.let(f"insertelement <{n} x ptr> poison, ptr {pointer}, i32 0")
-        return self.e.let(f"shufflevector <{n} x ptr> {first}, <{n} x ptr> poison, <{n} x i32> zeroinitializer")
 
     def store(self, node: Store | Accumulate, v: Ssa) -> None:
         e, buffer = self.e, node.buffer

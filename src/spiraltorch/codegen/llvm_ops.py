@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..dtypes import DType, float32, float64
 from .llvm_emit import NARROW, Emitter, Ssa, scalar_type, vector_type
-from .llvm_math import function
+from .llvm_math import function, power
 
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INT = {"add": "add", "sub": "sub", "mul": "mul"}
+_BOOL = {"add": "or", "sub": "xor", "mul": "and"}
 _ORDER = {"eq": ("oeq", "eq", "eq"), "ne": ("une", "ne", "ne"), "lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule")}
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "rint", "sqrt": "sqrt"}
 
@@ -52,7 +53,9 @@ def _float(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
         return _float_mod(e, *args)[0]
     if name == "floordiv":
         return _float_floordiv(e, *args)
-    if name in ("pow", "atan2"):
+    if name == "pow":
+        return power(e, *args)
+    if name == "atan2":
         return e.libm(name, *args)
     return function(e, name, x)
 
@@ -91,7 +94,7 @@ def _integer(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
     dtype = x.dtype
     signed = dtype.kind == "i"
     if name in _INT:
-        return e.binary(_INT[name], *args)
+        return e.binary(_BOOL[name] if dtype.is_bool else _INT[name], *args)
     if name in ("and", "or", "xor"):
         return e.binary(name, *args)
     if name == "not":

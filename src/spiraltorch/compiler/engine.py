@@ -30,8 +30,7 @@ def evaluate(roots: list[Node]) -> None:
 
             for node, array in zip(wanted, reference.evaluate(wanted), strict=True):
                 node.buf = devices.get(node.aval.device).from_host(array.copy())
-                if not node.rg:
-                    node.args = ()
+                _settle(node)
             return
         order, key, scalars, leaves = walk(wanted)
         plan = _PLANS.get(key)
@@ -40,8 +39,13 @@ def evaluate(roots: list[Node]) -> None:
         buffers = plan.run([n.buf for n in leaves], scalars)
         for node, buffer in zip(wanted, buffers, strict=True):
             node.buf = buffer
-            if not node.rg:
-                node.args = ()
+            _settle(node)
+
+
+def _settle(node: Node) -> None:
+    """A node with a value lets go of its operands, unless a gradient flows on through them."""
+    if not (node.rg and any(a.rg for a in node.args)):
+        node.args = ()
 
 
 def plan_for(roots: list[Node], order: list[Node], leaves: list[Node]) -> Plan:

@@ -457,4 +457,4 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Oper
             zero = Const(0.0 if val.dtype.is_float else 0, val.dtype)
             left = op("select", Test(condition), cast(left, val.dtype), zero)
     real = [n for n, e in enumerate(val.shape) if e != 1]
-    return left, right, terms, sum(1 for n in real if n < 2), 0
+    return left, right, terms, sum(1 for n in real if n < 2), int(val.shape[2] != 1)

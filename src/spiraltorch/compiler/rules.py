@@ -45,6 +45,10 @@ def _directly_nested(kernel: Kernel, outer: str, inner: str) -> bool:
     return isinstance(body, For) and body.var.name == inner
 
 
+def _fusible(kernel: Kernel, outer: str, inner: str) -> bool:
+    return _directly_nested(kernel, outer, inner) and steps.find_loop(kernel, inner).extent.is_const
+
+
 def _collapse(kernel: Kernel, names: list[str]) -> tuple[Kernel, list[str]]:
     """Fuses neighbouring loops wherever the fused index needs no division."""
     names = list(names)
@@ -104,7 +108,7 @@ def _parallel(kernel: Kernel, names: list[str], work: int, target: Target) -> Ke
     want = target.threads * TASKS_A_THREAD
     first = names[0]
     extent = _extent(kernel, first)
-    if extent < want and len(names) > 1 and _directly_nested(kernel, first, names[1]):
+    if extent < want and len(names) > 1 and _fusible(kernel, first, names[1]):
         kernel = steps.fuse(kernel, first, names[1], f"{first}{names[1]}", simple=False)
         first = f"{first}{names[1]}"
         extent = _extent(kernel, first)
@@ -278,7 +282,7 @@ def _parallel_nest(kernel: Kernel, names: list[str], work: int, target: Target) 
         return kernel
     first = names[0]
     for name in names[1:]:
-        if _extent(kernel, first) >= target.threads * TASKS_A_THREAD or not _directly_nested(kernel, first, name):
+        if _extent(kernel, first) >= target.threads * TASKS_A_THREAD or not _fusible(kernel, first, name):
             break
         kernel = steps.fuse(kernel, first, name, f"{first}{name}", simple=False)
         first = f"{first}{name}"
@@ -299,6 +303,8 @@ def _conv(lowered: Lowered, target: Target) -> Kernel:
     spatial = loops[lowered.batch :]
     if not spatial or not terms:
         return kernel
+    if not lowered.rows:
+        return _thin_conv(lowered, target)
     o, x = spatial[0], spatial[-1] if len(spatial) > 1 else None
     n = _extent(kernel, o)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
@@ -323,6 +329,18 @@ def _conv(lowered: Lowered, target: Target) -> Kernel:
         kernel = _vector_copy(kernel, "pa", target.lanes(dtype))
     kernel = steps.accumulate(kernel, terms[0], "tile")
     return _parallel_nest(kernel, outer or ["jr"], lowered.work, target)
+
+
+def _thin_conv(lowered: Lowered, target: Target) -> Kernel:
+    """One output channel: lanes run over the innermost spatial axis, the kernel's elements are broadcast."""
+    kernel, loops, terms = lowered.kernel, lowered.loops, lowered.terms
+    x = loops[-1]
+    lanes = min(target.lanes(_leaf_dtype(kernel)), 1 << (_extent(kernel, x) - 1).bit_length())
+    kernel = steps.split(kernel, x, lanes, "jr", "jl")
+    kernel = steps.reorder(kernel, *loops[:-1], "jr", *terms, "jl")
+    kernel = steps.mark(kernel, Kind.VECTOR, "jl")
+    kernel = steps.accumulate(kernel, terms[0], "tile")
+    return _parallel_nest(kernel, [*loops[:-1], "jr"], lowered.work, target)
 
 
 def _vector_copy(kernel: Kernel, name: str, lanes: int) -> Kernel:

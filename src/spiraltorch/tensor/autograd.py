@@ -50,7 +50,7 @@ def enable_grad(fn: Callable[..., Any] | None = None) -> Any:
     return _GradMode(True) if fn is None else _GradMode(True)(fn)
 
 
-class set_grad_enabled(_GradMode):  # noqa: N801  # PyTorch's name
+class set_grad_enabled(_GradMode):  # PyTorch's name
     """Sets the mode at once; as a context manager it is restored at the end."""
 
     def __init__(self, mode: bool) -> None:
@@ -67,7 +67,7 @@ def is_grad_enabled() -> bool:
     return GRAD_MODE[0]
 
 
-def eval(*trees: Any) -> None:  # noqa: A001  # the design's word
+def eval(*trees: Any) -> None:  # the design's word
     """Computes all tensors in the given (nested) arguments together, with what is pending.
 
     >>> import spiraltorch as st

@@ -66,7 +66,7 @@ class _Tracer:
     """What recording learns. See `tracing` for who calls it."""
 
     def __init__(self) -> None:
-        self.existing: dict[int, Tensor] = {id(t): t for t in gc.get_objects() if isinstance(t, Tensor)}
+        self.existing: dict[int, Tensor] = {id(t): t for t in gc.get_objects() if issubclass(type(t), Tensor)}
         self.captured: list[Tensor] = []
         self.originals: list[Node] = []
         self.places: list[Node] = []
@@ -87,7 +87,7 @@ class _Tracer:
         self.captured.append(tensor)
         self.originals.append(node)
         self.places.append(place)
-        tensor.node = place
+        tracing.own(tensor, place)
         if node.rg:
             self.saw_grad(tensor)
 
@@ -128,7 +128,7 @@ class _Entry:
     )  # fmt: skip
 
 
-def compile(fn: F) -> F:  # noqa: A001  # the field's word
+def compile(fn: F) -> F:  # the field's word
     """Returns a function that records `fn` at its first call and replays the recording afterwards.
 
     Arguments may be tensors, numbers, and nested lists, tuples and dicts of them. Raises `TracingError` where `fn`
@@ -190,9 +190,7 @@ class _Compiled:
 
     # ------------------------------------------------------------ recording
 
-    def _record(
-        self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor], positions: dict[int, int]
-    ) -> Any:
+    def _record(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor], positions: dict[int, int]) -> Any:
         self.traces += 1
         epoch = tracing.EPOCH[0]
         tracer = _Tracer()
@@ -331,7 +329,10 @@ class _Compiled:
         for n, source in entry.updates:
             handle = _handle(entry, n, tensors)
             node = value(source)
-            handle.node = leaf(node.buf, node.aval, True) if entry.rgs[n] else node
+            if entry.rgs[n]:
+                tracing.own(handle, leaf(node.buf, node.aval, True))
+            else:
+                handle.node = node
         for t, _, source in news:
             tracing.set_raw_grad(t, None if source is None else fresh(source))
         for generator, blocks in entry.drawn:
@@ -381,7 +382,7 @@ def _escaped(tracer: _Tracer, kept: set[int]) -> list[Tensor]:
     """Tensors made while recording that something still holds, results and gradients aside."""
     candidates = [
         t for t in gc.get_objects()
-        if isinstance(t, Tensor) and id(t) not in tracer.existing and id(t) not in kept and t.node.buf is None
+        if issubclass(type(t), Tensor) and id(t) not in tracer.existing and id(t) not in kept and t.node.buf is None
     ]  # fmt: skip
     if not candidates:
         return []
@@ -389,7 +390,7 @@ def _escaped(tracer: _Tracer, kept: set[int]) -> list[Tensor]:
     gc.collect()
     return [
         t for t in gc.get_objects()
-        if isinstance(t, Tensor) and id(t) not in tracer.existing and id(t) not in kept
+        if issubclass(type(t), Tensor) and id(t) not in tracer.existing and id(t) not in kept
         and (t.node.buf is None or t.node in tracer.places)
     ]  # fmt: skip
 

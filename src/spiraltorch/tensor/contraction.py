@@ -31,7 +31,9 @@ def matmul(x: Any, y: Any) -> Tensor:
     """
     a, b = _both(x, y)
     if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError(f"[matmul] expected at least one axis on both sides, got shapes {a.shape} and {b.shape}; use *")
+        raise ShapeError(
+            f"[matmul] expected at least one axis on both sides, got shapes {a.shape} and {b.shape}; use *"
+        )
     k, other = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
     if k != other:
         raise ShapeError(
@@ -240,4 +242,4 @@ def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
     (d,) = axes_of(axis, a.ndim, "cross")
     if a.shape[d] != 3 or b.shape[d] != 3:
         raise ShapeError(f"[cross] expected extent 3 along axis {d}, got {a.shape} and {b.shape}")
-    return roll(a, -1, axis=d) * roll(b, -2, axis=d) - roll(a, -2, axis=d) * roll(b, -1, axis=d)  # type: ignore[no-any-return]
+    return roll(a, -1, axis=d) * roll(b, -2, axis=d) - roll(a, -2, axis=d) * roll(b, -1, axis=d)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..graph import build
 from .contraction import _both
-from .record import handle
+from .record import handle, see
 from .tensor import Tensor
 
 
@@ -23,6 +23,14 @@ def per_axis(value: Any, rank: int, op: str, name: str, least: int = 0) -> tuple
     return made
 
 
+def _floating(x: Any, weight: Any, op: str) -> tuple[Tensor, Tensor]:
+    """The operands in their common dtype. Raises `DTypeError` where that is not floating."""
+    a, w = _both(x, weight)
+    if not a.dtype.is_float:
+        raise DTypeError(f"[{op}] expected a floating dtype, got {a.dtype.name}; cast with .to(st.float32)")
+    return a, w
+
+
 def _batched(x: Tensor, n: int, op: str) -> tuple[Tensor, bool]:
     if x.ndim == n + 1:
         return x.reshape((1, *x.shape)), True
@@ -33,7 +41,7 @@ def _batched(x: Tensor, n: int, op: str) -> tuple[Tensor, bool]:
 
 def _conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, n: int) -> Tensor:
     op = f"conv{n}d"
-    a, w = _both(x, weight)
+    a, w = _floating(x, weight, op)
     a, single = _batched(a, n, op)
     strides, dilations = per_axis(stride, n, op, "stride", 1), per_axis(dilation, n, op, "dilation", 1)
     if w.ndim != n + 2 or groups < 1 or a.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
@@ -42,16 +50,26 @@ def _conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: A
             f"(O, C/groups, ...) with O divisible by groups={groups}, got {a.shape} and {w.shape}"
         )
     pads = _padding(padding, n, op, strides, dilations, w.shape[2:])
+    for e, k, d, p in zip(a.shape[2:], w.shape[2:], dilations, pads, strict=True):
+        if e + sum(p) < (k - 1) * d + 1:
+            raise ShapeError(
+                f"[{op}] expected a kernel that fits the padded input, got a kernel of {k} with dilation {d} over "
+                f"{e} + {sum(p)} elements; pad more or use a smaller kernel"
+            )
     data = a.reshape((a.shape[0], groups, w.shape[1], *a.shape[2:]))
     kernel = w.reshape((groups, w.shape[0] // groups, *w.shape[1:]))
     made = Tensor(build.conv(data.node, kernel.node, strides, pads, (1,) * n, dilations))
-    return _finish(made, bias, n, single)
+    return _finish(made, bias, n, single, op)
 
 
-def _finish(made: Tensor, bias: Any, n: int, single: bool) -> Tensor:
+def _finish(made: Tensor, bias: Any, n: int, single: bool, op: str) -> Tensor:
+    """Groups joined to channels, the bias added, and the batch axis dropped where there was none."""
     made = made.reshape((made.shape[0], made.shape[1] * made.shape[2], *made.shape[3:]))
     if bias is not None:
-        made = made + handle(bias).reshape((-1, *[1] * n))
+        b = handle(bias)
+        if b.shape != (made.shape[1],):
+            raise ShapeError(f"[{op}] expected a bias of shape {(made.shape[1],)}, got {b.shape}")
+        made = made + b.reshape((-1, *[1] * n))
     return made.reshape(made.shape[1:]) if single else made
 
 
@@ -113,7 +131,7 @@ def _transposed(
 ) -> Tensor:
     """The gradient of a convolution with respect to its input, as a convolution of the spread-out input."""
     op = f"conv_transpose{n}d"
-    a, w = _both(x, weight)
+    a, w = _floating(x, weight, op)
     a, single = _batched(a, n, op)
     strides, dilations = per_axis(stride, n, op, "stride", 1), per_axis(dilation, n, op, "dilation", 1)
     pads, extra = per_axis(padding, n, op, "padding"), per_axis(output_padding, n, op, "output_padding")
@@ -130,7 +148,7 @@ def _transposed(
     spans = [d * (k - 1) for d, k in zip(dilations, w.shape[2:], strict=True)]
     around = tuple([(s - p, s - p + e) for s, p, e in zip(spans, pads, extra, strict=True)])
     made = Tensor(build.conv(see(data), see(kernel), (1,) * n, around, strides, dilations))
-    return _finish(made, bias, n, single)
+    return _finish(made, bias, n, single, op)
 
 
 def conv_transpose1d(

@@ -63,7 +63,9 @@ def asarray(
     try:
         array = np.asarray(obj)
     except (ValueError, OverflowError) as error:
-        raise DTypeError(f"[asarray] expected numbers in a regular nesting, got {type(obj).__name__}: {error}") from None
+        raise DTypeError(
+            f"[asarray] expected numbers in a regular nesting, got {type(obj).__name__}: {error}"
+        ) from None
     if wanted is None and not given:
         if array.dtype.kind == "f" or array.size == 0:
             wanted = default_float
@@ -73,13 +75,15 @@ def asarray(
         raise DTypeError(
             f"[asarray] expected numbers, got an array of dtype {array.dtype}; convert it to a number dtype first"
         )
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     target = (wanted or from_numpy(array.dtype)).numpy
     if wanted is not None and not given and wanted.is_integer and array.size:
         info = np.iinfo(target)
         if array.dtype.kind in "iuf" and (array.min() < info.min or array.max() > info.max):
-            raise DTypeError(f"[asarray] expected numbers that {wanted.name} can hold, got {array.min()} to {array.max()}")
-    if array.dtype.byteorder not in "=|<" and array.dtype.kind != "V":
-        array = array.astype(array.dtype.newbyteorder("="))
+            raise DTypeError(
+                f"[asarray] expected numbers that {wanted.name} can hold, got {array.min()} to {array.max()}"
+            )
     with np.errstate(all="ignore"):
         array = np.array(array, target, order="C") if copy else np.asarray(array, target, order="C")
     name = _device(device)
@@ -200,7 +204,7 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
         raise ArgumentError(f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}")
     whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     wanted = as_dtype(dtype) if dtype is not None else default_int if whole else default_float
-    count = max(0, int(np.ceil((stop - start) / step)) if not whole else -(-(stop - start) // step))  # type: ignore[operator,call-overload]
+    count = max(0, int(np.ceil((stop - start) / step)) if not whole else -(-(stop - start) // step))
     name = _device(device)
     inner = wanted if wanted.is_float and wanted.itemsize >= 4 else default_float if wanted.is_float else int64
     if not whole and not inner.is_float:
@@ -211,7 +215,9 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     return made.to(wanted)  # type: ignore[no-any-return]
 
 
-def linspace(start: float, stop: float, num: int, dtype: Any = None, device: Any = None, endpoint: bool = True) -> Tensor:
+def linspace(
+    start: float, stop: float, num: int, dtype: Any = None, device: Any = None, endpoint: bool = True
+) -> Tensor:
     """`num` evenly spaced numbers, the end included unless `endpoint` is False.
 
     >>> linspace(0, 1, 3).tolist()

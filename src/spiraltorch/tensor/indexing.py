@@ -182,7 +182,7 @@ def _layout(x: Tensor, arrays: dict[int, Tensor]) -> tuple[list[int], list[int],
 
 
 def _gather(x: Tensor, arrays: dict[int, Tensor]) -> Tensor:
-    axes, rest, place, linear, shape = _layout(x, arrays)
+    axes, rest, place, linear, _ = _layout(x, arrays)
     order = [*rest[:place], *axes, *rest[place:]]
     count = 1
     for a in axes:

@@ -30,7 +30,7 @@ def diagonal(x: Any, offset: int = 0) -> Tensor:
     return _diagonal(x, offset, -2, -1)
 
 
-def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Tensor:  # noqa: A002  # the standard's name
+def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Tensor:  # the standard's name
     """A norm of matrices in the last two axes: 'fro', 1, -1, inf or -inf. Raises `ArgumentError` for another.
 
     >>> import spiraltorch as st
@@ -69,10 +69,10 @@ def matrix_power(x: Any, n: int) -> Tensor:
             made = x if made is None else matmul(made, x)
         n >>= 1
         x = matmul(x, x) if n else x
-    return eye(x.shape[-1], dtype=x.dtype, device=x.device).broadcast_to(x.shape) if made is None else made  # type: ignore[no-any-return]
+    return eye(x.shape[-1], dtype=x.dtype, device=x.device).broadcast_to(x.shape) if made is None else made
 
 
-def norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A002  # PyTorch's name
+def norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:  # PyTorch's name
     """PyTorch's norm: of vectors, or of matrices where `dim` has two axes and `ord` is given.
 
     >>> import spiraltorch as st
@@ -82,5 +82,5 @@ def norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Ten
     if isinstance(dim, (tuple, list)) and len(dim) == 2 and ord is not None:
         moved = handle(x).moveaxis(tuple(dim), (-2, -1))
         made = matrix_norm(moved, ord=ord)
-        return made.unsqueeze(tuple(dim)) if keepdim else made  # type: ignore[no-any-return]
+        return made.unsqueeze(tuple(dim)) if keepdim else made
     return vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if ord is None else ord)

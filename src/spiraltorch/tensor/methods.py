@@ -28,7 +28,7 @@ _ALIASES: dict[str, str] = {
     "movedim": "moveaxis", "astype": "to", "type_as": "to", "to_device": "to", "equal": "_equal", "true_divide": "__truediv__", "absolute": "abs", "view_as": "_view_as",
 }  # fmt: skip
 _IN_PLACE = (
-    "abs clip copysign cos exp expm1 floor ceil index_add lerp log masked_fill neg pow reciprocal remainder relu round "
+    "abs clamp clip copysign cos exp expm1 floor ceil index_add lerp log masked_fill neg pow reciprocal remainder relu round "
     "rsqrt scatter scatter_add sigmoid sin sqrt square tanh tril triu trunc floor_divide"
 )  # `x.exp_()` is `x` after it took over the value of `x.exp()`
 
@@ -125,7 +125,7 @@ def attach() -> None:
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
     extra = {
-        "max": reduction.max_method, "min": reduction.min_method, "repeat": shape.repeat_method, "_numel": _numel,
+        "std": _torch_std, "var": _torch_var, "max": reduction.max_method, "min": reduction.min_method, "repeat": shape.repeat_method, "_numel": _numel,
         "_t": _t, "_view_as": _view_as, "contiguous": _plain, "cpu": _plain, "clone": _clone,
         "dim": lambda x: x.ndim, "type": elementwise.to, "float": _cast_method("float32"),
         "double": _cast_method("float64"), "half": _cast_method("float16"), "bfloat16": _cast_method("bfloat16"),
@@ -142,9 +142,6 @@ def attach() -> None:
         setattr(Tensor, name, getattr(Tensor, own))
     for name in _IN_PLACE.split():
         setattr(Tensor, f"{name}_", _in_place(name))
-    setattr(Tensor, "clamp_", getattr(Tensor, "clip_"))
-    Tensor.std = _torch_std  # type: ignore[method-assign,assignment]
-    Tensor.var = _torch_var  # type: ignore[method-assign,assignment]
 
 
 def _torch_var(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -205,7 +205,7 @@ def avg_pool3d(
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def adaptive_avg_pool2d(input: Any, output_size: int | None | Sequence[int | None]) -> Tensor:
+def adaptive_avg_pool2d(input: Any, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Averages (N, C, H, W) or (C, H, W) into nearly equal bins; an output size of None keeps that axis.
 
     Bin i covers the elements from floor(i * n / m) to ceil((i + 1) * n / m), as in PyTorch.

@@ -118,7 +118,7 @@ def uniform(
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """Uniform numbers in [low, high)."""
-    return rand(as_shape(shape, "uniform"), dtype=dtype, device=device, generator=generator) * (high - low) + low  # type: ignore[no-any-return]
+    return rand(as_shape(shape, "uniform"), dtype=dtype, device=device, generator=generator) * (high - low) + low
 
 
 def randn(
@@ -137,7 +137,7 @@ def normal(
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """Normal numbers with a mean and a standard deviation."""
-    return randn(as_shape(size, "normal"), dtype=dtype, device=device, generator=generator) * std + mean  # type: ignore[no-any-return]
+    return randn(as_shape(size, "normal"), dtype=dtype, device=device, generator=generator) * std + mean
 
 
 def randint(
@@ -197,4 +197,3 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
         return x * 0.0  # type: ignore[no-any-return]
     keep = _uniform(x.shape, float32, x.device, generator) >= p
     return ew.where(keep, x * (1.0 / (1.0 - p)), 0.0)  # type: ignore[no-any-return]
-

@@ -38,7 +38,7 @@ def _summed(x: Any, dtype: Any) -> Tensor:
 
 
 @torch_spellings
-def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
     """The sum over axes; integers and booleans are added in 64 bits. The empty sum is 0.
 
     >>> sum(handle([[1, 2], [3, 4]]), axis=0).tolist()
@@ -67,7 +67,7 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
 
         return ew.cast(mean(ew.cast(x, float32), axis=axes, keepdims=keepdims), x.dtype)
     total = _reduce("reduce_sum", x, axes, keepdims)
-    return total * (1.0 / count) if count else total / 0.0  # type: ignore[no-any-return]
+    return total * (1.0 / count) if count else total / 0.0
 
 
 @torch_spellings
@@ -80,7 +80,7 @@ def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False)
     gap = x - mean(x, axis=axes, keepdims=True)
     total = _reduce("reduce_sum", gap * gap, axes, keepdims)
     divisor = count - float(correction)
-    return total / divisor if divisor > 0 else total / 0.0  # type: ignore[no-any-return]
+    return total / divisor if divisor > 0 else total / 0.0
 
 
 @torch_spellings
@@ -103,12 +103,12 @@ def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return _reduce("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
 
 
-def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The array API's name of `amax`."""
     return amax(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The array API's name of `amin`."""
     return amin(x, axis=axis, keepdims=keepdims)
 
@@ -164,14 +164,14 @@ def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 @torch_spellings
-def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Whether any element is true (not 0)."""
     c = Tensor(condition(x))
     return _logical("reduce_max", c, axis, keepdims, False)
 
 
 @torch_spellings
-def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Whether all elements are true (not 0)."""
     c = Tensor(condition(x))
     return _logical("reduce_min", c, axis, keepdims, True)
@@ -222,7 +222,7 @@ def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
 
 
 @torch_spellings
-def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:  # noqa: A002
+def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """The p-norm over axes."""
     x = ew.abs(handle(x))
     if ord == math.inf:
@@ -235,7 +235,7 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2
         return sum(x, axis=axis, keepdims=keepdims)
     if ord == 2:
         return ew.sqrt(sum(x * x, axis=axis, keepdims=keepdims))  # type: ignore[no-any-return]
-    return sum(x**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)  # type: ignore[no-any-return]
+    return sum(x**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
 
 
 def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -254,7 +254,7 @@ def _scan(name: str, x: Any, axis: Any, dtype: Any = None, widen: bool = True) -
         axis = 0
     number = axis_of(axis, x.ndim, name)
     if x.ndim == 0:
-        return x
+        return x  # type: ignore[no-any-return]
     return nary(P[name], (see(x),), (number, False))  # type: ignore[no-any-return]
 
 
@@ -304,7 +304,7 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
             break
         later, earlier = narrow(made, d, 1, extent), narrow(made, d, 0, extent)
         made = later != earlier if made.dtype.is_bool else later - earlier
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 @torch_spellings
@@ -334,7 +334,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
     x = handle(x)
     number = axis_of(axis, x.ndim, "argsort")
     if x.ndim == 0:
-        return ew.cast(x, int64) * 0  # type: ignore[no-any-return]
+        return ew.cast(x, int64) * 0
     return nary(P["argsort"], (see(x),), (number, bool(descending)))  # type: ignore[no-any-return]
 
 

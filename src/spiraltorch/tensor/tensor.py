@@ -13,7 +13,7 @@ import numpy as np
 from .. import errors
 from ..compiler import engine
 from ..dtypes import DType
-from ..graph.node import GRAD_MODE, Node
+from ..graph.node import GRAD_MODE, Node, spec_of
 from ..runtime import device as devices
 from . import record, tracing
 from .record import P, binary, reflected, true_divide, unary
@@ -39,29 +39,41 @@ class Tensor:
         self._grad: Any = None
 
     if TYPE_CHECKING:  # the functions that `methods` attaches, and the operators below the class
-        __add__: Any
-        __radd__: Any
-        __sub__: Any
-        __rsub__: Any
-        __mul__: Any
-        __rmul__: Any
-        __truediv__: Any
-        __rtruediv__: Any
-        __floordiv__: Any
-        __rfloordiv__: Any
-        __mod__: Any
-        __rmod__: Any
-        __pow__: Any
-        __rpow__: Any
-        __and__: Any
-        __or__: Any
-        __xor__: Any
-        __lshift__: Any
-        __rshift__: Any
-        __lt__: Any
-        __le__: Any
-        __gt__: Any
-        __ge__: Any
+
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __itruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
+        def __iadd__(self, other: Any) -> Tensor: ...
+        def __isub__(self, other: Any) -> Tensor: ...
+        def __imul__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -103,14 +115,14 @@ class Tensor:
         return self.node.aval.dtype.itemsize
 
     @property
-    def T(self) -> Any:  # noqa: N802  # NumPy's name
+    def T(self) -> Tensor:  # NumPy's name
         """The axes reversed."""
-        return self.permute(tuple(range(self.ndim - 1, -1, -1)))
+        return self.permute(tuple(range(self.ndim - 1, -1, -1)))  # type: ignore[no-any-return]
 
     @property
-    def mT(self) -> Any:  # noqa: N802  # the array API's name
+    def mT(self) -> Tensor:  # the array API's name
         """The last two axes swapped."""
-        return self.swapaxes(-1, -2)
+        return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
 
     @property
     def requires_grad(self) -> bool:
@@ -182,7 +194,7 @@ class Tensor:
             plain = Node(node.aval.leaf, ())
             plain.buf = node.buf
             return Tensor(plain)
-        plain = Node(record.spec_of(P["stop_gradient"], (node.aval,), ()), (node,))
+        plain = Node(spec_of(P["stop_gradient"], (node.aval,), ()), (node,))
         return Tensor(plain)
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None) -> None:
@@ -335,14 +347,14 @@ class Tensor:
     def __getitem__(self, key: Any) -> Tensor:
         from .indexing import getitem
 
-        return getitem(self, key)  # type: ignore[no-any-return]
+        return getitem(self, key)
 
     # ------------------------------------------------------------ operators
 
-    def __neg__(self) -> Any:
-        return unary(P["neg"], self)
+    def __neg__(self) -> Tensor:
+        return unary(P["neg"], self)  # type: ignore[no-any-return]
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Tensor:
         return self
 
     def __abs__(self) -> Any:
@@ -351,15 +363,12 @@ class Tensor:
     def __invert__(self) -> Any:
         return unary(P["invert"], self)
 
-    def __itruediv__(self, other: Any) -> Any:
-        return self._set(true_divide(self, other))
-
-    def __matmul__(self, other: Any) -> Any:
+    def __matmul__(self, other: Any) -> Tensor:
         from .contraction import matmul
 
         return matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Any:
+    def __rmatmul__(self, other: Any) -> Tensor:
         from .contraction import matmul
 
         return matmul(record.handle(other, self), self)
@@ -399,6 +408,10 @@ def _reflected_divide(x: Tensor, y: Any) -> Any:
     return NotImplemented if made is None else true_divide(made, x)
 
 
+def _divide_in_place(x: Tensor, y: Any) -> Tensor:
+    return x._set(true_divide(x, y))
+
+
 def _turned(prim: Any, x: Tensor, y: Any) -> Any:
     """`y op x` for any `y`: > and >= are < and <= with the operands exchanged."""
     return binary(prim, y, x) if isinstance(y, Tensor) else reflected(prim, x, y)
@@ -423,9 +436,10 @@ for _name, _prim in {
     setattr(Tensor, f"__i{_name}__", _in_place(_prim))
 for _name, _prim in {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le"}.items():
     setattr(Tensor, f"__{_name}__", _forward(_prim))
-setattr(Tensor, "__gt__", record.operator(P["lt"], lambda x, y: _turned(P["lt"], x, y), swap=True))
-setattr(Tensor, "__ge__", record.operator(P["le"], lambda x, y: _turned(P["le"], x, y), swap=True))
-setattr(Tensor, "__truediv__", record.operator(P["div"], true_divide))
-setattr(Tensor, "__rtruediv__", record.operator(P["div"], _reflected_divide, swap=True))
+Tensor.__gt__ = record.operator(P["lt"], lambda x, y: _turned(P["lt"], x, y), swap=True)  # type: ignore[method-assign]
+Tensor.__ge__ = record.operator(P["le"], lambda x, y: _turned(P["le"], x, y), swap=True)  # type: ignore[method-assign]
+Tensor.__itruediv__ = _divide_in_place  # type: ignore[method-assign]
+Tensor.__truediv__ = record.operator(P["div"], true_divide)  # type: ignore[method-assign]
+Tensor.__rtruediv__ = record.operator(P["div"], _reflected_divide, swap=True)  # type: ignore[method-assign]
 record.new_tensor = Tensor
 record.Handle = Tensor

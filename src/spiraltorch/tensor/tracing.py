@@ -37,7 +37,7 @@ def own(tensor: Tensor, node: Node) -> None:
     """Installs a node; a gradient leaf remembers its handle, which receives `.grad`."""
     tensor.node = node
     if node.rg and is_leaf(node):
-        node.owner = weakref.ref(tensor)
+        node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
 
 
 def is_leaf(node: Node) -> bool:

@@ -16,9 +16,9 @@ from ..autodiff import custom as _custom
 from ..autodiff import gradient
 from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ..graph import build
-from ..graph.node import GRAD_MODE, Node
+from ..graph.node import GRAD_MODE, Node, spec_of
 from . import tracing
-from .record import P, handle, see, spec_of
+from .record import P, handle, see
 from .tensor import Tensor
 from .tree import flatten, unflatten
 
@@ -46,7 +46,9 @@ class _Call:
         for x, number in zip(handles, self.numeric, strict=True):
             if not number or not x.dtype.is_float:
                 got = x.dtype.name if number else type(x).__name__
-                raise DTypeError(f"[{op}] expected floating tensors in arguments {tuple(argnums)}, got {got}; cast them")
+                raise DTypeError(
+                    f"[{op}] expected floating tensors in arguments {tuple(argnums)}, got {got}; cast them"
+                )
         self.inputs = [_fresh(x) for x in handles]
         given = list(args)
         for n, value in zip(argnums, unflatten(self.tree, list(self.inputs)), strict=True):
@@ -56,7 +58,9 @@ class _Call:
         self.aux: Any = None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
-                raise ArgumentError(f"[{op}] expected fn to return (value, aux) with has_aux=True, got {type(result).__name__}")
+                raise ArgumentError(
+                    f"[{op}] expected fn to return (value, aux) with has_aux=True, got {type(result).__name__}"
+                )
             result, self.aux = result
         leaves, self.out_tree = flatten(result)
         self.outputs = [handle(x) for x in leaves]
@@ -90,10 +94,12 @@ class _Call:
         """The only output, which has to be one floating number."""
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
             shapes = [o.shape for o in self.outputs]
-            raise ShapeError(f"[{self.op}] expected fn to return one number, got shapes {shapes}; reduce it, or use vjp")
+            raise ShapeError(
+                f"[{self.op}] expected fn to return one number, got shapes {shapes}; reduce it, or use vjp"
+            )
         if not self.outputs[0].dtype.is_float:
             raise GradientError(f"[{self.op}] expected a floating result, got {self.outputs[0].dtype.name}")
-        return self.outputs[0]
+        return self.outputs[0]  # type: ignore[no-any-return]
 
 
 def _reaches_outside(outputs: Sequence[Node], inputs: set[Node]) -> bool:
@@ -325,9 +331,9 @@ def checkpoint(fn: Fn, *args: Any, **kwargs: Any) -> Any:
 
     >>> import spiraltorch as st
     >>> x = st.tensor(2.0, requires_grad=True)
-    >>> checkpoint(lambda v: v.exp().exp(), x).backward()
-    >>> round(x.grad.item(), 2)
-    11955.03
+    >>> checkpoint(lambda v: (v * 3) ** 2, x).backward()
+    >>> x.grad.item()
+    36.0
     """
     leaves, tree = flatten(args)
     places = [n for n, x in enumerate(leaves) if isinstance(x, Tensor)]
@@ -347,7 +353,7 @@ def checkpoint(fn: Fn, *args: Any, **kwargs: Any) -> Any:
     return unflatten(shape[0], [Tensor(next(made)) if isinstance(x, Tensor) else x for x in outs])
 
 
-class custom_vjp:  # noqa: N801  # used like a function, as in JAX
+class custom_vjp:  # used like a function, as in JAX
     """A function with a derivative of your own.
 
     `defvjp(forward, backward)`: `forward(*args)` returns (result, residuals), and `backward(residuals, cotangent)` a

@@ -1,0 +1,52 @@
+"""The demo's three models for 8x8 images of digits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import nn
+
+
+def mlp() -> nn.Module:
+    """Two hidden layers."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 256), nn.GELU(), nn.Dropout(0.2), nn.Linear(256, 256), nn.GELU(), nn.Dropout(0.2),
+        nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+def convnet() -> nn.Module:
+    """Two convolutions, a pooling, two linear layers."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.25), nn.Linear(64 * 16, 128), nn.ReLU(), nn.Dropout(0.25), nn.Linear(128, 10),
+    )  # fmt: skip
+
+
+class Transformer(nn.Module):
+    """Sixteen patches of 2x2 pixels, two pre-norm encoder layers, the mean of the tokens."""
+
+    def __init__(self, width: int = 64, heads: int = 4, depth: int = 2) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(1, width, 2, stride=2)
+        self.place = nn.Embedding(16, width)
+        self.layers = nn.ModuleList(
+            [
+                nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.1, batch_first=True, norm_first=True)
+                for _ in range(depth)
+            ]
+        )
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: Any) -> Any:
+        """Scores of shape (n, 10) for images of shape (n, 1, 8, 8)."""
+        tokens = self.patch(x).flatten(2).swapaxes(1, 2) + self.place.weight
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return self.head(self.norm(tokens).mean(axis=1))
+
+
+MODELS: dict[str, Any] = {"mlp": mlp, "convnet": convnet, "transformer": Transformer}
+EPOCHS = {"mlp": 25, "convnet": 20, "transformer": 25}
+RATES = {"mlp": 3e-3, "convnet": 3e-3, "transformer": 2e-3}

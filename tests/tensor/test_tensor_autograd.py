@@ -1,0 +1,253 @@
+"""`backward`, gradient modes and in-place updates, against torch."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensor_helpers import close, sample
+
+import spiraltorch as st
+from spiraltorch.errors import DTypeError, GradientError, ShapeError
+
+X, Y = sample((3, 4), "float64", 1), sample((3, 4), "float64", 2)
+POSITIVE = np.abs(X) + 0.5
+
+COMPOSITES = [  # the same spelling in both libraries, of two operands
+    lambda m, x, y: x + y * 2, lambda m, x, y: x - y / 3, lambda m, x, y: x / (y * y + 1), lambda m, x, y: (x * y) ** 3,
+    lambda m, x, y: (x * x + 1) ** y, lambda m, x, y: 2.0 ** x, lambda m, x, y: 1 / (x * x + 1), lambda m, x, y: m.maximum(x, y),
+    lambda m, x, y: m.minimum(x, y) * x, lambda m, x, y: m.where(x > y, x * y, y), lambda m, x, y: m.exp(x) * m.sin(y),
+    lambda m, x, y: m.log(x * x + 1), lambda m, x, y: m.sqrt(x * x + y * y), lambda m, x, y: m.tanh(x) + m.sigmoid(y),
+    lambda m, x, y: m.atan2(x, y), lambda m, x, y: m.erf(x) * m.expm1(y), lambda m, x, y: m.log1p(x * x) + m.abs(y),
+    lambda m, x, y: x.sum(0) * y.sum(1).sum(), lambda m, x, y: x.mean(1) + y.prod(1), lambda m, x, y: x.amax(1) - y.amin(0).sum(),
+    lambda m, x, y: x.var(dim=1) + y.std(dim=1), lambda m, x, y: m.softmax(x, dim=1) * y, lambda m, x, y: m.log_softmax(x, dim=0) * y,
+    lambda m, x, y: m.logsumexp(x + y, dim=1), lambda m, x, y: m.cumsum(x, dim=1) * y, lambda m, x, y: m.cumprod(x, dim=0) * y,
+    lambda m, x, y: x @ y.T, lambda m, x, y: (x[:, None] * y[None]).sum(2), lambda m, x, y: m.cat([x, y], dim=1) ** 2,
+    lambda m, x, y: m.stack([x, y * x]).flatten().cumsum(dim=0), lambda m, x, y: x.reshape(2, 6).T @ y.reshape(2, 6),
+    lambda m, x, y: x[1:, ::2] * y[:-1, 1::2], lambda m, x, y: x.flip(1) * y.roll(1, 0), lambda m, x, y: m.clip(x, -1, 1) * y,
+    lambda m, x, y: x.expand(2, 3, 4) * y, lambda m, x, y: x.tril() @ y.triu().T, lambda m, x, y: x.norm() * y,
+    lambda m, x, y: m.einsum("ij,kj->ik", x, y), lambda m, x, y: m.sort(y, dim=1)[0] * x if m is torch else m.sort(y, axis=1) * x,
+    lambda m, x, y: x.detach() * y * x, lambda m, x, y: x.floor() + y % 2.0, lambda m, x, y: m.hypot(x, y) + m.logaddexp(x, y),
+    lambda m, x, y: m.cosh(x) + m.sinh(y) + m.asinh(x) + m.atan(y), lambda m, x, y: m.relu(x) * m.rsqrt(y * y + 1),
+    lambda m, x, y: m.xlogy(x * x, y * y + 1), lambda m, x, y: m.copysign(x, y), lambda m, x, y: m.square(x).unbind(1)[0],
+    lambda m, x, y: m.tensordot(x, y, 2) if m is st else (x * y).sum(), lambda m, x, y: x.diagonal() * y.diagonal(),
+    lambda m, x, y: m.lerp(x, y, 0.3), lambda m, x, y: x.masked_fill(y > 0, 0.0), lambda m, x, y: m.cummax(x, 1)[0] if m is torch else m.cummax(x, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", COMPOSITES, ids=range(len(COMPOSITES)))
+def test_gradients(call: Any) -> None:
+    mine = [st.tensor(v, requires_grad=True) for v in (X, Y)]
+    other = [torch.tensor(v, requires_grad=True) for v in (X, Y)]
+    got, want = call(st, *mine), call(torch, *other)
+    close(got, want.detach().numpy(), 1e-9)
+    weight = sample(tuple(got.shape), "float64", 3)
+    (got * st.asarray(weight)).sum().backward()
+    (want * torch.from_numpy(weight)).sum().backward()
+    for a, b in zip(mine, other, strict=True):
+        if a.grad is None or b.grad is None:  # both libraries may say None where the gradient is zero
+            assert not np.any(np.zeros(1) if a.grad is None else a.grad.numpy())
+            assert b.grad is None or not b.grad.numpy().any()
+        else:
+            close(a.grad, b.grad.numpy(), 1e-9)
+
+
+def test_accumulation_and_zeroing() -> None:
+    x = st.tensor(X, requires_grad=True)
+    (x * 2).sum().backward()
+    (x * 3).sum().backward()
+    close(x.grad, np.full_like(X, 5))
+    x.grad = None
+    assert x.grad is None
+    (x * x).sum().backward()
+    close(x.grad, 2 * X)
+
+
+def test_a_tensor_used_many_times() -> None:
+    x = st.tensor(2.0, requires_grad=True)
+    y = x
+    for _ in range(10):
+        y = y * x + y
+    r = torch.tensor(2.0, requires_grad=True)
+    s = r
+    for _ in range(10):
+        s = s * r + s
+    y.backward()
+    s.backward()
+    assert x.grad.item() == pytest.approx(r.grad.item(), rel=1e-5)
+
+
+def test_a_long_chain_needs_no_recursion() -> None:
+    x = st.tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(3000):
+        y = y + 1.0
+    y.backward()
+    assert x.grad.item() == 1.0
+
+
+def test_backward_with_a_gradient() -> None:
+    x = st.tensor(X, requires_grad=True)
+    y = x * x
+    with pytest.raises(GradientError, match="one number"):
+        y.backward()
+    with pytest.raises(ShapeError):
+        y.backward(st.ones(3))
+    y.backward(st.asarray(Y))
+    close(x.grad, 2 * X * Y)
+    with pytest.raises(GradientError, match="requires_grad"):
+        st.ones(()).backward()
+
+
+def test_gradients_reach_leaves_of_other_dtypes() -> None:
+    x = st.ones(2, dtype=st.float16, requires_grad=True)
+    w = st.ones(2, requires_grad=True)
+    (x * w + w.to(st.int32)).sum().backward()
+    assert x.grad.dtype is st.float16
+    assert w.grad.tolist() == [1.0, 1.0]
+
+
+def test_modes() -> None:
+    x = st.ones(2, requires_grad=True)
+    assert st.is_grad_enabled()
+    with st.no_grad():
+        assert not (x * 2).requires_grad
+        with st.enable_grad():
+            assert (x * 2).requires_grad
+        assert not st.is_grad_enabled()
+        assert not st.ones(2).requires_grad
+        assert st.ones(2, requires_grad=True).requires_grad
+
+    @st.no_grad()
+    def f(t: Any) -> Any:
+        return t * 2
+
+    assert not f(x).requires_grad
+    with st.set_grad_enabled(False):
+        assert not (x + 1).requires_grad
+    assert st.is_grad_enabled()
+    st.set_grad_enabled(False)
+    assert not st.is_grad_enabled()
+    st.set_grad_enabled(True)
+    with pytest.raises(ZeroDivisionError), st.no_grad():
+        raise ZeroDivisionError
+    assert st.is_grad_enabled()
+
+
+def test_leaves_and_detach() -> None:
+    x = st.tensor(X, requires_grad=True)
+    y = x * 2
+    assert x.is_leaf
+    assert not y.is_leaf
+    assert y.requires_grad
+    assert not y.detach().requires_grad
+    assert not (x > 0).requires_grad
+    assert not x.to(st.int64).requires_grad
+    assert not x.argmax().requires_grad
+    d = x.detach()
+    d += 1
+    close(x, X)
+    with pytest.raises(DTypeError):
+        st.ones(2, dtype=st.int64).requires_grad_()
+    with pytest.raises(GradientError, match="leaf"):
+        y.requires_grad_(False)
+    assert not x.requires_grad_(False).requires_grad
+    z = st.ones(2) + 1  # not evaluated when it becomes a leaf
+    z.requires_grad_()
+    (z * z).sum().backward()
+    assert z.grad.tolist() == [4.0, 4.0]
+
+
+def test_in_place_on_a_leaf() -> None:
+    x = st.tensor(X, requires_grad=True)
+    for update in (
+        lambda: x.__iadd__(1),
+        lambda: x.__setitem__(0, 1.0),
+        lambda: x.copy_(st.ones(3, 4)),
+        lambda: x.exp_(),
+    ):
+        with pytest.raises(GradientError, match="no_grad"):
+            update()
+    (x * x).sum().backward()
+    with st.no_grad():
+        x -= x.grad * 0.5
+    assert x.is_leaf
+    assert x.requires_grad
+    close(x, np.zeros_like(X), 1e-12)
+    (x + 3).sum().backward()
+    close(x.grad, 2 * X + 1)
+
+
+def test_in_place_on_a_result() -> None:
+    x, r = st.tensor(X, requires_grad=True), torch.tensor(X, requires_grad=True)
+    y, s = x * 2, r * 2
+    y *= x
+    s = s * r
+    y[0] = 0.0
+    s = torch.cat([torch.zeros(1, 4, dtype=torch.float64), s[1:]])
+    y += y.exp()
+    s = s + s.exp()
+    y.sum().backward()
+    s.sum().backward()
+    close(x.grad, r.grad.numpy(), 1e-9)
+
+
+def test_what_was_recorded_keeps_the_old_value() -> None:
+    x = st.tensor([3.0], requires_grad=True)
+    y = x * x
+    with st.no_grad():
+        x.fill_(100.0)
+    y.sum().backward()  # torch raises here; values are immutable, so the gradient is that of the old value
+    assert x.grad.tolist() == [6.0]
+
+
+def test_graphs_do_not_outlive_their_handles() -> None:
+    x = st.tensor(X, requires_grad=True)
+    for _ in range(3):
+        y = (x * x).sum()
+        node = weakref.ref(y.node)
+        y.backward()
+        st.eval(x.grad)
+        del y
+    gc.collect()
+    assert node() is None
+
+
+def test_an_update_does_not_keep_old_values() -> None:
+    x = st.tensor(X, requires_grad=True)
+    first = weakref.ref(x.node)
+    for _ in range(3):
+        with st.no_grad():
+            x -= 0.1
+        st.eval(x)
+    gc.collect()
+    assert first() is None
+
+
+def test_pending_losses_are_evaluated_with_the_next_evaluation() -> None:
+    x = st.tensor(X, requires_grad=True)
+    loss = (x * x).sum()
+    loss.backward()
+    st.eval(x.grad)
+    assert loss.node.buf is not None
+
+
+def test_grad_assignment_is_checked() -> None:
+    x = st.ones(2, requires_grad=True)
+    with pytest.raises(ShapeError):
+        x.grad = st.ones(3)
+    x.grad = st.ones(2)
+    x.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_maximum_shares_ties_and_abs_is_flat_at_zero() -> None:
+    x = st.tensor([1.0, 0.0], requires_grad=True)
+    y = st.tensor([1.0, -1.0], requires_grad=True)
+    (st.maximum(x, y) + st.abs(x * 0)).sum().backward()
+    assert x.grad.tolist() == [0.5, 1.0]
+    assert y.grad.tolist() == [0.5, 0.0]
