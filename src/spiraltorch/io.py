@@ -183,7 +183,8 @@ def _array(value: Any, name: str) -> np.ndarray[Any, Any]:
         from_numpy(array.dtype)
     except TypeError:
         raise ArgumentError(f"[save] expected numbers, got dtype={array.dtype} for {name!r}; convert it") from None
-    return np.ascontiguousarray(array).reshape(array.shape)
+    made: np.ndarray[Any, Any] = np.ascontiguousarray(array).reshape(array.shape)
+    return made
 
 
 def _flatten(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]], depth: int) -> Any:

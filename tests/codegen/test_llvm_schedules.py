@@ -56,9 +56,7 @@ def renderable(kernel: Kernel) -> bool:
     return True
 
 
-def run_both(
-    kernel: Kernel, arrays: dict[str, Any], scalars: Any = None, sizes: Any = None, **options: Any
-) -> None:
+def run_both(kernel: Kernel, arrays: dict[str, Any], scalars: Any = None, sizes: Any = None, **options: Any) -> None:
     """The interpreter in place, and where that is possible the compiled kernel beside it."""
     before = {name: a.copy() for name, a in arrays.items()}
     interpret(kernel, arrays, scalars, sizes, **options)

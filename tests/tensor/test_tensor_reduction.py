@@ -201,6 +201,19 @@ def test_topk() -> None:
         st.topk(st.asarray(x), 7)
 
 
+@pytest.mark.parametrize("shape", [(1,), (2,), (3,), (5,), (16,), (40,), (2, 2), (3, 5), (5, 33), (2, 3, 4)], ids=str)
+def test_reductions_of_constants(shape: tuple[int, ...]) -> None:
+    """A value that does not depend on the reduced axes is still added once for each element."""
+    count = int(np.prod(shape))
+    assert st.ones(shape).sum().item() == count
+    assert st.full(shape, 2.5).sum().item() == 2.5 * count
+    assert st.ones(shape).mean().item() == 1.0
+    assert st.full(shape, 3).sum(axis=-1).tolist() == np.full(shape, 3).sum(-1).tolist()
+    assert st.full(shape, 1.25).prod().item() == pytest.approx(1.25**count, rel=1e-4)
+    close(st.asarray(np.arange(shape[-1], dtype=np.float32)).expand(shape).sum(axis=0), np.broadcast_to(
+        np.arange(shape[-1], dtype=np.float32), shape).sum(0))  # fmt: skip
+
+
 def test_zero_dimensional() -> None:
     x = st.asarray(2.5)
     assert (x.sum().item(), x.mean().item(), x.argmax().item(), st.sort(x).item()) == (2.5, 2.5, 0, 2.5)

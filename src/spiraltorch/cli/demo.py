@@ -26,7 +26,9 @@ from .models import EPOCHS, MODELS, RATES
 BATCH = 64
 
 
-def run(model: str, device: str, epochs: int | None, seed: int, as_json: bool, checkpoint: str | None) -> dict[str, Any]:
+def run(
+    model: str, device: str, epochs: int | None, seed: int, as_json: bool, checkpoint: str | None
+) -> dict[str, Any]:
     """Trains and reports; see `demo` in `main`. Returns the figures that `--json` prints."""
     if model not in MODELS:
         raise ArgumentError(f"[demo] expected a model of {', '.join(MODELS)}, got {model!r}")
@@ -106,7 +108,9 @@ def _shifted(images: Any, rng: np.random.Generator) -> Any:
     dy, dx = rng.integers(0, 3, (2, len(images)))
     rows = np.arange(8)
     n = np.arange(len(images))[:, None, None]
-    return np.ascontiguousarray(padded[n, 0, (dy[:, None] + rows)[:, :, None], (dx[:, None] + rows)[:, None, :]][:, None])
+    return np.ascontiguousarray(
+        padded[n, 0, (dy[:, None] + rows)[:, :, None], (dx[:, None] + rows)[:, None, :]][:, None]
+    )
 
 
 def _accuracy(net: Any, images: Any, labels: Any) -> float:
@@ -117,7 +121,7 @@ def _accuracy(net: Any, images: Any, labels: Any) -> float:
     return float((found == labels).mean())
 
 
-class _progress:  # noqa: N801  # used as a context manager
+class _progress:  # used as a context manager
     """A progress bar with the live loss; nothing at all with `--json`."""
 
     def __init__(self, quiet: bool, total: int) -> None:

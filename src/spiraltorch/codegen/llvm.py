@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..dtypes import bool_, int64
 from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value, index_loads
 from ..ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Monomial, Var, substitute
+from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Prefetch, Stmt, Store, written
 from .llvm_emit import NARROW, Emitter, Lines, Scope, Ssa, flatten, memory_type, vector_type
 from .llvm_ops import bitcast, cast, operation, reduce_lanes
@@ -371,7 +373,8 @@ class _Function:
             elif Index(dict(o.terms), o.const).bounds[0] < 0:
                 depth = max(self.monomial_depth(m) for m, _ in o.terms)
                 rest, least = self.sum(o.terms, 0), -o.const
-                name = self.put(depth, (rest, ">=", least), lambda rest=rest, least=least: f"icmp sge i64 {rest}, {least}")  # type: ignore[misc]
+                test = f"icmp sge i64 {rest}, {least}"
+                name = self.put(depth, (rest, ">=", least), partial(str, test))
                 uniform = self._both(uniform, Ssa(name, bool_))
         return uniform, mask
 
@@ -464,7 +467,7 @@ class _Function:
             self.e.scopes[depth].pinned.append(v)
             self.e.level = None
             self.values, self.lane, self.lanes, self.mask = saved
-        return known  # type: ignore[no-any-return]
+        return known
 
     def _is_stable(self, v: Value) -> bool:
         """Whether the value reads only memory that the kernel never writes."""
@@ -510,7 +513,7 @@ class _Function:
         if not (o.lane or o.vector):
             masks = [m for m in (mask, self.mask if self.guarded_vars & node.variables else None) if m is not None]
             if masks:  # one element for all lanes: read where any lane wants it
-                wanted = masks[0] if len(masks) == 1 else self.e.binary("and", *masks)
+                wanted = masks[0] if len(masks) == 1 else self.e.binary("and", masks[0], masks[1])
                 symbol = f"@llvm.vector.reduce.or.v{self.lanes}i1"
                 self.e.declare(f"i1 {symbol}(<{self.lanes} x i1>)")
                 some = self.e.let(f"call i1 {symbol}(<{self.lanes} x i1> {self.e.broadcast(wanted, self.lanes).name})")
@@ -597,6 +600,8 @@ class _Function:
                     f"call void @llvm.masked.scatter.{own}.v{n}p0({raw.type} {raw.name}, <{n} x ptr> {pointers}, i32 {align}, "
                     f"<{n} x i1> {on})"
                 )
+        elif self.mask is not None and self.lane is not None:
+            self._store_last(node, v, self.mask)
         else:
             if v.lanes > 1:
                 v = Ssa(e.let(f"extractelement {v.type} {v.name}, i32 {v.lanes - 1}"), v.dtype)
@@ -604,6 +609,23 @@ class _Function:
             raw = self._to_memory(v)
             e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {align}")
         self._forget(buffer)
+
+    def _store_last(self, node: Store | Accumulate, v: Ssa, mask: Ssa) -> None:
+        """One place for all lanes: the value of the last lane that is on."""
+        e, n = self.e, self.lanes
+        v, mask = e.broadcast(v, n), e.broadcast(mask, n)
+        bits = e.let(f"bitcast {mask.type} {mask.name} to i{n}")
+        e.declare(f"i{n} @llvm.ctlz.i{n}(i{n}, i1)")
+        ahead = e.let(f"call i{n} @llvm.ctlz.i{n}(i{n} {bits}, i1 false)")
+        last = e.let(f"sub i{n} {n - 1}, {ahead}")
+
+        def write() -> None:
+            one = Ssa(e.let(f"extractelement {v.type} {v.name}, i{n} {last}"), v.dtype)
+            raw = self._to_memory(one)
+            pointer = self.pointer(node.buffer, self.flat_offset(node))
+            e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {max(1, node.buffer.dtype.itemsize)}")
+
+        self.branch_on(self._any(mask), write, None)
 
     def _forget(self, buffer: Buffer) -> None:
         """After a store, what was read from that buffer in this block is no longer known."""
@@ -699,33 +721,77 @@ class _Function:
             raise ValueError(f"[llvm] {s.buffer.name} still holds a reduction: run schedule.finish")
         e = self.e
         o = self.flat_offset(s)
-        vector = bool(o.lane or o.vector)
-        fused = s.op == "add" and isinstance(s.value, Op) and s.value.name == "mul" and s.buffer.dtype.is_float
-        fused = fused and s.buffer.dtype.name not in NARROW
-        if fused and isinstance(s.value, Op):
-            args = [self.value(a) for a in s.value.args]
-            if vector or all(a.lanes == 1 for a in args):
-                old = self._target(s.buffer, o, vector)
-                self.store(s, e.intrinsic("fma", *args, old))
+        if o.vector:
+            self._accumulate_each(s, o)
+            return
+        if self.lane is not None and not o.lane:
+            self._accumulate_lanes(s, o)
+            return
+        vector = bool(o.lane)
+        if s.op == "add" and isinstance(s.value, Op) and s.value.name == "mul" and s.buffer.dtype.is_float:
+            if s.buffer.dtype.name not in NARROW:
+                args = [self.value(a) for a in s.value.args]
+                self.store(s, e.intrinsic("fmuladd", *args, self._target(s.buffer, o, vector)))
                 return
-            value = operation(e, "mul", args)
-        else:
-            value = self.value(s.value)
-        if value.lanes > 1 and not vector:
-            if self.mask is not None:
-                from ..ir.schedule import identity
+        value = self.value(s.value)
+        self.store(s, operation(e, s.op, [self._target(s.buffer, o, vector), value]))
 
-                neutral = identity(s.op, s.buffer.dtype)
-                value = e.select(self.mask, value, e.const(neutral.value, s.buffer.dtype))
+    def _accumulate_lanes(self, s: Accumulate, o: Offset) -> None:
+        """One target for all lanes: they are combined first."""
+        e, mask, value = self.e, self.mask, self.value(s.value)
+        if value.lanes > 1 or mask is not None or s.op in ("add", "mul"):
+            value = e.broadcast(value, self.lanes)
+            if mask is not None:
+                value = e.select(mask, value, e.const(identity(s.op, s.buffer.dtype).value, s.buffer.dtype))
             value = reduce_lanes(e, s.op, value)
-        old = self._target(s.buffer, o, vector)
-        self.store(s, operation(e, s.op, [old, value]))
+
+        def combine() -> None:
+            self.store(s, operation(e, s.op, [self._target(s.buffer, o, False), value]))
+
+        self.mask = None
+        if mask is None or s.buffer.space is Space.REGISTER:
+            combine()
+        else:  # the target may lie outside where no lane is on
+            self.branch_on(self._any(mask), combine, None)
+        self.mask = mask
+
+    def _accumulate_each(self, s: Accumulate, o: Offset) -> None:
+        """Lanes may share a target, so they go one after the other."""
+        e, dtype, n = self.e, s.buffer.dtype, self.lanes
+        value = e.broadcast(self.value(s.value), n)
+        mask = None if self.mask is None else e.broadcast(self.mask, n)
+        t, align = memory_type(dtype), max(1, dtype.itemsize)
+        for lane in range(n):
+
+            def combine(lane: int = lane) -> None:
+                place = e.let(f"extractelement <{n} x i64> {o.vector}, i32 {lane}")
+                one = Ssa(e.let(f"extractelement {value.type} {value.name}, i32 {lane}"), dtype)
+                pointer = e.let(f"getelementptr {t}, ptr {self.pointers[s.buffer]}, i64 {place}")
+                old = Ssa(e.let(f"load {t}, ptr {pointer}, align {align}"), _memory_dtype(dtype))
+                raw = self._to_memory(operation(e, s.op, [self._from_memory(old, dtype), one]))
+                e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {align}")
+
+            if mask is None:
+                combine()
+            else:
+                on = e.let(f"extractelement {mask.type} {mask.name}, i32 {lane}")
+                self.branch_on(on, combine, None)
+        self._forget(s.buffer)
+
+    def _any(self, mask: Ssa) -> str:
+        mask = self.e.broadcast(mask, self.lanes)
+        symbol = f"@llvm.vector.reduce.or.v{self.lanes}i1"
+        self.e.declare(f"i1 {symbol}({mask.type})")
+        return self.e.let(f"call i1 {symbol}({mask.type} {mask.name})")
 
     def _target(self, buffer: Buffer, o: Offset, vector: bool) -> Ssa:
         if not vector:
             pointer = self.pointer(buffer, o)
             t = memory_type(buffer.dtype)
-            raw = Ssa(self.e.let(f"load {t}, ptr {pointer}, align {max(1, buffer.dtype.itemsize)}"), _memory_dtype(buffer.dtype))
+            raw = Ssa(
+                self.e.let(f"load {t}, ptr {pointer}, align {max(1, buffer.dtype.itemsize)}"),
+                _memory_dtype(buffer.dtype),
+            )
             return self._from_memory(raw, buffer.dtype)
         return self._load_vector(buffer, o, None if buffer.space is Space.REGISTER else self.mask)
 
@@ -826,5 +892,3 @@ def _has_lookup(monomial: Monomial) -> bool:
                 if isinstance(side, Index):
                     stack += [a for m in side.terms for a in m]
     return False
-
-

@@ -122,7 +122,7 @@ class Emitter:
             name = self.fresh()
             place.append(f"{name} = {make()}")
             memo[key] = name
-        return name  # type: ignore[no-any-return]
+        return name
 
     def start_block(self, label: str) -> None:
         self.scopes[-1].lines.append(f"{label}:")

@@ -9,7 +9,12 @@ from .llvm_math import function, power
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INT = {"add": "add", "sub": "sub", "mul": "mul"}
 _BOOL = {"add": "or", "sub": "xor", "mul": "and"}
-_ORDER = {"eq": ("oeq", "eq", "eq"), "ne": ("une", "ne", "ne"), "lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule")}
+_ORDER = {
+    "eq": ("oeq", "eq", "eq"),
+    "ne": ("une", "ne", "ne"),
+    "lt": ("olt", "slt", "ult"),
+    "le": ("ole", "sle", "ule"),
+}
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "rint", "sqrt": "sqrt"}
 
 
@@ -34,7 +39,7 @@ def operation(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
 def _float(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
     x = args[0]
     if name in _FLOAT:
-        return e.binary(_FLOAT[name], *args)
+        return e.binary(_FLOAT[name], args[0], args[1])
     if name in ("max", "min"):
         return e.intrinsic("maximum" if name == "max" else "minimum", *args)
     if name == "neg":
@@ -94,14 +99,14 @@ def _integer(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
     dtype = x.dtype
     signed = dtype.kind == "i"
     if name in _INT:
-        return e.binary(_BOOL[name] if dtype.is_bool else _INT[name], *args)
+        return e.binary(_BOOL[name] if dtype.is_bool else _INT[name], args[0], args[1])
     if name in ("and", "or", "xor"):
-        return e.binary(name, *args)
+        return e.binary(name, args[0], args[1])
     if name == "not":
         return e.binary("xor", x, e.const(True if dtype.is_bool else -1, dtype))
     if name in ("max", "min"):
         if dtype.is_bool:
-            return e.binary("or" if name == "max" else "and", *args)
+            return e.binary("or" if name == "max" else "and", args[0], args[1])
         return e.intrinsic(f"{'s' if signed else 'u'}{name}", *args)
     if name == "neg":
         return e.binary("sub", e.const(0, dtype), x)
@@ -279,5 +284,3 @@ def reduce_lanes(e: Emitter, op: str, v: Ssa) -> Ssa:
         made = e.let(f"call {t} {symbol}({v.type} {v.name})")
     scalar = Ssa(made, dtype)
     return e.rounded(Ssa(made, float32), dtype) if dtype.name in NARROW else scalar
-
-

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import DeviceError
 from ..graph.node import Node
+from .explain import explain_plan
 from .key import walk
 from .plan import Plan, build
 from .program import from_nodes
@@ -89,4 +90,4 @@ def explain(roots: list[Node]) -> str:
         return "plan: nothing to do, the values exist"
     order, _, _, leaves = walk(wanted)
     with LOCK:
-        return plan_for(wanted, order, leaves).explain()
+        return explain_plan(plan_for(wanted, order, leaves))

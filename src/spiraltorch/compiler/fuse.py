@@ -136,7 +136,8 @@ class _Fuser:
             raise AssertionError(f"[fuse] {val} does not fit its own kernel")
 
     def _open(self, val: Val) -> Cluster:
-        shape, reduced, kind = squeezed(val.shape), (), "map"
+        shape, kind = squeezed(val.shape), "map"
+        reduced: tuple[int, ...] = ()
         if val.prim in REDUCTIONS:
             x = val.args[0]
             kind, shape = "rows", squeezed(x.shape)
@@ -194,7 +195,9 @@ class _Fuser:
                 leaves.add(v.id)
             elif home is None or v.prim not in HEAVY:
                 stack += v.args
-        big = [c.number for c in self.clusters if any(i in leaves and v.size > 1024 for i, v in c.emitter.values.items())]
+        big = [
+            c.number for c in self.clusters if any(i in leaves and v.size > 1024 for i, v in c.emitter.values.items())
+        ]
         return near | set(big)
 
     def _join(self, cluster: Cluster, val: Val) -> bool:
@@ -312,7 +315,9 @@ def _must_store(program: Program) -> set[int]:
                 if _cost_of(arg) > 2:
                     stored.add(_view_root(arg).id)
     outputs = {o.id for o in program.outputs}
-    stored -= {v.id for v in program.vals if v.prim == "leaf" or (v.prim in ("const", "scalar") and v.id not in outputs)}
+    stored -= {
+        v.id for v in program.vals if v.prim == "leaf" or (v.prim in ("const", "scalar") and v.id not in outputs)
+    }
     _store_shared(program, stored)
     _limit_sizes(program, stored)
     return stored
@@ -358,7 +363,7 @@ def _store_shared(program: Program, stored: set[int]) -> None:
             if val.prim in REDUCTIONS:
                 x = val.args[0]
                 mine: set[tuple[object, ...]] = {
-                    (squeezed(x.shape), tuple([squeezed(x.shape[:a] + (2,)) for a in val.params[0]]))
+                    (squeezed(x.shape), tuple([squeezed((*x.shape[:a], 2)) for a in val.params[0]]))
                 }
             elif val.prim in HEAVY:
                 mine = {("heavy", val.id)}
@@ -404,5 +409,3 @@ def _limit_sizes(program: Program, stored: set[int]) -> None:
             parts = {}
         size[val.id] = total
         weight[val.id] = parts
-
-

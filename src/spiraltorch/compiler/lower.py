@@ -9,9 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..dtypes import DType
-from ..ir.expr import Buffer, Const, Load, Op, Rewriter, Space, Value, cast, op
+from ..ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
 from ..ir.index import ZERO, Index, Var, guard, index, less
-from ..ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt, transform
+from ..ir.stmt import (
+    Accumulate,
+    Alloc,
+    For,
+    Kernel,
+    Kind,
+    Stmt,
+    Store,
+    block,
+    loop,
+    loop_nest,
+    substitute_stmt,
+    transform,
+)
 from .fuse import COSTLY, Cluster
 from .program import CONTRACTIONS, REDUCTIONS, Val
 
@@ -230,10 +243,10 @@ def _replace(s: Stmt, old: Value, new: Value) -> Stmt:
             args = tuple([go(a) for a in v.args])
             if any(a is not b for a, b in zip(args, v.args, strict=True)):
                 result = Op(v.name, args, v.dtype)
-        elif not isinstance(v, Const) and hasattr(v, "value"):
+        elif isinstance(v, Cast):
             inner = go(v.value)
             if inner is not v.value:
-                result = type(v)(inner, v.dtype, v.bits)
+                result = Cast(inner, v.dtype, v.bits)
         memo[id(v)] = result
         return result
 
@@ -291,9 +304,7 @@ def _columns(cluster: Cluster, stored: set[int], width: int = 64) -> Lowered:
     for n, one in enumerate(outer):
         one.var.name = f"o{n}"
     blocks = loop("ob", -(-extent // width))
-    tiles = {
-        acc: Buffer(acc.name, (index(width),), acc.dtype, Space.REGISTER) for acc in cluster.accumulators.values()
-    }
+    tiles = {acc: Buffer(acc.name, (index(width),), acc.dtype, Space.REGISTER) for acc in cluster.accumulators.values()}
     parts: list[Stmt] = []
     names: list[list[str]] = []
     reductions: list[bool] = []
@@ -357,7 +368,14 @@ def _local_tiles(s: Stmt, tiles: set[Buffer], place: Index) -> Stmt:
             return Store(leaf.buffer, leaf.position, rewriter.value(leaf.value), leaf.guard)
         if isinstance(leaf, Accumulate):
             return Accumulate(
-                leaf.buffer, (place,), leaf.op, rewriter.value(leaf.value), leaf.guard, leaf.axes, leaf.init, leaf.finish
+                leaf.buffer,
+                (place,),
+                leaf.op,
+                rewriter.value(leaf.value),
+                leaf.guard,
+                leaf.axes,
+                leaf.init,
+                leaf.finish,
             )
         return leaf
 

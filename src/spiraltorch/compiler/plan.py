@@ -211,5 +211,3 @@ def _place_temporaries(
             scratch[number][m] = at
     plan.reuse = sum(p[1] - p[0] for p in placed) - plan.arena_bytes
     return offsets, scratch
-
-

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ..dtypes import DType, float32
 from ..ir import schedule as steps
+from ..ir.expr import Space
 from ..ir.schedule import ScheduleError
 from ..ir.stmt import For, Kernel, Kind, leaf_values, walk
-from ..ir.expr import Space
 from ..ir.target import Target
 from .lower import Lowered
 

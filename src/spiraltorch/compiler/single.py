@@ -138,4 +138,3 @@ def _argsort(cluster: Cluster, val: Val) -> Lowered:
     kernel = Kernel("argsort", (), loop_nest(outer, body))
     work = val.size * max(1, n.bit_length()) ** 2 * 2
     return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)
-

@@ -249,7 +249,7 @@ def floor_div(numerator: IndexLike, divisor: int) -> Index:
     quotient, rest = _split(numerator, divisor)
     if _within(rest, divisor):
         return quotient
-    unit, large, small = _unit(rest, divisor)
+    unit, large, _ = _unit(rest, divisor)
     if unit > 1:  # floor((unit*y + small) / d) == floor(y / (d/unit)) where 0 <= small < unit
         return quotient + floor_div(_exact(large, unit), divisor // unit)
     if len(rest.terms) == 1 and not rest.const:

@@ -367,7 +367,7 @@ def has_lookup(i: Index) -> bool:
             if isinstance(atom, Lookup):
                 return True
             if not isinstance(atom, Var) and (
-                has_lookup(atom.left) or isinstance(atom.right, Index) and has_lookup(atom.right)
+                has_lookup(atom.left) or (isinstance(atom.right, Index) and has_lookup(atom.right))
             ):
                 return True
     return False

@@ -76,7 +76,7 @@ class OneCycleLR(LRScheduler):
                 f"[OneCycleLR] expected at most {self.total_steps} steps, got step {self.last_epoch}; raise total_steps"
             )
         begin = 0.0
-        for end, first, last in self.phases:
+        for end, first, last in self.phases:  # noqa: B007  # the last two are used below
             if self.last_epoch <= end or end == self.phases[-1][0]:
                 break
             begin = end

@@ -25,6 +25,7 @@ def check(owner: str, **numbers: float) -> None:
 
 
 def outside_of_tracing(owner: str) -> None:
+    """Raises `TracingError` while a compiled function is being recorded."""
     if TRACER[0] is not None:
         raise TracingError(
             f"[{owner}] expected step() outside of a compiled function, got it inside, where it would run only once; "

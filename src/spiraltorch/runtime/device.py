@@ -61,6 +61,8 @@ class Device(Protocol):
 
 
 class Backend(Protocol):
+    """What the object behind an entry point offers."""
+
     name: str
 
     def devices(self) -> list[str]:
@@ -92,7 +94,9 @@ def canonical(name: str) -> str:
     full = f"{kind}:{number or 0}"
     known = backends()
     if kind not in known:
-        raise DeviceError(f"[device] expected one of {', '.join(sorted(known))}, got {name!r}; see `spiraltorch devices`")
+        raise DeviceError(
+            f"[device] expected one of {', '.join(sorted(known))}, got {name!r}; see `spiraltorch devices`"
+        )
     if full not in known[kind].devices():
         why = known[kind].reason() or f"it has {', '.join(known[kind].devices()) or 'none'}"
         raise DeviceError(f"[device] {name!r} is not available: {why}")

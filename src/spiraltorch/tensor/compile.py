@@ -122,10 +122,22 @@ class _Tracer:
 class _Entry:
     """One recorded call."""
 
-    __slots__ = (
-        "avals", "captured", "drawn", "grads_before", "grads_new", "grads_none", "in_args", "inputs", "one_shot",
-        "out_slots", "out_tree", "plan", "rgs", "scalars", "updates",
-    )  # fmt: skip
+    def __init__(self) -> None:
+        self.plan: Any = None
+        self.inputs: list[Any] = []  # of the plan: the number of a captured tensor, or a buffer
+        self.scalars: list[Any] = []
+        self.captured: list[Tensor] = []
+        self.in_args: list[int | None] = []  # for each captured tensor its place among the arguments
+        self.avals: list[Any] = []
+        self.rgs: list[bool] = []
+        self.updates: list[Any] = []  # (captured tensor, source of its new value)
+        self.out_tree: Any = None
+        self.out_slots: list[Any] = []
+        self.grads_before: list[Any] = []
+        self.grads_none: list[bool] = []
+        self.grads_new: list[Any] = []
+        self.drawn: list[Any] = []
+        self.one_shot = False
 
 
 def compile(fn: F) -> F:  # the field's word

@@ -52,7 +52,12 @@ def matmul(x: Any, y: Any) -> Tensor:
 
 
 def mm(x: Any, y: Any) -> Tensor:
-    """PyTorch's product of two matrices."""
+    """PyTorch's product of two matrices.
+
+    >>> import spiraltorch as st
+    >>> mm(st.ones(2, 3), st.ones(3, 1)).tolist()
+    [[3.0], [3.0]]
+    """
     a, b = _both(x, y)
     if a.ndim != 2 or b.ndim != 2:
         raise ShapeError(f"[mm] expected two matrices, got shapes {a.shape} and {b.shape}; use matmul")
@@ -60,7 +65,12 @@ def mm(x: Any, y: Any) -> Tensor:
 
 
 def bmm(x: Any, y: Any) -> Tensor:
-    """PyTorch's product of two batches of matrices."""
+    """PyTorch's product of two batches of matrices.
+
+    >>> import spiraltorch as st
+    >>> bmm(st.ones(1, 2, 3), st.ones(1, 3, 1)).shape
+    (1, 2, 1)
+    """
     a, b = _both(x, y)
     if a.ndim != 3 or b.ndim != 3:
         raise ShapeError(f"[bmm] expected two batches of matrices, got shapes {a.shape} and {b.shape}; use matmul")
@@ -68,13 +78,23 @@ def bmm(x: Any, y: Any) -> Tensor:
 
 
 def dot(x: Any, y: Any) -> Tensor:
-    """The inner product of two vectors (`matmul` for more axes)."""
+    """The inner product of two vectors (`matmul` for more axes).
+
+    >>> import spiraltorch as st
+    >>> dot(st.tensor([1, 2]), st.tensor([3, 4])).item()
+    11
+    """
     return matmul(x, y)
 
 
 @torch_spellings
 def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
-    """The sum of products along an axis."""
+    """The sum of products along an axis.
+
+    >>> import spiraltorch as st
+    >>> vecdot(st.ones(2, 3), st.ones(2, 3)).tolist()
+    [3.0, 3.0]
+    """
     from .reduction import sum as total
 
     a, b = _both(x, y)
@@ -82,13 +102,23 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
 
 
 def outer(x: Any, y: Any) -> Tensor:
-    """All products of two vectors."""
+    """All products of two vectors.
+
+    >>> import spiraltorch as st
+    >>> outer(st.tensor([1, 2]), st.tensor([3, 4])).tolist()
+    [[3, 4], [6, 8]]
+    """
     a, b = _both(x, y)
     return a.reshape((-1, 1)) * b.reshape((1, -1))  # type: ignore[no-any-return]
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Tensor:
-    """The sum of products over pairs of axes: the last `axes` of `x` with the first of `y`, or two lists."""
+    """The sum of products over pairs of axes: the last `axes` of `x` with the first of `y`, or two lists.
+
+    >>> import spiraltorch as st
+    >>> tensordot(st.ones(2, 3), st.ones(3, 4), axes=1).shape
+    (2, 4)
+    """
     a, b = _both(x, y)
     if isinstance(axes, int):
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
@@ -218,7 +248,12 @@ def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
-    """`x @ weight.T + bias`, with PyTorch's weight of shape (out, in)."""
+    """`x @ weight.T + bias`, with PyTorch's weight of shape (out, in).
+
+    >>> import spiraltorch as st
+    >>> linear(st.ones(2, 3), st.ones(4, 3), st.ones(4)).shape
+    (2, 4)
+    """
     a, w = _both(x, weight)
     if a.shape[-1:] != w.shape[-1:]:
         raise ShapeError(f"[linear] expected {w.shape[-1]} input features, got shape {a.shape}")
@@ -227,7 +262,12 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
 
 
 def multi_dot(arrays: Sequence[Any]) -> Tensor:
-    """The product of several matrices, from left to right."""
+    """The product of several matrices, from left to right.
+
+    >>> import spiraltorch as st
+    >>> multi_dot([st.ones(1, 2), st.ones(2, 3), st.ones(3, 1)]).tolist()
+    [[6.0]]
+    """
     made = handle(arrays[0])
     for other in arrays[1:]:
         made = matmul(made, other)
@@ -235,7 +275,12 @@ def multi_dot(arrays: Sequence[Any]) -> Tensor:
 
 
 def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
-    """The cross product of 3-vectors along an axis."""
+    """The cross product of 3-vectors along an axis.
+
+    >>> import spiraltorch as st
+    >>> cross(st.tensor([1, 0, 0]), st.tensor([0, 1, 0])).tolist()
+    [0, 0, 1]
+    """
     from .shape import roll
 
     a, b = _both(x, y)

@@ -102,14 +102,22 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 
 
 def from_numpy_array(array: Any) -> Tensor:
-    """A tensor that shares the array's memory where that is C-contiguous."""
+    """A tensor that shares the array's memory where that is C-contiguous.
+
+    >>> from_numpy_array(np.arange(3)).tolist()
+    [0, 1, 2]
+    """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"[from_numpy] expected a NumPy array, got {type(array).__name__}")
     return asarray(array)
 
 
 def from_dlpack(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor from anything that speaks DLPack on the host, sharing memory where the layout allows it."""
+    """A tensor from anything that speaks DLPack on the host, sharing memory where the layout allows it.
+
+    >>> from_dlpack(np.ones(2)).tolist()
+    [1.0, 1.0]
+    """
     name = type(obj).__module__.partition(".")[0]
     if name == "torch":  # torch's bfloat16 has no NumPy twin: read its bits
         obj = obj.detach()
@@ -152,12 +160,20 @@ def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: boo
 
 
 def ones(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones; see `zeros`."""
+    """Ones; see `zeros`.
+
+    >>> ones(2).tolist()
+    [1.0, 1.0]
+    """
     return full(_varargs(shape), 1, dtype or default_float, device, requires_grad)
 
 
 def empty(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose elements mean nothing yet (they are zeros)."""
+    """A tensor whose elements mean nothing yet (they are zeros).
+
+    >>> empty(2, 3).shape
+    (2, 3)
+    """
     return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -170,22 +186,38 @@ def _like(x: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -
 
 
 def zeros_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape and dtype of `x`."""
+    """Zeros in the shape and dtype of `x`.
+
+    >>> zeros_like(tensor([1, 2])).tolist()
+    [0, 0]
+    """
     return _like(x, 0, dtype, device, requires_grad)
 
 
 def ones_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape and dtype of `x`."""
+    """Ones in the shape and dtype of `x`.
+
+    >>> ones_like(tensor([1, 2])).tolist()
+    [1, 1]
+    """
     return _like(x, 1, dtype, device, requires_grad)
 
 
 def full_like(x: Tensor, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """One number in the shape and dtype of `x`."""
+    """One number in the shape and dtype of `x`.
+
+    >>> full_like(tensor([1, 2]), 7).tolist()
+    [7, 7]
+    """
     return _like(x, fill_value, dtype, device, requires_grad)
 
 
 def empty_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """See `empty`."""
+    """See `empty`.
+
+    >>> empty_like(tensor([1, 2])).shape
+    (2,)
+    """
     return _like(x, 0, dtype, device, requires_grad)
 
 
@@ -231,7 +263,11 @@ def linspace(
 
 
 def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Ones on the `k`-th diagonal."""
+    """Ones on the `k`-th diagonal.
+
+    >>> eye(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     shape = as_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     name = _device(device)
     i, j = build.iota(shape, 0, int64, name), build.iota(shape, 1, int64, name)
@@ -251,17 +287,29 @@ def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
 
 
 def tril(x: Tensor, k: int = 0) -> Tensor:
-    """The lower triangle up to the `k`-th diagonal; zeros above."""
+    """The lower triangle up to the `k`-th diagonal; zeros above.
+
+    >>> tril(ones(2, 2)).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
     return _triangle(x, k, True)
 
 
 def triu(x: Tensor, k: int = 0) -> Tensor:
-    """The upper triangle from the `k`-th diagonal on; zeros below."""
+    """The upper triangle from the `k`-th diagonal on; zeros below.
+
+    >>> triu(ones(2, 2)).tolist()
+    [[1.0, 1.0], [0.0, 1.0]]
+    """
     return _triangle(x, k, False)
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
-    """Coordinate arrays from 1-d ones."""
+    """Coordinate arrays from 1-d ones.
+
+    >>> [t.tolist() for t in meshgrid(arange(2), arange(1))]
+    [[[0, 1]], [[0, 0]]]
+    """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}")
     n = len(arrays)
@@ -278,7 +326,11 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
 
 
 def one_hot(x: Tensor, num_classes: int, dtype: DType = int64) -> Tensor:
-    """Ones at the given classes along a new last axis."""
+    """Ones at the given classes along a new last axis.
+
+    >>> one_hot(tensor([0, 2]), 3).tolist()
+    [[1, 0, 0], [0, 0, 1]]
+    """
     classes = arange(num_classes, device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)  # type: ignore[no-any-return]
 

@@ -51,7 +51,12 @@ floor, ceil, trunc = _whole("floor", "Rounds down"), _whole("ceil", "Rounds up")
 
 
 def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
-    """Rounds to the nearest integer, ties to even, or to so many decimals."""
+    """Rounds to the nearest integer, ties to even, or to so many decimals.
+
+    >>> import spiraltorch as st
+    >>> round(st.tensor([0.5, 1.5, 2.4])).tolist()
+    [0.0, 2.0, 2.0]
+    """
     x = handle(x)
     if not x.dtype.is_float:
         return x  # type: ignore[no-any-return]
@@ -62,39 +67,74 @@ def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
 
 
 def negative(x: Any) -> Tensor:
-    """-x."""
+    """-x.
+
+    >>> import spiraltorch as st
+    >>> negative(st.tensor([1, -2])).tolist()
+    [-1, 2]
+    """
     return unary(P["neg"], handle(x))  # type: ignore[no-any-return]
 
 
 def positive(x: Any) -> Tensor:
-    """x."""
+    """x.
+
+    >>> import spiraltorch as st
+    >>> positive(st.tensor([1, -2])).tolist()
+    [1, -2]
+    """
     return handle(x)  # type: ignore[no-any-return]
 
 
 def abs(x: Any) -> Tensor:
-    """The absolute value."""
+    """The absolute value.
+
+    >>> import spiraltorch as st
+    >>> abs(st.tensor([1, -2])).tolist()
+    [1, 2]
+    """
     x = handle(x)
     return x if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)  # type: ignore[no-any-return]
 
 
 def sign(x: Any) -> Tensor:
-    """-1, 0 or 1; NaN for NaN."""
+    """-1, 0 or 1; NaN for NaN.
+
+    >>> import spiraltorch as st
+    >>> sign(st.tensor([-2.5, 0.0])).tolist()
+    [-1.0, 0.0]
+    """
     return unary(P["sign"], handle(x))  # type: ignore[no-any-return]
 
 
 def square(x: Any) -> Tensor:
-    """x * x."""
+    """x * x.
+
+    >>> import spiraltorch as st
+    >>> square(st.tensor([3])).tolist()
+    [9]
+    """
     x = handle(x)
     return x * x  # type: ignore[no-any-return]
 
 
 def reciprocal(x: Any) -> Tensor:
-    """1 / x."""
+    """1 / x.
+
+    >>> import spiraltorch as st
+    >>> reciprocal(st.tensor([4.0])).tolist()
+    [0.25]
+    """
     return 1.0 / handle(x)  # type: ignore[no-any-return]
 
 
 def rsqrt(x: Any) -> Tensor:
-    """1 / sqrt(x)."""
+    """1 / sqrt(x).
+
+    >>> import spiraltorch as st
+    >>> rsqrt(st.tensor([4.0])).tolist()
+    [0.5]
+    """
     return 1.0 / sqrt(x)  # type: ignore[no-any-return]
 
 
@@ -134,35 +174,60 @@ bitwise_right_shift = _pair("shr", "x >> y")
 
 @torch_spellings
 def pow(x: Any, y: Any) -> Tensor:
-    """x ** y."""
+    """x ** y.
+
+    >>> import spiraltorch as st
+    >>> pow(st.tensor([2.0, 3.0]), 2).tolist()
+    [4.0, 9.0]
+    """
     x, y = _two(x, y)
     return binary(P["pow"], x, y)  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def greater(x: Any, y: Any) -> Tensor:
-    """x > y."""
+    """x > y.
+
+    >>> import spiraltorch as st
+    >>> greater(st.tensor([1, 3]), 2).tolist()
+    [False, True]
+    """
     x, y = _two(x, y)
     return x > y  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def greater_equal(x: Any, y: Any) -> Tensor:
-    """x >= y."""
+    """x >= y.
+
+    >>> import spiraltorch as st
+    >>> greater_equal(st.tensor([1, 3]), 3).tolist()
+    [False, True]
+    """
     x, y = _two(x, y)
     return x >= y  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def divide(x: Any, y: Any) -> Tensor:
-    """x / y in floating point."""
+    """x / y in floating point.
+
+    >>> import spiraltorch as st
+    >>> divide(st.tensor([1, 3]), 2).tolist()
+    [0.5, 1.5]
+    """
     x, y = _two(x, y)
     return true_divide(x, y)  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def atan2(x: Any, y: Any) -> Tensor:
-    """The angle of the point (y, x), in radians."""
+    """The angle of the point (y, x), in radians.
+
+    >>> import spiraltorch as st
+    >>> atan2(st.tensor([0.0]), 1.0).tolist()
+    [0.0]
+    """
     nodes, dtype = common(x, y)
     if not dtype.is_float:
         nodes = [build.cast(n, float32) for n in nodes]
@@ -170,7 +235,12 @@ def atan2(x: Any, y: Any) -> Tensor:
 
 
 def bitwise_invert(x: Any) -> Tensor:
-    """~x, for integers and booleans."""
+    """~x, for integers and booleans.
+
+    >>> import spiraltorch as st
+    >>> bitwise_invert(st.tensor([0, 5])).tolist()
+    [-1, -6]
+    """
     return unary(P["invert"], handle(x))  # type: ignore[no-any-return]
 
 
@@ -179,41 +249,76 @@ def bitwise_invert(x: Any) -> Tensor:
 
 @torch_spellings
 def logical_and(x: Any, y: Any) -> Tensor:
-    """Both are true (not 0)."""
+    """Both are true (not 0).
+
+    >>> import spiraltorch as st
+    >>> logical_and(st.tensor([1, 0]), True).tolist()
+    [True, False]
+    """
     return nary(P["bitand"], (condition(x), condition(y)))  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def logical_or(x: Any, y: Any) -> Tensor:
-    """Either is true (not 0)."""
+    """Either is true (not 0).
+
+    >>> import spiraltorch as st
+    >>> logical_or(st.tensor([1, 0]), False).tolist()
+    [True, False]
+    """
     return nary(P["bitor"], (condition(x), condition(y)))  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def logical_xor(x: Any, y: Any) -> Tensor:
-    """Exactly one is true (not 0)."""
+    """Exactly one is true (not 0).
+
+    >>> import spiraltorch as st
+    >>> logical_xor(st.tensor([1, 0]), True).tolist()
+    [False, True]
+    """
     return nary(P["bitxor"], (condition(x), condition(y)))  # type: ignore[no-any-return]
 
 
 def logical_not(x: Any) -> Tensor:
-    """It is false (0)."""
+    """It is false (0).
+
+    >>> import spiraltorch as st
+    >>> logical_not(st.tensor([2, 0])).tolist()
+    [False, True]
+    """
     return nary(P["invert"], (condition(x),))  # type: ignore[no-any-return]
 
 
 def isnan(x: Any) -> Tensor:
-    """Whether an element is NaN."""
+    """Whether an element is NaN.
+
+    >>> import spiraltorch as st
+    >>> isnan(st.tensor([st.nan, 1.0])).tolist()
+    [True, False]
+    """
     x = handle(x)
     return unary(P["isnan"], x) if x.dtype.is_float else (x != x)  # type: ignore[no-any-return]
 
 
 def isinf(x: Any) -> Tensor:
-    """Whether an element is infinite."""
+    """Whether an element is infinite.
+
+    >>> import spiraltorch as st
+    >>> isinf(st.tensor([st.inf, 1.0])).tolist()
+    [True, False]
+    """
     x = handle(x)
     return abs(x) == math.inf if x.dtype.is_float else (x != x)
 
 
 def isfinite(x: Any) -> Tensor:
-    """Whether an element is neither infinite nor NaN."""
+    """Whether an element is neither infinite nor NaN.
+
+    >>> import spiraltorch as st
+    >>> isfinite(st.tensor([st.inf, 1.0])).tolist()
+    [False, True]
+    """
     x = handle(x)
     return abs(x) < math.inf if x.dtype.is_float else (x == x)
 
@@ -222,7 +327,12 @@ _BITS = {2: int16, 4: int32, 8: int64}
 
 
 def signbit(x: Any) -> Tensor:
-    """Whether the sign bit is set, also for -0.0 and NaN."""
+    """Whether the sign bit is set, also for -0.0 and NaN.
+
+    >>> import spiraltorch as st
+    >>> signbit(st.tensor([-0.0, 1.0])).tolist()
+    [True, False]
+    """
     x = handle(x)
     if not x.dtype.is_float:
         return x < 0  # type: ignore[no-any-return]
@@ -231,7 +341,12 @@ def signbit(x: Any) -> Tensor:
 
 @torch_spellings
 def copysign(x: Any, y: Any) -> Tensor:
-    """The magnitude of x with the sign of y."""
+    """The magnitude of x with the sign of y.
+
+    >>> import spiraltorch as st
+    >>> copysign(st.tensor([1.0, 2.0]), -1.0).tolist()
+    [-1.0, -2.0]
+    """
     a, b = _floats(x, y)
     size = abs(a)
     return where(signbit(b), -size, size)  # type: ignore[no-any-return]
@@ -239,7 +354,12 @@ def copysign(x: Any, y: Any) -> Tensor:
 
 @torch_spellings
 def nextafter(x: Any, y: Any) -> Tensor:
-    """The next representable number after x towards y."""
+    """The next representable number after x towards y.
+
+    >>> import spiraltorch as st
+    >>> nextafter(st.tensor([0.0]), 1.0).tolist()[0] > 0
+    True
+    """
     a, b = _floats(x, y)
     bits = _BITS[a.dtype.itemsize]
     raw = nary(P["bitcast"], (see(a),), (bits,))
@@ -259,7 +379,12 @@ def _floats(x: Any, y: Any) -> tuple[Any, Any]:
 
 @torch_spellings
 def hypot(x: Any, y: Any) -> Tensor:
-    """sqrt(x*x + y*y) without overflow on the way."""
+    """sqrt(x*x + y*y) without overflow on the way.
+
+    >>> import spiraltorch as st
+    >>> hypot(st.tensor([3.0]), 4.0).tolist()
+    [5.0]
+    """
     a, b = _floats(x, y)
     a, b = abs(a), abs(b)
     big, small = maximum(a, b), minimum(a, b)
@@ -270,7 +395,12 @@ def hypot(x: Any, y: Any) -> Tensor:
 
 @torch_spellings
 def logaddexp(x: Any, y: Any) -> Tensor:
-    """log(e**x + e**y) without overflow on the way."""
+    """log(e**x + e**y) without overflow on the way.
+
+    >>> import spiraltorch as st
+    >>> logaddexp(st.tensor([1000.0]), -1000.0).tolist()
+    [1000.0]
+    """
     a, b = _floats(x, y)
     big = maximum(a, b)
     gap = where(a == b, 0.0, a - b)
@@ -279,7 +409,12 @@ def logaddexp(x: Any, y: Any) -> Tensor:
 
 @torch_spellings
 def xlogy(x: Any, y: Any) -> Tensor:
-    """x * log(y), and 0 where x is 0."""
+    """x * log(y), and 0 where x is 0.
+
+    >>> import spiraltorch as st
+    >>> xlogy(st.tensor([0.0, 2.0]), st.tensor([0.0, 1.0])).tolist()
+    [0.0, 0.0]
+    """
     a, b = _floats(x, y)
     return where(a == 0, 0.0, a * log(where(a == 0, 1.0, b)))  # type: ignore[no-any-return]
 
@@ -300,7 +435,12 @@ def where(condition_: Any, x: Any = None, y: Any = None) -> Any:
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # the array API's names
-    """x kept between two bounds, each a number, a tensor, or None."""
+    """x kept between two bounds, each a number, a tensor, or None.
+
+    >>> import spiraltorch as st
+    >>> clip(st.tensor([-2.0, 0.5, 3.0]), -1, 1).tolist()
+    [-1.0, 0.5, 1.0]
+    """
     x = handle(x)
     if min is None and max is None:
         return x  # type: ignore[no-any-return]
@@ -311,7 +451,12 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # the array API's
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
-    """x as another dtype; floats are truncated towards zero on the way to integers."""
+    """x as another dtype; floats are truncated towards zero on the way to integers.
+
+    >>> import spiraltorch as st
+    >>> cast(st.tensor([1.7, -1.7]), st.int32).tolist()
+    [1, -1]
+    """
     x = handle(x)
     wanted = as_dtype(dtype)
     return x if x.dtype is wanted else nary(P["cast"], (see(x),), (wanted,))  # type: ignore[no-any-return]
@@ -368,7 +513,12 @@ def lerp(x: Any, end: Any, weight: Any) -> Tensor:
 
 
 def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: Any) -> Tensor:
-    """x as another dtype, on another device, or both; itself where nothing changes."""
+    """x as another dtype, on another device, or both; itself where nothing changes.
+
+    >>> import spiraltorch as st
+    >>> to(st.ones(2), st.float64).dtype
+    spiraltorch.float64
+    """
     from ..runtime import device as devices
 
     for a in args:
@@ -391,7 +541,12 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
 
 
 def relu(x: Any) -> Tensor:
-    """max(x, 0). The gradient at 0 is 0."""
+    """max(x, 0). The gradient at 0 is 0.
+
+    >>> import spiraltorch as st
+    >>> relu(st.tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
     x = handle(x)
     zero = build.const(0, x.dtype, x.device)
     n = see(x)
@@ -399,7 +554,12 @@ def relu(x: Any) -> Tensor:
 
 
 def sigmoid(x: Any) -> Tensor:
-    """1 / (1 + e**-x)."""
+    """1 / (1 + e**-x).
+
+    >>> import spiraltorch as st
+    >>> sigmoid(st.tensor([0.0])).tolist()
+    [0.5]
+    """
     x = handle(x)
     power = exp(
         where(x < 0, x, -x)
@@ -408,19 +568,34 @@ def sigmoid(x: Any) -> Tensor:
 
 
 def silu(x: Any) -> Tensor:
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> import spiraltorch as st
+    >>> silu(st.tensor([0.0])).tolist()
+    [0.0]
+    """
     x = handle(x)
     return x * sigmoid(x)  # type: ignore[no-any-return]
 
 
 def softplus(x: Any, beta: float = 1.0) -> Tensor:
-    """log(1 + e**(beta x)) / beta, without overflow."""
+    """log(1 + e**(beta x)) / beta, without overflow.
+
+    >>> import spiraltorch as st
+    >>> softplus(st.tensor([1000.0])).tolist()
+    [1000.0]
+    """
     x = handle(x) * beta
     return (maximum(x, 0.0) + log1p(exp(-abs(x)))) / beta  # type: ignore[no-any-return]
 
 
 def gelu(x: Any, approximate: str = "none") -> Tensor:
-    """x * Phi(x), exactly by erf, or by tanh (Hendrycks and Gimpel, 2016) with `approximate="tanh"`."""
+    """x * Phi(x), exactly by erf, or by tanh (Hendrycks and Gimpel, 2016) with `approximate="tanh"`.
+
+    >>> import spiraltorch as st
+    >>> gelu(st.tensor([0.0, 100.0])).tolist()
+    [0.0, 100.0]
+    """
     x = handle(x)
     if approximate == "none":
         return x * 0.5 * (erf(x * (1 / math.sqrt(2))) + 1.0)  # type: ignore[no-any-return]

@@ -161,6 +161,13 @@ class _Plan:
 
 def getitem(x: Tensor, key: Any) -> Tensor:
     """`x[key]`."""
+    if type(key) is int and x.node.aval.ndim:  # rows are read in loops: without the plan
+        shape = x.node.aval.shape
+        n, rank = shape[0], len(shape)
+        if -n <= key < n:
+            at = key % n
+            row = build.slice(see(x), (at,) + (0,) * (rank - 1), (at + 1, *shape[1:]), (1,) * rank)
+            return Tensor(build.reshape(row, shape[1:]))
     plan = _Plan(x, key)
     made = Tensor(plan.basic(see(x)))
     return _gather(made, plan.arrays) if plan.arrays else made
@@ -275,7 +282,12 @@ def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
 
 @torch_spellings
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
-    """One element along an axis for each index; other axes broadcast."""
+    """One element along an axis for each index; other axes broadcast.
+
+    >>> import spiraltorch as st
+    >>> take_along_axis(st.tensor([[3, 1]]), st.tensor([[1, 0]])).tolist()
+    [[1, 3]]
+    """
     x, idx = handle(x), handle(indices)
     d = axis_of(axis, x.ndim, "take_along_axis")
     if x.ndim != idx.ndim:
@@ -293,7 +305,12 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
 
 
 def gather(x: Any, dim: int, index: Any) -> Tensor:
-    """PyTorch's gather: `index` may be smaller than `x` on the other axes."""
+    """PyTorch's gather: `index` may be smaller than `x` on the other axes.
+
+    >>> import spiraltorch as st
+    >>> gather(st.tensor([[1, 2], [3, 4]]), 1, st.tensor([[1], [0]])).tolist()
+    [[2], [3]]
+    """
     x, index = handle(x), handle(index)
     d = axis_of(dim, x.ndim, "gather")
     x = _cropped(x, index.shape, d, "gather")
@@ -308,7 +325,12 @@ def _cropped(x: Tensor, shape: tuple[int, ...], d: int, op: str) -> Tensor:
 
 
 def scatter(x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -> Tensor:
-    """PyTorch's scatter: `x` with `src` written (or combined by `reduce`) at `index` along an axis."""
+    """PyTorch's scatter: `x` with `src` written (or combined by `reduce`) at `index` along an axis.
+
+    >>> import spiraltorch as st
+    >>> scatter(st.zeros(3), 0, st.tensor([2]), 5.0).tolist()
+    [0.0, 0.0, 5.0]
+    """
     x, index = handle(x), handle(index)
     modes = {None: "set", "add": "add", "sum": "add", "multiply": "mul", "prod": "mul", "amax": "max", "amin": "min"}
     if reduce not in modes:
@@ -327,17 +349,32 @@ def scatter(x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -
 
 
 def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Tensor:
-    """`scatter` that adds."""
+    """`scatter` that adds.
+
+    >>> import spiraltorch as st
+    >>> scatter_add(st.ones(2), 0, st.tensor([1, 1]), st.ones(2)).tolist()
+    [1.0, 3.0]
+    """
     return scatter(x, dim, index, src, "add")
 
 
 def index_select(x: Any, dim: int, index: Any) -> Tensor:
-    """PyTorch's name of `take`."""
+    """PyTorch's name of `take`.
+
+    >>> import spiraltorch as st
+    >>> index_select(st.tensor([10, 20, 30]), 0, st.tensor([2, 0])).tolist()
+    [30, 10]
+    """
     return take(x, index, axis=dim)
 
 
 def index_add(x: Any, dim: int, index: Any, source: Any, alpha: float = 1) -> Tensor:
-    """`x` with slices of `source` added at `index` along an axis."""
+    """`x` with slices of `source` added at `index` along an axis.
+
+    >>> import spiraltorch as st
+    >>> index_add(st.zeros(3), 0, st.tensor([2, 2]), st.ones(2)).tolist()
+    [0.0, 0.0, 2.0]
+    """
     x, source = handle(x), handle(source)
     d = axis_of(dim, x.ndim, "index_add")
     idx = checked(handle(index), x.shape[d], "index_add")
@@ -346,13 +383,23 @@ def index_add(x: Any, dim: int, index: Any, source: Any, alpha: float = 1) -> Te
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
-    """`x` with a number where the mask holds."""
+    """`x` with a number where the mask holds.
+
+    >>> import spiraltorch as st
+    >>> masked_fill(st.ones(2), st.tensor([True, False]), 0.0).tolist()
+    [0.0, 1.0]
+    """
     x = handle(x)
     return ew.where(mask, _typed(handle(value, x), x).reshape(()) if not isinstance(value, (int, float)) else value, x)  # type: ignore[no-any-return]
 
 
 def masked_select(x: Any, mask: Any) -> Tensor:
-    """The elements where the mask holds, flattened."""
+    """The elements where the mask holds, flattened.
+
+    >>> import spiraltorch as st
+    >>> masked_select(st.tensor([1, 2]), st.tensor([True, False])).tolist()
+    [1]
+    """
     x, mask = handle(x), handle(mask)
     from .shape import broadcast_arrays
 
@@ -361,7 +408,12 @@ def masked_select(x: Any, mask: Any) -> Tensor:
 
 
 def nonzero(x: Any, as_tuple: bool = True) -> Any:
-    """The positions of elements that are not 0: an int64 tensor for each axis, or one of rows (`as_tuple=False`)."""
+    """The positions of elements that are not 0: an int64 tensor for each axis, or one of rows (`as_tuple=False`).
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in nonzero(st.tensor([0, 3, 4]))]
+    [[1, 2]]
+    """
     x = handle(x)
     found = [asarray(i, device=x.device) for i in np.nonzero(_array(x, "nonzero"))]
     if as_tuple:
@@ -391,30 +443,55 @@ def unique_all(x: Any) -> Any:
 
 
 def unique_counts(x: Any) -> Any:
-    """Distinct elements in order and their counts; see `unique_all`."""
+    """Distinct elements in order and their counts; see `unique_all`.
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in unique_counts(st.tensor([3, 1, 3]))]
+    [[1, 3], [1, 2]]
+    """
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
 
 def unique_inverse(x: Any) -> Any:
-    """Distinct elements in order and each element's place among them; see `unique_all`."""
+    """Distinct elements in order and each element's place among them; see `unique_all`.
+
+    >>> import spiraltorch as st
+    >>> unique_inverse(st.tensor([3, 1, 3])).inverse_indices.tolist()
+    [1, 0, 1]
+    """
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
 def unique_values(x: Any) -> Tensor:
-    """Distinct elements in order; see `unique_all`."""
+    """Distinct elements in order; see `unique_all`.
+
+    >>> import spiraltorch as st
+    >>> unique_values(st.tensor([3, 1, 3])).tolist()
+    [1, 3]
+    """
     x = handle(x)
     return asarray(np.unique(_array(x, "unique")), device=x.device)
 
 
 def unique(x: Any) -> Tensor:
-    """PyTorch's name of `unique_values`."""
+    """PyTorch's name of `unique_values`.
+
+    >>> import spiraltorch as st
+    >>> unique(st.tensor([3, 1, 3])).tolist()
+    [1, 3]
+    """
     return unique_values(x)
 
 
 def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
-    """Where elements of `x2` would be inserted in the sorted 1-d `x1`, as int64."""
+    """Where elements of `x2` would be inserted in the sorted 1-d `x1`, as int64.
+
+    >>> import spiraltorch as st
+    >>> searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
+    [1, 3]
+    """
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
     a, v = handle(x1), handle(x2)

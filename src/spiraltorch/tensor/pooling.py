@@ -160,8 +160,8 @@ def _avg_pool(
             begin, end = np.maximum(begin, 0), np.minimum(end, x.shape[d - rank])
         counts = counts * (end - begin).reshape([-1 if a == d else 1 for a in range(rank)])
     if np.all(counts == counts.flat[0]):
-        return total * (1.0 / float(counts.flat[0]))  # type: ignore[no-any-return]
-    return total * asarray((1.0 / counts).astype(x.dtype.numpy), device=x.device)  # type: ignore[no-any-return]
+        return total / float(counts.flat[0])  # type: ignore[no-any-return]
+    return total / asarray(counts.astype(x.dtype.numpy), device=x.device)  # type: ignore[no-any-return]
 
 
 def avg_pool1d(
@@ -248,7 +248,7 @@ def _bins(x: Node, axis: int, size: int) -> Node:
     if n % size == 0:
         split = build.reshape(x, (*shape[:axis], size, n // size, *shape[axis + 1 :]))
         total = build.reduce_sum(split, (axis + 1,))
-        return build.mul(total, build.number(size / n, x.aval.dtype, x.aval.device))
+        return build.div(total, build.number(n // size, x.aval.dtype, x.aval.device))
     weights = np.zeros((n, size))
     for i in range(size):
         begin, end = i * n // size, -(-(i + 1) * n // size)

@@ -70,7 +70,11 @@ default_generator = Generator()
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seeds the generator that random functions use unless given another."""
+    """Seeds the generator that random functions use unless given another.
+
+    >>> manual_seed(3).initial_seed()
+    3
+    """
     return default_generator.manual_seed(seed)
 
 
@@ -108,7 +112,11 @@ def _done(made: Tensor, requires_grad: bool) -> Tensor:
 def rand(
     *shape: Any, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Uniform numbers in [0, 1)."""
+    """Uniform numbers in [0, 1).
+
+    >>> rand(2, 3).shape
+    (2, 3)
+    """
     size, wanted, name = _start(_sized(shape), dtype, device, "rand")
     return _done(_uniform(size, wanted, name, generator), requires_grad)
 
@@ -117,14 +125,22 @@ def uniform(
     low: float = 0.0, high: float = 1.0, shape: Any = (), dtype: Any = None, device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
-    """Uniform numbers in [low, high)."""
+    """Uniform numbers in [low, high).
+
+    >>> uniform(2.0, 3.0, (2,)).shape
+    (2,)
+    """
     return rand(as_shape(shape, "uniform"), dtype=dtype, device=device, generator=generator) * (high - low) + low
 
 
 def randn(
     *shape: Any, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Standard normal numbers, by the Box-Muller transform of two uniform numbers for each."""
+    """Standard normal numbers, by the Box-Muller transform of two uniform numbers for each.
+
+    >>> randn(2, 3, dtype="float64").dtype
+    spiraltorch.float64
+    """
     size, wanted, name = _start(_sized(shape), dtype, device, "randn")
     inner = wanted if wanted.itemsize >= 4 else float32
     pair = _uniform((2, *size), inner, name, generator)
@@ -136,7 +152,11 @@ def normal(
     mean: float = 0.0, std: float = 1.0, size: Any = (), dtype: Any = None, device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
-    """Normal numbers with a mean and a standard deviation."""
+    """Normal numbers with a mean and a standard deviation.
+
+    >>> normal(0.0, 2.0, (3,)).shape
+    (3,)
+    """
     return randn(as_shape(size, "normal"), dtype=dtype, device=device, generator=generator) * std + mean
 
 
@@ -144,7 +164,11 @@ def randint(
     low: int, high: int | None = None, size: Any = (), dtype: Any = int64, device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
-    """Integers in [low, high): a 32-bit word scaled to the range, which must be below 2**32."""
+    """Integers in [low, high): a 32-bit word scaled to the range, which must be below 2**32.
+
+    >>> randint(0, 1, (3,)).tolist()
+    [0, 0, 0]
+    """
     if high is None:
         low, high = 0, low
     if not 0 < high - low < 1 << 32:
@@ -155,14 +179,22 @@ def randint(
 
 
 def bernoulli(p: Any, generator: Generator | None = None) -> Tensor:
-    """1 with probability `p`, element by element, else 0, in the dtype of `p`."""
+    """1 with probability `p`, element by element, else 0, in the dtype of `p`.
+
+    >>> bernoulli(handle([0.0, 1.0])).tolist()
+    [0.0, 1.0]
+    """
     p = handle(p)
     draw = _uniform(p.shape, float32, p.device, generator)
     return (draw < p).to(p.dtype)  # type: ignore[no-any-return]
 
 
 def randperm(n: int, device: Any = None, generator: Generator | None = None) -> Tensor:
-    """The numbers 0 to n-1 in random order, as int64."""
+    """The numbers 0 to n-1 in random order, as int64.
+
+    >>> sorted(randperm(4).tolist())
+    [0, 1, 2, 3]
+    """
     name = devices.default() if device is None else devices.canonical(str(device))
     words = (generator or default_generator).bits((n, 2), name).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
@@ -170,24 +202,40 @@ def randperm(n: int, device: Any = None, generator: Generator | None = None) -> 
 
 
 def permutation(x: Any, generator: Generator | None = None) -> Tensor:
-    """`randperm(x)` for an int; the rows of a tensor in random order."""
+    """`randperm(x)` for an int; the rows of a tensor in random order.
+
+    >>> sorted(permutation(handle([3, 5])).tolist())
+    [3, 5]
+    """
     if isinstance(x, int):
         return randperm(x, generator=generator)
     return x[randperm(x.shape[0], device=x.device, generator=generator)]  # type: ignore[no-any-return]
 
 
 def rand_like(x: Tensor, dtype: Any = None) -> Tensor:
-    """Uniform numbers in the shape of `x`."""
+    """Uniform numbers in the shape of `x`.
+
+    >>> rand_like(handle([1.0])).shape
+    (1,)
+    """
     return rand(x.shape, dtype=dtype or x.dtype, device=x.device)
 
 
 def randn_like(x: Tensor, dtype: Any = None) -> Tensor:
-    """Normal numbers in the shape of `x`."""
+    """Normal numbers in the shape of `x`.
+
+    >>> randn_like(handle([1.0])).shape
+    (1,)
+    """
     return randn(x.shape, dtype=dtype or x.dtype, device=x.device)
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
-    """Zeros with probability `p`, the rest scaled by 1/(1-p); the input itself outside training."""
+    """Zeros with probability `p`, the rest scaled by 1/(1-p); the input itself outside training.
+
+    >>> dropout(handle([1.0]), 0.0).tolist()
+    [1.0]
+    """
     x = handle(x)
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}")

@@ -50,14 +50,24 @@ def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> 
 
 @torch_spellings
 def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """The product over axes; see `sum`. The empty product is 1."""
+    """The product over axes; see `sum`. The empty product is 1.
+
+    >>> import spiraltorch as st
+    >>> prod(st.tensor([[1, 2], [3, 4]]), axis=1).tolist()
+    [2, 12]
+    """
     x = _summed(x, dtype)
     return _reduce("reduce_prod", x, axes_of(axis, x.ndim, "prod"), keepdims)
 
 
 @torch_spellings
 def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean over axes, in floating point; NaN where there is nothing to average."""
+    """The arithmetic mean over axes, in floating point; NaN where there is nothing to average.
+
+    >>> import spiraltorch as st
+    >>> mean(st.tensor([1, 2, 6])).item()
+    3.0
+    """
     x = handle(x)
     x = ew.cast(x, dtype) if dtype is not None else x if x.dtype.is_float else ew.cast(x, default_float)
     axes = axes_of(axis, x.ndim, "mean")
@@ -67,12 +77,17 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
 
         return ew.cast(mean(ew.cast(x, float32), axis=axes, keepdims=keepdims), x.dtype)
     total = _reduce("reduce_sum", x, axes, keepdims)
-    return total * (1.0 / count) if count else total / 0.0
+    return total / (count or 0.0)
 
 
 @torch_spellings
 def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-    """The variance over axes; the divisor is the count less `correction` (PyTorch's default is 1, NumPy's 0)."""
+    """The variance over axes; the divisor is the count less `correction` (PyTorch's default is 1, NumPy's 0).
+
+    >>> import spiraltorch as st
+    >>> var(st.tensor([1.0, 3.0])).item()
+    1.0
+    """
     x = handle(x)
     x = x if x.dtype.is_float else ew.cast(x, default_float)
     axes = axes_of(axis, x.ndim, "var")
@@ -85,31 +100,56 @@ def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False)
 
 @torch_spellings
 def std(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-    """The square root of `var`."""
+    """The square root of `var`.
+
+    >>> import spiraltorch as st
+    >>> std(st.tensor([1.0, 3.0])).item()
+    1.0
+    """
     return ew.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The greatest element over axes; NaN where one is. Raises `ArgumentError` where there is none."""
+    """The greatest element over axes; NaN where one is. Raises `ArgumentError` where there is none.
+
+    >>> import spiraltorch as st
+    >>> amax(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
+    [3, 5]
+    """
     x = handle(x)
     return _reduce("reduce_max", x, axes_of(axis, x.ndim, "max"), keepdims)
 
 
 @torch_spellings
 def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The least element over axes; see `amax`."""
+    """The least element over axes; see `amax`.
+
+    >>> import spiraltorch as st
+    >>> amin(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
+    [1, 4]
+    """
     x = handle(x)
     return _reduce("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The array API's name of `amax`."""
+    """The array API's name of `amax`.
+
+    >>> import spiraltorch as st
+    >>> max(st.tensor([1, 5, 3])).item()
+    5
+    """
     return amax(x, axis=axis, keepdims=keepdims)
 
 
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The array API's name of `amin`."""
+    """The array API's name of `amin`.
+
+    >>> import spiraltorch as st
+    >>> min(st.tensor([1, 5, 3])).item()
+    1
+    """
     return amin(x, axis=axis, keepdims=keepdims)
 
 
@@ -153,26 +193,46 @@ def _arg(prim: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
 
 @torch_spellings
 def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The first place of the greatest element, as int64; of the flattened tensor without an axis."""
+    """The first place of the greatest element, as int64; of the flattened tensor without an axis.
+
+    >>> import spiraltorch as st
+    >>> argmax(st.tensor([1, 5, 5])).item()
+    1
+    """
     return _arg("argmax", x, axis, keepdims)
 
 
 @torch_spellings
 def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The first place of the least element; see `argmax`."""
+    """The first place of the least element; see `argmax`.
+
+    >>> import spiraltorch as st
+    >>> argmin(st.tensor([3, 1, 1])).item()
+    1
+    """
     return _arg("argmin", x, axis, keepdims)
 
 
 @torch_spellings
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Whether any element is true (not 0)."""
+    """Whether any element is true (not 0).
+
+    >>> import spiraltorch as st
+    >>> any(st.tensor([[0, 1], [0, 0]]), axis=1).tolist()
+    [True, False]
+    """
     c = Tensor(condition(x))
     return _logical("reduce_max", c, axis, keepdims, False)
 
 
 @torch_spellings
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Whether all elements are true (not 0)."""
+    """Whether all elements are true (not 0).
+
+    >>> import spiraltorch as st
+    >>> all(st.tensor([[1, 1], [0, 1]]), axis=1).tolist()
+    [True, False]
+    """
     c = Tensor(condition(x))
     return _logical("reduce_min", c, axis, keepdims, True)
 
@@ -187,13 +247,23 @@ def _logical(prim: str, c: Tensor, axis: Any, keepdims: bool, empty: bool) -> Te
 
 @torch_spellings
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """How many elements are not 0, as int64."""
+    """How many elements are not 0, as int64.
+
+    >>> import spiraltorch as st
+    >>> count_nonzero(st.tensor([0, 3, 4])).item()
+    2
+    """
     return sum(ew.cast(Tensor(condition(x)), int64), axis=axis, keepdims=keepdims)
 
 
 @torch_spellings
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """log(sum(e**x)) without overflow."""
+    """log(sum(e**x)) without overflow.
+
+    >>> import spiraltorch as st
+    >>> logsumexp(st.tensor([1000.0, -1000.0])).item()
+    1000.0
+    """
     x = handle(x)
     x = x if x.dtype.is_float else ew.cast(x, default_float)
     axes = axes_of(axis, x.ndim, "logsumexp")
@@ -205,7 +275,12 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 @torch_spellings
 def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
-    """e**x over its sum along an axis."""
+    """e**x over its sum along an axis.
+
+    >>> import spiraltorch as st
+    >>> softmax(st.tensor([1.0, 1.0])).tolist()
+    [0.5, 0.5]
+    """
     x = handle(x) if dtype is None else ew.cast(x, dtype)
     ew.need_float(x, "softmax")
     powers = ew.exp(x - amax(x, axis=axis, keepdims=True).detach())
@@ -214,7 +289,12 @@ def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
 
 @torch_spellings
 def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
-    """log(softmax(x)) without overflow."""
+    """log(softmax(x)) without overflow.
+
+    >>> import spiraltorch as st
+    >>> log_softmax(st.tensor([1000.0, -1000.0])).tolist()
+    [0.0, -2000.0]
+    """
     x = handle(x) if dtype is None else ew.cast(x, dtype)
     ew.need_float(x, "log_softmax")
     moved = x - amax(x, axis=axis, keepdims=True).detach()
@@ -223,7 +303,12 @@ def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
 
 @torch_spellings
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
-    """The p-norm over axes."""
+    """The p-norm over axes.
+
+    >>> import spiraltorch as st
+    >>> vector_norm(st.tensor([3.0, 4.0])).item()
+    5.0
+    """
     x = ew.abs(handle(x))
     if ord == math.inf:
         return amax(x, axis=axis, keepdims=keepdims)
@@ -239,7 +324,12 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2
 
 
 def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """PyTorch's spelling of `vector_norm`."""
+    """PyTorch's spelling of `vector_norm`.
+
+    >>> import spiraltorch as st
+    >>> norm(st.tensor([3.0, -4.0]), p=1).item()
+    7.0
+    """
     return vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if p == "fro" else p)
 
 
@@ -260,20 +350,35 @@ def _scan(name: str, x: Any, axis: Any, dtype: Any = None, widen: bool = True) -
 
 @torch_spellings
 def cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Tensor:
-    """Inclusive sums along an axis."""
+    """Inclusive sums along an axis.
+
+    >>> import spiraltorch as st
+    >>> cumsum(st.tensor([1, 2, 3]), axis=0).tolist()
+    [1, 3, 6]
+    """
     return _scan("cumsum", x, axis, dtype)
 
 
 @torch_spellings
 def cumulative_sum(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """The array API's cumulative sum; `include_initial` puts a zero in front."""
+    """The array API's cumulative sum; `include_initial` puts a zero in front.
+
+    >>> import spiraltorch as st
+    >>> cumulative_sum(st.tensor([1, 2, 3]), include_initial=True).tolist()
+    [0, 1, 3, 6]
+    """
     made = _scan("cumsum", x, axis, dtype)
     return _with_first(made, axis, 0) if include_initial else made
 
 
 @torch_spellings
 def cumulative_prod(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """The array API's cumulative product; `include_initial` puts a one in front."""
+    """The array API's cumulative product; `include_initial` puts a one in front.
+
+    >>> import spiraltorch as st
+    >>> cumulative_prod(st.tensor([1, 2, 3])).tolist()
+    [1, 2, 6]
+    """
     made = _scan("cumprod", x, axis, dtype)
     return _with_first(made, axis, 1) if include_initial else made
 
@@ -309,19 +414,34 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
 
 @torch_spellings
 def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Tensor:
-    """Inclusive products along an axis."""
+    """Inclusive products along an axis.
+
+    >>> import spiraltorch as st
+    >>> cumprod(st.tensor([1, 2, 3]), axis=0).tolist()
+    [1, 2, 6]
+    """
     return _scan("cumprod", x, axis, dtype)
 
 
 @torch_spellings
 def cummax(x: Any, axis: Any = 0) -> Tensor:
-    """Inclusive maxima along an axis."""
+    """Inclusive maxima along an axis.
+
+    >>> import spiraltorch as st
+    >>> cummax(st.tensor([1, 3, 2])).tolist()
+    [1, 3, 3]
+    """
     return _scan("cummax", x, axis, widen=False)
 
 
 @torch_spellings
 def cummin(x: Any, axis: Any = 0) -> Tensor:
-    """Inclusive minima along an axis."""
+    """Inclusive minima along an axis.
+
+    >>> import spiraltorch as st
+    >>> cummin(st.tensor([3, 1, 2])).tolist()
+    [3, 1, 1]
+    """
     return _scan("cummin", x, axis, widen=False)
 
 
@@ -330,7 +450,12 @@ def cummin(x: Any, axis: Any = 0) -> Tensor:
 
 @torch_spellings
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The permutation that sorts along an axis, stable; NaN counts as the greatest."""
+    """The permutation that sorts along an axis, stable; NaN counts as the greatest.
+
+    >>> import spiraltorch as st
+    >>> argsort(st.tensor([3, 1, 2])).tolist()
+    [1, 2, 0]
+    """
     x = handle(x)
     number = axis_of(axis, x.ndim, "argsort")
     if x.ndim == 0:
@@ -340,7 +465,12 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 
 @torch_spellings
 def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The elements in order along an axis."""
+    """The elements in order along an axis.
+
+    >>> import spiraltorch as st
+    >>> sort(st.tensor([3, 1, 2]), descending=True).tolist()
+    [3, 2, 1]
+    """
     from .indexing import take_along_axis
 
     x = handle(x)
@@ -349,7 +479,12 @@ def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) 
 
 @torch_spellings
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
-    """The `k` greatest (or least) elements along an axis, in order, and their places."""
+    """The `k` greatest (or least) elements along an axis, in order, and their places.
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in topk(st.tensor([3, 1, 2]), 2)]
+    [[3, 2], [0, 2]]
+    """
     from .indexing import take_along_axis
 
     x = handle(x)

@@ -40,7 +40,12 @@ def reshape(x: Any, *shape: Any, copy: bool | None = None) -> Tensor:
 
 
 def permute(x: Any, *axes: Any) -> Tensor:
-    """The axes in another order."""
+    """The axes in another order.
+
+    >>> import spiraltorch as st
+    >>> permute(st.zeros(2, 3, 4), 2, 0, 1).shape
+    (4, 2, 3)
+    """
     x = handle(x)
     order = tuple([axis_of(a, x.ndim, "permute") for a in _args(axes)])
     if sorted(order) != list(range(x.ndim)):
@@ -49,12 +54,22 @@ def permute(x: Any, *axes: Any) -> Tensor:
 
 
 def permute_dims(x: Any, axes: Sequence[int]) -> Tensor:
-    """The array API's name of `permute`."""
+    """The array API's name of `permute`.
+
+    >>> import spiraltorch as st
+    >>> permute_dims(st.zeros(2, 3, 4), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return permute(x, tuple(axes))
 
 
 def transpose(x: Any, *axes: Any) -> Tensor:
-    """Two axes swapped, as in PyTorch; all axes reversed without arguments; or NumPy's permutation."""
+    """Two axes swapped, as in PyTorch; all axes reversed without arguments; or NumPy's permutation.
+
+    >>> import spiraltorch as st
+    >>> transpose(st.zeros(2, 3, 4), 0, 2).shape
+    (4, 3, 2)
+    """
     x = handle(x)
     given = _args(axes)
     if len(given) == 2 and not (x.ndim == 2 and isinstance(axes[0], (tuple, list))):
@@ -63,12 +78,22 @@ def transpose(x: Any, *axes: Any) -> Tensor:
 
 
 def matrix_transpose(x: Any) -> Tensor:
-    """The last two axes swapped."""
+    """The last two axes swapped.
+
+    >>> import spiraltorch as st
+    >>> matrix_transpose(st.zeros(2, 3, 4)).shape
+    (2, 4, 3)
+    """
     return swapaxes(x, -1, -2)
 
 
 def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
-    """Two axes swapped."""
+    """Two axes swapped.
+
+    >>> import spiraltorch as st
+    >>> swapaxes(st.zeros(2, 3, 4), 0, -1).shape
+    (4, 3, 2)
+    """
     x = handle(x)
     a, b = axis_of(axis0, x.ndim, "swapaxes"), axis_of(axis1, x.ndim, "swapaxes")
     order = list(range(x.ndim))
@@ -78,7 +103,12 @@ def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
-    """Axes moved to other places, the rest in order."""
+    """Axes moved to other places, the rest in order.
+
+    >>> import spiraltorch as st
+    >>> moveaxis(st.zeros(2, 3, 4), 0, -1).shape
+    (3, 4, 2)
+    """
     x = handle(x)
     source = (source,) if isinstance(source, int) else tuple(source)
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
@@ -93,12 +123,22 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 
 
 def broadcast_to(x: Any, shape: Any) -> Tensor:
-    """The tensor repeated to a larger shape, without a copy."""
+    """The tensor repeated to a larger shape, without a copy.
+
+    >>> import spiraltorch as st
+    >>> broadcast_to(st.tensor([1, 2]), (2, 2)).tolist()
+    [[1, 2], [1, 2]]
+    """
     return Tensor(build.expand(see(handle(x)), as_shape(shape, "broadcast_to")))
 
 
 def expand(x: Any, *shape: Any) -> Tensor:
-    """PyTorch's `broadcast_to`: -1 keeps an extent."""
+    """PyTorch's `broadcast_to`: -1 keeps an extent.
+
+    >>> import spiraltorch as st
+    >>> expand(st.tensor([[1], [2]]), -1, 2).tolist()
+    [[1, 1], [2, 2]]
+    """
     x = handle(x)
     wanted = list(_args(shape))
     extra = len(wanted) - x.ndim
@@ -124,7 +164,12 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 
 def broadcast_arrays(*xs: Any) -> list[Tensor]:
-    """All operands in their common shape."""
+    """All operands in their common shape.
+
+    >>> import spiraltorch as st
+    >>> [t.shape for t in broadcast_arrays(st.zeros(3, 1), st.zeros(4))]
+    [(3, 4), (3, 4)]
+    """
     from ..graph.primitives.elementwise import broadcast_shapes
 
     handles = [handle(x) for x in xs]
@@ -133,13 +178,23 @@ def broadcast_arrays(*xs: Any) -> list[Tensor]:
 
 
 def broadcast_tensors(*xs: Any) -> list[Tensor]:
-    """PyTorch's name of `broadcast_arrays`."""
+    """PyTorch's name of `broadcast_arrays`.
+
+    >>> import spiraltorch as st
+    >>> [t.shape for t in broadcast_tensors(st.zeros(3, 1), st.zeros(4))]
+    [(3, 4), (3, 4)]
+    """
     return broadcast_arrays(*xs)
 
 
 @torch_spellings
 def squeeze(x: Any, axis: Any = None) -> Tensor:
-    """Without axes of extent 1: all, or those given (NumPy raises for others; PyTorch's `dim` leaves them)."""
+    """Without axes of extent 1: all, or those given (NumPy raises for others; PyTorch's `dim` leaves them).
+
+    >>> import spiraltorch as st
+    >>> squeeze(st.zeros(1, 3, 1)).shape
+    (3,)
+    """
     x = handle(x)
     if axis is None:
         return reshape(x, tuple([e for e in x.shape if e != 1]))
@@ -151,7 +206,12 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
 
 @torch_spellings
 def unsqueeze(x: Any, axis: Any) -> Tensor:
-    """A new axis of extent 1."""
+    """A new axis of extent 1.
+
+    >>> import spiraltorch as st
+    >>> unsqueeze(st.zeros(3), -1).shape
+    (3, 1)
+    """
     x = handle(x)
     axes = axes_of(axis, x.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1), "unsqueeze")
     shape = list(x.shape)
@@ -161,12 +221,22 @@ def unsqueeze(x: Any, axis: Any) -> Tensor:
 
 
 def expand_dims(x: Any, axis: Any = 0) -> Tensor:
-    """The array API's name of `unsqueeze`."""
+    """The array API's name of `unsqueeze`.
+
+    >>> import spiraltorch as st
+    >>> expand_dims(st.zeros(3), axis=0).shape
+    (1, 3)
+    """
     return unsqueeze(x, axis=axis)
 
 
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Neighbouring axes as one."""
+    """Neighbouring axes as one.
+
+    >>> import spiraltorch as st
+    >>> flatten(st.zeros(2, 3, 4), 1).shape
+    (2, 12)
+    """
     x = handle(x)
     if x.ndim == 0:
         return reshape(x, (1,))
@@ -177,12 +247,22 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def ravel(x: Any) -> Tensor:
-    """One axis."""
+    """One axis.
+
+    >>> import spiraltorch as st
+    >>> ravel(st.zeros(2, 3)).shape
+    (6,)
+    """
     return reshape(x, (handle(x).size,))
 
 
 def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One axis as several; one size may be -1."""
+    """One axis as several; one size may be -1.
+
+    >>> import spiraltorch as st
+    >>> unflatten(st.zeros(6), 0, (2, -1)).shape
+    (2, 3)
+    """
     x = handle(x)
     d = axis_of(dim, x.ndim, "unflatten")
     sizes = list(sizes)
@@ -192,7 +272,12 @@ def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def view(x: Any, *shape: Any) -> Tensor:
-    """PyTorch's `view`: another shape, or the bits as another dtype of the same size."""
+    """PyTorch's `view`: another shape, or the bits as another dtype of the same size.
+
+    >>> import spiraltorch as st
+    >>> view(st.ones(1), st.int32).tolist()
+    [1065353216]
+    """
     from ..dtypes import DType
     from .record import P, nary
 
@@ -203,14 +288,24 @@ def view(x: Any, *shape: Any) -> Tensor:
 
 @torch_spellings
 def flip(x: Any, axis: Any = None) -> Tensor:
-    """Reversed along axes; along all without any given."""
+    """Reversed along axes; along all without any given.
+
+    >>> import spiraltorch as st
+    >>> flip(st.tensor([1, 2, 3])).tolist()
+    [3, 2, 1]
+    """
     x = handle(x)
     return Tensor(build.flip(see(x), axes_of(axis, x.ndim, "flip")))
 
 
 @torch_spellings
 def roll(x: Any, shift: Any = None, axis: Any = None, shifts: Any = None) -> Tensor:
-    """Shifted along axes, what leaves at one end enters at the other."""
+    """Shifted along axes, what leaves at one end enters at the other.
+
+    >>> import spiraltorch as st
+    >>> roll(st.tensor([1, 2, 3]), 1).tolist()
+    [3, 1, 2]
+    """
     x = handle(x)
     amount = shift if shift is not None else shifts
     if axis is None:
@@ -231,7 +326,12 @@ def roll(x: Any, shift: Any = None, axis: Any = None, shifts: Any = None) -> Ten
 
 
 def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
-    """`length` elements from `start` along an axis."""
+    """`length` elements from `start` along an axis.
+
+    >>> import spiraltorch as st
+    >>> narrow(st.tensor([1, 2, 3]), 0, 1, 2).tolist()
+    [2, 3]
+    """
     x = handle(x)
     d = axis_of(dim, x.ndim, "narrow")
     start = start + x.shape[d] if start < 0 else start
@@ -259,6 +359,10 @@ def pad(x: Any, pad: Sequence[Any], mode: str = "constant", value: float = 0.0) 
     """PyTorch's padding: (before, after) pairs from the last axis on; modes constant, reflect, replicate, circular.
 
     Negative amounts crop.
+
+    >>> import spiraltorch as st
+    >>> pad(st.tensor([1, 2]), (1, 2)).tolist()
+    [0, 1, 2, 0, 0]
     """
     x = handle(x)
     if pad and isinstance(pad[0], (tuple, list)):  # NumPy's pairs, first axis first
@@ -307,7 +411,12 @@ def _pad_axis(x: Tensor, d: int, lo: int, hi: int, mode: str) -> Tensor:
 
 @torch_spellings
 def concat(arrays: Any, axis: Any = 0) -> Tensor:
-    """Operands joined along an axis (flattened first where it is None), in their common dtype."""
+    """Operands joined along an axis (flattened first where it is None), in their common dtype.
+
+    >>> import spiraltorch as st
+    >>> concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
+    [1, 2, 3]
+    """
     handles = [handle(a) for a in arrays]
     if not handles:
         raise ArgumentError("[concat] expected at least one tensor, got none")
@@ -324,7 +433,12 @@ def concat(arrays: Any, axis: Any = 0) -> Tensor:
 
 @torch_spellings
 def stack(arrays: Any, axis: int = 0) -> Tensor:
-    """Operands of one shape joined along a new axis."""
+    """Operands of one shape joined along a new axis.
+
+    >>> import spiraltorch as st
+    >>> stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
+    [[1, 2], [3, 4]]
+    """
     handles = [handle(a) for a in arrays]
     if not handles:
         raise ArgumentError("[stack] expected at least one tensor, got none")
@@ -336,7 +450,12 @@ def stack(arrays: Any, axis: int = 0) -> Tensor:
 
 @torch_spellings
 def split(x: Any, split_size_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """PyTorch's split: pieces of a size, or of the listed sizes."""
+    """PyTorch's split: pieces of a size, or of the listed sizes.
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in split(st.tensor([1, 2, 3]), 2)]
+    [[1, 2], [3]]
+    """
     x = handle(x)
     d = axis_of(axis, x.ndim, "split")
     n = x.shape[d]
@@ -364,7 +483,12 @@ def builtin_sum(values: Any) -> int:
 
 @torch_spellings
 def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
-    """At most so many pieces of equal size, the last one smaller."""
+    """At most so many pieces of equal size, the last one smaller.
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in chunk(st.tensor([1, 2, 3]), 2)]
+    [[1, 2], [3]]
+    """
     x = handle(x)
     if chunks < 1:
         raise ArgumentError(f"[chunk] expected at least one chunk, got {chunks}")
@@ -374,19 +498,34 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 @torch_spellings
 def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along an axis."""
+    """The slices along an axis.
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in unbind(st.tensor([[1, 2], [3, 4]]))]
+    [[1, 2], [3, 4]]
+    """
     x = handle(x)
     d = axis_of(axis, x.ndim, "unbind")
     return tuple([squeeze(narrow(x, d, i, 1), d) for i in range(x.shape[d])])
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """The array API's name of `unbind`."""
+    """The array API's name of `unbind`.
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in unstack(st.tensor([[1, 2], [3, 4]]))]
+    [[1, 2], [3, 4]]
+    """
     return unbind(x, axis=axis)
 
 
 def tile(x: Any, *repetitions: Any) -> Tensor:
-    """The whole tensor repeated along each axis."""
+    """The whole tensor repeated along each axis.
+
+    >>> import spiraltorch as st
+    >>> tile(st.tensor([1, 2]), 2).tolist()
+    [1, 2, 1, 2]
+    """
     x = handle(x)
     reps = list(_args(repetitions))
     if any(r < 0 for r in reps):
@@ -399,7 +538,12 @@ def tile(x: Any, *repetitions: Any) -> Tensor:
 
 
 def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
-    """Each element repeated in place, so many times (or as many times as a list says)."""
+    """Each element repeated in place, so many times (or as many times as a list says).
+
+    >>> import spiraltorch as st
+    >>> repeat_interleave(st.tensor([1, 2]), 2).tolist()
+    [1, 1, 2, 2]
+    """
     x = handle(x)
     if dim is None:
         x, dim = ravel(x), 0
@@ -417,7 +561,12 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
 
 
 def repeat(x: Any, repeats: Any, axis: Any = None) -> Tensor:
-    """The array API's name of `repeat_interleave`."""
+    """The array API's name of `repeat_interleave`.
+
+    >>> import spiraltorch as st
+    >>> repeat(st.tensor([1, 2]), 2).tolist()
+    [1, 1, 2, 2]
+    """
     return repeat_interleave(x, repeats, axis)
 
 
@@ -427,7 +576,12 @@ def repeat_method(x: Tensor, *sizes: Any) -> Tensor:
 
 
 def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The elements with equal positions on two axes, as a new last axis."""
+    """The elements with equal positions on two axes, as a new last axis.
+
+    >>> import spiraltorch as st
+    >>> diagonal(st.tensor([[1, 2], [3, 4]])).tolist()
+    [1, 4]
+    """
     x = handle(x)
     a, b = axis_of(dim1, x.ndim, "diagonal"), axis_of(dim2, x.ndim, "diagonal")
     if a == b:
@@ -445,7 +599,12 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
 
 
 def trace(x: Any, offset: int = 0) -> Tensor:
-    """The sum of the diagonal of the last two axes."""
+    """The sum of the diagonal of the last two axes.
+
+    >>> import spiraltorch as st
+    >>> trace(st.tensor([[1, 2], [3, 4]])).item()
+    5
+    """
     from .reduction import sum as total
 
     x = handle(x)
@@ -453,7 +612,12 @@ def trace(x: Any, offset: int = 0) -> Tensor:
 
 
 def diag(x: Any, k: int = 0) -> Tensor:
-    """The diagonal of a matrix, or a matrix with this diagonal."""
+    """The diagonal of a matrix, or a matrix with this diagonal.
+
+    >>> import spiraltorch as st
+    >>> diag(st.tensor([1, 2])).tolist()
+    [[1, 0], [0, 2]]
+    """
     x = handle(x)
     if x.ndim == 2:
         return diagonal(x, k)
@@ -465,7 +629,12 @@ def diag(x: Any, k: int = 0) -> Tensor:
 
 
 def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
-    """Sliding windows along an axis, as a new last axis."""
+    """Sliding windows along an axis, as a new last axis.
+
+    >>> import spiraltorch as st
+    >>> unfold(st.tensor([1, 2, 3]), 0, 2, 1).tolist()
+    [[1, 2], [2, 3]]
+    """
     x = handle(x)
     d = axis_of(dimension, x.ndim, "unfold")
     return Tensor(build.windows(see(x), (d,), (size,), (step,), (1,)))

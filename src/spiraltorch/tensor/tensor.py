@@ -6,6 +6,7 @@ of this room, attached by `methods`.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -300,9 +301,7 @@ class Tensor:
         return twin
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
-        import spiraltorch
-
-        return spiraltorch
+        return sys.modules[__name__.partition(".")[0]]
 
     # ------------------------------------------------------------ in place
 

@@ -268,7 +268,12 @@ def jacfwd(fn: Fn, argnums: int = 0) -> Fn:
 
 
 def jacobian(fn: Fn, argnums: int = 0) -> Fn:
-    """The Jacobian of `fn`; another name of `jacrev`."""
+    """The Jacobian of `fn`; another name of `jacrev`.
+
+    >>> import spiraltorch as st
+    >>> jacobian(lambda x: x * 3)(st.tensor([1.0, 2.0])).tolist()
+    [[3.0, 0.0], [0.0, 3.0]]
+    """
     return jacrev(fn, argnums)
 
 

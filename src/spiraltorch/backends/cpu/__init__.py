@@ -17,6 +17,6 @@ def reason() -> str | None:
     return None
 
 
-def open(name: str) -> CpuDevice:  # noqa: A001  # the protocol's word
+def open(name: str) -> CpuDevice:  # the protocol's word
     """Opens the host."""
     return CpuDevice(name)

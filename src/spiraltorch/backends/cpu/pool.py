@@ -57,7 +57,9 @@ define internal void @os_start(i64 %tid) {
   ret void
 }"""
     if "darwin" in triple or "macos" in triple or "apple" in triple:
-        return start + """
+        return (
+            start
+            + """
 declare i32 @__ulock_wait(i32, ptr, i64, i32)
 declare i32 @__ulock_wake(i32, ptr, i64)
 define internal void @os_wait(ptr %address, i32 %value) {
@@ -69,8 +71,11 @@ define internal void @os_wake(ptr %address) {
   %r = call i32 @__ulock_wake(i32 257, ptr %address, i64 0)
   ret void
 }"""
+        )
     futex = 202 if triple.startswith("x86_64") else 98
-    return start + f"""
+    return (
+        start
+        + f"""
 declare i64 @syscall(i64, ...)
 define internal void @os_wait(ptr %address, i32 %value) {{
   %r = call i64 (i64, ...) @syscall(i64 {futex}, ptr %address, i32 128, i32 %value, ptr null, ptr null, i32 0)
@@ -80,6 +85,7 @@ define internal void @os_wake(ptr %address) {{
   %r = call i64 (i64, ...) @syscall(i64 {futex}, ptr %address, i32 129, i32 2147483647, ptr null, ptr null, i32 0)
   ret void
 }}"""
+    )
 
 
 def text(triple: str) -> str:

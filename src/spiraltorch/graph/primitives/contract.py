@@ -120,17 +120,21 @@ def _conv(x: Any, w: Any, params: Params) -> Any:
     for d in range(rank):
         axis, n = d + 3, x.shape[d + 3]
         spread = np.zeros((*x.shape[:axis], (n - 1) * lhs[d] + 1 if n else 0, *x.shape[axis + 1 :]), x.dtype)
-        spread[(*[slice(None)] * axis, slice(None, None, lhs[d]))] = x
+        around = [slice(None)] * axis
+        places = (*around, slice(None, None, lhs[d]))
+        spread[places] = x
         lo, hi = padding[d]
         width = [(0, 0)] * x.ndim
         width[axis] = (max(lo, 0), max(hi, 0))
         x = np.pad(spread, width)
-        x = x[(*[slice(None)] * axis, slice(max(-lo, 0), x.shape[axis] - max(-hi, 0)))]
+        kept = (*around, slice(max(-lo, 0), x.shape[axis] - max(-hi, 0)))
+        x = x[kept]
     for d in range(rank):
         axis = d + 3
         span = (w.shape[axis] - 1) * rhs[d] + 1
         view: Any = np.lib.stride_tricks.sliding_window_view(x, span, axis)
-        x = view[(*[slice(None)] * axis, slice(None, None, strides[d]), ...)][..., :: rhs[d]]
+        stepped = (*[slice(None)] * axis, slice(None, None, strides[d]), ...)
+        x = view[stepped][..., :: rhs[d]]
     space, window = "hijk"[:rank], "pqrs"[:rank]
     return np.einsum(f"ngc{space}{window},goc{window}->ngo{space}", x, w, optimize=True).astype(dtype)
 

@@ -162,7 +162,8 @@ def _windows_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 def _windows(x: Any, params: Params) -> Any:
     for axis, size, stride, dilation in zip(*params, strict=True):
         view: Any = np.lib.stride_tricks.sliding_window_view(x, (size - 1) * dilation + 1, axis)
-        x = view[(*[slice(None)] * axis, slice(None, None, stride), ...)][..., ::dilation]
+        stepped = (*[slice(None)] * axis, slice(None, None, stride), ...)
+        x = view[stepped][..., ::dilation]
     return x
 
 

@@ -1,0 +1,29 @@
+"""Plans as text for people: what runs, what it moves, what was fused and why."""
+
+from __future__ import annotations
+
+from .plan import Plan
+
+
+def explain_plan(plan: Plan) -> str:
+    """One line for the plan, one for each kernel, and the reasons of the fusion."""
+    name = plan.device.name
+    lines = [f"plan: {_count(plan.kernels, 'kernel')} for {_count(plan.unfused, 'operation')} on {name}"]
+    total = 0
+    for n, low in enumerate(plan.lowered):
+        moved = sum(v.size * v.dtype.itemsize for v in low.params)
+        total += low.work
+        made = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for v in low.stores)
+        lines.append(f"  kernel {n} ({low.kind}): {moved:,} bytes, about {low.work:,} operations -> {made}")
+    lines.append(f"moves {plan.bytes_moved:,} bytes in about {total:,} operations")
+    lines.append(
+        f"intermediates: {plan.arena_bytes:,} bytes, {plan.reuse:,} bytes saved by reuse; results: "
+        f"{sum(plan.output_bytes):,} bytes"
+    )
+    lines.append(f"compiled in {plan.made * 1e3:.1f} ms")
+    lines += [f"  {note}" for note in plan.notes]
+    return "\n".join(lines)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
