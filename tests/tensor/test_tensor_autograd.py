@@ -251,3 +251,25 @@ def test_maximum_shares_ties_and_abs_is_flat_at_zero() -> None:
     (st.maximum(x, y) + st.abs(x * 0)).sum().backward()
     assert x.grad.tolist() == [0.5, 1.0]
     assert y.grad.tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["sigmoid", "silu", "softplus", "gelu", "tanh", "logsigmoid", "relu"])
+def test_activations_have_finite_gradients_far_out(name: str, dtype: str) -> None:
+    values = [-30000.0, -200.0, -20.0, 0.0, 20.0, 200.0, 30000.0]
+    x = st.tensor(values, dtype=dtype, requires_grad=True)
+    r = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    if name == "logsigmoid":
+        mine, theirs = -st.softplus(-x), torch.nn.functional.logsigmoid(r)
+    else:
+        mine, theirs = getattr(st, name)(x), getattr(torch.nn.functional, name)(r)
+    mine.sum().backward()
+    theirs.sum().backward()
+    close(x.grad, r.grad.numpy().astype(dtype), 2e-3 if dtype == "float16" else 1e-5)
+    close(mine, theirs.detach().numpy().astype(dtype), 2e-3 if dtype == "float16" else 1e-5)
+
+
+def test_norm_of_nothing_has_no_slope() -> None:
+    x = st.zeros(3, requires_grad=True)
+    x.norm().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 0.0]

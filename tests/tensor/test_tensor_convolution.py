@@ -151,3 +151,13 @@ def test_random_convolutions() -> None:
         w = rng.normal(size=(3 * groups, 2, *kernel))
         kwargs = {"stride": int(rng.integers(1, 4)), "padding": int(rng.integers(0, 3)), "groups": groups}
         compare(getattr(st, f"conv{rank}d"), getattr(F, f"conv{rank}d"), [x, w], kwargs)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_convolutions_of_constants_to_one_element(rank: int) -> None:
+    shape = (1, 1) + (3,) * rank
+    got = getattr(st, f"conv{rank}d")(st.ones(shape), st.ones(shape))
+    assert got.shape == (1, 1) + (1,) * rank
+    assert got.item() == 3.0**rank
+    array = st.asarray(np.ones(shape, np.float32))
+    assert getattr(st, f"conv{rank}d")(array, array).item() == 3.0**rank

@@ -470,7 +470,7 @@ class _Function:
         return known
 
     def _is_stable(self, v: Value) -> bool:
-        """Whether the value reads only memory that the kernel never writes."""
+        """Whether the value reads only memory that the kernel never writes, at places that exist."""
         known = self.stable.get(id(v))
         if known is not None:
             return known[1]
@@ -478,6 +478,7 @@ class _Function:
         if isinstance(v, Load):
             result = v.buffer.space is Space.GLOBAL and v.buffer not in self.written and v.guard.always
             result = result and not any(True for i in v.position for _ in index_loads(i))
+            result = result and _always_inside(v)
         elif isinstance(v, Op):
             result = all(self._is_stable(a) for a in v.args)
         elif isinstance(v, Cast):
@@ -875,6 +876,11 @@ def _memory_dtype(dtype: Any) -> Any:
     from ..dtypes import uint8, uint16
 
     return uint8 if dtype.is_bool else uint16 if dtype.name in NARROW else dtype
+
+
+def _always_inside(v: Load) -> bool:
+    """Whether the bounds alone show that the place exists: a loop that runs no iteration may guard it otherwise."""
+    return all(i.bounds[0] >= 0 and i.bounds[1] < e.bounds[0] for i, e in zip(v.position, v.buffer.shape, strict=True))
 
 
 def _zero(buffer: Buffer) -> Any:

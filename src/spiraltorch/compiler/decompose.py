@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import bool_, float32, int64, uint8, uint32, uint64
-from .program import CONTRACTIONS, REDUCTIONS, SCANS, Builder, Program, Val, rebuild
+from ..dtypes import DType, bool_, float32, int64, uint8, uint32, uint64
+from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
 
 SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
 SPLIT_RESULTS = 16
@@ -27,6 +27,8 @@ def decompose(program: Program) -> Program:
 def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     if val.size == 0:
         return None if val.prim in ("leaf", "const") else _filled(b, val, 0)
+    if val.prim in SCATTERS and args[2].size == 0:
+        return args[0]
     if val.prim in REDUCTIONS:
         return _reduce(b, val, args[0])
     rule = _RULES.get(val.prim)
@@ -93,12 +95,15 @@ def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     if x.size == 0 or y.size == 0:
         return _filled(b, val, 0)
     if _narrow(val):
-        wide = b.make(val.prim, (b.cast(x, float32), b.cast(y, float32)), val.params, val.shape, float32, val.device)
-        return b.cast(wide, val.dtype)
+        return b.cast(_wide_contract(b, val, x, y, float32), val.dtype)
     if val.dtype.is_bool:
-        wide = b.make(val.prim, (b.cast(x, uint8), b.cast(y, uint8)), val.params, val.shape, uint8, val.device)
-        return b.cast(wide, bool_)
+        return b.cast(_wide_contract(b, val, x, y, uint8), bool_)
     return _thin_dot(b, val, x, y) if val.prim == "dot" else None
+
+
+def _wide_contract(b: Builder, val: Val, x: Val, y: Val, dtype: DType) -> Val:
+    wide = b.make(val.prim, (b.cast(x, dtype), b.cast(y, dtype)), val.params, val.shape, dtype, val.device)
+    return _contract(b, wide, wide.args) or wide
 
 
 def _thin_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:

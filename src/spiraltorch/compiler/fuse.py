@@ -223,9 +223,9 @@ class _Fuser:
         cluster.deps |= cluster.touched
         self.placed[val.id] = cluster
         if val.prim in HEAVY and val.prim in (REDUCTIONS | CONTRACTIONS):
-            dims = cluster.vars if val.prim in CONTRACTIONS else []
-            shape = val.shape if dims else ()
-            space = Space.VIRTUAL if dims else Space.REGISTER
+            whole = val.prim in CONTRACTIONS
+            shape = val.shape if whole else ()
+            space = Space.VIRTUAL if whole else Space.REGISTER
             acc = Buffer(f"acc{len(cluster.accumulators)}", tuple([index(e) for e in shape]), val.dtype, space)
             cluster.accumulators[val.id] = acc
         return True
@@ -320,7 +320,7 @@ def _must_store(program: Program) -> set[int]:
     }
     _store_shared(program, stored)
     _limit_sizes(program, stored)
-    return stored
+    return stored - {v.id for v in program.vals if v.size == 0}
 
 
 def _alias(val: Val) -> bool:

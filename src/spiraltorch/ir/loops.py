@@ -344,7 +344,7 @@ def push_guard(value: Value, condition: Guard) -> Value:
             return load
         needs = frozenset[Var]().union(*(i.variables for i in unproven))
         terms = [t for t in condition.terms if not t.variables.isdisjoint(needs)]
-        return Load(load.buffer, load.position, guard(*load.guard.terms, *terms)) if terms else load
+        return Load(load.buffer, load.position, load.guard & guard(*terms)) if terms else load
 
     return Rewriter(None, on_load).value(value)
 

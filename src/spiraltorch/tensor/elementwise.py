@@ -561,10 +561,11 @@ def sigmoid(x: Any) -> Tensor:
     [0.5]
     """
     x = handle(x)
-    power = exp(
-        where(x < 0, x, -x)
-    )  # of -|x|, with the gradient of x on both sides: neither it nor its square overflows
-    return where(x < 0, power, 1.0) / (power + 1.0)  # type: ignore[no-any-return]
+    if x.dtype.itemsize == 2:
+        return cast(sigmoid(cast(x, float32)), x.dtype)
+    # e**-x must stay finite, or the derivative far to the left would be 0 * inf
+    low = -700.0 if x.dtype.itemsize == 8 else -87.0
+    return 1.0 / (exp(-maximum(x, low)) + 1.0)  # type: ignore[no-any-return]
 
 
 def silu(x: Any) -> Tensor:

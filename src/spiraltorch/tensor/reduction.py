@@ -319,7 +319,9 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2
     if ord == 1:
         return sum(x, axis=axis, keepdims=keepdims)
     if ord == 2:
-        return ew.sqrt(sum(x * x, axis=axis, keepdims=keepdims))  # type: ignore[no-any-return]
+        total = sum(x * x, axis=axis, keepdims=keepdims)
+        none = total == 0  # where the derivative of the root is infinite, that of the norm is taken as 0
+        return ew.where(none, total, ew.sqrt(ew.where(none, 1.0, total)))  # type: ignore[no-any-return]
     return sum(x**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
 
 

@@ -70,7 +70,7 @@ class Allocator:
 
     def _fresh(self, size: int) -> int:
         for attempt in range(2):
-            if self.in_use + size <= self.limit:
+            if self.in_use + self.cached + size <= self.limit:
                 try:
                     raw = np.empty(size + ALIGN, np.uint8)
                 except (MemoryError, ValueError):

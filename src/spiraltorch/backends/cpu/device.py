@@ -32,7 +32,7 @@ class CpuKernel:
 class CpuProgram:
     """Kernels in launch order over one table of arguments. Fill `table`, then `run`."""
 
-    __slots__ = ("_arguments", "_blocks", "_call", "table")
+    __slots__ = ("_blocks", "_call", "_plan", "table")
 
     def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> None:
         records: list[int] = []
@@ -49,21 +49,22 @@ class CpuProgram:
         self.table = (ctypes.c_char * max(8, 8 * slots))()
         self._blocks.append(table)
         runner = device.pool()
-        if parallel:
-            runner.start()
         stride = max([k.workspace_bytes for k, _ in steps] or [0])
         stride = -(-stride // 4096) * 4096 + 128 if stride else 0
         workspace = device.workspace(stride * runner.threads + 64)
         count = len(records) // 5
-        self._call = runner.run
-        self._arguments = (
+        words = (
             table.ctypes.data, count, ctypes.addressof(self.table), workspace, stride,
             runner.threads if parallel else 1,
         )  # fmt: skip
+        plan = np.array(words, np.int64)
+        self._blocks.append(plan)
+        self._call = runner.run
+        self._plan = int(plan.ctypes.data)
 
     def run(self) -> None:
         """Launches every kernel; returns when all are done."""
-        self._call(*self._arguments)
+        self._call(self._plan)
 
 
 class _View:

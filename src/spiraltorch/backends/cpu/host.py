@@ -26,7 +26,10 @@ class Machine:
     @property
     def attributes(self) -> str:
         """What every function says of its vectors."""
-        return f'"prefer-vector-width"="{self.vector_bytes * 8}" "min-legal-vector-width"="{self.vector_bytes * 8}"'
+        bits = self.vector_bytes * 8
+        words = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
+        # Windows would call a stack probe of the C runtime, which the JIT cannot find.
+        return words + (' "no-stack-arg-probe"' if "windows" in self.triple else "")
 
 
 def machine(triple: str, cpu: str, features: dict[str, bool]) -> Machine:

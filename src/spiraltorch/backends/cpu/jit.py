@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import os
 from functools import lru_cache
 from typing import Any
 
@@ -67,10 +69,20 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
     return bytes(generator.emit_object(module))
 
 
+@lru_cache(maxsize=1)
+def _system_symbols() -> dict[str, int]:
+    """What object code wants beside the C library: on Windows a mark that floats are used."""
+    if os.name != "nt":
+        return {}
+    mark = ctypes.c_int(0x9875)
+    _KEEP.append(mark)
+    return {"_fltused": ctypes.addressof(mark)}
+
+
 def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = None) -> dict[str, int]:
     """Links object code into the process; gives the functions' addresses."""
     library = _llvm().JITLibraryBuilder().add_object_img(code)
-    for name, address in (symbols or {}).items():
+    for name, address in {**_system_symbols(), **(symbols or {})}.items():
         library.import_symbol(name, address)
     library.add_current_process()
     for function in functions:

@@ -1,7 +1,8 @@
 """The thread pool and the plan runner, in LLVM IR: one native call runs a whole plan.
 
-`run_plan(records, count, table, workspace, stride, threads)`: each record is five words: function, tasks, number of
-arguments, their descriptors (slot and byte offset in pairs), and the argument block. Arguments are `table[slot] +
+`run_plan(plan)` takes six words (records, their number, table, workspace, its stride, threads), because ctypes charges
+for each argument. A record is five words: function, tasks, number of arguments, their descriptors (slot and byte offset
+in pairs), and the argument block. Arguments are `table[slot] +
 offset`. A record with one task runs on the caller; otherwise the caller and the workers take chunks of tasks from a
 shared counter. Workers spin for a while, then sleep on an address; only the three `os_` functions differ by system.
 """
@@ -23,20 +24,23 @@ VERSION = 1
 def _pause(triple: str) -> tuple[str, str]:
     if triple.startswith(("x86_64", "i686")):
         return "call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"
-    return 'call void asm sideeffect "yield", ""()', ""
+    if triple.startswith(("aarch64", "arm64")):
+        return "call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"
+    return "", ""
 
 
 def _system(triple: str) -> str:
-    """`os_start(i64)`, `os_wait(ptr, i32)` and `os_wake(ptr)` for the system that a triple names."""
+    """`os_start(i64)` (did it work), `os_wait(ptr, i32)` and `os_wake(ptr)` for the system that a triple names."""
     if "windows" in triple:
         return """
 declare ptr @CreateThread(ptr, i64, ptr, ptr, i32, ptr)
 declare i32 @WaitOnAddress(ptr, ptr, i64, i32)
 declare void @WakeByAddressAll(ptr)
-define internal void @os_start(i64 %tid) {
+define internal i1 @os_start(i64 %tid) {
   %arg = inttoptr i64 %tid to ptr
   %t = call ptr @CreateThread(ptr null, i64 0, ptr @worker, ptr %arg, i32 0, ptr null)
-  ret void
+  %ok = icmp ne ptr %t, null
+  ret i1 %ok
 }
 define internal void @os_wait(ptr %address, i32 %value) {
   %old = alloca i32
@@ -50,11 +54,12 @@ define internal void @os_wake(ptr %address) {
 }"""
     start = """
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
-define internal void @os_start(i64 %tid) {
+define internal i1 @os_start(i64 %tid) {
   %thread = alloca i64
   %arg = inttoptr i64 %tid to ptr
   %r = call i32 @pthread_create(ptr %thread, ptr null, ptr @worker, ptr %arg)
-  ret void
+  %ok = icmp eq i32 %r, 0
+  ret i1 %ok
 }"""
     if "darwin" in triple or "macos" in triple or "apple" in triple:
         return (
@@ -97,6 +102,7 @@ def text(triple: str) -> str:
 @next = internal global i64 0, align 64
 @sleepers = internal global i32 0, align 64
 @started = internal global i64 0, align 64
+@workers = internal global i64 0, align 8
 @job_function = internal global ptr null, align 64
 @job_args = internal global ptr null, align 8
 @job_tasks = internal global i64 0, align 8
@@ -166,36 +172,52 @@ work:
   %f = atomicrmw add ptr @finished, i64 1 release
   br label %outer
 }}
-define void @start_workers(i64 %threads) {{
+define void @forget_workers() {{
+  store i64 0, ptr @workers
+  store i32 0, ptr @sleepers
+  ret void
+}}
+define internal void @start_workers(i64 %threads) {{
 entry:
   store atomic i64 0, ptr @started seq_cst, align 8
-  store i32 0, ptr @sleepers
   br label %loop
 loop:
-  %i = phi i64 [1, %entry], [%j, %one]
+  %i = phi i64 [1, %entry], [%j, %good]
   %more = icmp slt i64 %i, %threads
   br i1 %more, label %one, label %wait
 one:
-  call void @os_start(i64 %i)
+  %ok = call i1 @os_start(i64 %i)
+  br i1 %ok, label %good, label %wait
+good:
   %j = add i64 %i, 1
   br label %loop
 wait:
+  %all = phi i64 [%i, %loop], [%i, %one], [%all, %pause]
   %n = load atomic i64, ptr @started acquire, align 8
   %n1 = add i64 %n, 1
-  %ready = icmp sge i64 %n1, %threads
+  %ready = icmp sge i64 %n1, %all
   br i1 %ready, label %exit, label %pause
 pause:
   {pause}
   br label %wait
 exit:
+  store i64 %all, ptr @workers
   ret void
 }}
-define internal void @launch(ptr %f, ptr %a, i64 %tasks, ptr %workspace, i64 %stride, i64 %threads) {{
+define internal void @launch(ptr %f, ptr %a, i64 %tasks, ptr %workspace, i64 %stride, i64 %wanted) {{
 entry:
+  %some = load i64, ptr @workers
+  %none = icmp eq i64 %some, 0
+  br i1 %none, label %start, label %share
+start:
+  call void @start_workers(i64 %wanted)
+  br label %share
+share:
+  %threads = load i64, ptr @workers
   %quarters = mul i64 %threads, 4
-  %share = sdiv i64 %tasks, %quarters
-  %few = icmp slt i64 %share, 1
-  %chunk = select i1 %few, i64 1, i64 %share
+  %part = sdiv i64 %tasks, %quarters
+  %few = icmp slt i64 %part, 1
+  %chunk = select i1 %few, i64 1, i64 %part
   store ptr %f, ptr @job_function
   store ptr %a, ptr @job_args
   store i64 %tasks, ptr @job_tasks
@@ -225,8 +247,19 @@ pause:
 exit:
   ret void
 }}
-define void @run_plan(ptr %records, i64 %count, ptr %table, ptr %workspace, i64 %stride, i64 %threads) {{
+define void @run_plan(ptr %plan) {{
 entry:
+  %records = load ptr, ptr %plan
+  %p1 = getelementptr i64, ptr %plan, i64 1
+  %count = load i64, ptr %p1
+  %p2 = getelementptr i64, ptr %plan, i64 2
+  %table = load ptr, ptr %p2
+  %p3 = getelementptr i64, ptr %plan, i64 3
+  %workspace = load ptr, ptr %p3
+  %p4 = getelementptr i64, ptr %plan, i64 4
+  %stride = load i64, ptr %p4
+  %p5 = getelementptr i64, ptr %plan, i64 5
+  %threads = load i64, ptr %p5
   br label %record
 record:
   %r = phi i64 [0, %entry], [%r1, %next]
@@ -283,29 +316,15 @@ exit:
 
 
 class Pool:
-    """The runner, and the workers once they are wanted."""
+    """The runner. Workers start when the first plan with several tasks runs; a forked child starts its own."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.running = 1
-        addresses = jit.load(_object(host()), ["run_plan", "start_workers"], _symbols())
-        word = ctypes.c_void_p
-        self.run: Any = ctypes.CFUNCTYPE(None, word, ctypes.c_int64, word, word, ctypes.c_int64, ctypes.c_int64)(
-            addresses["run_plan"]
-        )
-        self._start: Any = ctypes.CFUNCTYPE(None, ctypes.c_int64)(addresses["start_workers"])
+        addresses = jit.load(_object(host()), ["run_plan", "forget_workers"], _symbols())
+        self.run: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(addresses["run_plan"])
+        self._forget: Any = ctypes.CFUNCTYPE(None)(addresses["forget_workers"])
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
-
-    def start(self) -> None:
-        """Starts the workers."""
-        if self.running == 1 and self.threads > 1:
-            self._start(self.threads)
-            self.running = self.threads
-
-    def _forget(self) -> None:
-        """A forked child has no workers; it starts its own when it first needs them."""
-        self.running = 1
 
 
 def _symbols() -> dict[str, int]:
