@@ -509,3 +509,30 @@ def test_a_loop_that_does_not_run_guards_what_it_reads() -> None:
     struct.pack_into("2Q", program.table, 0, x.ctypes.data, y.ctypes.data)
     program.run()
     np.testing.assert_array_equal(y.sum(1), [2, 1, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_parallel_loop_over_a_symbolic_extent_is_one_task() -> None:
+    n = Var("n", 1000, 1)
+    x, y = Buffer("x", at(n), float32), Buffer("y", at(n), float32)
+    i = loop("i", n, Kind.PARALLEL)
+    kernel = Kernel("rows", (x, y), loop_nest([i], Store(y, at(i.var), op("neg", Load(x, at(i.var))))), sizes=(n,))
+    assert [tasks for _, tasks in compile_for(kernel).phases] == [1]
+    check(kernel, {"x": numbers(37), "y": numbers(37)}, sizes={"n": 37})
+
+
+def test_what_no_processor_kernel_may_contain() -> None:
+    x = Buffer("x", at(8, 8), float32)
+    i, j = loop("i", 8, Kind.VECTOR), loop("j", 8, Kind.VECTOR)
+    zero = Store(x, at(i.var, j.var), Const(0.0, float32))
+    with pytest.raises(ValueError, match="one vector loop at a time"):
+        compile_for(Kernel("twice", (x,), loop_nest([i, j], zero)))
+    with pytest.raises(ValueError, match="condition without the lane"):
+        compile_for(
+            Kernel(
+                "lane", (x,), loop_nest([i], If(guard(index(i.var) - 3), Store(x, at(i.var, 0), Const(0.0, float32))))
+            )
+        )
+    axis = loop("k", 8)
+    with pytest.raises(ValueError, match="still holds a reduction"):
+        total = Accumulate(x, at(0, 0), "add", Const(1.0, float32), axes=(axis.var,))
+        compile_for(Kernel("raw", (x,), loop_nest([axis], total)))

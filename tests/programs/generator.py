@@ -27,7 +27,12 @@ FLOATS = (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
 INTEGERS = tuple(d for d in dtypes.ALL if d.is_integer)
 EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 MANTISSA = {"float16": 24, "bfloat16": 24, "float32": 24, "float64": 53}  # of what sums are accumulated in
-WORST = {"float16": 8, "bfloat16": 8, "float32": 128, "float64": 128}  # units in the last place, of the greatest element
+WORST = {
+    "float16": 8,
+    "bfloat16": 8,
+    "float32": 128,
+    "float64": 128,
+}  # units in the last place, of the greatest element
 
 SUMS = frozenset(("reduce_sum", "cumsum", "dot", "conv", "scatter", "scatter_along"))
 STEADY = frozenset(  # exact for exact operands, where the result is representable
@@ -38,11 +43,15 @@ STEADY = frozenset(  # exact for exact operands, where the result is representab
 
 @dataclass(frozen=True)
 class Step:
-    """`build.<op>(*args, *params)`; the op `leaf` has its array as the only parameter."""
+    """`build.<op>(*args, *params)`; the op `leaf` has its array as the only parameter.
+
+    `stray` is how far correct results may lie apart; None where they are equal.
+    """
 
     op: str
     args: tuple[int, ...] = ()
     params: tuple[Any, ...] = ()
+    stray: float | None = None
 
 
 @dataclass
@@ -198,7 +207,7 @@ class Generator:
         return self._append(Step("leaf", (), (array,)), Known(array, wide(array), dtype, True))
 
     def _append(self, step: Step, known: Known) -> int:
-        self.program.steps.append(step)
+        self.program.steps.append(Step(step.op, step.args, step.params, None if known.exact else known.stray))
         self.known.append(known)
         self.nodes.append(apply(step, [self.nodes[a] for a in step.args]))
         return len(self.known) - 1
@@ -265,7 +274,10 @@ class Generator:
             digits = sum(_digits(a.value) for a in args if a.dtype.is_float) if op in ("dot", "conv") or (
                 op.startswith("scatter") and self._mode == "mul"
             ) else max(_digits(a.value) for a in args if a.dtype.is_float)  # fmt: skip
-            if not np.all(np.isfinite(size)) or float(np.max(size, initial=0.0)) * 2.0**digits >= 2.0 ** MANTISSA[dtype.name]:
+            if (
+                not np.all(np.isfinite(size))
+                or float(np.max(size, initial=0.0)) * 2.0**digits >= 2.0 ** MANTISSA[dtype.name]
+            ):
                 return False
             return bool(np.array_equal(wide(value), shadow))
         if op not in STEADY:
@@ -286,6 +298,7 @@ class Generator:
         """Something of the same dtype that broadcasts with step `n`."""
         k = self.known[n]
         if low is None and self.chance(0.5):
+
             def fits(o: Known) -> bool:
                 try:
                     return int(np.prod(np.broadcast_shapes(o.shape, k.shape))) <= self.limit and o.dtype is k.dtype
@@ -337,9 +350,7 @@ class Generator:
         if k.dtype.is_bool:
             names = ["add", "mul", "maximum", "minimum", "bitand", "bitor", "bitxor", "eq", "ne", "lt", "le"]
         elif k.dtype.is_integer:
-            names = (
-                "add sub mul maximum minimum pow floordiv mod bitand bitor bitxor shl shr eq ne lt le".split()
-            )
+            names = "add sub mul maximum minimum pow floordiv mod bitand bitor bitxor shl shr eq ne lt le".split()
         else:
             names = ["add", "sub", "mul", "maximum", "minimum"] * 2 + ["div", "pow", "atan2"]
             if k.exact:
@@ -353,7 +364,7 @@ class Generator:
         if k.dtype.is_float:
             if op in ("div", "floordiv", "mod", "atan2") and (y.size and np.min(np.abs(y)) < 0.2):
                 return None
-            if op == "pow" and (x.size and np.min(wide(x)) < 0.1 or (y.size and np.max(np.abs(y)) > 6)):
+            if op == "pow" and ((x.size and np.min(wide(x)) < 0.1) or (y.size and np.max(np.abs(y)) > 6)):
                 return None
         return self.add(op, *pair)
 
@@ -365,6 +376,7 @@ class Generator:
             c = None if other is None or n is None else self.add("lt", n, other)
         if c is None:
             return None
+
         def fits(o: Known) -> bool:
             try:
                 return int(np.prod(np.broadcast_shapes(o.shape, self.known[c].shape))) <= self.limit
@@ -483,6 +495,7 @@ class Generator:
         axis = int(self.rng.integers(len(k.shape)))
         parts = [n]
         for _ in range(int(self.rng.integers(1, 3))):
+
             def fits(o: Known) -> bool:
                 return o.dtype is k.dtype and len(o.shape) == len(k.shape) and all(
                     p == q for d, (p, q) in enumerate(zip(o.shape, k.shape)) if d != axis
@@ -511,7 +524,9 @@ class Generator:
 
     def _indices(self, shape: tuple[int, ...], extent: int, beyond: int) -> int | None:
         """Integers in [0, extent), or a little beyond; sometimes computed."""
-        kinds = [dtypes.int64, dtypes.int32, dtypes.uint8] if extent <= 120 and not beyond else [dtypes.int64, dtypes.int32]
+        kinds = (
+            [dtypes.int64, dtypes.int32, dtypes.uint8] if extent <= 120 and not beyond else [dtypes.int64, dtypes.int32]
+        )
         dtype = self.pick(kinds)
         array = self.data(dtype, shape, -beyond, extent + beyond)
         made: int | None = self.new_leaf(dtype, shape, array)
@@ -644,7 +659,9 @@ def prune(program: Program) -> Program:
             stack += program.steps[n].args
     number = {old: new for new, old in enumerate(sorted(needed))}
     steps = [
-        Step(s.op, tuple(number[a] for a in s.args), s.params) for n, s in enumerate(program.steps) if n in needed
+        Step(s.op, tuple(number[a] for a in s.args), s.params, s.stray)
+        for n, s in enumerate(program.steps)
+        if n in needed
     ]
     return Program(steps, [number[o] for o in program.outputs])
 

@@ -91,7 +91,9 @@ class Graph:
         if same and roll < 0.6:
             return same[int(self.rng.integers(len(same)))]
         if roll < 0.75:
-            value = self.rng.choice([0, 1, 2, 3]) if not x.aval.dtype.is_float else self.rng.choice([0.5, 1, 2, -1, 0.3])
+            value = (
+                self.rng.choice([0, 1, 2, 3]) if not x.aval.dtype.is_float else self.rng.choice([0.5, 1, 2, -1, 0.3])
+            )
             return b.number(bool(value) if x.aval.dtype.is_bool else value.item(), x.aval.dtype)
         node = self.leaf(self.broadcastable(x.aval.shape), x.aval.dtype)
         return node
@@ -318,7 +320,9 @@ def windows(g: Graph) -> Node | None:
     n = x.aval.shape[axis]
     if n < 3 or x.aval.size > 2000:
         return None
-    return b.windows(x, (axis,), (int(g.rng.integers(1, 3)),), (int(g.rng.integers(1, 3)),), (int(g.rng.integers(1, 3)),))
+    return b.windows(
+        x, (axis,), (int(g.rng.integers(1, 3)),), (int(g.rng.integers(1, 3)),), (int(g.rng.integers(1, 3)),)
+    )
 
 
 def concat(g: Graph) -> Node | None:

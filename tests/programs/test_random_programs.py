@@ -50,4 +50,6 @@ def test_random_programs(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
         wrong = attempt(graph.outputs)
         if wrong:
             small = shrink(graph.outputs, lambda r: bool(attempt(r)))
-            pytest.fail(f"seed {seed} (SPIRALTORCH_TEST_SEED={BASE}): {wrong}\nreduced: {attempt(small)}\n{listing(small)}")
+            pytest.fail(
+                f"seed {seed} (SPIRALTORCH_TEST_SEED={BASE}): {wrong}\nreduced: {attempt(small)}\n{listing(small)}"
+            )

@@ -134,7 +134,6 @@ class _Entry:
         self.out_tree: Any = None
         self.out_slots: list[Any] = []
         self.grads_before: list[Any] = []
-        self.grads_none: list[bool] = []
         self.grads_new: list[Any] = []
         self.drawn: list[Any] = []
         self.one_shot = False
@@ -175,16 +174,19 @@ class _Compiled:
         with engine.LOCK:
             leaves, tree = flatten((args, kwargs))
             tensors = [x for x in leaves if isinstance(x, Tensor)]
-            key = (tree, tuple([_described(x) for x in leaves]), GRAD_MODE[0], self._surroundings())
+            positions: dict[int, int] = {}
+            same = tuple([positions.setdefault(id(t), n) for n, t in enumerate(tensors)])
+            described = tuple([_described(x) for x in leaves])
+            key = (tree, described, same, GRAD_MODE[0], self._surroundings())
             if key in self.eager:
                 return self.fn(*args, **kwargs)
-            positions: dict[int, int] = {}
-            for n, t in enumerate(tensors):
-                positions.setdefault(id(t), n)
             for entry in self.entries.get(key, ()):
                 if _usable(entry, tensors):
                     return self._replay(entry, tensors)
-            return self._record(key, args, kwargs, tensors, positions)
+            twins = {i: _twin(tensors[n]) for i, n in positions.items()}
+            leaves = [twins.get(id(x), x) for x in leaves]
+            inside = {id(twins[i]): n for i, n in positions.items()}
+            return self._record(key, (args, kwargs), unflatten(tree, leaves), tensors, inside)
 
     def report(self) -> dict[str, Any]:
         """Figures of the newest recording: kernels, kernels without fusion, bytes moved, bytes of intermediates."""
@@ -202,16 +204,18 @@ class _Compiled:
 
     # ------------------------------------------------------------ recording
 
-    def _record(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor], positions: dict[int, int]) -> Any:
+    def _record(self, key: Any, given: Any, inside: Any, tensors: list[Tensor], positions: dict[int, int]) -> Any:
+        """Records the function on `inside`, the given arguments with twins in place of plain tensors."""
         self.traces += 1
         epoch = tracing.EPOCH[0]
         tracer = _Tracer()
-        for t in tensors:
-            tracer.existing[id(t)] = t
-            tracer.see(t)
+        for t in flatten(inside)[0]:
+            if isinstance(t, Tensor):
+                tracer.existing[id(t)] = t
+                tracer.see(t)
         tracing.TRACER[0] = tracer
         try:
-            result = self.fn(*args, **kwargs)
+            result = self.fn(*inside[0], **inside[1])
         except BaseException:
             tracing.TRACER[0] = None
             tracer.restore()
@@ -222,7 +226,7 @@ class _Compiled:
         if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index):
             tracer.restore()
             self.eager.add(key)
-            return self.fn(*args, **kwargs)
+            return self.fn(*given[0], **given[1])
         return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, result, epoch)
 
     def _finish(
@@ -275,7 +279,6 @@ class _Compiled:
             else:
                 entry.out_slots.append(source(x.node))
         entry.grads_before = [(t, before) for t, before in tracer.grads.values()]
-        entry.grads_none = [before is None for _, before in entry.grads_before]
         entry.grads_new = [
             (t, before if after is not None else None, None if after is None else source(after.node))
             for t, before, after in grads
@@ -345,11 +348,25 @@ class _Compiled:
                 tracing.own(handle, leaf(node.buf, node.aval, True))
             else:
                 handle.node = node
-        for t, _, source in news:
-            tracing.set_raw_grad(t, None if source is None else fresh(source))
+        for t, before, source in news:
+            if before is not None and source is not None:  # the handle stays, as a captured tensor's does
+                before.node = fresh(source).node
+                tracing.set_raw_grad(t, before)
+            else:
+                tracing.set_raw_grad(t, None if source is None else fresh(source))
         for generator, blocks in entry.drawn:
             generator.counter += blocks
         return unflatten(entry.out_tree, results)
+
+
+def _twin(tensor: Tensor) -> Tensor:
+    """Another handle for an argument, so that the same tensor seen through a closure is told from the argument."""
+    if tensor.node.rg:
+        return tensor
+    twin: Tensor = type(tensor).__new__(type(tensor))
+    twin.node = tensor.node
+    twin._grad = None
+    return twin
 
 
 def _handle(entry: _Entry, n: int, tensors: list[Tensor]) -> Tensor:
@@ -379,8 +396,8 @@ def _usable(entry: _Entry, tensors: list[Tensor]) -> bool:
             return False
         if node.buf is None:
             pending.append(node)
-    for (t, _), none in zip(entry.grads_before, entry.grads_none, strict=True):
-        if (tracing.raw_grad(t) is None) is not none:
+    for t, before in entry.grads_before:
+        if tracing.raw_grad(t) is not before:
             return False
     at = [p for p in entry.in_args if p is not None]
     if len({id(tensors[p]) for p in at}) != len(at):

@@ -1,0 +1,330 @@
+"""Values and memory as LLVM IR text: each value once, loads reused until a store, masks for lanes that are off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..dtypes import bool_, int64, uint8, uint16
+from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value, index_loads
+from ..ir.index import Var
+from ..ir.stmt import Accumulate, Store
+from .llvm_emit import NARROW, Emitter, Lines, Scope, Ssa, memory_type, vector_type
+from .llvm_index import Indices, Offset
+from .llvm_ops import bitcast, cast, operation
+
+
+class Memory:
+    """The values of the present basic block, and what is known of memory there."""
+
+    def __init__(self, e: Emitter, written: set[Buffer]) -> None:
+        self.e = e
+        self.ix = Indices(e, self.value)
+        self.mask: Ssa | None = None  # lanes on which the statement being rendered has an effect
+        self.guarded_vars: frozenset[Var] = frozenset()
+        self.scalars: dict[str, str] = {}
+        self.written = written
+        self.values: dict[int, tuple[Value, Ssa]] = {}  # of the present basic block and lane context
+        self.read_buffers: set[Buffer] = set()
+        self.stable: dict[int, tuple[Value, bool]] = {}
+
+    # ------------------------------------------------------------ values
+
+    def value(self, v: Value) -> Ssa:
+        if isinstance(v, Const):
+            return self.e.const(v.value, v.dtype)
+        if isinstance(v, Scalar):
+            return Ssa(self.scalars[v.name], v.dtype)
+        key = id(v)
+        known = self.values.get(key)
+        if known is not None:
+            return known[1]
+        made = self._hoisted_value(v)
+        if made is None:
+            made = self._value(v)
+        self.values[key] = (v, made)
+        return made
+
+    def _value(self, v: Value) -> Ssa:
+        if isinstance(v, Load):
+            return self.load(v)
+        if isinstance(v, Op):
+            return operation(self.e, v.name, [self.value(a) for a in v.args])
+        if isinstance(v, Cast):
+            inner = self.value(v.value)
+            return bitcast(self.e, inner, v.dtype) if v.bits else cast(self.e, inner, v.dtype)
+        if isinstance(v, FromIndex):
+            o = self.ix.offset(v.position)
+            if o.vector:
+                whole = Ssa(o.vector, int64, self.ix.lanes)
+            elif o.lane:
+                base = self.ix.splat(self.ix.sum(o.terms, o.const))
+                steps = Ssa(
+                    "<" + ", ".join(f"i64 {o.lane * n}" for n in range(self.ix.lanes)) + ">", int64, self.ix.lanes
+                )
+                whole = self.e.binary("add", base, steps)
+            else:
+                whole = Ssa(self.ix.sum(o.terms, o.const), int64)
+            return cast(self.e, whole, v.dtype)
+        assert isinstance(v, Test)
+        uniform, mask = self.ix.condition(v.guard)
+        if mask is None:
+            return uniform or Ssa("true", bool_)
+        return mask if uniform is None else self.e.binary("and", mask, uniform)
+
+    def _hoisted_value(self, v: Value) -> Ssa | None:
+        """A value that changes less often than here, computed where it changes, if nothing forbids it."""
+        if not isinstance(v, (Op, Cast)) or self.e.level is not None:
+            return None
+        variables = v.variables
+        if variables & self.guarded_vars or not self._is_stable(v):
+            return None
+        if any(x in self.ix.constants or x is self.ix.lane for x in variables):
+            return None
+        depth = max((self.ix.depth.get(x, 0) for x in variables), default=0)
+        if depth >= self.e.depth:
+            return None
+        memo = self.e.scopes[depth].memo
+        key = ("value", id(v))
+        known = memo.get(key)
+        if known is None:
+            saved = self.values, self.ix.lane, self.ix.lanes, self.mask
+            self.values, self.ix.lane, self.ix.lanes, self.mask = {}, None, 1, None
+            self.e.level = depth
+            known = memo[key] = self._value(v)
+            self.e.scopes[depth].pinned.append(v)
+            self.e.level = None
+            self.values, self.ix.lane, self.ix.lanes, self.mask = saved
+        return known
+
+    def _is_stable(self, v: Value) -> bool:
+        """Whether the value reads only memory that the kernel never writes, at places that exist."""
+        known = self.stable.get(id(v))
+        if known is not None:
+            return known[1]
+        result = True
+        if isinstance(v, Load):
+            result = v.buffer.space is Space.GLOBAL and v.buffer not in self.written and v.guard.always
+            result = result and not any(True for i in v.position for _ in index_loads(i))
+            result = result and _always_inside(v)
+        elif isinstance(v, Op):
+            result = all(self._is_stable(a) for a in v.args)
+        elif isinstance(v, Cast):
+            result = self._is_stable(v.value)
+        elif isinstance(v, FromIndex):
+            result = not any(True for _ in index_loads(v.position))
+        elif isinstance(v, Test):
+            result = not any(True for t in v.guard.terms for _ in index_loads(t))
+        self.stable[id(v)] = (v, result)
+        return result
+
+    # ------------------------------------------------------------ memory
+
+    def from_memory(self, raw: Ssa, dtype: Any) -> Ssa:
+        if dtype.is_bool:
+            return self.e.compare("ne", raw, self.e.const(0, raw.dtype))
+        if dtype.name in NARROW:
+            return self.e.widen(raw, dtype)
+        return Ssa(raw.name, dtype, raw.lanes)
+
+    def to_memory(self, v: Ssa) -> Ssa:
+        if v.dtype.is_bool:
+            return self.e.convert("zext", v, memory_dtype(v.dtype))
+        return self.e.narrow(v) if v.dtype.name in NARROW else v
+
+    def load(self, node: Load) -> Ssa:
+        buffer = node.buffer
+        uniform, mask = self.ix.condition(node.guard)
+        if uniform is not None and uniform.name == "false":
+            return self.e.const(_zero(buffer), buffer.dtype)
+        o = self.ix.flat_offset(node)
+        self.read_buffers.add(buffer)
+        if not (o.lane or o.vector):
+            masks = [m for m in (mask, self.mask if self.guarded_vars & node.variables else None) if m is not None]
+            if masks:  # one element for all lanes: read where any lane wants it
+                wanted = masks[0] if len(masks) == 1 else self.e.binary("and", masks[0], masks[1])
+                symbol = f"@llvm.vector.reduce.or.v{self.ix.lanes}i1"
+                self.e.declare(f"i1 {symbol}(<{self.ix.lanes} x i1>)")
+                some = self.e.let(
+                    f"call i1 {symbol}(<{self.ix.lanes} x i1> {self.e.broadcast(wanted, self.ix.lanes).name})"
+                )
+                uniform = self.ix.both(uniform, Ssa(some, bool_))
+            made = self._load_scalar(buffer, o, uniform)
+            if mask is None:
+                return made
+            return self.e.select(mask, made, self.e.const(_zero(buffer), buffer.dtype))
+        whole = self.whole_mask(uniform, mask)
+        key = (buffer, o, whole.name if whole else "", self.ix.lanes)
+        remember = buffer.space is not Space.REGISTER and not o.vector and self.e.level is None
+        if remember and key in self.e.block_memo:
+            return self.e.block_memo[key]  # type: ignore[no-any-return]
+        made = self._load_vector(buffer, o, whole)
+        if remember:
+            self.e.block_memo[key] = made
+        return made
+
+    def _load_scalar(self, buffer: Buffer, o: Offset, uniform: Ssa | None) -> Ssa:
+        e, dtype = self.e, buffer.dtype
+        remember = buffer.space is not Space.REGISTER and e.level is None
+        key = (buffer, o, uniform.name if uniform else "", 1)
+        if remember and key in e.block_memo:
+            return e.block_memo[key]  # type: ignore[no-any-return]
+        pointer = self.ix.pointer(buffer, o)
+        if uniform is not None:  # read from a place that exists, then choose
+            pointer = e.let(f"select i1 {uniform.name}, ptr {pointer}, ptr %args")
+        t = memory_type(dtype)
+        align = 1 if uniform is not None else max(1, dtype.itemsize)
+        raw = Ssa(e.let(f"load {t}, ptr {pointer}, align {align}"), memory_dtype(dtype))
+        made = self.from_memory(raw, dtype)
+        if uniform is not None:
+            made = e.select(uniform, made, e.const(_zero(buffer), dtype))
+        if remember:
+            e.block_memo[key] = made
+        return made
+
+    def _load_vector(self, buffer: Buffer, o: Offset, mask: Ssa | None) -> Ssa:
+        e, n, dtype = self.e, self.ix.lanes, buffer.dtype
+        t = vector_type(memory_type(dtype), n)
+        raw_dtype = memory_dtype(dtype)
+        own = f"v{n}" + {"double": "f64", "float": "f32"}.get(memory_type(dtype), memory_type(dtype))
+        align = max(1, dtype.itemsize)
+        if o.lane == 1 and not o.vector:
+            pointer = self.ix.pointer(buffer, o)
+            if mask is None or buffer.space is Space.REGISTER:
+                return self.from_memory(Ssa(e.let(f"load {t}, ptr {pointer}, align {align}"), raw_dtype, n), dtype)
+            mask = e.broadcast(mask, n)
+            e.declare(f"{t} @llvm.masked.load.{own}.p0(ptr, i32, <{n} x i1>, {t})")
+            text = f"call {t} @llvm.masked.load.{own}.p0(ptr {pointer}, i32 {align}, <{n} x i1> {mask.name}, {t} zeroinitializer)"
+            return self.from_memory(Ssa(e.let(text), raw_dtype, n), dtype)
+        pointers = self.ix.pointers_of(buffer, o)
+        on = e.broadcast(mask, n).name if mask is not None else "splat (i1 true)"
+        e.declare(f"{t} @llvm.masked.gather.{own}.v{n}p0(<{n} x ptr>, i32, <{n} x i1>, {t})")
+        text = f"call {t} @llvm.masked.gather.{own}.v{n}p0(<{n} x ptr> {pointers}, i32 {align}, <{n} x i1> {on}, {t} zeroinitializer)"
+        return self.from_memory(Ssa(e.let(text), raw_dtype, n), dtype)
+
+    def store(self, node: Store | Accumulate, v: Ssa) -> None:
+        e, buffer = self.e, node.buffer
+        o = self.ix.flat_offset(node)
+        align = max(1, buffer.dtype.itemsize)
+        if o.lane or o.vector:
+            v, n, mask = e.broadcast(v, self.ix.lanes), self.ix.lanes, self.mask
+            if mask is not None and buffer.space is Space.REGISTER:
+                v, mask = e.select(mask, v, self._load_vector(buffer, o, None)), None
+            raw = self.to_memory(v)
+            own = f"v{n}" + {"double": "f64", "float": "f32"}.get(memory_type(buffer.dtype), memory_type(buffer.dtype))
+            if o.lane == 1 and not o.vector:
+                pointer = self.ix.pointer(buffer, o)
+                if mask is None:
+                    e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {align}")
+                else:
+                    mask = e.broadcast(mask, n)
+                    e.declare(f"void @llvm.masked.store.{own}.p0({raw.type}, ptr, i32, <{n} x i1>)")
+                    e.emit(
+                        f"call void @llvm.masked.store.{own}.p0({raw.type} {raw.name}, ptr {pointer}, i32 {align}, "
+                        f"<{n} x i1> {mask.name})"
+                    )
+            else:
+                on = e.broadcast(mask, n).name if mask is not None else "splat (i1 true)"
+                pointers = self.ix.pointers_of(buffer, o)
+                e.declare(f"void @llvm.masked.scatter.{own}.v{n}p0({raw.type}, <{n} x ptr>, i32, <{n} x i1>)")
+                e.emit(
+                    f"call void @llvm.masked.scatter.{own}.v{n}p0({raw.type} {raw.name}, <{n} x ptr> {pointers}, i32 {align}, "
+                    f"<{n} x i1> {on})"
+                )
+        elif self.mask is not None and self.ix.lane is not None:
+            self._store_last(node, v, self.mask)
+        else:
+            if v.lanes > 1:
+                v = Ssa(e.let(f"extractelement {v.type} {v.name}, i32 {v.lanes - 1}"), v.dtype)
+            pointer = self.ix.pointer(buffer, o)
+            raw = self.to_memory(v)
+            e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {align}")
+        self.forget(buffer)
+
+    def _store_last(self, node: Store | Accumulate, v: Ssa, mask: Ssa) -> None:
+        """One place for all lanes: the value of the last lane that is on."""
+        e, n = self.e, self.ix.lanes
+        v, mask = e.broadcast(v, n), e.broadcast(mask, n)
+        bits = e.let(f"bitcast {mask.type} {mask.name} to i{n}")
+        e.declare(f"i{n} @llvm.ctlz.i{n}(i{n}, i1)")
+        ahead = e.let(f"call i{n} @llvm.ctlz.i{n}(i{n} {bits}, i1 false)")
+        last = e.let(f"sub i{n} {n - 1}, {ahead}")
+
+        def write() -> None:
+            one = Ssa(e.let(f"extractelement {v.type} {v.name}, i{n} {last}"), v.dtype)
+            raw = self.to_memory(one)
+            pointer = self.ix.pointer(node.buffer, self.ix.flat_offset(node))
+            e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {max(1, node.buffer.dtype.itemsize)}")
+
+        self.branch_on(self.any(mask), write, None)
+
+    def forget(self, buffer: Buffer) -> None:
+        """After a store, what was read from that buffer in this block is no longer known."""
+        if buffer in self.read_buffers:
+            self.values = {}
+            self.read_buffers.discard(buffer)
+            memo = self.e.block_memo
+            for key in [k for k in memo if k[0] is buffer]:
+                del memo[key]
+
+    def whole_mask(self, uniform: Ssa | None, mask: Ssa | None) -> Ssa | None:
+        """Both parts, and the statement's own mask, as one mask of lanes."""
+        if uniform is not None:
+            mask = self.ix.both(mask, self.e.broadcast(uniform, self.ix.lanes))
+        if self.mask is not None and mask is not self.mask:
+            mask = self.ix.both(mask, self.mask) if mask is not None else self.mask
+        return mask
+
+    def target(self, buffer: Buffer, o: Offset, vector: bool) -> Ssa:
+        if not vector:
+            pointer = self.ix.pointer(buffer, o)
+            t = memory_type(buffer.dtype)
+            raw = Ssa(
+                self.e.let(f"load {t}, ptr {pointer}, align {max(1, buffer.dtype.itemsize)}"),
+                memory_dtype(buffer.dtype),
+            )
+            return self.from_memory(raw, buffer.dtype)
+        return self._load_vector(buffer, o, None if buffer.space is Space.REGISTER else self.mask)
+
+    # ------------------------------------------------------------ branches
+
+    def any(self, mask: Ssa) -> str:
+        mask = self.e.broadcast(mask, self.ix.lanes)
+        symbol = f"@llvm.vector.reduce.or.v{self.ix.lanes}i1"
+        self.e.declare(f"i1 {symbol}({mask.type})")
+        return self.e.let(f"call i1 {symbol}({mask.type} {mask.name})")
+
+    def branch_on(self, uniform: str, then: Callable[[], None], otherwise: Callable[[], None] | None) -> None:
+        e = self.e
+        tag = e.counter = e.counter + 1
+        yes, no, end = f"then{tag}", f"else{tag}", f"end{tag}"
+        ahead: Lines = []  # both arms hoist to here, which dominates what follows
+        e.scopes[-1].lines.append(ahead)
+        e.emit(f"br i1 {uniform}, label %{yes}, label %{no if otherwise else end}")
+        for label, run in ((yes, then), (no, otherwise)):
+            if run is None:
+                continue
+            lines: Lines = []
+            e.scopes[-1].lines.append(lines)
+            e.scopes.append(Scope(ahead, lines))
+            e.start_block(label)
+            self.values = {}
+            run()
+            e.emit(f"br label %{end}")
+            e.scopes.pop()
+        e.start_block(end)
+        self.values = {}
+
+
+def memory_dtype(dtype: Any) -> Any:
+    """The integer that a bool or a 16-bit float is in memory; other dtypes are themselves."""
+    return uint8 if dtype.is_bool else uint16 if dtype.name in NARROW else dtype
+
+
+def _always_inside(v: Load) -> bool:
+    """Whether the bounds alone show that the place exists: a loop that runs no iteration may guard it otherwise."""
+    return all(i.bounds[0] >= 0 and i.bounds[1] < e.bounds[0] for i, e in zip(v.position, v.buffer.shape, strict=True))
+
+
+def _zero(buffer: Buffer) -> Any:
+    return 0.0 if buffer.dtype.is_float else 0

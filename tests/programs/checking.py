@@ -1,0 +1,165 @@
+"""Runs a random program both ways, and reduces one that differs to a few operations."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from generator import EPS, Array, Program, Step, prune, wide
+
+from spiraltorch import dtypes
+from spiraltorch.compiler import engine
+from spiraltorch.graph import reference
+from spiraltorch.graph.node import Node
+from spiraltorch.runtime import device
+
+RTOL = {"float16": 4 * EPS["float16"], "bfloat16": 4 * EPS["bfloat16"], "float32": 2e-5, "float64": 2e-13}
+STRAYS = 12.0  # of a shadow: one random walk is a sample, not a bound
+
+
+def fault(program: Program, run: Callable[[list[Node]], list[Array]] | None = None) -> str:
+    """What the compiled program gets wrong, or an empty string."""
+    nodes = program.nodes()
+    roots = [nodes[o] for o in program.outputs]
+    expected = reference.evaluate(roots)
+    try:
+        got = (run or compiled)(roots)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    for n, (output, have, want) in enumerate(zip(program.outputs, got, expected, strict=True)):
+        text = difference(have, want, program.steps[output].stray)
+        if text:
+            return f"output {n} (step {output}, {program.steps[output].op}): {text}"
+    return ""
+
+
+def compiled(roots: list[Node]) -> list[Array]:
+    """The values from the compiler and its backend."""
+    engine.evaluate(roots)
+    return [device.get(r.aval.device).to_host(r.buf, r.aval.shape, r.aval.dtype.numpy) for r in roots]
+
+
+def difference(have: Array, want: Array, stray: float | None) -> str:
+    """How two arrays differ beyond the rounding that the program allows, or an empty string."""
+    if have.shape != want.shape or have.dtype != want.dtype:
+        return f"{have.dtype}{list(have.shape)} instead of {want.dtype}{list(want.shape)}"
+    x, y = wide(have), wide(want)
+    if x.dtype.kind != "f":
+        wrong = x != y
+    else:
+        with np.errstate(all="ignore"):
+            near = np.zeros(y.shape)
+            if stray is not None:
+                near = STRAYS * stray + RTOL[dtypes.from_numpy(want.dtype).name] * np.abs(y)
+            wrong = ~((x == y) | (np.isnan(x) & np.isnan(y)) | (np.abs(x - y) <= near))
+    if not wrong.any():
+        return ""
+    at = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    first = tuple(int(i) for i in at)
+    return f"{int(wrong.sum())} of {x.size} elements; at {first} {x[at]!r} instead of {y[at]!r} (allowed: {stray})"
+
+
+def reduced(program: Program, wrong: Callable[[Program], str]) -> Program:
+    """The smallest program found that is still wrong: fewer outputs, then leaves in place of operations."""
+    for output in sorted(set(program.outputs)):
+        alone = prune(Program(program.steps, [output]))
+        if wrong(alone):
+            program = alone
+            break
+    else:
+        program = _fewer_outputs(program, wrong)
+    shrunk = True
+    while shrunk:
+        shrunk = False
+        nodes = program.nodes()
+        values = reference.evaluate(nodes)
+        for n in range(len(program.steps) - 1, -1, -1):
+            step = program.steps[n]
+            if step.op == "leaf" or n in program.outputs:
+                continue
+            cut = prune(_replaced(program, n, Step("leaf", (), (values[n],))))
+            if wrong(cut):
+                program, shrunk = cut, True
+                break
+    return _plain_leaves(program, wrong)
+
+
+def _fewer_outputs(program: Program, wrong: Callable[[Program], str]) -> Program:
+    n = 0
+    while n < len(program.outputs) and len(program.outputs) > 1:
+        fewer = prune(Program(program.steps, program.outputs[:n] + program.outputs[n + 1 :]))
+        if wrong(fewer):
+            program = fewer
+        else:
+            n += 1
+    return program
+
+
+def _plain_leaves(program: Program, wrong: Callable[[Program], str]) -> Program:
+    """Leaves that count from 0, where the program is wrong for those too."""
+    for n, step in enumerate(program.steps):
+        if step.op == "leaf":
+            array = step.params[0]
+            plain = (np.arange(array.size) % 7).reshape(array.shape).astype(array.dtype)
+            simpler = _replaced(program, n, Step("leaf", (), (plain,)))
+            if wrong(simpler):
+                program = simpler
+    return program
+
+
+def _replaced(program: Program, n: int, step: Step) -> Program:
+    return Program([*program.steps[:n], step, *program.steps[n + 1 :]], program.outputs)
+
+
+def snippet(program: Program) -> str:
+    """A script that builds the program and shows both results."""
+    lines = [
+        "import base64, zlib",
+        "import ml_dtypes",
+        "import numpy as np",
+        "from spiraltorch import dtypes",
+        "from spiraltorch.compiler import engine",
+        "from spiraltorch.graph import build, reference",
+        "from spiraltorch.graph.node import aval_of, leaf",
+        "from spiraltorch.runtime import device",
+        "cpu = device.get('cpu:0')",
+        "def data(array):",
+        "    return leaf(cpu.from_host(array.copy()), aval_of(array.shape, dtypes.from_numpy(array.dtype)))",
+    ]
+    for n, step in enumerate(program.steps):
+        names = [f"v{a}" for a in step.args]
+        if step.op == "leaf":
+            lines.append(f"v{n} = data({_array(step.params[0])})")
+            continue
+        if step.op == "concat":
+            names = [f"({', '.join(names)},)"]
+        lines.append(f"v{n} = build.{step.op}({', '.join([*names, *map(_text, step.params)])})")
+    roots = ", ".join(f"v{o}" for o in program.outputs)
+    lines += [
+        f"roots = [{roots}]",
+        "expected = reference.evaluate(roots)",
+        "engine.evaluate(roots)",
+        "for root, want in zip(roots, expected):",
+        "    print(cpu.to_host(root.buf, root.aval.shape, root.aval.dtype.numpy), want, sep='\\n')",
+    ]
+    return "\n".join(lines)
+
+
+def _text(param: Any) -> str:
+    if isinstance(param, dtypes.DType):
+        return f"dtypes.BY_NAME[{param.name!r}]"
+    return repr(param)
+
+
+def _array(array: Array) -> str:
+    kind = "ml_dtypes.bfloat16" if array.dtype.name == "bfloat16" else f"np.{array.dtype.name}".replace("bool", "bool_")
+    counting = (np.arange(array.size) % 7).reshape(array.shape).astype(array.dtype)
+    if np.array_equal(array, counting):
+        return f"(np.arange({array.size}) % 7).reshape({array.shape}).astype({kind})"
+    if array.size <= 24 and np.all(np.isfinite(wide(array))):
+        return f"np.array({wide(array).reshape(-1).tolist()}).astype({kind}).reshape({array.shape})"
+    packed = base64.b85encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode()
+    return f"np.frombuffer(zlib.decompress(base64.b85decode({packed!r})), {kind}).reshape({array.shape})"
