@@ -1,132 +1,226 @@
-"""What is measured: each row's inputs, and its result in float64 NumPy, by which every library's result is checked."""
+"""The rows of the benchmark: each is made for one library and gives a function to time and one to check."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-MLP_WIDTHS = (784, 512, 512, 10)
-MLP_BATCH = 256
-MLP_CHECKED_STEPS = 3
-TINY_OPS = 40
+Row = tuple[Callable[[], Any], Callable[[], str]]
+ROWS = {
+    "gelu": "gelu(a*b+c), 16M",
+    "softmax": "softmax 4096x1024",
+    "layernorm": "layer norm 4096x1024",
+    "matmul1024": "matmul 1024",
+    "matmul256": "matmul 256",
+    "tiny": "40 tiny ops on 32 elements, compiled",
+    "tiny_eager": "40 tiny ops on 32 elements, not compiled",
+    "mlp": "MLP 784-512-512-10 train step, b256, AdamW, compiled",
+    "mlp_eager": "the same, not compiled",
+    "record": "recording an op (a + b)",
+}
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of the table. `inputs` makes float32 arrays, `expect` the result from the same arrays in float64."""
-
-    name: str
-    title: str
-    inputs: Callable[[], list[Any]]
-    expect: Callable[..., Any]
-    tolerance: float  # of the greatest difference, relative to the greatest value
+def data(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def normal(*shapes: tuple[int, ...]) -> Callable[[], list[Any]]:
-    """Arrays of standard normal numbers, the same in every process."""
-
-    def make() -> list[Any]:
-        rng = np.random.default_rng(0)
-        return [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
-
-    return make
+def gelu64(x: Any) -> Any:
+    x = x.astype(np.float64)
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
-def gelu(a: Any, b: Any, c: Any) -> Any:
-    x = a * b + c
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def softmax(x: Any) -> Any:
-    e = np.exp(x - x.max(-1, keepdims=True))
+def softmax64(x: Any) -> Any:
+    e = np.exp(x.astype(np.float64) - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
 
-def layernorm(x: Any, weight: Any, bias: Any) -> Any:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weight + bias
+def layernorm64(x: Any) -> Any:
+    x = x.astype(np.float64)
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
 
 
-def matmul(a: Any, b: Any) -> Any:
-    return a @ b
-
-
-def tiny(x: Any, y: Any) -> Any:
-    for _ in range(TINY_OPS // 2):
+def tiny64(x: Any, y: Any) -> Any:
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    for _ in range(20):
         x = x * 1.01 + y
     return x
 
 
-def mlp_inputs() -> list[Any]:
-    """Images, labels, then weight and bias of each layer."""
-    rng = np.random.default_rng(0)
-    arrays: list[Any] = [
-        rng.standard_normal((MLP_BATCH, MLP_WIDTHS[0]), dtype=np.float32),
-        rng.integers(0, MLP_WIDTHS[-1], MLP_BATCH),
-    ]
-    for before, after in zip(MLP_WIDTHS, MLP_WIDTHS[1:], strict=False):
-        bound = 1 / math.sqrt(before)
-        arrays.append(rng.uniform(-bound, bound, (after, before)).astype(np.float32))
-        arrays.append(rng.uniform(-bound, bound, after).astype(np.float32))
-    return arrays
+def error(got: Any, want: Any) -> str:
+    """The relative error against float64, and whether it is what float32 allows."""
+    size = float(np.linalg.norm(np.asarray(got, np.float64) - want) / np.linalg.norm(want))
+    return f"{'ok' if size < 1e-5 else 'WRONG'} {size:.1e}"
 
 
-def mlp(x: Any, labels: Any, *parameters: Any) -> Any:
-    """The losses of the first AdamW steps (lr 1e-3, weight decay 0.01), written out by hand."""
-    ps = [p.copy() for p in parameters]
-    first, second = [np.zeros_like(p) for p in ps], [np.zeros_like(p) for p in ps]
-    labels = labels.astype(np.int64)
-    rows = np.arange(len(x))
-    losses = []
-    for step in range(1, MLP_CHECKED_STEPS + 1):
-        acts = [x]
-        for n in range(0, len(ps), 2):
-            h = acts[-1] @ ps[n].T + ps[n + 1]
-            acts.append(np.maximum(h, 0) if n + 2 < len(ps) else h)
-        probs = softmax(acts[-1])
-        losses.append(-np.log(probs[rows, labels]).mean())
-        grad = probs
-        grad[rows, labels] -= 1
-        grad /= len(x)
-        grads: list[Any] = [None] * len(ps)
-        for n in range(len(ps) - 2, -1, -2):
-            grads[n], grads[n + 1] = grad.T @ acts[n // 2], grad.sum(0)
-            if n:
-                grad = grad @ ps[n] * (acts[n // 2] > 0)
-        for n, g in enumerate(grads):
-            first[n] = 0.9 * first[n] + 0.1 * g
-            second[n] = 0.999 * second[n] + 0.001 * g * g
-            root = np.sqrt(second[n] / (1 - 0.999**step)) + 1e-8
-            ps[n] = ps[n] * (1 - 1e-3 * 0.01) - 1e-3 * (first[n] / (1 - 0.9**step)) / root
-    return np.array(losses)
+def mlp_loss64(steps: int) -> float:
+    """The loss after some AdamW steps of the benchmark's MLP, in float64 NumPy."""
+    params, x, y = mlp_data()
+    p = [v.astype(np.float64) for v in params]
+    m, v = [np.zeros_like(q) for q in p], [np.zeros_like(q) for q in p]
+    loss = 0.0
+    for t in range(1, steps + 1):
+        h1 = x @ p[0].T + p[1]
+        a1 = np.maximum(h1, 0)
+        h2 = a1 @ p[2].T + p[3]
+        a2 = np.maximum(h2, 0)
+        z = a2 @ p[4].T + p[5]
+        e = np.exp(z - z.max(1, keepdims=True))
+        q = e / e.sum(1, keepdims=True)
+        loss = float(-np.log(q[np.arange(len(y)), y]).mean())
+        g = q.copy()
+        g[np.arange(len(y)), y] -= 1
+        g /= len(y)
+        g2 = (g @ p[4]) * (h2 > 0)
+        g1 = (g2 @ p[2]) * (h1 > 0)
+        grads = [g1.T @ x, g1.sum(0), g2.T @ a1, g2.sum(0), g.T @ a2, g.sum(0)]
+        for i, d in enumerate(grads):
+            p[i] = p[i] * (1 - 1e-3 * 1e-2)
+            m[i] = 0.9 * m[i] + 0.1 * d
+            v[i] = 0.999 * v[i] + 0.001 * d * d
+            p[i] -= 1e-3 * (m[i] / (1 - 0.9**t)) / (np.sqrt(v[i] / (1 - 0.999**t)) + 1e-8)
+    return loss
 
 
-def add(x: Any, y: Any) -> Any:
-    return x + y
+def mlp_data() -> tuple[list[Any], Any, Any]:
+    """Parameters, a batch and its labels."""
+    rng = np.random.default_rng(1)
+    sizes = [(512, 784), (512,), (512, 512), (512,), (10, 512), (10,)]
+    params = [(rng.standard_normal(s) * 0.05).astype(np.float32) for s in sizes]
+    return params, data(256, 784), rng.integers(0, 10, 256)
 
 
-_BIG, _ROWS = (1 << 24,), (4096, 1024)
-_TINY = normal((32,), (32,))
-ROWS = [
-    Row("gelu", "gelu(a*b+c), 16M (tanh form)", normal(_BIG, _BIG, _BIG), gelu, 1e-5),
-    Row("softmax", "softmax 4096×1024", normal(_ROWS), softmax, 1e-5),
-    Row("layernorm", "layernorm 4096×1024", normal(_ROWS, (1024,), (1024,)), layernorm, 1e-5),
-    Row("matmul1024", "matmul 1024", normal((1024, 1024), (1024, 1024)), matmul, 1e-5),
-    Row("matmul256", "matmul 256", normal((256, 256), (256, 256)), matmul, 1e-5),
-    Row("tiny", "40 tiny ops on 32 elements, compiled", _TINY, tiny, 1e-5),
-    Row("tiny_eager", "40 tiny ops on 32 elements, uncompiled", _TINY, tiny, 1e-5),
-    Row("mlp", "MLP 784-512-512-10 train step, b256, AdamW, compiled", mlp_inputs, mlp, 1e-4),
-    Row("mlp_eager", "the same, uncompiled", mlp_inputs, mlp, 1e-4),
-    Row("record", "recording an op (torch: running it), 32 elements", _TINY, add, 1e-6),
-]
-RECORDED = 500  # operations in one measurement of the row "record"
-# Rows whose every measurement needs a process of its own.
-FRESH = [
-    ("first_empty", "MLP train step, first call, empty caches"),
-    ("first_warm", "MLP train step, first call, warm disk cache"),
-    ("import", "import"),
-]
+# ---------------------------------------------------------------- this library
+
+
+def spiraltorch_row(name: str) -> Row:
+    import spiraltorch as st
+    from spiraltorch import nn, optim
+
+    def tensors(*arrays: Any) -> list[Any]:
+        return [st.tensor(a) for a in arrays]
+
+    def compiled(fn: Any, want: Any, *args: Any) -> Row:
+        run = st.compile(fn)
+        return lambda: run(*args), lambda: error(run(*args).numpy(), want)
+
+    if name == "gelu":
+        a = [data(1 << 24, seed=n) for n in range(3)]
+        want = gelu64(a[0].astype(np.float64) * a[1] + a[2])
+        return compiled(lambda x, y, z: st.gelu(x * y + z, approximate="tanh"), want, *tensors(*a))
+    if name == "softmax":
+        x = data(4096, 1024)
+        return compiled(lambda t: st.softmax(t, -1), softmax64(x), *tensors(x))
+    if name == "layernorm":
+        x, layer = data(4096, 1024), nn.LayerNorm(1024)
+        return compiled(st.no_grad(lambda t: layer(t)), layernorm64(x), *tensors(x))
+    if name.startswith("matmul"):
+        n = int(name[6:])
+        a, c = data(n, n), data(n, n, seed=1)
+        return compiled(lambda x, y: x @ y, a.astype(np.float64) @ c, *tensors(a, c))
+    if name.startswith("tiny"):
+        x, y = data(32), data(32, seed=1)
+
+        def chain(u: Any, w: Any) -> Any:
+            for _ in range(20):
+                u = u * 1.01 + w
+            return u
+
+        if name == "tiny":
+            return compiled(chain, tiny64(x, y), *tensors(x, y))
+        u, w = tensors(x, y)
+
+        def eager() -> Any:
+            out = chain(u, w)
+            st.eval(out)
+            return out
+
+        return eager, lambda: error(eager().numpy(), tiny64(x, y))
+    if name == "record":
+        u, w = tensors(data(32), data(32))
+        return lambda: [u + w for _ in range(1000)], lambda: error((u + w).numpy(), 2 * data(32).astype(np.float64))
+    params, batch, labels = mlp_data()
+    model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    with st.no_grad():
+        for p, value in zip(model.parameters(), params, strict=True):
+            p.copy_(st.tensor(value))
+    optimizer, criterion = optim.AdamW(model.parameters()), nn.CrossEntropyLoss()
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    run = st.compile(step) if name == "mlp" else step
+    x, y = st.tensor(batch), st.tensor(labels)
+    first = [run(x, y).item() for _ in range(5)]
+    return lambda: run(x, y).item(), lambda: error(first[4], mlp_loss64(5))
+
+
+# ---------------------------------------------------------------- torch
+
+
+def torch_row(name: str) -> Row:
+    import torch
+    from torch.nn import functional
+
+    def tensors(*arrays: Any) -> list[Any]:
+        return [torch.tensor(a) for a in arrays]
+
+    def plain(fn: Any, want: Any, *args: Any) -> Row:
+        def run() -> Any:
+            with torch.no_grad():
+                return fn(*args)
+
+        return run, lambda: error(run().numpy(), want)
+
+    if name == "gelu":
+        a = [data(1 << 24, seed=n) for n in range(3)]
+        want = gelu64(a[0].astype(np.float64) * a[1] + a[2])
+        return plain(lambda x, y, z: functional.gelu(x * y + z, approximate="tanh"), want, *tensors(*a))
+    if name == "softmax":
+        x = data(4096, 1024)
+        return plain(lambda t: torch.softmax(t, -1), softmax64(x), *tensors(x))
+    if name == "layernorm":
+        x, layer = data(4096, 1024), torch.nn.LayerNorm(1024)
+        return plain(layer, layernorm64(x), *tensors(x))
+    if name.startswith("matmul"):
+        n = int(name[6:])
+        a, c = data(n, n), data(n, n, seed=1)
+        return plain(lambda x, y: x @ y, a.astype(np.float64) @ c, *tensors(a, c))
+    if name.startswith("tiny"):
+        x, y = data(32), data(32, seed=1)
+
+        def chain(u: Any, w: Any) -> Any:
+            for _ in range(20):
+                u = u * 1.01 + w
+            return u
+
+        return plain(chain, tiny64(x, y), *tensors(x, y))
+    if name == "record":
+        u, w = tensors(data(32), data(32))
+        return lambda: [u + w for _ in range(1000)], lambda: error((u + w).numpy(), 2 * data(32).astype(np.float64))
+    params, batch, labels = mlp_data()
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    with torch.no_grad():
+        for p, value in zip(model.parameters(), params, strict=True):
+            p.copy_(torch.tensor(value))
+    optimizer, criterion = torch.optim.AdamW(model.parameters()), nn.CrossEntropyLoss()
+    x, y = torch.tensor(batch), torch.tensor(labels)
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return float(loss.item())
+
+    first = [step() for _ in range(5)]
+    return step, lambda: error(first[4], mlp_loss64(5))
+
+
+MAKERS: dict[str, Callable[[str], Row]] = {"spiraltorch": spiraltorch_row, "torch": torch_row}

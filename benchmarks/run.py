@@ -1,174 +1,207 @@
-"""The benchmark: `python benchmarks/run.py [--write] [--rows a,b] [--rounds N]`.
+"""The benchmark: each library in a process of its own, rows interleaved round by round, medians and ratios.
 
-Each library runs in a process of its own, because the thread pools of one slow another down. The processes stay alive
-and take turns, round by round, so that a change of the machine's speed meets all of them. A row's figure is the median
-of its rounds, its spread their least and greatest. Every result is checked against float64 NumPy before it is timed.
-PyTorch is compared with where it is installed.
+    python benchmarks/run.py [--rows gelu,mlp] [--rounds 7] [--threads 2] [--write] [--json]
+
+A worker stays alive and times the row that it is told to; between rounds the other library runs. A library that is not
+installed is named and left out. `--write` puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
-import math
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rows import MAKERS, ROWS
 
-sys.path.insert(0, str(Path(__file__).parent))
-import report
-import rows
-
-PAUSE = 0.3  # seconds between two libraries, until the threads of the first one sleep
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- BENCH:BEGIN -->", "<!-- BENCH:END -->"
 
 
-class Worker:
-    """A library's process."""
+def worker(library: str, threads: int) -> None:
+    """Answers one line of JSON for each line it reads: {"row": name, "seconds": budget}."""
+    if library == "torch":
+        import torch
 
-    def __init__(self, library: str, threads: int) -> None:
-        command = [sys.executable, __file__, "--worker", library, "--threads", str(threads)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(threads)
-        )
-        self.library = library
-        self.version = self._answer()["version"]
-
-    def ask(self, **request: Any) -> Any:
-        """Sends a request and waits for its answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the process of {self.library} ended with exit code {self.process.wait()}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        torch.set_num_threads(threads)
+    rows: dict[str, Any] = {}
+    for line in sys.stdin:
+        order = json.loads(line)
+        name = order["row"]
+        if name not in rows:
+            rows.clear()  # one row's arrays at a time
+            rows[name] = MAKERS[library](name)
+            check = rows[name][1]()
+            for _ in range(3):
+                rows[name][0]()
+        run = rows[name][0]
+        times = []
+        stop = time.perf_counter() + order["seconds"]
+        while len(times) < 5 or time.perf_counter() < stop:
+            begin = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - begin)
+        print(json.dumps({"median": statistics.median(times), "check": check}), flush=True)
 
 
-def _environment(threads: int, cache: str | None = None) -> dict[str, str]:
+def start(library: str, threads: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "SPIRALTORCH_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-    if cache is not None:
-        environment["SPIRALTORCH_CACHE_DIR"] = cache
-    return environment
+    command = [sys.executable, str(Path(__file__).resolve()), "--worker", library, "--threads", str(threads)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def measure(names: list[str], libraries: list[str], threads: int, rounds: int, seconds: float) -> dict[str, Any]:
-    """The figures: for each row and library the seconds of each round, and the error against NumPy."""
-    times: dict[str, dict[str, list[float]]] = {}
-    errors: dict[str, dict[str, float]] = {}
-    workers = [Worker(library, threads) for library in libraries]
-    versions = {w.library: w.version for w in workers}
-    chosen = [r for r in rows.ROWS if r.name in names]
-    with tempfile.TemporaryDirectory() as folder:
-        for row in chosen:
-            wanted = np.asarray(row.expect(*[a.astype(np.float64) for a in row.inputs()]))
-            for worker in workers:
-                errors.setdefault(row.name, {})[worker.library] = _check(row, worker, wanted, folder)
-    for n in range(rounds):
-        for row in chosen:
-            for worker in workers:
-                _say(f"round {n + 1}/{rounds}  {row.name}  {worker.library}")
-                time.sleep(PAUSE)
-                took = worker.ask(do="time", row=row.name, seconds=seconds)["seconds"]
-                took /= rows.RECORDED if row.name == "record" else 1
-                times.setdefault(row.name, {}).setdefault(worker.library, []).append(took)
-    for worker in workers:
-        worker.close()
-    _measure_fresh(names, libraries, threads, rounds, times)
-    _say("")
-    return {"times": times, "errors": errors, "versions": versions, "threads": threads, "rounds": rounds}
+FIRST_CALL = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import spiraltorch
+begin = time.perf_counter()
+from rows import spiraltorch_row
+import rows, spiraltorch as st
+from spiraltorch import nn, optim
+params, batch, labels = rows.mlp_data()
+model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+optimizer, criterion = optim.AdamW(model.parameters()), nn.CrossEntropyLoss()
+def step(x, y):
+    optimizer.zero_grad(); loss = criterion(model(x), y); loss.backward(); optimizer.step(); return loss.detach()
+run, x, y = st.compile(step), st.tensor(batch), st.tensor(labels)
+st.eval(*model.parameters())
+begin = time.perf_counter()
+run(x, y).item()
+print(time.perf_counter() - begin)
+"""
 
 
-def _check(row: rows.Row, worker: Worker, wanted: Any, folder: str) -> float:
-    """The greatest difference, relative to the greatest value. Ends the benchmark where it is too great."""
-    _say(f"checking {row.name}  {worker.library}")
-    file = os.path.join(folder, "result.npy")
-    worker.ask(do="check", row=row.name, file=file)
-    got = np.load(file).astype(np.float64)
-    error = float(np.abs(got - wanted).max() / np.abs(wanted).max()) if got.shape == wanted.shape else math.inf
-    if not error <= row.tolerance:
-        raise SystemExit(
-            f"{worker.library} computes {row.name} wrongly: error {error:.2e}, shape {got.shape} for {wanted.shape}"
-        )
-    return error
+def first_calls() -> dict[str, float]:
+    """Seconds of the first MLP train step in a new process, with empty and with warm caches; and of the import."""
+    found = {}
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "SPIRALTORCH_CACHE_DIR": cache}
+        for name in ("first call, empty caches", "first call, warm caches"):
+            command = [sys.executable, "-c", FIRST_CALL, str(Path(__file__).resolve().parent)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            found[name] = float(done.stdout)
+    code = "import time; t = time.perf_counter(); import spiraltorch; print(time.perf_counter() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    found["import spiraltorch"] = statistics.median(times)
+    return found
 
 
-def _measure_fresh(names: list[str], libraries: list[str], threads: int, rounds: int, times: dict[str, Any]) -> None:
-    """The rows that need a new process each time; an empty cache is a new folder, the warm one is the same again."""
-    wanted = [name for name, _ in rows.FRESH if name in names]
-    for n in range(rounds if wanted else 0):
-        for library in libraries:
-            with tempfile.TemporaryDirectory() as cache:
-                if "first_warm" in wanted and "first_empty" not in wanted:
-                    _fresh(library, "first_empty", threads, cache)
-                for name in wanted:
-                    _say(f"round {n + 1}/{rounds}  {name}  {library}")
-                    times.setdefault(name, {}).setdefault(library, []).append(_fresh(library, name, threads, cache))
+def measure(names: list[str], rounds: int, threads: int, seconds: float) -> dict[str, dict[str, Any]]:
+    libraries = [lib for lib in MAKERS if importlib.util.find_spec(lib) is not None]
+    for missing in set(MAKERS) - set(libraries):
+        print(f"{missing} is not installed and is left out", file=sys.stderr)
+    workers = {lib: start(lib, threads) for lib in libraries}
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        times: dict[str, list[float]] = {lib: [] for lib in libraries}
+        checks = {}
+        for _ in range(rounds):
+            for lib in libraries:
+                process = workers[lib]
+                assert process.stdin is not None and process.stdout is not None
+                process.stdin.write(json.dumps({"row": name, "seconds": seconds}) + "\n")
+                process.stdin.flush()
+                answer = json.loads(process.stdout.readline())
+                times[lib].append(answer["median"])
+                checks[lib] = answer["check"]
+        found[name] = {"checks": checks}
+        for lib in libraries:
+            found[name][lib] = statistics.median(times[lib])
+            found[name][f"{lib}_spread"] = (min(times[lib]), max(times[lib]))
+        shown = ", ".join(f"{lib} {found[name][lib] * 1e3:.3f} ms ({checks[lib]})" for lib in libraries)
+        print(f"{ROWS[name]}: {shown}", file=sys.stderr)
+    for process in workers.values():
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+    return found
 
 
-def _fresh(library: str, row: str, threads: int, cache: str) -> float:
-    command = [sys.executable, __file__, "--fresh", library, row, "--threads", str(threads)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=_environment(threads, cache), check=True)
-    return float(done.stdout.split()[-1])
+def table(found: dict[str, dict[str, Any]], calls: dict[str, float], threads: int) -> str:
+    versions = ", ".join(
+        f"{lib} {importlib.metadata.version(lib)}" for lib in ("spiraltorch", "torch", "numpy", "llvmlite") if _has(lib)
+    )
+    lines = [
+        f"Measured {date.today()} on {_processor()}, {threads} threads, {platform.system()}, Python "
+        f"{platform.python_version()}; {versions}. Medians in milliseconds, the smallest and greatest round in brackets; "
+        "each library in a process of its own, interleaved. Errors are relative to float64.",
+        "",
+        "| work | SpiralTorch | torch eager | ratio | error |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, row in found.items():
+        scale = 1e3 if name == "record" else 1.0  # a thousand recordings a run: microseconds each
+        cells = []
+        for lib in ("spiraltorch", "torch"):
+            if lib not in row:
+                cells.append("-")
+                continue
+            low, high = row[f"{lib}_spread"]
+            text = f"{row[lib] * 1e3:.3g} ({low * 1e3:.3g} to {high * 1e3:.3g})"
+            cells.append(text if scale == 1 else f"{row[lib] * 1e3:.2f} µs")
+        ratio = f"{row['spiraltorch'] / row['torch']:.2f}" if "torch" in row else "-"
+        lines.append(f"| {ROWS[name]} | {cells[0]} | {cells[1]} | {ratio} | {row['checks']['spiraltorch']} |")
+    lines += ["", "| once | seconds |", "| --- | --- |"]
+    lines += [f"| {name} | {value:.2f} |" for name, value in calls.items()]
+    return "\n".join(lines)
 
 
-def _say(text: str) -> None:
-    """One line of progress on a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+def _has(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def write(text: str) -> None:
+    """Puts the table between the markers of the documents that show it."""
+    for path in (ROOT / "docs" / "performance.md", ROOT / "README.md"):
+        old = path.read_text()
+        head, _, rest = old.partition(BEGIN)
+        _, _, tail = rest.partition(END)
+        path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
 
 
 def main() -> None:
-    """Parses the command line and runs."""
-    known = [r.name for r in rows.ROWS] + [name for name, _ in rows.FRESH]
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", default=",".join(known), help="names, separated by commas")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of measuring one row once")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--json", action="store_true", help="print the raw figures")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md and README.md")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--fresh", nargs=2, help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--worker")
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if options.worker or options.fresh:
-        import worker
-
-        if options.worker:
-            worker.serve(options.worker, options.threads)
-        else:
-            print(worker.fresh(*options.fresh, options.threads))
+    if options.worker:
+        worker(options.worker, options.threads)
         return
-    names = options.rows.split(",")
-    if unknown := set(names) - set(known):
-        parser.error(f"expected rows out of {', '.join(known)}, got {', '.join(sorted(unknown))}")
-    libraries = ["spiraltorch"] + (["torch"] if importlib.util.find_spec("torch") else [])
-    figures = measure(names, libraries, options.threads, options.rounds, options.seconds)
-    figures["ratios"] = {
-        name: statistics.median(t["spiraltorch"]) / statistics.median(t["torch"])
-        for name, t in figures["times"].items()
-        if "torch" in t
-    }
-    print(json.dumps(figures) if options.json else report.table(figures))
+    found = measure(options.rows.split(","), options.rounds, options.threads, options.seconds)
+    calls = first_calls()
+    text = table(found, calls, options.threads)
+    print(json.dumps({"rows": found, "once": calls}) if options.json else text)
     if options.write:
-        report.write(figures)
+        write(text)
 
 
 if __name__ == "__main__":

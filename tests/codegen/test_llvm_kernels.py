@@ -11,7 +11,8 @@ import pytest
 from codegen_harness import AVX2, SSE, check, compile_for, device, execute, machine_like, runs_here
 
 from spiraltorch.dtypes import ALL, BY_NAME, DType, bool_, float16, float32, float64, int32, int64, uint8
-from spiraltorch.ir.expr import Buffer, Const, FromIndex, Load, Scalar, Space, Test, Value, at, cast, op
+from spiraltorch.ir.expr import Buffer, Const, FromIndex, Load, Scalar, Space, Value, at, cast, op
+from spiraltorch.ir.expr import Test as Holds
 from spiraltorch.ir.index import ALWAYS, Guard, Index, Var, floor_div, guard, index, less, lookup, minimum, mod
 from spiraltorch.ir.schedule import identity
 from spiraltorch.ir.stmt import Accumulate, Alloc, If, Kernel, Kind, Stmt, Store, block, loop, loop_nest
@@ -308,8 +309,8 @@ def test_test_values_by_lane() -> None:
     y, z = Buffer("y", at(n), bool_), Buffer("z", at(n), uint8)
     i, j = loop("i", n // lanes), loop("j", lanes, Kind.VECTOR)
     p = index(i.var) * lanes + j.var
-    where = Test(guard(p - 5, 20 - p, mod(p, 3) - 1))
-    body = block(Store(y, (p,), where), Store(z, (p,), cast(Test(guard(index(i.var) - 1)), uint8)))
+    where = Holds(guard(p - 5, 20 - p, mod(p, 3) - 1))
+    body = block(Store(y, (p,), where), Store(z, (p,), cast(Holds(guard(index(i.var) - 1)), uint8)))
     check(Kernel("tests", (y, z), loop_nest([i, j], body)), {"y": numbers(n, bool_), "z": numbers(n, uint8)})
 
 
@@ -411,7 +412,7 @@ def random_value(
     if kind == 2:
         return cast(FromIndex(random_index(rng, variables, 50)), dtype)
     if kind == 3:
-        test = Test(guard(random_index(rng, variables, 9) - 4))
+        test = Holds(guard(random_index(rng, variables, 9) - 4))
         return op(
             "select",
             test,
