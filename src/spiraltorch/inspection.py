@@ -112,7 +112,7 @@ def explain(*trees: Any) -> str:
 
     >>> import spiraltorch as st
     >>> print(explain(st.ones(4) + 1).splitlines()[0])
-    plan: 1 kernel for 2 operations on cpu:0
+    plan: 1 kernel for 1 operation on cpu:0
     """
     from .compiler.engine import explain as explain_nodes
 

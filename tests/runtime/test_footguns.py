@@ -150,7 +150,11 @@ def test_two_threads_share_an_unevaluated_graph() -> None:
     for _ in range(20):
         shared = (st.ones(16) * 3).exp()
         results: list[float] = []
-        threads = [threading.Thread(target=lambda s=shared: results.append((s + 1).sum().item())) for _ in range(2)]
+
+        def work(source: st.Tensor = shared, found: list[float] = results) -> None:
+            found.append((source + 1).sum().item())
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
         for t in threads:
             t.start()
         for t in threads:

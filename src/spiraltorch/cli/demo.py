@@ -21,9 +21,7 @@ from ..tensor.autograd import no_grad
 from ..tensor.compile import compile as compile_fn
 from ..tensor.creation import asarray
 from ..tensor.random import manual_seed
-from .models import EPOCHS, MODELS, RATES
-
-BATCH = 64
+from .models import MODELS, Recipe
 
 
 def run(
@@ -32,19 +30,20 @@ def run(
     """Trains and reports; see `demo` in `main`. Returns the figures that `--json` prints."""
     if model not in MODELS:
         raise ArgumentError(f"[demo] expected a model of {', '.join(MODELS)}, got {model!r}")
-    count = EPOCHS[model] if epochs is None else epochs
+    recipe = MODELS[model]
+    count = recipe.epochs if epochs is None else epochs
     if count < 1:
         raise ArgumentError(f"[demo] expected at least one epoch, got {count}")
     devices.set_default(device)
     started = time.perf_counter()
     manual_seed(seed)
     x_train, y_train, x_test, y_test = digits()
-    net = MODELS[model]()
-    losses, step_times, report = _train(net, x_train, y_train, model, count, seed, as_json)
+    net = recipe.build()
+    losses, step_times, report = _train(net, x_train, y_train, recipe, count, seed, as_json)
     accuracy = _accuracy(net, x_test, y_test)
     path = Path(checkpoint) if checkpoint else Path(tempfile.gettempdir()) / f"spiraltorch-demo-{model}.safetensors"
     save(net.state_dict(), path)
-    twin = MODELS[model]()
+    twin = recipe.build()
     twin.load_state_dict(load(path))
     restored = _accuracy(twin, x_test, y_test)
     after = snapshot()
@@ -65,13 +64,13 @@ def run(
 
 
 def _train(
-    net: Any, images: Any, labels: Any, model: str, epochs: int, seed: int, quiet: bool
+    net: Any, images: Any, labels: Any, recipe: Recipe, epochs: int, seed: int, quiet: bool
 ) -> tuple[list[float], list[float], dict[str, Any]]:
     """Losses of each epoch, seconds of each step, and the compiled step's report."""
     rng = np.random.default_rng(seed)
-    steps = len(images) // BATCH
-    optimizer = optim.AdamW(net.parameters(), lr=RATES[model], weight_decay=0.02)
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, RATES[model], total_steps=epochs * steps)
+    steps = len(images) // recipe.batch
+    optimizer = optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=0.02)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=epochs * steps)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.05)
 
     def step(x: Any, y: Any) -> Any:
@@ -90,8 +89,9 @@ def _train(
             order = rng.permutation(len(images))
             total = 0.0
             for n in range(steps):
-                rows = order[n * BATCH : (n + 1) * BATCH]
-                x, y = asarray(_shifted(images[rows], rng)), asarray(labels[rows])
+                rows = order[n * recipe.batch : (n + 1) * recipe.batch]
+                batch = _shifted(images[rows], rng) if recipe.shift else images[rows]
+                x, y = asarray(batch), asarray(labels[rows])
                 begin = time.perf_counter()
                 loss = compiled(x, y).item()
                 times.append(time.perf_counter() - begin)

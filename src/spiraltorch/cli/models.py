@@ -1,7 +1,9 @@
-"""The demo's three models for 8x8 images of digits."""
+"""The demo's three models for 8x8 images of digits, and how each is trained."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .. import nn
@@ -24,15 +26,16 @@ def convnet() -> nn.Module:
 
 
 class Transformer(nn.Module):
-    """Sixteen patches of 2x2 pixels, two pre-norm encoder layers, the mean of the tokens."""
+    """Eight tokens, one for each row of pixels; two pre-norm encoder layers; the mean of the tokens."""
 
     def __init__(self, width: int = 64, heads: int = 4, depth: int = 2) -> None:
         super().__init__()
-        self.patch = nn.Conv2d(1, width, 2, stride=2)
-        self.place = nn.Embedding(16, width)
+        self.row = nn.Conv2d(1, width, (1, 8))
+        self.place = nn.Embedding(8, width)
+        nn.init.normal_(self.place.weight, std=0.1)  # with the usual 1 a token's place would drown its pixels
         self.layers = nn.ModuleList(
             [
-                nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.1, batch_first=True, norm_first=True)
+                nn.TransformerEncoderLayer(width, heads, 2 * width, dropout=0.1, batch_first=True, norm_first=True)
                 for _ in range(depth)
             ]
         )
@@ -41,12 +44,25 @@ class Transformer(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Scores of shape (n, 10) for images of shape (n, 1, 8, 8)."""
-        tokens = self.patch(x).flatten(2).swapaxes(1, 2) + self.place.weight
+        tokens = self.row(x).flatten(2).swapaxes(1, 2) + self.place.weight
         for layer in self.layers:
             tokens = layer(tokens)
         return self.head(self.norm(tokens).mean(axis=1))
 
 
-MODELS: dict[str, Any] = {"mlp": mlp, "convnet": convnet, "transformer": Transformer}
-EPOCHS = {"mlp": 25, "convnet": 20, "transformer": 25}
-RATES = {"mlp": 3e-3, "convnet": 3e-3, "transformer": 2e-3}
+@dataclass(frozen=True)
+class Recipe:
+    """A model and its training. `shift`: each image is moved by up to one pixel, anew in each epoch."""
+
+    build: Callable[[], nn.Module]
+    epochs: int
+    batch: int
+    rate: float
+    shift: bool = True
+
+
+MODELS = {
+    "mlp": Recipe(mlp, epochs=40, batch=32, rate=5e-3),
+    "convnet": Recipe(convnet, epochs=20, batch=64, rate=3e-3),
+    "transformer": Recipe(Transformer, epochs=25, batch=64, rate=2e-3, shift=False),  # too few images to learn shifts
+}

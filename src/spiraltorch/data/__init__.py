@@ -11,10 +11,10 @@ import numpy as np
 def digits() -> tuple[Any, Any, Any, Any]:
     """The UCI handwritten digits: train images, train labels, test images, test labels.
 
-    Images are float32 of shape (n, 1, 8, 8) in [0, 1], labels int64. Every fifth image is for testing: 1,437 and 360.
+    Images are float32 of shape (n, 1, 8, 8) in [0, 1], labels int64. Every fifth image is for testing: 1,438 and 359.
 
     >>> [a.shape for a in digits()][:2]
-    [(1437, 1, 8, 8), (1437,)]
+    [(1438, 1, 8, 8), (1438,)]
     """
     with (files(__name__) / "digits.npz").open("rb") as file, np.load(file) as archive:
         images = archive["images"].astype(np.float32)[:, None] / 16.0

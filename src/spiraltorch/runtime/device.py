@@ -6,7 +6,6 @@ A backend is an entry point in the group `spiraltorch.backends` that yields a mo
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,6 +80,8 @@ _DEVICES: dict[str, Device] = {}
 def backends() -> dict[str, Backend]:
     """Installed backends by name."""
     if not _BACKENDS:
+        from importlib.metadata import entry_points  # slow to import, and not needed to import the package
+
         for entry in entry_points(group="spiraltorch.backends"):
             _BACKENDS.setdefault(entry.name, entry.load())
     return _BACKENDS
