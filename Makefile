@@ -11,7 +11,7 @@ $(BIN)/python:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); \
 	  else \
-	    echo "python3 -m venv failed: install the package python3-venv"; exit 1; \
+	    rm -rf $(VENV); echo "python3 -m venv failed: install the package python3-venv"; exit 1; \
 	  fi; }
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml

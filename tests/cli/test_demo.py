@@ -37,11 +37,11 @@ def test_the_default_reaches_98_percent_with_empty_caches(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "transformer"])
-def test_the_other_models_learn(tmp_path: Path, model: str) -> None:
-    done = demo(tmp_path, "--model", model, "--epochs", "4", "--json")
+def test_the_other_models_reach_96_percent(tmp_path: Path, model: str) -> None:
+    done = demo(tmp_path, "--model", model, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
-    assert figures["test_accuracy"] > 0.6 and figures["restored_accuracy"] == figures["test_accuracy"]
+    assert figures["test_accuracy"] >= 0.96 and figures["restored_accuracy"] == figures["test_accuracy"]
 
 
 def test_the_summary_is_a_table(tmp_path: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from generator import EPS, Array, Program, Step, prune, wide
@@ -14,19 +18,22 @@ from spiraltorch import dtypes
 from spiraltorch.compiler import engine
 from spiraltorch.graph import reference
 from spiraltorch.graph.node import Node
+from spiraltorch.ir import interpreter
+from spiraltorch.ir.stmt import Kernel
+from spiraltorch.ir.verifier import IRError, verify
 from spiraltorch.runtime import device
 
 RTOL = {"float16": 4 * EPS["float16"], "bfloat16": 4 * EPS["bfloat16"], "float32": 2e-5, "float64": 2e-13}
 STRAYS = 12.0  # of a shadow: one random walk is a sample, not a bound
 
 
-def fault(program: Program, run: Callable[[list[Node]], list[Array]] | None = None) -> str:
+def fault(program: Program) -> str:
     """What the compiled program gets wrong, or an empty string."""
     nodes = program.nodes()
     roots = [nodes[o] for o in program.outputs]
     expected = reference.evaluate(roots)
     try:
-        got = (run or compiled)(roots)
+        got = compiled(roots)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     for n, (output, have, want) in enumerate(zip(program.outputs, got, expected, strict=True)):
@@ -40,6 +47,79 @@ def compiled(roots: list[Node]) -> list[Array]:
     """The values from the compiler and its backend."""
     engine.evaluate(roots)
     return [device.get(r.aval.device).to_host(r.buf, r.aval.shape, r.aval.dtype.numpy) for r in roots]
+
+
+@contextmanager
+def verifying() -> Iterator[Proofs]:
+    """Verifies every kernel that is compiled inside, and counts those that cannot be proven safe."""
+    proofs = Proofs()
+    host = device.get("cpu:0")
+    compile_kernels = host.compile
+
+    def compile_verified(makers: list[Any], keys: list[str | None]) -> Any:
+        kernels = [made if isinstance(made, Kernel) else made() for made in makers]
+        for kernel in kernels:
+            proofs.kernels += 1
+            try:
+                verify(kernel, lowered=True)
+            except IRError as error:
+                if "not provably" not in str(error) and "may meet" not in str(error):
+                    raise
+                proofs.missing.append(str(error))
+        return compile_kernels(kernels, [None] * len(kernels))
+
+    with patch.object(engine, "_PLANS", {}), patch.object(host, "compile", compile_verified):
+        yield proofs
+
+
+class Proofs:
+    """How many kernels there were, and what could not be proven, which need not be false."""
+
+    def __init__(self) -> None:
+        self.kernels = 0
+        self.missing: list[str] = []
+
+
+@contextmanager
+def interpreting() -> Iterator[None]:
+    """Inside, the reference interpreter runs the kernels that the CPU would run: scheduled, and with every access checked."""
+    host = device.get("cpu:0")
+
+    def keep(makers: list[Any], keys: list[str | None]) -> list[Any]:
+        kernels = [made if isinstance(made, Kernel) else made() for made in makers]
+        return [SimpleNamespace(kernel=kernel, temp_bytes=[]) for kernel in kernels]
+
+    with (
+        patch.object(engine, "_PLANS", {}),
+        patch.object(host, "compile", keep),
+        patch.object(host, "program", InterpretedProgram),
+    ):
+        yield
+
+
+class InterpretedProgram:
+    """What `CpuProgram` is, with the interpreter in place of machine code."""
+
+    def __init__(self, steps: list[tuple[Any, list[tuple[int, int]]]], slots: int) -> None:
+        self.steps = steps
+        self.table = (ctypes.c_char * max(8, 8 * slots))()
+
+    def run(self) -> None:
+        words = np.frombuffer(self.table, np.uint64)
+        for made, arguments in self.steps:
+            kernel: Kernel = made.kernel
+            arrays: dict[str, Any] = {}
+            for buffer, (slot, offset) in zip(kernel.params, arguments, strict=False):
+                shape = tuple([e.const for e in buffer.shape])
+                count = int(np.prod(shape, dtype=np.int64)) * buffer.dtype.itemsize
+                memory = (ctypes.c_char * max(1, count)).from_address(int(words[slot]) + offset)
+                arrays[buffer.name] = np.frombuffer(memory, np.uint8, count).view(buffer.dtype.numpy).reshape(shape)
+            places = arguments[len(kernel.params) :]
+            numbers = {
+                scalar.name: np.frombuffer(self.table, scalar.dtype.numpy, 1, 8 * slot)[0]
+                for scalar, (slot, _) in zip(kernel.scalars, places, strict=True)
+            }
+            interpreter.run(kernel, arrays, numbers, order="shuffle")
 
 
 def difference(have: Array, want: Array, stray: float | None) -> str:

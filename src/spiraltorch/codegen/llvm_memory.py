@@ -217,7 +217,7 @@ class Memory:
                 if mask is None:
                     e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {align}")
                 else:
-                    mask = e.broadcast(mask, n)
+                    mask = self._opaque(e.broadcast(mask, n), raw.dtype)
                     e.declare(f"void @llvm.masked.store.{own}.p0({raw.type}, ptr, i32, <{n} x i1>)")
                     e.emit(
                         f"call void @llvm.masked.store.{own}.p0({raw.type} {raw.name}, ptr {pointer}, i32 {align}, "
@@ -240,6 +240,13 @@ class Memory:
             raw = self.to_memory(v)
             e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {align}")
         self.forget(buffer)
+
+    def _opaque(self, mask: Ssa, dtype: Any) -> Ssa:
+        """The mask, in a way that LLVM cannot fold: it writes too many bytes of truncated integers under one constant lane."""
+        if dtype.is_float or dtype.itemsize == 8:
+            return mask
+        true = self.ix.put(0, ("true",), lambda: "icmp ne ptr %args, null")
+        return self.e.binary("and", mask, self.e.broadcast(Ssa(true, bool_), mask.lanes))
 
     def _store_last(self, node: Store | Accumulate, v: Ssa, mask: Ssa) -> None:
         """One place for all lanes: the value of the last lane that is on."""

@@ -92,7 +92,7 @@ def _arg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
 
 def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     x, y = args
-    if x.size == 0 or y.size == 0:
+    if x.size == 0 or y.size == 0 or (val.prim == "conv" and _misses(val, x, y)):
         return _filled(b, val, 0)
     if _narrow(val):
         return b.cast(_wide_contract(b, val, x, y, float32), val.dtype)
@@ -104,6 +104,16 @@ def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 def _wide_contract(b: Builder, val: Val, x: Val, y: Val, dtype: DType) -> Val:
     wide = b.make(val.prim, (b.cast(x, dtype), b.cast(y, dtype)), val.params, val.shape, dtype, val.device)
     return _contract(b, wide, wide.args) or wide
+
+
+def _misses(val: Val, x: Val, w: Val) -> bool:
+    """Whether some axis of a convolution meets nothing but padding and the gaps between spread elements."""
+    strides, padding, lhs, rhs = val.params
+    for n, (low, _) in enumerate(padding):
+        places = (o * strides[n] + p * rhs[n] - low for o in range(val.shape[3 + n]) for p in range(w.shape[3 + n]))
+        if not any(0 <= i <= (x.shape[3 + n] - 1) * lhs[n] and i % lhs[n] == 0 for i in places):
+            return True
+    return False
 
 
 def _thin_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:

@@ -160,7 +160,7 @@ def _const(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 def _scalar(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     found = e.scalars.get(val.slot)
     if found is None:
-        found = e.scalars[val.slot] = Scalar(f"s{len(e.scalars)}", val.dtype)
+        found = e.scalars[val.slot] = Scalar(f"s{val.slot}", val.dtype)
     return found
 
 
@@ -178,10 +178,10 @@ def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     terms: list[Index] = []
     for p, (lo, _, interior), extent in zip(position, pads, x.shape, strict=True):
         i = p - lo
-        terms += [i, index((extent - 1) * (interior + 1)) - i]
-        if interior:
+        if interior:  # the bounds are of the quotient, which is what the verifier meets at the access
             terms.append((i % (interior + 1)) * -1)
             i = i // (interior + 1)
+        terms += [i, index(extent - 1) - i]
         inside.append(i)
     here = guard(*terms)
     if here.never:

@@ -10,11 +10,13 @@ def explain_plan(plan: Plan) -> str:
     name = plan.device.name
     lines = [f"plan: {_count(plan.kernels, 'kernel')} for {_count(plan.unfused, 'operation')} on {name}"]
     total = 0
-    for n, low in enumerate(plan.lowered):
-        moved = sum(v.size * v.dtype.itemsize for v in low.params)
-        total += low.work
-        made = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for v in low.stores)
-        lines.append(f"  kernel {n} ({low.kind}): {moved:,} bytes, about {low.work:,} operations -> {made}")
+    for n, one in enumerate(plan.groups):
+        for m, low in enumerate(one.members):
+            moved = sum(v.size * v.dtype.itemsize for v in low.params)
+            total += low.work
+            made = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for v in low.stores)
+            head = f"kernel {n}" if m == 0 else "  and then"
+            lines.append(f"  {head} ({low.kind}): {moved:,} bytes, about {low.work:,} operations -> {made}")
     lines.append(f"moves {plan.bytes_moved:,} bytes in about {total:,} operations")
     lines.append(
         f"intermediates: {plan.arena_bytes:,} bytes, {plan.reuse:,} bytes saved by reuse; results: "

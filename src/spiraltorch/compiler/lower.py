@@ -460,10 +460,10 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Oper
     for n, one in enumerate(window):
         i = place[3 + n] * strides[n] + index(one.var) * rhs[n] - padding[n][0]
         extent = x.shape[3 + n]
-        inside += [i, index((extent - 1) * lhs[n]) - i]
-        if lhs[n] > 1:
+        if lhs[n] > 1:  # the bounds are of the quotient, which is what the verifier meets at the access
             inside.append((i % lhs[n]) * -1)
             i = i // lhs[n]
+        inside += [i, index(extent - 1) - i]
         at.append(i)
     left = cluster.emitter.value(x, tuple(at), guard(*inside))
     right = cluster.emitter.value(w, (group, place[2], index(channel.var), *(index(one.var) for one in window)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from .decompose import decompose
 from .fuse import Fusion, fuse
 from .key import kernel_key
 from .lower import Lowered, lower
+from .merge import Group, group
 from .program import VIEWS, Program, Val, live
-from .rules import schedule
 from .simplify import drop_barriers, simplify
 
-PASSES = (simplify, drop_barriers, decompose, simplify)
+PASSES = (simplify, decompose, simplify, drop_barriers)
 ALIGN = 64
 _FORMATS = {
     "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
@@ -36,7 +37,7 @@ class Plan:
     """A compiled graph. `run` gives a buffer for each wanted value."""
 
     __slots__ = (
-        "aliases", "arena_bytes", "avals", "bytes_moved", "convert", "device", "kernel_names", "kernels", "lowered", "made",
+        "aliases", "arena_bytes", "avals", "bytes_moved", "convert", "device", "groups", "kernel_names", "kernels", "lowered", "made",
         "notes", "output_bytes", "pack", "program", "reuse", "unfused",
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Plan:
         self.bytes_moved = 0
         self.notes: list[str] = []
         self.lowered: list[Lowered] = []
+        self.groups: list[Group] = []  # the kernels: each is one or several of `lowered`
         self.kernel_names: list[str] = []
         self.reuse = 0
         self.made = 0.0
@@ -94,8 +96,11 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     plan.unfused = unfused
     plan.notes = fusion.notes
     plan.lowered = [lower(c, fusion.stored) for c in fusion.clusters]
-    keys: list[str | None] = [kernel_key(low.kernel, low.kind, device.target.key) for low in plan.lowered]
-    makers = [_maker(low, device.target) for low in plan.lowered]
+    plan.groups = group(plan.lowered, device.target)
+    keys: list[str | None] = [
+        g.key([kernel_key(m.kernel, m.kind, device.target.key) for m in g.members]) for g in plan.groups
+    ]
+    makers = [partial(g.kernel, device.target) for g in plan.groups]
     compiled = device.compile(makers, keys) if makers else []
     _link(plan, program, fusion, compiled, leaf_count, scalar_dtypes)
     plan.made = time.perf_counter() - started
@@ -103,10 +108,6 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     counters["kernels_compiled"] += len(compiled)
     counters["compile_seconds"] += plan.made
     return plan
-
-
-def _maker(lowered: Lowered, target: Any) -> Any:
-    return lambda: schedule(lowered, target)
 
 
 def _bytes(val: Val) -> int:
@@ -142,13 +143,13 @@ def _link(
         slots[value_id] = (arena, offset)
     scalar_at = arena + 1
     steps = []
-    for n, (low, kernel) in enumerate(zip(plan.lowered, compiled, strict=True)):
+    for n, (low, kernel) in enumerate(zip(plan.groups, compiled, strict=True)):
         arguments = [slots[v.id] for v in low.params]
         arguments += [(scalar_at + s, 0) for s in low.scalars]
         arguments += [(arena, offset) for offset in places[1][n]]
         steps.append((kernel, arguments))
         plan.bytes_moved += sum(_bytes(v) for v in low.params)
-        plan.kernel_names.append(low.kernel.name)
+        plan.kernel_names.append(low.name)
     plan.kernels = len(steps)
     formats = [_FORMATS[d.name] for d in scalar_dtypes]
     layout = struct.Struct("=" + f"{scalar_at}Q" + "".join(formats))
@@ -180,7 +181,7 @@ def _place_temporaries(
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     sizes: dict[int, int] = {}
-    for n, low in enumerate(plan.lowered):
+    for n, low in enumerate(plan.groups):
         for v in low.params:
             if v.id not in slots:
                 first.setdefault(v.id, n)

@@ -12,14 +12,20 @@ def simplify(program: Program) -> Program:
 
 
 def drop_barriers(program: Program) -> Program:
-    """After sharing is done, barriers are the identity. Programs without any are returned as they are."""
+    """Barriers become the identity, last of all and without sharing equal values: what they kept apart stays apart."""
     if not any(v.prim == "barrier" for v in program.vals):
         return program
-
-    def rule(builder: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-        return args[0] if val.prim == "barrier" else None
-
-    return rebuild(program, rule)
+    new: dict[int, Val] = {}
+    kept = []
+    for val in program.vals:
+        args = tuple([new[a.id] for a in val.args])
+        if val.prim == "barrier":
+            new[val.id] = args[0]
+            continue
+        made = Val(val.id, val.prim, args, val.params, val.shape, val.dtype, val.device, val.slot)
+        new[val.id] = made
+        kept.append(made)
+    return Program(kept, [new[o.id] for o in program.outputs])
 
 
 def _constant(val: Val) -> object:

@@ -210,7 +210,7 @@ class Rewriter:
             return g
         from .index import guard
 
-        terms = [self.on_index(t) for t in g.terms]
+        terms = [self.index(t) for t in g.terms]
         return g if all(a is b for a, b in zip(terms, g.terms, strict=True)) else guard(*terms)
 
     def position(self, position: tuple[Index, ...]) -> tuple[Index, ...]:

@@ -1,0 +1,103 @@
+"""More than two thousand random programs a run: the CPU backend against the NumPy meaning.
+
+The seed is fixed; SPIRALTORCH_TEST_SEED gives another. A failure is reduced to a few operations and printed as a script.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from checking import fault, interpreting, reduced, snippet, verifying
+from generator import CONTRACTIONS, EVERYTHING, FUSIBLE, Generator, Program
+
+from spiraltorch.compiler import engine, rules, simplify
+
+SEED = int(os.environ.get("SPIRALTORCH_TEST_SEED", "20261123"))
+SMALL, LARGE, TINY = 5000, 40_000, 80
+
+
+def program(family: int, number: int, limit: int, kinds: dict[str, int], floats_only: bool = False) -> Program:
+    """The random program with these coordinates."""
+    rng = np.random.default_rng([SEED, family, number])
+    return Generator(rng, limit, kinds, floats_only).grow(int(rng.integers(3, 13)))
+
+
+def check(made: Program, name: str) -> None:
+    """Fails with a reduced script where the program comes out wrong."""
+    wrong = fault(made)
+    if wrong:
+        small = reduced(made, fault)
+        pytest.fail(
+            f"program {name} of SPIRALTORCH_TEST_SEED={SEED}: {wrong}\n\nreduced: {fault(small)}\n\n{snippet(small)}\n",
+            pytrace=False,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _no_kernels_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of kernels that nobody meets again stay out of the cache."""
+    monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", "")
+
+
+@pytest.mark.parametrize("chunk", range(24))
+def test_everything(chunk: int) -> None:
+    for n in range(chunk * 46, chunk * 46 + 46):
+        check(program(0, n, SMALL, EVERYTHING), f"0/{n}")
+
+
+@pytest.mark.parametrize("chunk", range(8))
+def test_element_wise_views_and_reductions_fuse(chunk: int) -> None:
+    for n in range(chunk * 60, chunk * 60 + 60):
+        check(program(1, n, SMALL, FUSIBLE, floats_only=True), f"1/{n}")
+
+
+@pytest.mark.parametrize("chunk", range(10))
+def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "PARALLEL_WORK", 2000)
+    for n in range(chunk * 20, chunk * 20 + 20):
+        check(program(2, n, LARGE, CONTRACTIONS), f"2/{n}")
+
+
+@pytest.mark.parametrize("chunk", range(6))
+def test_verified_kernels(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every scheduled kernel is proven safe, or else run by the interpreter, which checks each access."""
+    monkeypatch.setattr(rules, "PARALLEL_WORK", 1000)
+    kernels = missing = 0
+    for n in range(chunk * 40, chunk * 40 + 40):
+        made = program(3, n, 1500, CONTRACTIONS if n % 4 == 0 else EVERYTHING)
+        with verifying() as proofs:
+            check(made, f"3/{n}")
+        kernels, missing = kernels + proofs.kernels, missing + len(proofs.missing)
+        if proofs.missing:
+            with interpreting():
+                check(made, f"3/{n} interpreted")
+    assert missing <= 0.05 * kernels
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_interpreted_kernels(chunk: int) -> None:
+    """The IR means the same to the interpreter as to the renderer."""
+    for n in range(chunk * 30, chunk * 30 + 30):
+        made = program(4, n, TINY, EVERYTHING)
+        check(made, f"4/{n}")
+        with interpreting():
+            check(made, f"4/{n} interpreted")
+
+
+def test_a_planted_mistake_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`minimum` for `maximum` is found, and comes out as one operation."""
+    monkeypatch.setattr(engine, "_PLANS", {})
+    monkeypatch.setitem(simplify._RULES, "maximum", lambda b, val, args: b.op("minimum", *args))
+    for n in range(100):
+        made = program(1, n, 60, FUSIBLE, floats_only=True)
+        if fault(made):
+            small = reduced(made, fault)
+            operations = [s.op for s in small.steps if s.op not in ("leaf", "scalar", "const")]
+            assert "maximum" in operations and len(operations) <= 2
+            script = snippet(small)
+            assert "build.maximum(v" in script
+            exec(compile(script, "snippet", "exec"), {})
+            return
+    pytest.fail("100 programs did not show the mistake")
