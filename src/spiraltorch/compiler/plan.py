@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType
+from ..dtypes import DType, bfloat16
 from ..runtime import device as devices
 from ..runtime.statistics import counters
 from .decompose import decompose
@@ -38,13 +38,14 @@ class Plan:
 
     __slots__ = (
         "aliases", "arena_bytes", "avals", "bytes_moved", "convert", "device", "groups", "kernel_names", "kernels", "lowered", "made",
-        "notes", "output_bytes", "pack", "program", "reuse", "unfused",
+        "notes", "output_bytes", "pack", "program", "reuse", "scalars", "unfused",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.device: Any = None
         self.program: Any = None  # the device's program; None where there is nothing to launch
         self.pack: Any = None
+        self.scalars: list[DType] = []
         self.convert: list[Any] = []  # for scalars that `struct` cannot pack as they are
         self.output_bytes: list[int] = []
         self.aliases: list[tuple[bool, int]] = []  # for each wanted value: is it a leaf, and its number
@@ -68,14 +69,14 @@ class Plan:
             arena = allocate(self.arena_bytes) if self.arena_bytes else None
             if self.convert:
                 scalars = [c(s) if c is not None else s for c, s in zip(self.convert, scalars, strict=True)]
+            pointers = [b.ptr for b in leaves]
+            pointers += [b.ptr for b in outputs]
+            pointers.append(arena.ptr if arena is not None else 0)
             table = self.program.table
             try:
-                self.pack(
-                    table, 0, *[b.ptr for b in leaves], *[b.ptr for b in outputs], arena.ptr if arena is not None else 0,
-                    *scalars,
-                )  # fmt: skip
-            except (OverflowError, struct.error):
-                raise
+                self.pack(table, 0, *pointers, *scalars)
+            except OverflowError:  # a number beyond the dtype's range is infinite
+                self.pack(table, 0, *pointers, *[_in_range(s, d) for s, d in zip(scalars, self.scalars, strict=True)])
             self.program.run()
             counters["plans_run"] += 1
             counters["kernels_launched"] += self.kernels
@@ -154,24 +155,23 @@ def _link(
     formats = [_FORMATS[d.name] for d in scalar_dtypes]
     layout = struct.Struct("=" + f"{scalar_at}Q" + "".join(formats))
     plan.pack = layout.pack_into
-    plan.convert = [_converter(d) for d in scalar_dtypes]
-    if all(c is None for c in plan.convert):
-        plan.convert = []
+    plan.scalars = scalar_dtypes
+    if bfloat16 in scalar_dtypes:
+        plan.convert = [_bfloat_bits if d is bfloat16 else None for d in scalar_dtypes]
     if steps:
         plan.program = plan.device.program(steps, scalar_at + len(scalar_dtypes))
 
 
-def _converter(dtype: DType) -> Any:
-    if dtype.name == "bfloat16":
-        return lambda x: int(np.asarray(x, dtype.numpy).view(np.uint16))
-    if dtype.is_float and dtype.itemsize < 8:
+def _bfloat_bits(x: Any) -> int:
+    return int(np.asarray(x, bfloat16.numpy).view(np.uint16))
 
-        def fit(x: Any) -> float:
-            with np.errstate(over="ignore"):
-                return float(dtype.numpy.type(x))
 
-        return fit
-    return None
+def _in_range(x: Any, dtype: DType) -> Any:
+    """A Python float as the dtype has it: infinite where it is too large."""
+    if not dtype.is_float or dtype is bfloat16:
+        return x
+    with np.errstate(over="ignore"):
+        return float(dtype.numpy.type(x))
 
 
 def _place_temporaries(
