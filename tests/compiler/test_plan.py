@@ -53,6 +53,15 @@ def test_intermediate_memory_is_reused() -> None:
     np.testing.assert_allclose(y.numpy(), z, atol=1e-4)
 
 
+def test_element_wise_results_are_written_in_place() -> None:
+    data = np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32) / 16
+    x = st.asarray(data)
+    y = st.sort(st.tanh(st.cumsum(x, axis=0)), axis=1) @ x  # a scan, an element-wise kernel, a sort, a product
+    assert "is written in place of" in st.explain(y)
+    want = np.sort(np.tanh(np.cumsum(data.astype(np.float64), 0)), 1) @ data
+    np.testing.assert_allclose(y.numpy(), want, rtol=1e-4, atol=1e-4)
+
+
 def _walked(y: st.Tensor) -> tuple:
     from spiraltorch.compiler.key import walk
 

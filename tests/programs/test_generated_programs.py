@@ -95,7 +95,7 @@ def test_a_planted_mistake_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch)
         if fault(made):
             small = reduced(made, fault)
             operations = [s.op for s in small.steps if s.op not in ("leaf", "scalar", "const")]
-            assert "maximum" in operations and len(operations) <= 2
+            assert "maximum" in operations and len(operations) <= 4
             script = snippet(small)
             assert "build.maximum(v" in script
             exec(compile(script, "snippet", "exec"), {})

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, bfloat16
+from ..ir.expr import Buffer, Load
+from ..ir.index import Index
+from ..ir.stmt import Kernel, Store, leaf_loads, walk
 from ..runtime import device as devices
 from ..runtime.statistics import counters
 from .decompose import decompose
@@ -117,9 +120,10 @@ def _bytes(val: Val) -> int:
 
 def _root(val: Val) -> Val:
     """Through reshapes: what shares the memory of a wanted value."""
-    while val.prim == "reshape" and val.args[0].prim in ("leaf", "reshape"):
-        val = val.args[0]
-    return val
+    inner = val
+    while inner.prim == "reshape":
+        inner = inner.args[0]
+    return inner if inner.prim == "leaf" else val
 
 
 def _link(
@@ -187,8 +191,9 @@ def _place_temporaries(
                 first.setdefault(v.id, n)
                 last[v.id] = n
                 sizes[v.id] = _bytes(v)
+    home = _in_place(plan, first, last, sizes)
     wanted: list[tuple[int, int, int, tuple[str, int, int]]] = [
-        (sizes[i], first[i], last[i], ("value", i, 0)) for i in first
+        (sizes[i], first[i], last[i], ("value", i, 0)) for i in first if i not in home
     ]
     for n, kernel in enumerate(compiled):
         for m, size in enumerate(kernel.temp_bytes):
@@ -210,5 +215,41 @@ def _place_temporaries(
             offsets[number] = at
         else:
             scratch[number][m] = at
-    plan.reuse = sum(p[1] - p[0] for p in placed) - plan.arena_bytes
+    for value_id, owner in home.items():
+        offsets[value_id] = offsets[owner]
+    plan.reuse = sum(p[1] - p[0] for p in placed) + sum(sizes[i] for i in home) - plan.arena_bytes
     return offsets, scratch
+
+
+def _in_place(plan: Plan, first: dict[int, int], last: dict[int, int], sizes: dict[int, int]) -> dict[int, int]:
+    """Intermediate values that take the memory of one that their kernel reads for the last time: value -> owner.
+
+    Only where an element-wise kernel makes nothing else and reads the old value at the element being written. The
+    owner's lifetime grows to hold both.
+    """
+    home: dict[int, int] = {}
+    for n, one in enumerate(plan.groups):
+        low = one.members[0]
+        if len(one.members) > 1 or low.kind != "map" or len(low.stores) != 1 or low.stores[0].id not in first:
+            continue
+        made = low.stores[0]
+        for v, buffer in zip(low.params, low.kernel.params, strict=True):
+            owner = home.get(v.id, v.id)
+            fits = v.id in first and v is not made and last[v.id] == n and last[owner] == n
+            if fits and sizes[v.id] == sizes[made.id] and _read_where_written(low.kernel, buffer):
+                home[made.id] = owner
+                last[owner] = last[made.id]
+                plan.notes.append(f"%{made.id} is written in place of %{v.id}")
+                break
+    return home
+
+
+def _read_where_written(kernel: Kernel, buffer: Buffer) -> bool:
+    """Whether every read of the buffer is unconditional and at the position of the kernel's one store."""
+    (store,) = [s for s in walk(kernel.body) if isinstance(s, Store)]
+    reads = [r for r in leaf_loads(store) if r.buffer is buffer]
+    return all(r.guard.always and _flat(r) == store.buffer.flat(store.position) for r in reads)
+
+
+def _flat(load: Load) -> Index:
+    return load.buffer.flat(load.position)

@@ -204,6 +204,7 @@ class Rewriter:
         self.on_load = on_load
         self.on_guard = on_guard or self._guard
         self.memo: dict[int, tuple[Value, Value]] = {}
+        self.lookups: dict[int, tuple[Lookup, Index]] = {}
 
     def _guard(self, g: Guard) -> Guard:
         if not g.terms:
@@ -228,6 +229,17 @@ class Rewriter:
                 if not isinstance(atom, Var) and _has_lookup(atom):
                     return _map_lookups(i, self)
         return i
+
+    def lookup(self, atom: Lookup) -> Index:
+        """One atom stays one atom, so that a guard still speaks of the position that it guards."""
+        from .index import lookup
+
+        known = self.lookups.get(id(atom))
+        if known is None:
+            new = self.value(atom.value)
+            made = Index({(atom,): 1}, 0) if new is atom.value else lookup(new, atom.upper, atom.lower)
+            known = self.lookups[id(atom)] = (atom, made)
+        return known[1]
 
     def value(self, v: Value) -> Value:
         known = self.memo.get(id(v))
@@ -328,15 +340,14 @@ def _has_lookup(atom: object) -> bool:
 
 
 def _map_lookups(i: Index, rewriter: Rewriter) -> Index:
-    from .index import FloorDiv, Min, Mod, floor_div, lookup, minimum, mod
+    from .index import FloorDiv, Min, Mod, floor_div, minimum, mod
 
     total = Index({}, i.const)
     for monomial, coefficient in i.terms.items():
         product = Index({}, coefficient)
         for atom in monomial:
             if isinstance(atom, Lookup):
-                new = rewriter.value(atom.value)
-                part = Index({(atom,): 1}, 0) if new is atom.value else lookup(new, atom.upper, atom.lower)
+                part = rewriter.lookup(atom)
             elif isinstance(atom, Var):
                 part = index(atom)
             elif isinstance(atom, FloorDiv):

@@ -340,7 +340,9 @@ class _Machine:
             if count > 0:
                 steps = np.arange(count).reshape([count if n == axis else 1 for n in range(rank)])
                 self.env[one.var] = steps
-                self.active = outer & (steps < extent) if np.ndim(extent) else outer
+                # A reduction counts every iteration, also where nothing of it depends on the loop.
+                counts = bool(np.ndim(extent)) or isinstance(leaf, Accumulate)
+                self.active = outer & (steps < extent) if counts else outer
                 self.run_grid(rest, leaf, rank)
         else:
             for i in range(count):
