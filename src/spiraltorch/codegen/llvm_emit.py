@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
 
-from ..dtypes import DType, bool_, float32, float64, int16, int32, int64, uint16, uint32, uint64
+from ..dtypes import DType, bool_, float32, float64, uint16, uint32, uint64
 
 Lines = list[Union[str, "Lines"]]
 NARROW = ("float16", "bfloat16")  # computed as float32, rounded after each operation
@@ -298,6 +298,3 @@ def flatten(lines: Lines) -> list[str]:
         else:
             stack.pop()
     return out
-
-
-SIGNED = {2: int16, 4: int32, 8: int64}

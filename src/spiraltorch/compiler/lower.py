@@ -152,7 +152,7 @@ def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
         else:
             phases.append([m])
             kinds.append(kind)
-    return [[*p] for p in phases]
+    return phases
 
 
 def _is_full(cluster: Cluster, val: Val) -> bool:

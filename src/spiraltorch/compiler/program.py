@@ -12,7 +12,6 @@ from typing import Any
 from ..dtypes import DType
 from ..graph.node import Node
 
-SOURCES = frozenset(("leaf", "scalar", "const", "iota"))
 REDUCTIONS = frozenset(("reduce_sum", "reduce_prod", "reduce_max", "reduce_min"))
 CONTRACTIONS = frozenset(("dot", "conv"))
 SCANS = frozenset(("cumsum", "cumprod", "cummax", "cummin"))

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -163,7 +162,6 @@ class _Compiled:
         self.eager: set[Any] = set()
         self.last: _Entry | None = None
         self.traces = 0
-        self.lock = threading.RLock()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -333,8 +332,3 @@ def one_hot(x: Tensor, num_classes: int, dtype: DType = int64) -> Tensor:
     """
     classes = arange(num_classes, device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)  # type: ignore[no-any-return]
-
-
-def is_sequence(x: Any) -> bool:
-    """Whether an argument is a list or a tuple."""
-    return isinstance(x, Sequence) and not isinstance(x, str)
