@@ -23,6 +23,11 @@ class IndexOutOfRange(SpiralTorchError, IndexError):
     """An index lies outside the axis that it addresses."""
 
 
+def out_of_range(op: str, lower: int, upper: int, got: int) -> IndexOutOfRange:
+    """The error of an index outside `[lower, upper)`."""
+    return IndexOutOfRange(f"[{op}] expected indices from {lower} to {upper - 1}, got {got}")
+
+
 class ArgumentError(SpiralTorchError, ValueError):
     """An argument has the right type but an impossible value."""
 

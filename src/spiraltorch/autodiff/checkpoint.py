@@ -37,8 +37,8 @@ def _rule(values: tuple[Node, ...], args: tuple[Node, ...]) -> Rule:
     def pull(cotangents: Cotangents, wanted: set[Node]) -> Iterator[tuple[Node, Node | None]]:
         pairs = [(v, g) for v, g in zip(values, cotangents, strict=True) if g is not None]
         with recording(True):
-            copies = {a: b.barrier(a, *(g for _, g in pairs)) for a in args if a.rg}
-            operands = list(copies)
+            copies = {a: b.barrier(a, *(g for _, g in pairs)) for a in args}
+            operands = [a for a in copies if a.rg]
             captured = _copy([v for v, _ in pairs], copies, wanted)
         targets = [copies[a] for a in operands] + captured
         grads = vjp([copies[v] for v, _ in pairs], [g for _, g in pairs], targets, through=False)

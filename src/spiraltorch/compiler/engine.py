@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import sys
 import threading
+from operator import gt
 from typing import Any
 
+from ..dtypes import float32
 from ..errors import DeviceError
-from ..graph.node import Node
+from ..graph.node import Node, aval_of
 from .explain import explain_plan
 from .key import walk
 from .plan import Plan, build
 from .program import from_nodes
 
 LOCK = threading.RLock()  # two threads that evaluate graphs with shared nodes must not see each other's half-done work
-_PLANS: dict[Any, Plan] = {}
+_PLANS: dict[Any, _Known] = {}
 PLAN_LIMIT = 4096
+
+
+class _Known:
+    """What is remembered of a graph's structure: its plan once there is one, and how often it refers to each node."""
+
+    __slots__ = ("plan", "references")
+
+    def __init__(self, references: list[int]) -> None:
+        self.plan: Plan | None = None
+        self.references = references
 
 
 def evaluate(roots: list[Node]) -> None:
@@ -25,13 +37,57 @@ def evaluate(roots: list[Node]) -> None:
         if not wanted:
             return
         order, key, scalars, leaves = walk(wanted)
-        plan = _PLANS.get(key)
-        if plan is None:
-            plan = _remember(key, order, len(wanted), leaves)
+        known = _PLANS.get(key) or _remember(key, order, len(wanted))
+        if any(map(gt, map(sys.getrefcount, order), known.references)):
+            held = _held(order, known.references)
+            if held:
+                wanted += held
+                order, key, scalars, leaves = walk(wanted)
+                known = _PLANS.get(key) or _remember(key, order, len(wanted))
+        plan = known.plan or _compiled(known, order, len(wanted), leaves)
         buffers = plan.run([n.buf for n in leaves], scalars)
         for node, buffer in zip(wanted, buffers, strict=True):
             node.buf = buffer
             _settle(node)
+
+
+def _held(order: list[Node], references: list[int]) -> list[Node]:
+    """Values that something outside the walked graph still refers to.
+
+    They may be asked for later, and what is made of them then should not compute them again. So they are evaluated too,
+    as a framework without lazy evaluation would have done.
+    """
+    counts = list(map(sys.getrefcount, order))
+    return [n for n, c, own in zip(order, counts, references, strict=True) if c > own and _worth_keeping(n)]
+
+
+def _references(order: list[Node], count: int) -> list[int]:
+    """What `getrefcount` gives for each node if only the graph refers to it; no limit where nothing would be saved."""
+    uses: dict[Node, int] = {}
+    for node in order:
+        if node.buf is None:
+            for a in node.args:
+                uses[a] = uses.get(a, 0) + 1
+    inner = [uses[n] + _ALONE if n.buf is None and n.args else sys.maxsize for n in order[count:]]
+    return [sys.maxsize] * count + inner
+
+
+def _worth_keeping(node: Node) -> bool:
+    """Whether the value costs anything: a view of something that exists does not, a repetition would cost memory."""
+    while node.spec.prim is not None and node.spec.prim.kind == "view":
+        if node.spec.prim.name in ("expand", "windows", "concat"):
+            return False
+        node = node.args[0]
+    return node.buf is None and bool(node.args)
+
+
+def _alone() -> int:
+    """What `getrefcount` gives for a node that only a list refers to, in this interpreter."""
+    (one,) = map(sys.getrefcount, [Node(aval_of((), float32).leaf, ())])
+    return one
+
+
+_ALONE = _alone()
 
 
 def _settle(node: Node) -> None:
@@ -43,14 +99,19 @@ def _settle(node: Node) -> None:
 def plan_for(roots: list[Node], order: list[Node], leaves: list[Node]) -> Plan:
     """The plan of a graph that was walked already, without running it."""
     _, key, _, _ = walk(roots)
-    return _PLANS.get(key) or _remember(key, order, len(roots), leaves)
+    known = _PLANS.get(key) or _remember(key, order, len(roots))
+    return known.plan or _compiled(known, order, len(roots), leaves)
 
 
-def _remember(key: Any, order: list[Node], count: int, leaves: list[Node]) -> Plan:
-    plan = _compile(order, count, leaves)
-    if len(_PLANS) >= PLAN_LIMIT:
+def _remember(key: Any, order: list[Node], count: int) -> _Known:
+    known = _PLANS[key] = _Known(_references(order, count))
+    if len(_PLANS) > PLAN_LIMIT:
         _PLANS.pop(next(iter(_PLANS)))
-    _PLANS[key] = plan
+    return known
+
+
+def _compiled(known: _Known, order: list[Node], count: int, leaves: list[Node]) -> Plan:
+    plan = known.plan = _compile(order, count, leaves)
     return plan
 
 

@@ -260,21 +260,48 @@ class _Fuser:
         return False
 
     def _ordered(self) -> list[Cluster]:
-        done: set[int] = set()
+        """Launch order: as placed, but what frees more memory than it takes goes as soon as it can.
+
+        So a weight's gradient does not keep an activation waiting, and a checkpointed segment is computed again when
+        the gradient gets there.
+        """
+        wanted = {o.id for o in self.program.outputs}
+        readers: dict[int, int] = {}
+        reads: list[list[Val]] = []
+        makes: list[int] = []
+        for c in self.clusters:
+            read = [v for v in c.emitter.values.values() if v.prim != "leaf" and v.id not in c.inside]
+            read = [v for v in read if v.id not in wanted and _kept_bytes(v)]
+            for v in read:
+                readers[v.id] = readers.get(v.id, 0) + 1
+            reads.append(read)
+            makes.append(sum(_kept_bytes(v) for v in c.members if v.id in self.stored and v.id not in wanted))
+        missing = [len(c.deps) for c in self.clusters]
+        after: dict[int, list[int]] = {}
+        for c in self.clusters:
+            for d in c.deps:
+                after.setdefault(d, []).append(c.number)
+        ready = [c.number for c in self.clusters if not missing[c.number]]
         order: list[Cluster] = []
-        for first in self.clusters:
-            stack = [first]
-            while stack:
-                c = stack[-1]
-                waiting = [self.clusters[n] for n in sorted(c.deps) if n not in done]
-                if waiting:
-                    stack += waiting
-                    continue
-                stack.pop()
-                if c.number not in done:
-                    done.add(c.number)
-                    order.append(c)
+        while ready:
+            freed = [(makes[n] - sum(_kept_bytes(v) for v in reads[n] if readers[v.id] == 1), n) for n in ready]
+            least, best = min(freed)
+            n = best if least < 0 else min(ready)
+            ready.remove(n)
+            order.append(self.clusters[n])
+            for v in reads[n]:
+                readers[v.id] -= 1
+            for m in after.get(n, ()):
+                missing[m] -= 1
+                if not missing[m]:
+                    ready.append(m)
         return order
+
+
+def _kept_bytes(val: Val) -> int:
+    """Memory worth counting when kernels are ordered: small values do not decide."""
+    nbytes = val.size * val.dtype.itemsize
+    return nbytes if nbytes >= 1 << 16 else 0
 
 
 def _shares_input(cluster: Cluster, val: Val) -> bool:

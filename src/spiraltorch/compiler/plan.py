@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, bfloat16
+from ..errors import out_of_range
 from ..ir.expr import Buffer, Load
 from ..ir.index import Index
 from ..ir.stmt import Kernel, Store, leaf_loads, walk
@@ -40,7 +41,7 @@ class Plan:
     """A compiled graph. `run` gives a buffer for each wanted value."""
 
     __slots__ = (
-        "aliases", "arena_bytes", "avals", "bytes_moved", "convert", "device", "groups", "kernel_names", "kernels", "lowered", "made",
+        "aliases", "arena_bytes", "avals", "bytes_moved", "checks", "convert", "device", "groups", "kernel_names", "kernels", "lowered", "made",
         "notes", "output_bytes", "pack", "program", "reuse", "scalars", "unfused",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Plan:
         self.reuse = 0
         self.made = 0.0
         self.avals: list[Any] = []  # of the wanted values
+        self.checks: list[tuple[int, int, str, DType]] = []  # ranges of indices, whose extremes are the last results
 
     def run(self, leaves: list[Any], scalars: list[Any]) -> list[Any]:
         """Launches the plan on the leaves' buffers. The caller holds the evaluation lock."""
@@ -85,7 +87,17 @@ class Plan:
             counters["kernels_launched"] += self.kernels
             counters["kernels_before_fusion"] += self.unfused
             counters["bytes_moved"] += self.bytes_moved
-        return [leaves[n] if is_leaf else outputs[n] for is_leaf, n in self.aliases]
+        made = [leaves[n] if is_leaf else outputs[n] for is_leaf, n in self.aliases]
+        return self._checked(made) if self.checks else made
+
+    def _checked(self, made: list[Any]) -> list[Any]:
+        """The wanted buffers, once the least and greatest of each index tensor behind them are in range."""
+        wanted = len(made) - 2 * len(self.checks)
+        for n, (low, high, op, dtype) in enumerate(self.checks):
+            least, greatest = [int(self.device.to_host(b, (), dtype.numpy)) for b in made[wanted + 2 * n :][:2]]
+            if least < low or greatest >= high:
+                raise out_of_range(op, low, high, least if least < low else greatest)
+        return made[:wanted]
 
 
 def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_name: str) -> Plan:
@@ -98,6 +110,8 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     plan = Plan()
     plan.device = device = devices.get(device_name)
     plan.unfused = unfused
+    watched = program.outputs[len(program.outputs) - 2 * len(program.checks) :: 2]
+    plan.checks = [(*c, v.dtype) for c, v in zip(program.checks, watched, strict=True)]
     plan.notes = fusion.notes
     plan.lowered = [lower(c, fusion.stored) for c in fusion.clusters]
     plan.groups = group(plan.lowered, device.target)

@@ -52,13 +52,18 @@ class Val:
 
 
 class Program:
-    """Values in dependency order, and those that the caller wants."""
+    """Values in dependency order, and those that the caller wants.
 
-    __slots__ = ("outputs", "vals")
+    The last two outputs for each of `checks` are the least and greatest of integers that must lie in `[lower, upper)`
+    for `op`.
+    """
 
-    def __init__(self, vals: list[Val], outputs: list[Val]) -> None:
+    __slots__ = ("checks", "outputs", "vals")
+
+    def __init__(self, vals: list[Val], outputs: list[Val], checks: list[tuple[int, int, str]] | None = None) -> None:
         self.vals = vals
         self.outputs = outputs
+        self.checks = checks or []
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.vals)) + f"\nreturn {', '.join(f'%{o.id}' for o in self.outputs)}"
@@ -138,7 +143,7 @@ def rebuild(program: Program, rule: Rule) -> Program:
         args = tuple([new[a.id] for a in val.args])
         made = rule(builder, val, args)
         new[val.id] = made if made is not None else builder.like(val, args)
-    return live(Program(builder.vals, [new[o.id] for o in program.outputs]))
+    return live(Program(builder.vals, [new[o.id] for o in program.outputs], program.checks))
 
 
 def live(program: Program) -> Program:
@@ -147,13 +152,14 @@ def live(program: Program) -> Program:
     for val in reversed(program.vals):
         if val.id in needed:
             needed.update([a.id for a in val.args])
-    return Program([v for v in program.vals if v.id in needed], program.outputs)
+    return Program([v for v in program.vals if v.id in needed], program.outputs, program.checks)
 
 
 def from_nodes(order: list[Node], wanted: list[int]) -> Program:
     """The program of nodes in the walk's discovery order; `wanted` are positions in it.
 
-    Leaves and scalars get the number that the plan key gives them, so equal keys mean interchangeable programs.
+    Leaves and scalars get the number that the plan key gives them, so equal keys mean interchangeable programs. Behind
+    the wanted values stand two for each entry of `checks`: the least and the greatest index of what must be in range.
     """
     slots: dict[Node, int] = {}
     leaves = scalars = 0
@@ -166,6 +172,8 @@ def from_nodes(order: list[Node], wanted: list[int]) -> Program:
             scalars += 1
     builder = Builder()
     made: dict[Node, Val] = {}
+    watched: list[Val] = []
+    checks: list[tuple[int, int, str]] = []
     for wanted_node in [order[i] for i in wanted]:
         stack = [wanted_node]
         while stack:
@@ -185,11 +193,17 @@ def from_nodes(order: list[Node], wanted: list[int]) -> Program:
                 continue
             prim = node.spec.prim
             assert prim is not None
+            if prim.name == "bounded":
+                made[node] = x = made[node.args[0]]
+                axes = tuple(range(len(x.shape)))
+                watched += [builder.reduce("reduce_min", x, axes), builder.reduce("reduce_max", x, axes)]
+                checks.append(node.spec.params)
+                continue
             made[node] = builder.make(
                 prim.name, tuple([made[a] for a in node.args]), node.spec.params, aval.shape, aval.dtype, aval.device,
                 slots.get(node, -1),
             )  # fmt: skip
-    return Program(builder.vals, [made[order[i]] for i in wanted])
+    return Program(builder.vals, [made[order[i]] for i in wanted] + watched, checks)
 
 
 def broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ def drop_barriers(program: Program) -> Program:
         made = Val(val.id, val.prim, args, val.params, val.shape, val.dtype, val.device, val.slot)
         new[val.id] = made
         kept.append(made)
-    return Program(kept, [new[o.id] for o in program.outputs])
+    return Program(kept, [new[o.id] for o in program.outputs], program.checks)
 
 
 def _constant(val: Val) -> object:

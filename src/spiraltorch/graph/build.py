@@ -90,6 +90,11 @@ def barrier(x: Node, *others: Node) -> Node:
     return _apply(_named("barrier"), (x, *others))
 
 
+def bounded(x: Node, lower: int, upper: int, op: str) -> Node:
+    """Integers `x`, with the promise that all lie in `[lower, upper)`: `IndexOutOfRange` for `op` at evaluation if not."""
+    return _apply(_named("bounded"), (x,), (lower, upper, op))
+
+
 def cast(x: Node, dtype: DType) -> Node:
     """`x` as `dtype`; `x` itself where it is that."""
     return x if x.aval.dtype is dtype else _apply(_named("cast"), (x,), (dtype,))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import int64
-from ..errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError, out_of_range
 from ..graph import build
 from ..graph.node import Node
 from ..runtime import device as devices
@@ -30,7 +30,11 @@ def _array(x: Tensor, op: str) -> Any:
 
 
 def checked(idx: Tensor, extent: int, op: str) -> Tensor:
-    """int64 indices in `[0, extent)`, negative ones wrapped. Values that exist are checked and may raise."""
+    """int64 indices in `[0, extent)`, negative ones wrapped.
+
+    Values that exist are checked here and may raise; others are checked when they are computed, unless what computes
+    them cannot leave the range.
+    """
     if not idx.dtype.is_integer:
         raise DTypeError(f"[{op}] expected integer indices, got {idx.dtype.name}; cast with .to(st.int64)")
     node = idx.node
@@ -41,11 +45,39 @@ def checked(idx: Tensor, extent: int, op: str) -> Tensor:
             values = _array(idx, op)
             bounds = _CHECKED[node] = int(values.min()), int(values.max())
         if bounds[0] < -extent or bounds[1] >= extent:
-            bad = bounds[0] if bounds[0] < -extent else bounds[1]
-            raise IndexOutOfRange(f"[{op}] expected indices from {-extent} to {extent - 1}, got {bad}")
+            raise out_of_range(op, -extent, extent, bounds[0] if bounds[0] < -extent else bounds[1])
         low = bounds[0]
+    elif idx.size:
+        known = _range_of(node)
+        if known is not None and known[0] >= -extent and known[1] < extent:
+            low = known[0]
+        else:
+            idx = Tensor(build.bounded(see(idx), -extent, extent, op))
     wide = ew.cast(idx, int64)
     return wide if low >= 0 else ew.where(wide < 0, wide + extent, wide)
+
+
+_SAME_VALUES = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows", "barrier", "stop_gradient"))
+
+
+def _range_of(node: Node) -> tuple[int, int] | None:
+    """The least and greatest value that the node's operation can give, where that is plain."""
+    while node.buf is None and node.spec.prim is not None:
+        name, params = node.spec.prim.name, node.spec.params
+        if name == "argsort":
+            return 0, node.aval.shape[params[0]] - 1
+        if name in ("argmax", "argmin"):
+            return 0, node.args[0].aval.shape[params[0]] - 1
+        if name == "iota":
+            return 0, node.aval.shape[params[1]] - 1
+        if name == "const":
+            return int(params[0]), int(params[0])
+        if name not in _SAME_VALUES and not (name == "cast" and node.aval.dtype is int64):
+            return None
+        node = node.args[0]
+        if not node.aval.dtype.is_integer:
+            return None
+    return None
 
 
 # ---------------------------------------------------------------- x[key]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import DType, bool_
-from ...errors import DeviceError, DTypeError, ShapeError
+from ...errors import DeviceError, DTypeError, ShapeError, out_of_range
 from .. import build as b
 from ..node import Aval, Node, Params, Shape, aval_of
 from ..primitive import Primitive
@@ -343,6 +343,14 @@ def _first(avals: tuple[Aval, ...], params: Params) -> Aval:
     return avals[0]
 
 
+def _bounded(x: np.ndarray[Any, Any], params: Params) -> np.ndarray[Any, Any]:
+    lower, upper, op = params
+    if x.size and (x.min() < lower or x.max() >= upper):
+        raise out_of_range(op, lower, upper, int(x.min() if x.min() < lower else x.max()))
+    return x
+
+
+bounded = Primitive("bounded", "elementwise", _first, _bounded)
 stop_gradient = Primitive("stop_gradient", "elementwise", _first, lambda x, params=(): x)
 barrier = Primitive(
     "barrier", "elementwise", _first, lambda x, *others, params=(): x,
