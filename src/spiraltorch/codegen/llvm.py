@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from ..ir.expr import Buffer, Op, Space
 from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Prefetch, Stmt, Store, written
-from .llvm_emit import NARROW, Emitter, Lines, Scope, Ssa, flatten, memory_type
+from .instructions import NARROW, Ssa
+from .llvm_emit import Emitter, Lines, Scope, flatten, memory_type, reduce_lanes
 from .llvm_index import Offset
 from .llvm_memory import Memory, memory_dtype
-from .llvm_ops import operation, reduce_lanes
+from .operations import operation
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Union
 
-from ..dtypes import DType, bool_, float32, float64, uint16, uint32, uint64
+from ..dtypes import DType, bool_, float32, float64, uint16
+from .instructions import NARROW, Instructions, Ssa, scalar_type, vector_type
 
 Lines = list[Union[str, "Lines"]]
-NARROW = ("float16", "bfloat16")  # computed as float32, rounded after each operation
-
-
-@dataclass(frozen=True, slots=True)
-class Ssa:
-    """An LLVM value. `lanes` is 1 for a scalar. 16-bit floats are held as float with an exactly rounded value."""
-
-    name: str
-    dtype: DType
-    lanes: int = 1
-
-    @property
-    def type(self) -> str:
-        return vector_type(scalar_type(self.dtype), self.lanes)
-
-
-def scalar_type(dtype: DType) -> str:
-    """The type of a value in registers."""
-    if dtype.is_float:
-        return "double" if dtype.itemsize == 8 else "float"
-    return f"i{dtype.bits}"
 
 
 def memory_type(dtype: DType) -> str:
@@ -38,11 +17,6 @@ def memory_type(dtype: DType) -> str:
     if dtype.name in NARROW:
         return "i16"
     return "i8" if dtype.is_bool else scalar_type(dtype)
-
-
-def vector_type(scalar: str, lanes: int) -> str:
-    """`scalar`, or a vector of it."""
-    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
 
 
 def suffix(dtype: DType, lanes: int) -> str:
@@ -76,8 +50,10 @@ class Scope:
         self.pinned: list[object] = []
 
 
-class Emitter:
+class Emitter(Instructions):
     """Text of one function, with the features of its target."""
+
+    library = double = True
 
     def __init__(self, native_half: bool) -> None:
         self.native_half = native_half
@@ -156,10 +132,6 @@ class Emitter:
                 self.block_memo[key] = name
         return Ssa(name, v.dtype, lanes)
 
-    def match(self, *args: Ssa) -> tuple[Ssa, ...]:
-        lanes = max(a.lanes for a in args)
-        return tuple([self.broadcast(a, lanes) for a in args])
-
     def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
         a, b = self.match(a, b)
         return Ssa(self.let(f"{instruction} {a.type} {a.name}, {b.name}"), dtype or a.dtype, a.lanes)
@@ -205,83 +177,96 @@ class Emitter:
             made = self.let(f"insertelement {first.type} {made}, {t} {one}, i32 {lane}")
         return Ssa(made, first.dtype, first.lanes)
 
-    # ------------------------------------------------------------ 16-bit floats
+    # ------------------------------------------------------------ what LLVM has and others spell differently
 
-    def widen(self, bits: Ssa, dtype: DType) -> Ssa:
-        """The value of 16 bits from memory."""
-        if dtype.name == "bfloat16":
-            wide = self.binary("shl", self.convert("zext", bits, uint32), self.const(16, uint32))
-            return self._as(wide, dtype)
-        if self.native_half:
-            half = self.let(f"bitcast {bits.type} {bits.name} to {vector_type('half', bits.lanes)}")
-            name = self.let(f"fpext {vector_type('half', bits.lanes)} {half} to {vector_type('float', bits.lanes)}")
-            return Ssa(name, dtype, bits.lanes)
-        return self._half_to_float(bits, dtype)
+    def negate(self, x: Ssa) -> Ssa:
+        return Ssa(self.let(f"fneg {x.type} {x.name}"), x.dtype, x.lanes)
 
-    def narrow(self, v: Ssa) -> Ssa:
-        """The 16 bits of a value that is rounded already or not: round to nearest even."""
-        if v.dtype.name == "bfloat16":
-            return self._float_to_bfloat(v)
-        if self.native_half:
-            half = vector_type("half", v.lanes)
-            made = self.let(f"fptrunc {v.type} {v.name} to {half}")
-            name = self.let(f"bitcast {half} {made} to {vector_type('i16', v.lanes)}")
-            return Ssa(name, uint16, v.lanes)
-        return self._float_to_half(v)
+    def reinterpret(self, v: Ssa, dtype: DType) -> Ssa:
+        made = Ssa(v.name, dtype, v.lanes)
+        return (
+            made if made.type == v.type else Ssa(self.let(f"bitcast {v.type} {v.name} to {made.type}"), dtype, v.lanes)
+        )
 
-    def rounded(self, v: Ssa, dtype: DType) -> Ssa:
-        """A float32 computation as a value of a 16-bit dtype."""
-        return self.widen(self.narrow(Ssa(v.name, dtype, v.lanes)), dtype)
+    def saturate(self, v: Ssa, dtype: DType) -> Ssa:
+        name = "fptosi.sat" if dtype.kind == "i" else "fptoui.sat"
+        type_ = vector_type(scalar_type(dtype), v.lanes)
+        own = ("" if v.lanes == 1 else f"v{v.lanes}") + scalar_type(dtype)
+        float_ = ("" if v.lanes == 1 else f"v{v.lanes}") + ("f64" if v.dtype is float64 else "f32")
+        symbol = f"@llvm.{name}.{own}.{float_}"
+        self.declare(f"{type_} {symbol}({v.type})")
+        return Ssa(self.let(f"call {type_} {symbol}({v.type} {v.name})"), dtype, v.lanes)
 
-    def _as(self, v: Ssa, dtype: DType) -> Ssa:
-        """Bits as a float32 that stands for `dtype`."""
-        return Ssa(self.let(f"bitcast {v.type} {v.name} to {vector_type('float', v.lanes)}"), dtype, v.lanes)
+    def mulhi(self, a: Ssa, b: Ssa) -> Ssa:
+        dtype = a.dtype
+        a, b = self.match(a, b)
+        wide = vector_type(f"i{dtype.bits * 2}", a.lanes)
+        extend = "sext" if dtype.kind == "i" else "zext"
+        left = self.let(f"{extend} {a.type} {a.name} to {wide}")
+        right = self.let(f"{extend} {b.type} {b.name} to {wide}")
+        product = self.let(f"mul {wide} {left}, {right}")
+        amount = str(dtype.bits) if a.lanes == 1 else f"splat (i{dtype.bits * 2} {dtype.bits})"
+        high = self.let(f"lshr {wide} {product}, {amount}")
+        return Ssa(self.let(f"trunc {wide} {high} to {a.type}"), dtype, a.lanes)
 
-    def bits(self, v: Ssa) -> Ssa:
-        """The bits of a float32 (or what stands for a 16-bit float) or a float64."""
-        wide = v.dtype is float64
-        kind = uint64 if wide else uint32
-        return Ssa(self.let(f"bitcast {v.type} {v.name} to {vector_type(scalar_type(kind), v.lanes)}"), kind, v.lanes)
+    def or_else(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
+        symbol = f"@llvm.vector.reduce.or.v{rare.lanes}i1"
+        self.declare(f"i1 {symbol}({rare.type})")
+        wanted = self.let(f"call i1 {symbol}({rare.type} {rare.name})")
+        self.counter += 1
+        origin, yes, end = self.label, f"rare{self.counter}", f"usual{self.counter}"
+        self.emit(f"br i1 {wanted}, label %{yes}, label %{end}")
+        self.emit(f"{yes}:")
+        other = self.select(rare, slow(), fast)
+        self.emit(f"br label %{end}")
+        self.emit(f"{end}:")
+        self.label = end
+        made = self.let(f"phi {fast.type} [{fast.name}, %{origin}], [{other.name}, %{yes}]")
+        return Ssa(made, fast.dtype, fast.lanes)
 
-    def _float_to_bfloat(self, v: Ssa) -> Ssa:
-        bits = self.bits(v)
-        odd = self.binary("and", self.binary("lshr", bits, self.const(16, uint32)), self.const(1, uint32))
-        up = self.binary("add", self.binary("add", bits, self.const(0x7FFF, uint32)), odd)
-        nan = self.compare("uno", Ssa(v.name, float32, v.lanes), Ssa(v.name, float32, v.lanes))
-        quiet = self.binary("or", bits, self.const(0x400000, uint32))
-        kept = self.select(nan, quiet, up)
-        return self.convert("trunc", self.binary("lshr", kept, self.const(16, uint32)), uint16)
+    def half_to_float(self, h: Ssa, dtype: DType) -> Ssa:
+        if not self.native_half:
+            return super().half_to_float(h, dtype)
+        half = self.let(f"bitcast {h.type} {h.name} to {vector_type('half', h.lanes)}")
+        name = self.let(f"fpext {vector_type('half', h.lanes)} {half} to {vector_type('float', h.lanes)}")
+        return Ssa(name, dtype, h.lanes)
 
-    def _half_to_float(self, h: Ssa, dtype: DType) -> Ssa:
-        """By a multiplication that normalises; infinities and NaN by a second addition to the exponent."""
-        wide = self.convert("zext", h, uint32)
-        sign = self.binary("shl", self.binary("and", wide, self.const(0x8000, uint32)), self.const(16, uint32))
-        body = self.binary("shl", self.binary("and", wide, self.const(0x7FFF, uint32)), self.const(13, uint32))
-        scaled = self.binary("fmul", self._as(body, float32), self.const(2.0**112, float32))
-        special = self.compare("uge", body, self.const(0x7C00 << 13, uint32))
-        raised = self.binary("or", self.bits(scaled), self.const(0xFF << 23, uint32))
-        made = self.select(special, raised, self.bits(scaled))
-        return self._as(self.binary("or", made, sign), dtype)
+    def float_to_half(self, v: Ssa) -> Ssa:
+        if not self.native_half:
+            return super().float_to_half(v)
+        half = vector_type("half", v.lanes)
+        made = self.let(f"fptrunc {v.type} {v.name} to {half}")
+        name = self.let(f"bitcast {half} {made} to {vector_type('i16', v.lanes)}")
+        return Ssa(name, uint16, v.lanes)
 
-    def _float_to_half(self, v: Ssa) -> Ssa:
-        """Round to nearest even on integers; values below the normal range by adding a magic number."""
-        bits = self.bits(v)
-        sign = self.binary("and", bits, self.const(0x80000000, uint32))
-        body = self.binary("xor", bits, sign)
-        value = self._as(body, float32)
-        tiny = self.compare("ult", body, self.const(113 << 23, uint32))
-        magic = ((127 - 15) + (23 - 10) + 1) << 23
-        moved = self.binary("fadd", value, self._as(self.broadcast(self.const(magic, uint32), v.lanes), float32))
-        small = self.binary("sub", self.bits(moved), self.const(magic, uint32))
-        odd = self.binary("and", self.binary("lshr", body, self.const(13, uint32)), self.const(1, uint32))
-        shifted = self.binary("add", self.binary("add", body, self.const(((15 - 127) << 23) + 0xFFF, uint32)), odd)
-        normal = self.binary("lshr", shifted, self.const(13, uint32))
-        over = self.compare("uge", body, self.const((127 + 16) << 23, uint32))
-        nan = self.compare("ugt", body, self.const(0xFF << 23, uint32))
-        special = self.select(nan, self.const(0x7E00, uint32), self.const(0x7C00, uint32))
-        made = self.select(over, special, self.select(tiny, small, normal))
-        made = self.binary("or", made, self.binary("lshr", sign, self.const(16, uint32)))
-        return self.convert("trunc", made, uint16)
+
+REDUCE = {
+    "add": ("fadd", "add"), "mul": ("fmul", "mul"), "max": ("fmaximum", "max"), "min": ("fminimum", "min"),
+}  # fmt: skip
+
+
+def reduce_lanes(e: Emitter, op: str, v: Ssa) -> Ssa:
+    """All lanes combined into one."""
+    dtype = v.dtype
+    floating, whole = REDUCE[op]
+    if dtype.is_bool:
+        name, start = ("or" if op in ("add", "max") else "and"), ""
+    elif dtype.is_float:
+        name, start = floating, {"add": "0.0", "mul": "1.0"}.get(op, "")
+    else:
+        name = whole if whole in ("add", "mul") else ("s" if dtype.kind == "i" else "u") + whole
+        start = ""
+    t = scalar_type(dtype)
+    own = f"v{v.lanes}" + {"double": "f64", "float": "f32"}.get(t, t)
+    symbol = f"@llvm.vector.reduce.{name}.{own}"
+    if start:
+        e.declare(f"{t} {symbol}({t}, {v.type})")
+        made = e.let(f"call reassoc {t} {symbol}({t} {'-0.0' if op == 'add' else start}, {v.type} {v.name})")
+    else:
+        e.declare(f"{t} {symbol}({v.type})")
+        made = e.let(f"call {t} {symbol}({v.type} {v.name})")
+    scalar = Ssa(made, dtype)
+    return e.rounded(Ssa(made, float32), dtype) if dtype.name in NARROW else scalar
 
 
 def flatten(lines: Lines) -> list[str]:

@@ -15,8 +15,9 @@ from ..dtypes import bool_, int64
 from ..ir.expr import Buffer, Load, Value
 from ..ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Monomial, Var, substitute
 from ..ir.stmt import Accumulate, Prefetch, Store
-from .llvm_emit import Emitter, Ssa, memory_type
-from .llvm_ops import cast
+from .instructions import Ssa
+from .llvm_emit import Emitter, memory_type
+from .operations import cast
 
 Terms = tuple[tuple[Monomial, int], ...]
 NO_DEPTH = 1 << 20

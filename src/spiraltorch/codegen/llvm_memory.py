@@ -9,9 +9,10 @@ from ..dtypes import bool_, int64, uint8, uint16
 from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value, index_loads
 from ..ir.index import Var
 from ..ir.stmt import Accumulate, Store
-from .llvm_emit import NARROW, Emitter, Lines, Scope, Ssa, memory_type, vector_type
+from .instructions import NARROW, Ssa, vector_type
+from .llvm_emit import Emitter, Lines, Scope, memory_type
 from .llvm_index import Indices, Offset
-from .llvm_ops import bitcast, cast, operation
+from .operations import bitcast, cast, operation
 
 
 class Memory:

@@ -1,10 +1,11 @@
-"""The IR's operations as LLVM instructions, with NumPy's meaning for every dtype."""
+"""The IR's operations as instructions, with NumPy's meaning for every dtype: written once for all renderers."""
 
 from __future__ import annotations
 
-from ..dtypes import DType, float32, float64
-from .llvm_emit import NARROW, Emitter, Ssa, scalar_type, vector_type
-from .llvm_math import function, power
+from ..dtypes import DType, float32, uint8
+from .circular import arctangent2
+from .elementary import function, power
+from .instructions import NARROW, Instructions, Ssa
 
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INT = {"add": "add", "sub": "sub", "mul": "mul"}
@@ -18,7 +19,7 @@ _ORDER = {
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "rint", "sqrt": "sqrt"}
 
 
-def operation(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
+def operation(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
     """`name` of values that share a dtype. 16-bit floats are computed in float32 and rounded once."""
     dtype = args[-1].dtype
     if name == "select":
@@ -36,14 +37,14 @@ def operation(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
     return _integer(e, name, args)
 
 
-def _float(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
+def _float(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
     x = args[0]
     if name in _FLOAT:
         return e.binary(_FLOAT[name], args[0], args[1])
     if name in ("max", "min"):
         return e.intrinsic("maximum" if name == "max" else "minimum", *args)
     if name == "neg":
-        return Ssa(e.let(f"fneg {x.type} {x.name}"), x.dtype, x.lanes)
+        return e.negate(x)
     if name == "abs":
         return e.intrinsic("fabs", x)
     if name == "fma":
@@ -61,11 +62,11 @@ def _float(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
     if name == "pow":
         return power(e, *args)
     if name == "atan2":
-        return e.libm(name, *args)
+        return arctangent2(e, *args)
     return function(e, name, x)
 
 
-def _float_mod(e: Emitter, x: Ssa, y: Ssa) -> tuple[Ssa, Ssa]:
+def _float_mod(e: Instructions, x: Ssa, y: Ssa) -> tuple[Ssa, Ssa]:
     """The remainder with the divisor's sign, and whether it was moved: as NumPy's `divmod`."""
     zero = e.const(0.0, x.dtype)
     m = e.libm("fmod", x, y)
@@ -77,7 +78,7 @@ def _float_mod(e: Emitter, x: Ssa, y: Ssa) -> tuple[Ssa, Ssa]:
     return e.select(e.compare("uno", m, m), m, made), moved
 
 
-def _float_floordiv(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
+def _float_floordiv(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     """NumPy's: (x - mod) / y brought to the nearest integer below; x / y where the divisor is zero."""
     zero, one = e.const(0.0, x.dtype), e.const(1.0, x.dtype)
     m = e.libm("fmod", x, y)
@@ -94,7 +95,7 @@ def _float_floordiv(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
     return e.select(e.compare("oeq", y, zero), plain, made)
 
 
-def _integer(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
+def _integer(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
     x = args[0]
     dtype = x.dtype
     signed = dtype.kind == "i"
@@ -123,22 +124,13 @@ def _integer(e: Emitter, name: str, args: list[Ssa]) -> Ssa:
     if name in ("floordiv", "mod"):
         return _divide(e, name, *args)
     if name == "mulhi":
-        wide = vector_type(f"i{dtype.bits * 2}", x.lanes)
-        x, y = e.match(*args)
-        wide = vector_type(f"i{dtype.bits * 2}", x.lanes)
-        extend = "sext" if signed else "zext"
-        a = e.let(f"{extend} {x.type} {x.name} to {wide}")
-        b = e.let(f"{extend} {y.type} {y.name} to {wide}")
-        product = e.let(f"mul {wide} {a}, {b}")
-        amount = str(dtype.bits) if x.lanes == 1 else f"splat (i{dtype.bits * 2} {dtype.bits})"
-        high = e.let(f"lshr {wide} {product}, {amount}")
-        return Ssa(e.let(f"trunc {wide} {high} to {x.type}"), dtype, x.lanes)
+        return e.mulhi(*args)
     if name == "pow":
         return _power(e, *args)
     raise ValueError(f"[llvm] {name} expected a floating dtype, got {dtype.name}")
 
 
-def _shift(e: Emitter, name: str, x: Ssa, y: Ssa) -> Ssa:
+def _shift(e: Instructions, name: str, x: Ssa, y: Ssa) -> Ssa:
     dtype = x.dtype
     big = e.compare("uge", y, e.const(dtype.bits, dtype))
     safe = e.select(big, e.const(0, dtype), y)
@@ -149,7 +141,7 @@ def _shift(e: Emitter, name: str, x: Ssa, y: Ssa) -> Ssa:
     return e.binary("ashr", x, e.select(big, e.const(dtype.bits - 1, dtype), y))
 
 
-def _divide(e: Emitter, name: str, x: Ssa, y: Ssa) -> Ssa:
+def _divide(e: Instructions, name: str, x: Ssa, y: Ssa) -> Ssa:
     """Rounded down; 0 for a zero divisor; no trap for the least integer divided by -1."""
     dtype = x.dtype
     zero, one = e.const(0, dtype), e.const(1, dtype)
@@ -172,7 +164,7 @@ def _divide(e: Emitter, name: str, x: Ssa, y: Ssa) -> Ssa:
     return e.select(nothing, zero, made)
 
 
-def _power(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
+def _power(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     """By squaring, over all bits of the exponent; negative exponents give 1, -1 or 0."""
     dtype = x.dtype
     x, y = e.match(x, y)
@@ -195,7 +187,7 @@ def _power(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
 # ---------------------------------------------------------------- conversions
 
 
-def cast(e: Emitter, v: Ssa, dtype: DType) -> Ssa:
+def cast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
     """The value as another dtype: floats saturate on the way to integers, NaN becomes 0."""
     source = v.dtype
     if source is dtype:
@@ -217,13 +209,7 @@ def cast(e: Emitter, v: Ssa, dtype: DType) -> Ssa:
     if source.is_float and dtype.is_float:
         return e.convert("fpext" if dtype.itemsize > source.itemsize else "fptrunc", v, dtype)
     if source.is_float:
-        name = "fptosi.sat" if dtype.kind == "i" else "fptoui.sat"
-        type_ = vector_type(scalar_type(dtype), v.lanes)
-        own = ("" if v.lanes == 1 else f"v{v.lanes}") + scalar_type(dtype)
-        float_ = ("" if v.lanes == 1 else f"v{v.lanes}") + ("f64" if source is float64 else "f32")
-        symbol = f"@llvm.{name}.{own}.{float_}"
-        e.declare(f"{type_} {symbol}({v.type})")
-        return Ssa(e.let(f"call {type_} {symbol}({v.type} {v.name})"), dtype, v.lanes)
+        return e.saturate(v, dtype)
     if dtype.is_float:
         return e.convert("sitofp" if source.kind == "i" else "uitofp", v, dtype)
     if source.bits == dtype.bits:
@@ -233,54 +219,16 @@ def cast(e: Emitter, v: Ssa, dtype: DType) -> Ssa:
     return e.convert("sext" if source.kind == "i" else "zext", v, dtype)
 
 
-def bitcast(e: Emitter, v: Ssa, dtype: DType) -> Ssa:
+def bitcast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
     """The same bits as another dtype of the same size."""
     if v.dtype.name in NARROW:
         v = e.narrow(v)
     elif v.dtype.is_bool:
-        v = e.convert("zext", v, _byte())
+        v = e.convert("zext", v, uint8)
     if dtype.name in NARROW:
         if v.dtype.bits != 16:
             raise ValueError(f"[llvm] bitcast expected 16 bits, got {v.dtype.name}")
         return e.widen(v, dtype)
     if dtype.is_bool:
         return e.compare("ne", v, e.const(0, v.dtype))
-    target = vector_type(scalar_type(dtype), v.lanes)
-    if target == v.type:
-        return Ssa(v.name, dtype, v.lanes)
-    return Ssa(e.let(f"bitcast {v.type} {v.name} to {target}"), dtype, v.lanes)
-
-
-def _byte() -> DType:
-    from ..dtypes import uint8
-
-    return uint8
-
-
-REDUCE = {
-    "add": ("fadd", "add"), "mul": ("fmul", "mul"), "max": ("fmaximum", "max"), "min": ("fminimum", "min"),
-}  # fmt: skip
-
-
-def reduce_lanes(e: Emitter, op: str, v: Ssa) -> Ssa:
-    """All lanes combined into one."""
-    dtype = v.dtype
-    floating, whole = REDUCE[op]
-    if dtype.is_bool:
-        name, start = ("or" if op in ("add", "max") else "and"), ""
-    elif dtype.is_float:
-        name, start = floating, {"add": "0.0", "mul": "1.0"}.get(op, "")
-    else:
-        name = whole if whole in ("add", "mul") else ("s" if dtype.kind == "i" else "u") + whole
-        start = ""
-    t = scalar_type(dtype)
-    own = f"v{v.lanes}" + {"double": "f64", "float": "f32"}.get(t, t)
-    symbol = f"@llvm.vector.reduce.{name}.{own}"
-    if start:
-        e.declare(f"{t} {symbol}({t}, {v.type})")
-        made = e.let(f"call reassoc {t} {symbol}({t} {'-0.0' if op == 'add' else start}, {v.type} {v.name})")
-    else:
-        e.declare(f"{t} {symbol}({v.type})")
-        made = e.let(f"call {t} {symbol}({v.type} {v.name})")
-    scalar = Ssa(made, dtype)
-    return e.rounded(Ssa(made, float32), dtype) if dtype.name in NARROW else scalar
+    return e.reinterpret(v, dtype)

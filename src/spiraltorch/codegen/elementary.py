@@ -1,0 +1,354 @@
+"""Elementary functions over the instructions of any renderer; what is left goes to the C library, where there is one.
+
+float32 values are branch-free polynomials (those of the Cephes library, Moshier, 1989, with range reductions of our
+own), within 2 units of the last place of the exact result. Arguments that the fast code cannot serve (a sine beyond
+4e8, a power of a negative number) are rare: one branch for a whole vector sends them to the C library, and each lane's
+result depends on its own argument only. float64 calls the library. Without a library everything is computed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..dtypes import float32, float64, int32, int64, uint32
+from .arithmetic import (
+    add,
+    clamp,
+    copysign,
+    div,
+    double,
+    fma,
+    magnitude,
+    mul,
+    nearest,
+    negative,
+    poly,
+    power_of_two,
+    same_bits,
+    scaled,
+    single,
+    sqrt,
+    sub,
+)
+from .circular import _acos, _asin, _atan, _cos, _sin, _tan
+from .instructions import Instructions, Ssa
+
+LN2 = math.log(2)
+
+
+def function(e: Instructions, name: str, x: Ssa) -> Ssa:
+    """`name(x)` for float32 or float64."""
+    own = _VECTOR.get(name) if x.dtype is float32 else None
+    if own is None or (e.library and x.lanes == 1 and name in _BRANCHING):
+        return e.libm(name, x)
+    return own(e, x)
+
+
+def power(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
+    """`x ** y` for float32 or float64."""
+    x, y = e.match(x, y)
+    if not e.library:
+        return _pow_single(e, x, y)
+    return _pow(e, x, y) if x.lanes > 1 and x.dtype is float32 else e.libm("pow", x, y)
+
+
+# ---------------------------------------------------------------- exponentials
+
+
+def _reduced(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
+    """r and n with x = n ln(2) + r and |r| <= ln(2)/2."""
+    n, whole = nearest(e, mul(e, x, single(e, 1.44269504088896341)))
+    minus = negative(e, n)
+    return fma(e, minus, single(e, -2.12194440e-4), fma(e, minus, single(e, 0.693359375), x)), whole
+
+
+def _expm1_core(e: Instructions, r: Ssa) -> Ssa:
+    """e**r - 1 for |r| <= ln(2)/2."""
+    p = poly(
+        e, r,
+        [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+    )  # fmt: skip
+    return fma(e, mul(e, r, r), p, r)
+
+
+def _exp_core(e: Instructions, r: Ssa) -> Ssa:
+    return add(e, _expm1_core(e, r), single(e, 1.0))
+
+
+def _exp(e: Instructions, x: Ssa) -> Ssa:
+    r, n = _reduced(e, clamp(e, x, -105.0, 89.5))
+    return scaled(e, _exp_core(e, r), n)
+
+
+def _exp_normal(e: Instructions, x: Ssa) -> Ssa:
+    """e**x where the result is known to be a normal number: one multiplication less."""
+    r, n = _reduced(e, x)
+    return mul(e, _exp_core(e, r), power_of_two(e, n))
+
+
+def _exp2(e: Instructions, x: Ssa) -> Ssa:
+    x = clamp(e, x, -151.0, 129.0)
+    n, whole = nearest(e, x)
+    return scaled(e, _exp_core(e, mul(e, sub(e, x, n), single(e, LN2))), whole)
+
+
+def _expm1(e: Instructions, x: Ssa) -> Ssa:
+    """2 * (2**(n-1) * (e**r - 1) + (2**(n-1) - 1/2)): nothing cancels, and nothing overflows early."""
+    r, n = _reduced(e, clamp(e, x, -20.0, 88.8))
+    half = power_of_two(e, e.binary("sub", n, e.const(1, int32)))
+    made = fma(e, half, _expm1_core(e, r), sub(e, half, single(e, 0.5)))
+    made = add(e, made, made)
+    return e.select(e.compare("oeq", x, single(e, 0.0)), x, made)
+
+
+def _half_exp(e: Instructions, a: Ssa) -> Ssa:
+    """e**a / 2, infinite only where that is."""
+    r, n = _reduced(e, clamp(e, a, -105.0, 90.5))
+    return scaled(e, _exp_core(e, r), e.binary("sub", n, e.const(1, int32)))
+
+
+def _sinh(e: Instructions, x: Ssa) -> Ssa:
+    a, z = magnitude(e, x), mul(e, x, x)
+    p = poly(e, z, [2.03721912945e-4, 8.33028376239e-3, 1.66667160211e-1])
+    small = fma(e, mul(e, p, z), x, x)
+    half = _half_exp(e, a)
+    large = copysign(e, sub(e, half, div(e, single(e, 0.25), half)), x)
+    return e.select(e.compare("olt", a, single(e, 1.0)), small, large)
+
+
+def _cosh(e: Instructions, x: Ssa) -> Ssa:
+    half = _half_exp(e, magnitude(e, x))
+    return add(e, half, div(e, single(e, 0.25), half))
+
+
+def _tanh(e: Instructions, x: Ssa) -> Ssa:
+    a, z = magnitude(e, x), mul(e, x, x)
+    p = poly(e, z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1])
+    small = fma(e, mul(e, p, z), x, x)
+    capped = e.select(e.compare("ogt", a, single(e, 20.0)), single(e, 20.0), a)  # NaN stays
+    part = div(e, single(e, 2.0), add(e, _exp_normal(e, add(e, capped, capped)), single(e, 1.0)))
+    large = sub(e, single(e, 1.0), part)
+    return copysign(e, e.select(e.compare("olt", a, single(e, 0.625)), small, large), x)
+
+
+def _erf(e: Instructions, x: Ssa) -> Ssa:
+    a, z = magnitude(e, x), mul(e, x, x)
+    small = mul(e, x, poly(
+        e, z,
+        [
+            7.853861353153693e-5, -8.010193625184903e-4, 5.188327685732524e-3, -2.685381193529856e-2,
+            1.128358514861418e-1, -3.761262582423300e-1, 1.128379165726710,
+        ],
+    ))  # fmt: skip
+    capped = e.select(e.compare("ogt", a, single(e, 5.0)), single(e, 5.0), a)  # NaN stays
+    big = e.select(e.compare("olt", a, single(e, 1.0)), single(e, 1.0), capped)
+    q = div(e, single(e, 1.0), big)
+    y = mul(e, q, q)
+    near = poly(
+        e, y,
+        [
+            2.326819970068386e-2, -1.387039388740657e-1, 3.687424674597105e-1, -5.824733027278666e-1,
+            6.210004621745983e-1, -4.944515323274145e-1, 3.404879937665872e-1, -2.741127028184656e-1,
+            5.638259427386472e-1,
+        ],
+    )  # fmt: skip
+    far = poly(
+        e, y,
+        [
+            -1.047766399936249e1, 1.297719955372516e1, -7.495518717768503, 2.921019019210786, -1.015265279202700,
+            4.218463358204948e-1, -2.820767439740514e-1, 5.641895067754075e-1,
+        ],
+    )  # fmt: skip
+    p = e.select(e.compare("olt", big, single(e, 2.0)), near, far)
+    decay = _exp_normal(e, negative(e, mul(e, big, big)))
+    large = copysign(e, sub(e, single(e, 1.0), mul(e, mul(e, decay, q), p)), x)
+    return e.select(e.compare("olt", a, single(e, 1.0)), small, large)
+
+
+# ---------------------------------------------------------------- logarithms
+
+
+def _mantissa(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
+    """m - 1 and n with x = m 2**n and m in [sqrt(1/2), sqrt(2)); x is a positive number."""
+    tiny = e.compare("olt", x, single(e, 1.17549435e-38))
+    bits = same_bits(e, e.select(tiny, mul(e, x, single(e, 8388608.0)), x), int32)
+    # Subtract the bits of sqrt(1/2): the exponent that comes out counts from there.
+    exponent = e.binary("ashr", e.binary("sub", bits, e.const(0x3F3504F3, int32)), e.const(23, int32))
+    m = same_bits(e, e.binary("sub", bits, e.binary("shl", exponent, e.const(23, int32))), float32)
+    n = sub(e, e.convert("sitofp", exponent, float32), e.select(tiny, single(e, 23.0), single(e, 0.0)))
+    return sub(e, m, single(e, 1.0)), n
+
+
+def _log_tail(e: Instructions, f: Ssa) -> Ssa:
+    """log(1 + f) - f + f**2/2 for the mantissa of `_mantissa`."""
+    p = poly(
+        e, f,
+        [
+            7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+            2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+        ],
+    )  # fmt: skip
+    return mul(e, mul(e, f, mul(e, f, f)), p)
+
+
+def _log_special(e: Instructions, x: Ssa, made: Ssa) -> Ssa:
+    """The values at 0 and infinity, and NaN below 0."""
+    made = e.select(e.compare("oeq", x, single(e, math.inf)), x, made)
+    made = e.select(e.compare("oeq", x, single(e, 0.0)), single(e, -math.inf), made)
+    return e.select(e.compare("ult", x, single(e, 0.0)), single(e, math.nan), made)
+
+
+def _log_finite(e: Instructions, x: Ssa, more: Ssa | None = None) -> Ssa:
+    f, n = _mantissa(e, x)
+    tail = fma(e, n, single(e, -2.12194440e-4), _log_tail(e, f))
+    tail = fma(e, mul(e, f, f), single(e, -0.5), tail if more is None else add(e, tail, more))
+    return fma(e, n, single(e, 0.693359375), add(e, f, tail))
+
+
+def _log(e: Instructions, x: Ssa) -> Ssa:
+    return _log_special(e, x, _log_finite(e, x))
+
+
+def _log_base(e: Instructions, x: Ssa, scale: float, high: float, low: float) -> Ssa:
+    """n * (high + low) + scale * log(m), with `scale` in two parts of which the first has few bits."""
+    f, n = _mantissa(e, x)
+    tail = fma(e, mul(e, f, f), single(e, -0.5), _log_tail(e, f))
+    head = _upper(e, f)  # 12 bits: products are exact
+    rest = add(e, sub(e, f, head), tail)
+    first = int(scale * 2048) / 2048
+    made = fma(e, rest, single(e, scale), fma(e, head, single(e, scale - first), mul(e, n, single(e, low))))
+    made = fma(e, head, single(e, first), made)
+    return _log_special(e, x, fma(e, n, single(e, high), made))
+
+
+def _log2(e: Instructions, x: Ssa) -> Ssa:
+    return _log_base(e, x, 1 / LN2, 1.0, 0.0)
+
+
+def _log10(e: Instructions, x: Ssa) -> Ssa:
+    high = int(math.log10(2) * 4096) / 4096
+    return _log_base(e, x, 1 / math.log(10), high, math.log10(2) - high)
+
+
+def _log1p(e: Instructions, x: Ssa) -> Ssa:
+    """log(u) + what the rounding of u = 1 + x lost, divided by u."""
+    u = add(e, x, single(e, 1.0))
+    above = e.compare("ogt", x, single(e, 1.0))
+    one = single(e, 1.0)
+    lost = e.select(above, sub(e, one, sub(e, u, x)), sub(e, x, sub(e, u, one)))
+    made = _log_special(e, u, _log_finite(e, u, div(e, lost, u)))
+    return e.select(e.compare("olt", magnitude(e, x), single(e, 1e-10)), x, made)
+
+
+def _asinh(e: Instructions, x: Ssa) -> Ssa:
+    a = magnitude(e, x)
+    safe = e.select(e.compare("ogt", a, single(e, 1e9)), single(e, 1.0), a)
+    z = mul(e, safe, safe)
+    root = sqrt(e, add(e, z, single(e, 1.0)))
+    usual = _log1p(e, add(e, safe, div(e, z, add(e, root, single(e, 1.0)))))
+    huge = add(e, _log(e, a), single(e, LN2))
+    made = e.select(e.compare("ogt", a, single(e, 1e9)), huge, usual)
+    return e.select(e.compare("uno", x, x), x, copysign(e, made, x))
+
+
+def _acosh(e: Instructions, x: Ssa) -> Ssa:
+    t = sub(e, x, single(e, 1.0))
+    usual = _log1p(e, add(e, t, sqrt(e, fma(e, t, t, add(e, t, t)))))
+    huge = add(e, _log(e, x), single(e, LN2))
+    made = e.select(e.compare("ogt", x, single(e, 1e9)), huge, usual)
+    return e.select(e.compare("ult", x, single(e, 1.0)), single(e, math.nan), made)
+
+
+def _atanh(e: Instructions, x: Ssa) -> Ssa:
+    a = magnitude(e, x)
+    inside = div(e, add(e, a, a), sub(e, single(e, 1.0), a))
+    return copysign(e, mul(e, single(e, 0.5), _log1p(e, inside)), x)
+
+
+def _pow(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
+    """exp2(y log2(x)) in float64 for positive finite x; the C library does the rest."""
+    wide = e.convert("fpext", x, float64)
+    bits = same_bits(e, wide, int64)
+    exponent = e.binary("ashr", e.binary("sub", bits, e.const(0x3FE6A09E667F3BCD, int64)), e.const(52, int64))
+    m = same_bits(e, e.binary("sub", bits, e.binary("shl", exponent, e.const(52, int64))), float64)
+    s = div(e, sub(e, m, double(e, 1.0)), add(e, m, double(e, 1.0)))
+    z = mul(e, s, s)
+    series = poly(e, z, [2 / LN2 / k for k in (13, 11, 9, 7, 5, 3, 1)])
+    whole = e.convert("sitofp", e.convert("trunc", exponent, int32), float64)
+    product = mul(e, e.convert("fpext", y, float64), fma(e, s, series, whole))
+    low, high = double(e, -200.0), double(e, 200.0)
+    product = e.select(e.compare("ogt", product, high), high, product)
+    product = e.select(e.compare("olt", product, low), low, product)
+    magic = 1.5 * 2.0**52
+    moved = add(e, product, double(e, magic))
+    r = sub(e, product, sub(e, moved, double(e, magic)))
+    p = poly(e, r, [LN2**k / math.factorial(k) for k in range(9, -1, -1)])
+    scale = e.binary("shl", e.binary("add", same_bits(e, moved, int64), e.const(1023, int64)), e.const(52, int64))
+    fast = e.convert("fptrunc", mul(e, p, same_bits(e, scale, float64)), float32)
+    usual = e.binary("and", e.compare("ogt", x, single(e, 0.0)), e.compare("olt", x, single(e, math.inf)))
+    usual = e.binary("and", usual, e.compare("olt", magnitude(e, y), single(e, math.inf)))
+    rare = e.binary("xor", usual, e.const(True, usual.dtype))
+    return e.or_else(rare, fast, lambda: e.libm("pow", x, y))
+
+
+def _pow_single(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
+    """exp2(y log2|x|) with both factors and their product as sums of two float32, then the C library's special values.
+
+    The split of factors into halves of 12 bits, whose products are exact, is Dekker's (1971).
+    """
+    zero, one, infinity = single(e, 0.0), single(e, 1.0), single(e, math.inf)
+    a = magnitude(e, x)
+    f, n = _mantissa(e, a)
+    tail = fma(e, mul(e, f, f), single(e, -0.5), _log_tail(e, f))
+    head = _upper(e, f)
+    scale = 1 / LN2
+    first = int(scale * 2048) / 2048
+    exact = mul(e, head, single(e, first))
+    rest = mul(e, add(e, sub(e, f, head), tail), single(e, scale))
+    rest = add(e, rest, mul(e, head, single(e, scale - first)))
+    total = add(e, n, exact)
+    lost = sub(e, exact, sub(e, total, n))
+    lost = e.select(e.compare("oeq", n, zero), zero, lost)
+    low = add(e, lost, rest)
+    s = add(e, total, low)
+    low = sub(e, low, sub(e, s, total))
+    s = e.select(e.compare("oeq", a, zero), negative(e, infinity), s)
+    s = e.select(e.compare("oeq", a, infinity), infinity, s)
+    p = mul(e, y, s)
+    y_high, s_high = _upper(e, y), _upper(e, s)
+    y_low, s_low = sub(e, y, y_high), sub(e, s, s_high)
+    error = sub(e, mul(e, y_high, s_high), p)
+    error = add(e, add(e, error, mul(e, y_high, s_low)), mul(e, y_low, s_high))
+    error = add(e, add(e, error, mul(e, y_low, s_low)), mul(e, y, low))
+    error = e.select(e.compare("olt", magnitude(e, p), single(e, 1000.0)), error, zero)
+    p = clamp(e, p, -200.0, 200.0)
+    whole, count = nearest(e, p)
+    fraction = add(e, sub(e, p, whole), error)
+    made = scaled(e, _exp_core(e, mul(e, fraction, single(e, LN2))), count)
+    integral = e.compare("oeq", e.intrinsic("trunc", y), y)
+    half = mul(e, y, single(e, 0.5))
+    odd = e.binary("and", integral, e.compare("une", e.intrinsic("trunc", half), half))
+    minus = e.compare("slt", same_bits(e, x, int32), e.const(0, int32))
+    made = e.select(e.binary("and", odd, minus), negative(e, made), made)
+    proper = e.binary("and", e.compare("olt", x, zero), e.compare("ogt", x, negative(e, infinity)))
+    wrong = e.binary("and", proper, e.compare("une", e.intrinsic("trunc", y), y))
+    made = e.select(wrong, single(e, math.nan), made)
+    unit = e.binary("and", e.compare("oeq", a, one), e.compare("oeq", magnitude(e, y), infinity))
+    made = e.select(unit, one, made)
+    always = e.binary("or", e.compare("oeq", x, one), e.compare("oeq", y, zero))
+    either = e.binary("or", e.compare("uno", x, x), e.compare("uno", y, y))
+    return e.select(always, one, e.select(either, add(e, x, y), made))
+
+
+def _upper(e: Instructions, x: Ssa) -> Ssa:
+    """The value with the lower 12 bits of its significand cleared."""
+    return same_bits(e, e.binary("and", same_bits(e, x, uint32), e.const(0xFFFFF000, uint32)), float32)
+
+
+_BRANCHING = frozenset(("sin", "cos", "tan"))  # scalars of these call the library, which needs no branch
+_VECTOR: dict[str, Callable[[Instructions, Ssa], Ssa]] = {
+    "exp": _exp, "exp2": _exp2, "expm1": _expm1, "log": _log, "log2": _log2, "log10": _log10, "log1p": _log1p,
+    "sinh": _sinh, "cosh": _cosh, "tanh": _tanh, "asinh": _asinh, "acosh": _acosh, "atanh": _atanh, "erf": _erf,
+    "sin": _sin, "cos": _cos, "tan": _tan, "atan": _atan, "asin": _asin, "acos": _acos,
+}  # fmt: skip

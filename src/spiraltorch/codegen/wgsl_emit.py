@@ -1,0 +1,266 @@
+"""The instructions of `Instructions` as WGSL text.
+
+Values are `bool`, `i32` (also int8 and int16, kept in range), `u32` (also uint8 and uint16), `f32` (also 16-bit floats,
+kept rounded) and `vec2<u32>` for 64-bit integers. Literals are never combined with literals: WGSL would evaluate that
+while compiling, where overflow is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from ..dtypes import DType, bool_, float32
+from .instructions import Instructions, Ssa
+
+_INFIX = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "add": "+", "sub": "-", "mul": "*", "sdiv": "/",
+          "udiv": "/", "srem": "%", "urem": "%", "and": "&", "or": "|", "xor": "^"}  # fmt: skip
+_COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
+_UNARY = {"fabs": "abs", "sqrt": "sqrt"}
+_INTEGRAL = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round"}
+
+
+def value_type(dtype: DType) -> str:
+    """The WGSL type of a value."""
+    if dtype.is_bool:
+        return "bool"
+    if dtype.is_float:
+        if dtype.itemsize == 8:
+            raise ValueError("[wgsl] float64 has no WGSL type")
+        return "f32"
+    if dtype.itemsize == 8:
+        return "vec2<u32>"
+    return "i32" if dtype.kind == "i" else "u32"
+
+
+def is_pair(dtype: DType) -> bool:
+    """Whether values of the dtype are two words."""
+    return dtype.is_integer and dtype.itemsize == 8
+
+
+def literal(value: Any, dtype: DType) -> str:
+    """A number; special floats go through their bits at run time."""
+    if dtype.is_bool:
+        return "true" if value else "false"
+    if dtype.is_integer:
+        bits = int(value) & ((1 << dtype.bits) - 1)
+        if is_pair(dtype):
+            return f"vec2<u32>({bits & 0xFFFFFFFF}u, {bits >> 32}u)"
+        if dtype.kind == "u":
+            return f"{bits}u"
+        signed = bits - (1 << dtype.bits) if bits >> (dtype.bits - 1) else bits
+        return f"{signed}i" if signed > -(1 << 31) else "bitcast<i32>(0x80000000u)"
+    with_value = float(dtype.numpy.type(value))
+    bits = struct.unpack("<I", struct.pack("<f", with_value))[0]
+    plain = math.isfinite(with_value) and (abs(with_value) >= 1.2e-38 or bits == 0)
+    return f"{with_value!r}f" if plain else f"bits_f32({bits}u)"
+
+
+def _is_literal(name: str) -> bool:
+    return not name.startswith(("v", "r_", "s_")) or name.startswith("vec2")
+
+
+class WgslEmitter(Instructions):
+    """Text of one function: every instruction becomes a `let`."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.indent = 1
+        self.counter = 0
+
+    def emit(self, line: str) -> None:
+        """One line at the present indentation."""
+        self.lines.append("  " * self.indent + line)
+
+    def fresh(self, stem: str = "v") -> str:
+        """A new name."""
+        self.counter += 1
+        return f"{stem}{self.counter}"
+
+    def let(self, expression: str, dtype: DType) -> Ssa:
+        """Names an expression."""
+        name = self.fresh()
+        self.emit(f"let {name} = {expression};")
+        return Ssa(name, dtype)
+
+    def named(self, v: Ssa) -> str:
+        """The value's name; a literal gets a variable, which is no constant expression."""
+        if not _is_literal(v.name):
+            return v.name
+        name = self.fresh()
+        self.emit(f"var {name} = {v.name};")
+        return name
+
+    def operands(self, *args: Ssa) -> list[str]:
+        """The operands' names, of which one at least is no literal."""
+        names = [a.name for a in args]
+        if all(map(_is_literal, names)):
+            names[0] = self.named(args[0])
+        return names
+
+    # ------------------------------------------------------------ instructions
+
+    def const(self, value: Any, dtype: DType, lanes: int = 1) -> Ssa:
+        return Ssa(literal(value, dtype), dtype)
+
+    def broadcast(self, v: Ssa, lanes: int) -> Ssa:
+        return v
+
+    def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
+        made = dtype or a.dtype
+        x, y = self.operands(a, b)
+        if is_pair(a.dtype):
+            if instruction in ("and", "or", "xor"):
+                return self.let(f"{x} {_INFIX[instruction]} {y}", made)
+            return self.let(f"{instruction}_64({x}, {y})", made)
+        if instruction in ("shl", "lshr", "ashr"):
+            return self.let(self._wrapped(self._shift(instruction, x, y, a.dtype), a.dtype), made)
+        if a.dtype.is_bool:
+            return self.let(f"{x} != {y}" if instruction == "xor" else f"{x} {_INFIX[instruction]} {y}", made)
+        text = f"{x} {_INFIX[instruction]} {y}"
+        return self.let(text if a.dtype.is_float else self._wrapped(text, a.dtype), made)
+
+    def _shift(self, instruction: str, x: str, y: str, dtype: DType) -> str:
+        amount = y if dtype.kind == "u" else f"u32({y})"
+        if instruction == "shl":
+            return f"{x} << {amount}"
+        if instruction == "lshr" and dtype.kind == "i":
+            mask = (1 << dtype.bits) - 1
+            return f"bitcast<i32>((bitcast<u32>({x}) & {mask}u) >> {amount})"
+        return f"{x} >> {amount}"
+
+    def _wrapped(self, text: str, dtype: DType) -> str:
+        """The low bits of a 32-bit result as a value of a narrower dtype."""
+        if dtype.bits >= 32 or not dtype.is_integer:
+            return text
+        if dtype.kind == "u":
+            return f"({text}) & {(1 << dtype.bits) - 1}u"
+        return f"(({text}) << {32 - dtype.bits}u) >> {32 - dtype.bits}u"
+
+    def compare(self, predicate: str, a: Ssa, b: Ssa) -> Ssa:
+        x, y = self.operands(a, b)
+        dtype = a.dtype
+        if dtype.is_float:
+            if predicate == "uno":
+                return self.let(f"is_nan({x}) || is_nan({y})", bool_)
+            if predicate[0] == "u":  # the opposite is ordered, so it fails for NaN
+                return self.let(f"!({x} {_COMPARE[_OPPOSITE[predicate[1:]]]} {y})", bool_)
+            return self.let(f"{x} {_COMPARE[predicate[1:]]} {y}", bool_)
+        if predicate in ("eq", "ne"):
+            if is_pair(dtype):
+                return self.let(f"{'all' if predicate == 'eq' else 'any'}({x} {_COMPARE[predicate]} {y})", bool_)
+            return self.let(f"{x} {_COMPARE[predicate]} {y}", bool_)
+        signed, order = predicate[0] == "s", predicate[1:]
+        if is_pair(dtype):
+            name = "lt_i64" if signed else "lt_u64"
+            swap, negate = order in ("gt", "le"), order in ("le", "ge")
+            return self.let(f"{'!' if negate else ''}{name}({y if swap else x}, {x if swap else y})", bool_)
+        if dtype.kind == "i" and not signed:
+            x, y = f"bitcast<u32>({x})", f"bitcast<u32>({y})"
+        return self.let(f"{x} {_COMPARE[order]} {y}", bool_)
+
+    def select(self, condition: Ssa, a: Ssa, b: Ssa) -> Ssa:
+        if condition.name in ("true", "false"):
+            return a if condition.name == "true" else b
+        return self.let(f"select({b.name}, {a.name}, {condition.name})", a.dtype)
+
+    def convert(self, instruction: str, v: Ssa, dtype: DType) -> Ssa:
+        source = v.dtype
+        x = self.named(v)
+        if source.is_float and dtype.is_float:
+            return Ssa(x, dtype)
+        if source.is_bool:
+            one, zero = (literal(k, dtype) for k in (1, 0))
+            return self.let(f"select({zero}, {one}, {x})", dtype)
+        if dtype.is_float:
+            if is_pair(source):
+                return self.let(f"f32_of_{'i' if source.kind == 'i' else 'u'}64({x})", dtype)
+            return self.let(f"f32({x})", dtype)
+        if is_pair(source):
+            return self._from_word(f"{x}.x", dtype)
+        if is_pair(dtype):
+            low = x if source.kind == "u" else f"bitcast<u32>({x})"
+            high = f"bitcast<u32>({x} >> 31u)" if instruction == "sext" else "0u"
+            return self.let(f"vec2<u32>({low}, {high})", dtype)
+        word = x if source.kind == "u" else f"bitcast<u32>({x})"
+        if instruction == "zext" and source.kind == "i" and source.bits < 32:
+            word = f"({word} & {(1 << source.bits) - 1}u)"
+        return self._from_word(word, dtype)
+
+    def _from_word(self, word: str, dtype: DType) -> Ssa:
+        """The low bits of a u32 as a value of at most 32 bits."""
+        text = word if dtype.kind == "u" else f"bitcast<i32>({word})"
+        return self.let(self._wrapped(text, dtype), dtype)
+
+    def intrinsic(self, name: str, *args: Ssa, dtype: DType | None = None) -> Ssa:
+        made = dtype or args[0].dtype
+        names = self.operands(*args)
+        if name in ("fmuladd", "fma"):
+            return self.let(f"fma({', '.join(names)})", made)
+        if name in ("maximum", "minimum"):
+            return self.let(f"{name[:3]}_f32({', '.join(names)})", made)
+        if name == "copysign":
+            return self.let(f"copysign_f32({', '.join(names)})", made)
+        if name in _INTEGRAL:
+            return self.let(f"integral_f32({names[0]}, {_INTEGRAL[name]}({names[0]}))", made)
+        if name in _UNARY:
+            return self.let(f"{_UNARY[name]}({names[0]})", made)
+        signed, kind = name[0] == "s", name[1:]  # smax, umin, ...
+        a, b = (Ssa(n, args[0].dtype) for n in names)
+        if is_pair(args[0].dtype):
+            less = self.compare("slt" if signed else "ult", a, b)
+            return self.select(less, b, a) if kind == "max" else self.select(less, a, b)
+        return self.let(f"{kind}({a.name}, {b.name})", made)
+
+    def negate(self, x: Ssa) -> Ssa:
+        return self.let(f"-{self.named(x)}", x.dtype)
+
+    def reinterpret(self, v: Ssa, dtype: DType) -> Ssa:
+        source, target = value_type(v.dtype), value_type(dtype)
+        if v.dtype.bits < 32:
+            return self.convert("zext" if v.dtype.kind == "u" else "sext", v, dtype)
+        if source == target:
+            return Ssa(v.name, dtype)
+        return self.let(f"bitcast<{target}>({self.named(v)})", dtype)
+
+    def saturate(self, v: Ssa, dtype: DType) -> Ssa:
+        x = self.named(v)
+        if is_pair(dtype):
+            return self.let(f"to_{'i' if dtype.kind == 'i' else 'u'}64({x})", dtype)
+        text = f"to_i32({x})" if dtype.kind == "i" else f"to_u32({x})"
+        if dtype.bits < 32:
+            top = (1 << (dtype.bits - (dtype.kind == "i"))) - 1
+            suffix = "i" if dtype.kind == "i" else "u"
+            bottom = -top - 1 if dtype.kind == "i" else 0
+            text = f"clamp({text}, {bottom}{suffix}, {top}{suffix})"
+        return self.let(text, dtype)
+
+    def mulhi(self, a: Ssa, b: Ssa) -> Ssa:
+        dtype = a.dtype
+        x, y = self.operands(a, b)
+        if dtype.bits < 32:
+            shift = f">> {dtype.bits}u"
+            return self.let(self._wrapped(f"({x} * {y}) {shift}", dtype), dtype)
+        return self.let(f"mulhi_{'i' if dtype.kind == 'i' else 'u'}{dtype.bits}({x}, {y})", dtype)
+
+    def libm(self, name: str, *args: Ssa) -> Ssa:
+        if name != "fmod":
+            raise ValueError(f"[wgsl] there is no function {name}")
+        return self.let(f"fmod_f32({', '.join(self.operands(*args))})", float32)
+
+    def or_else(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
+        name = self.fresh()
+        self.emit(f"var {name} = {fast.name};")
+        self.emit(f"if ({rare.name}) {{")
+        self.indent += 1
+        other = slow()
+        self.emit(f"{name} = {other.name};")
+        self.indent -= 1
+        self.emit("}")
+        return Ssa(name, fast.dtype)
+
+    def half_to_float(self, h: Ssa, dtype: DType) -> Ssa:
+        return Ssa(self.let(f"unpack2x16float({self.named(h)}).x", dtype).name, dtype)

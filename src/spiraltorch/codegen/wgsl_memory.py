@@ -1,0 +1,285 @@
+"""Values, positions and memory as WGSL text: each value once in a block, sub-word elements inside words.
+
+Elements of one or two bytes lie densely in an array of words, as the host has them. A kernel that writes such a buffer
+sees its words as atomics: an element is cleared and set, which leaves its neighbours alone whoever writes them.
+"""
+
+from __future__ import annotations
+
+from ..dtypes import DType, int32, uint16, uint32
+from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
+from ..ir.index import (
+    INFINITY,
+    Atom,
+    FloorDiv,
+    Guard,
+    Index,
+    Lookup,
+    Min,
+    Mod,
+    Var,
+    index,
+    substitute,
+    substitute_guard,
+)
+from .instructions import NARROW, Ssa
+from .operations import bitcast, cast, operation
+from .wgsl_emit import WgslEmitter, is_pair, literal, value_type
+
+
+def element_bytes(dtype: DType) -> int:
+    """Bytes of an element in memory."""
+    return dtype.itemsize
+
+
+def declaration(dtype: DType, atomic: bool) -> str:
+    """The type of a buffer in device memory."""
+    if element_bytes(dtype) < 4:
+        return "array<atomic<u32>>" if atomic else "array<u32>"
+    return f"array<{value_type(dtype)}>"
+
+
+class Memory:
+    """The values that are known in the present block, and how places are spelled."""
+
+    def __init__(self, scalars: tuple[Scalar, ...]) -> None:
+        self.e = WgslEmitter()
+        self.constants: dict[Var, int] = {}  # of expanded loops
+        self.variables: dict[Var, str] = {}
+        self.names: dict[Buffer, str] = {}
+        self.static: dict[Buffer, int] = {}  # register buffers whose elements are variables
+        self.packed_writes: set[Buffer] = set()
+        self.touched: set[Buffer] = set()
+        self.numbers = {s.name: n for n, s in enumerate(scalars)}
+        self.scalars_used = False
+        self.blocks: list[dict[int, tuple[Value, Ssa]]] = [{}]
+        self.reads: dict[int, tuple[Value, frozenset[Buffer]]] = {}
+
+    # ------------------------------------------------------------ what is known
+
+    def push(self) -> None:
+        """Enters a block."""
+        self.e.indent += 1
+        self.blocks.append({})
+
+    def pop(self) -> None:
+        """Leaves it; its values are gone."""
+        self.blocks.pop()
+        self.e.indent -= 1
+
+    def forget_buffers(self, changed: set[Buffer]) -> None:
+        """Drops the values that were read from memory that changes."""
+        for block in self.blocks:
+            for key in [k for k, (v, _) in block.items() if not changed.isdisjoint(self.sources(v))]:
+                del block[key]
+
+    def forget_shared(self) -> None:
+        """After a barrier, other items may have written shared memory."""
+        shared = {b for b in self.names if b.space is Space.WORKGROUP}
+        self.forget_buffers(shared)
+
+    def forget_variable(self, var: Var) -> None:
+        """Drops the values that depend on a loop variable, which has another value now or none."""
+        for block in self.blocks:
+            for key in [k for k, (v, _) in block.items() if var in v.variables]:
+                del block[key]
+
+    def sources(self, v: Value) -> frozenset[Buffer]:
+        """The buffers that a value reads."""
+        known = self.reads.get(id(v))
+        if known is None:
+            found: frozenset[Buffer] = frozenset()
+            if isinstance(v, Load):
+                found = frozenset((v.buffer,)).union(*(self._index_sources(i) for i in (*v.position, *v.guard.terms)))
+            elif isinstance(v, Op):
+                found = found.union(*(self.sources(a) for a in v.args))
+            elif isinstance(v, Cast):
+                found = self.sources(v.value)
+            elif isinstance(v, FromIndex):
+                found = self._index_sources(v.position)
+            elif isinstance(v, Test):
+                found = found.union(*(self._index_sources(t) for t in v.guard.terms))
+            known = self.reads[id(v)] = (v, found)
+        return known[1]
+
+    def _index_sources(self, i: Index) -> frozenset[Buffer]:
+        found: frozenset[Buffer] = frozenset()
+        for monomial in i.terms:
+            for atom in monomial:
+                if isinstance(atom, Lookup):
+                    found |= self.sources(atom.value)
+                elif not isinstance(atom, Var):
+                    found |= self._index_sources(atom.left)
+                    if isinstance(atom.right, Index):
+                        found |= self._index_sources(atom.right)
+        return found
+
+    # ------------------------------------------------------------ values
+
+    def value(self, v: Value) -> Ssa:
+        """The value's name in the text."""
+        if isinstance(v, Const):
+            return self.e.const(v.value, v.dtype)
+        for block in reversed(self.blocks):
+            known = block.get(id(v))
+            if known is not None:
+                return known[1]
+        made = self._value(v)
+        self.blocks[-1][id(v)] = (v, made)
+        return made
+
+    def _value(self, v: Value) -> Ssa:
+        if isinstance(v, Load):
+            return self.load(v)
+        if isinstance(v, Op):
+            return operation(self.e, v.name, [self.value(a) for a in v.args])
+        if isinstance(v, Cast):
+            inner = self.value(v.value)
+            return bitcast(self.e, inner, v.dtype) if v.bits else cast(self.e, inner, v.dtype)
+        if isinstance(v, FromIndex):
+            return self._from_index(v)
+        if isinstance(v, Test):
+            condition = self.condition(v.guard)
+            return Ssa(condition or "true", v.dtype) if condition in (None, "false") else self.e.let(condition, v.dtype)
+        assert isinstance(v, Scalar)
+        return self._scalar(v)
+
+    def _from_index(self, v: FromIndex) -> Ssa:
+        return cast(self.e, self.e.let(f"i32({self.index(v.position)})", int32), v.dtype)
+
+    def _scalar(self, v: Scalar) -> Ssa:
+        self.scalars_used = True
+        n = self.numbers[v.name]
+        x, y = f"numbers[{n // 2}].{'xz'[n % 2]}", f"numbers[{n // 2}].{'yw'[n % 2]}"
+        if is_pair(v.dtype):
+            return self.e.let(f"vec2<u32>({x}, {y})", v.dtype)
+        return self._from_word(self.e.let(x, uint32), v.dtype)
+
+    # ------------------------------------------------------------ positions
+
+    def index(self, i: Index) -> str:
+        """An index as an i32 expression."""
+        i = substitute(i, {v: index(c) for v, c in self.constants.items()}) if self.constants else i
+        parts: list[str] = []
+        for monomial, coefficient in i.terms.items():
+            factors = [self.atom(a) for a in monomial] + ([str(coefficient)] if coefficient != 1 else [])
+            parts.append("*".join(factors))
+        if i.const or not parts:
+            parts.append(str(i.const))
+        return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
+
+    def atom(self, atom: Atom) -> str:
+        """An atom as an i32 expression."""
+        if isinstance(atom, Var):
+            return self.variables[atom]
+        if isinstance(atom, (FloorDiv, Mod)):
+            x, d = self.index(atom.left), atom.right
+            sign = "/" if isinstance(atom, FloorDiv) else "%"
+            if atom.left.bounds[0] >= 0:
+                return f"({x} {sign} {d})"
+            name = self.e.let(x, int32).name
+            down = f"(({name} - select(0, {d - 1}, {name} < 0)) / {d})"
+            return down if sign == "/" else f"({name} - {down} * {d})"
+        if isinstance(atom, Min):
+            return f"min({self.index(atom.left)}, {self.index(atom.right)})"
+        return self._lookup(atom)
+
+    def _lookup(self, atom: Lookup) -> str:
+        v = self.value(atom.value)
+        if is_pair(v.dtype):
+            text = f"index_i64({v.name})"
+        elif v.dtype.is_bool:
+            text = f"select(0, 1, {v.name})"
+        else:
+            text = v.name if v.dtype.kind == "i" else f"i32(min({v.name}, 1073741823u))"
+        if atom.upper < INFINITY and atom.lower > -INFINITY:
+            text = f"clamp({text}, {atom.lower}, {atom.upper})"
+        return self.e.let(text, int32).name
+
+    def condition(self, g: Guard) -> str | None:
+        """The guard as a bool expression; None where it always holds."""
+        if self.constants and g.terms:
+            g = substitute_guard(g, {v: index(c) for v, c in self.constants.items()})
+        if g.never:
+            return "false"
+        return " && ".join([f"({self.index(t)} >= 0)" for t in g.terms]) or None
+
+    # ------------------------------------------------------------ memory
+
+    def load(self, v: Load) -> Ssa:
+        """An element, or zero where the guard fails."""
+        condition = self.condition(v.guard)
+        if condition == "false":
+            return self.e.const(0, v.dtype)
+        if condition is None:
+            return self.read(v.buffer, v.position)
+        name = self.e.fresh()
+        self.e.emit(f"var {name} = {literal(0, v.dtype)};")
+        self.e.emit(f"if ({condition}) {{")
+        self.push()
+        self.e.emit(f"{name} = {self.read(v.buffer, v.position).name};")
+        self.pop()
+        self.e.emit("}")
+        return Ssa(name, v.dtype)
+
+    def read(self, buffer: Buffer, position: tuple[Index, ...]) -> Ssa:
+        """The element at a position that exists."""
+        dtype = buffer.dtype
+        if buffer.space is not Space.GLOBAL:
+            return self.e.let(self.place(buffer, position), dtype)
+        self.touched.add(buffer)
+        if element_bytes(dtype) >= 4:
+            return self.e.let(self.place(buffer, position), dtype)
+        word, shift = self._packed(buffer, position)
+        held = f"atomicLoad(&{word})" if buffer in self.packed_writes else word
+        mask = (1 << (8 * element_bytes(dtype))) - 1
+        return self._from_word(self.e.let(f"({held} >> {shift}) & {mask}u", uint32), dtype)
+
+    def write(self, buffer: Buffer, position: tuple[Index, ...], value: Ssa) -> None:
+        """Stores an element."""
+        dtype = buffer.dtype
+        if buffer.space is not Space.GLOBAL or element_bytes(dtype) >= 4:
+            if buffer.space is Space.GLOBAL:
+                self.touched.add(buffer)
+            self.e.emit(f"{self.place(buffer, position)} = {value.name};")
+            return
+        self.touched.add(buffer)
+        mask = (1 << (8 * element_bytes(dtype))) - 1
+        bits = self._to_word(value)
+        word, shift = self._packed(buffer, position)
+        self.e.emit(f"atomicAnd(&{word}, ~({mask}u << {shift}));")
+        self.e.emit(f"atomicOr(&{word}, ({bits} & {mask}u) << {shift});")
+
+    def place(self, buffer: Buffer, position: tuple[Index, ...]) -> str:
+        """The spelling of an element that fills a slot of its own."""
+        flat = self.index(buffer.flat(position))
+        if buffer in self.static:
+            return f"{self.names[buffer]}_{flat}"
+        return f"{self.names[buffer]}[{flat}]"
+
+    def _packed(self, buffer: Buffer, position: tuple[Index, ...]) -> tuple[str, str]:
+        """The word that holds an element, and the element's first bit in it."""
+        flat = self.e.let(self.index(buffer.flat(position)), int32).name
+        each = 4 // element_bytes(buffer.dtype)
+        shift = self.e.let(f"u32({flat} % {each}) * {32 // each}u", uint32).name
+        return f"{self.names[buffer]}[{flat} / {each}]", shift
+
+    def _from_word(self, word: Ssa, dtype: DType) -> Ssa:
+        """The low bits of a word as a value."""
+        e = self.e
+        if dtype.name in NARROW:
+            return e.widen(Ssa(word.name, uint16), dtype)
+        if dtype.is_bool:
+            return e.compare("ne", e.binary("and", word, e.const(0xFF, uint32)), e.const(0, uint32))
+        if dtype.is_float:
+            return e.reinterpret(word, dtype)
+        return e.convert("trunc", word, dtype) if dtype is not uint32 else word
+
+    def _to_word(self, v: Ssa) -> str:
+        """The bits of a value as a word; the upper ones may be anything."""
+        e = self.e
+        if v.dtype.name in NARROW:
+            return e.narrow(v).name
+        if v.dtype.is_bool:
+            return e.convert("zext", v, uint32).name
+        return v.name if v.dtype.kind == "u" else f"bitcast<u32>({e.named(v)})"
