@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 
 from spiraltorch.backends import cpu
-from spiraltorch.backends.cpu import cache, jit
-from spiraltorch.backends.cpu.allocator import Allocator, size_class
-from spiraltorch.backends.cpu.device import CpuDevice, CpuKernel
-from spiraltorch.backends.cpu.host import host, machine, threads
+from spiraltorch.backends.cpu import jit
+from spiraltorch.backends.cpu.device import CpuDevice, CpuKernel, _block
+from spiraltorch.backends.cpu.host import host, machine, physical_memory, threads
 from spiraltorch.backends.cpu.pool import Pool, text
 from spiraltorch.codegen.llvm import render
 from spiraltorch.dtypes import bfloat16, float16, float32
@@ -27,6 +26,8 @@ from spiraltorch.errors import CompileError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, Space, at, cast, op
 from spiraltorch.ir.index import index, less
 from spiraltorch.ir.stmt import Alloc, Kernel, Kind, Store, block, loop, loop_nest
+from spiraltorch.runtime import cache
+from spiraltorch.runtime.allocator import Allocator, size_class
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_allocation_is_aligned_and_reused(device: CpuDevice) -> None:
 
 
 def test_statistics() -> None:
-    allocator = Allocator()
+    allocator = Allocator("cpu", physical_memory(), _block)
     a, b = allocator.allocate(1 << 16), allocator.allocate(100)
     assert allocator.in_use == (1 << 16) + 128 and allocator.peak == allocator.in_use and allocator.cached == 0
     allocator.release(a, 1 << 16)
@@ -96,7 +97,7 @@ def test_out_of_memory_raises_at_once_and_the_process_goes_on(device: CpuDevice)
 
 
 def test_a_full_allocator_gives_its_cache_back_first() -> None:
-    allocator = Allocator()
+    allocator = Allocator("cpu", physical_memory(), _block)
     allocator.limit = 1 << 20
     allocator.release(allocator.allocate(1 << 19), 1 << 19)
     allocator.allocate(3 << 18)

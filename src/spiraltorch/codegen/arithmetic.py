@@ -80,7 +80,10 @@ def power_of_two(e: Instructions, n: Ssa) -> Ssa:
 
 
 def nearest(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
-    """The nearest integer of a small float, as a float and as int32, by adding 1.5 * 2**23."""
+    """The nearest integer of a small float, as a float and as int32: by adding 1.5 * 2**23 where that is not undone."""
+    if not e.exact:
+        whole = e.intrinsic("rint", x)
+        return whole, e.saturate(whole, int32)
     magic = 12582912.0
     moved = add(e, x, single(e, magic))
     return sub(e, moved, single(e, magic)), e.binary("sub", same_bits(e, moved, int32), e.const(0x4B400000, int32))

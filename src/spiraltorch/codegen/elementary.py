@@ -232,12 +232,13 @@ def _log10(e: Instructions, x: Ssa) -> Ssa:
 
 
 def _log1p(e: Instructions, x: Ssa) -> Ssa:
-    """log(u) + what the rounding of u = 1 + x lost, divided by u."""
-    u = add(e, x, single(e, 1.0))
-    above = e.compare("ogt", x, single(e, 1.0))
+    """log(u) + log1p((1 + x - u) / u) for u, the upper half of 1 + x: the second is small, so a few terms serve."""
     one = single(e, 1.0)
-    lost = e.select(above, sub(e, one, sub(e, u, x)), sub(e, x, sub(e, u, one)))
-    made = _log_special(e, u, _log_finite(e, u, div(e, lost, u)))
+    u = _upper(e, add(e, x, one))
+    c = div(e, add(e, sub(e, one, u), x), u)
+    small = mul(e, c, fma(e, c, fma(e, c, single(e, 1 / 3), single(e, -0.5)), one))
+    made = _log_special(e, u, _log_finite(e, u, small))
+    made = e.select(e.compare("oeq", x, single(e, math.inf)), x, made)
     return e.select(e.compare("olt", magnitude(e, x), single(e, 1e-10)), x, made)
 
 
@@ -293,10 +294,7 @@ def _pow(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
 
 
 def _pow_single(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
-    """exp2(y log2|x|) with both factors and their product as sums of two float32, then the C library's special values.
-
-    The split of factors into halves of 12 bits, whose products are exact, is Dekker's (1971).
-    """
+    """exp2(y log2|x|) with both factors in parts of 12 bits, whose products are exact; then the C library's special values."""
     zero, one, infinity = single(e, 0.0), single(e, 1.0), single(e, math.inf)
     a = magnitude(e, x)
     f, n = _mantissa(e, a)
@@ -307,25 +305,27 @@ def _pow_single(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     exact = mul(e, head, single(e, first))
     rest = mul(e, add(e, sub(e, f, head), tail), single(e, scale))
     rest = add(e, rest, mul(e, head, single(e, scale - first)))
-    total = add(e, n, exact)
-    lost = sub(e, exact, sub(e, total, n))
-    lost = e.select(e.compare("oeq", n, zero), zero, lost)
-    low = add(e, lost, rest)
-    s = add(e, total, low)
-    low = sub(e, low, sub(e, s, total))
-    s = e.select(e.compare("oeq", a, zero), negative(e, infinity), s)
-    s = e.select(e.compare("oeq", a, infinity), infinity, s)
-    p = mul(e, y, s)
-    y_high, s_high = _upper(e, y), _upper(e, s)
-    y_low, s_low = sub(e, y, y_high), sub(e, s, s_high)
-    error = sub(e, mul(e, y_high, s_high), p)
-    error = add(e, add(e, error, mul(e, y_high, s_low)), mul(e, y_low, s_high))
-    error = add(e, add(e, error, mul(e, y_low, s_low)), mul(e, y, low))
-    error = e.select(e.compare("olt", magnitude(e, p), single(e, 1000.0)), error, zero)
-    p = clamp(e, p, -200.0, 200.0)
-    whole, count = nearest(e, p)
-    fraction = add(e, sub(e, p, whole), error)
-    made = scaled(e, _exp_core(e, mul(e, fraction, single(e, LN2))), count)
+    exact_high = _upper(e, exact)
+    rest = add(e, rest, sub(e, exact, exact_high))
+    y_high = _upper(e, y)
+    y_low = sub(e, y, y_high)
+    # y log2|x| in parts whose whole numbers are taken off exactly; nothing is recovered from a rounded sum.
+    parts = [mul(e, y_high, n), mul(e, y_high, exact_high)]
+    small = add(e, mul(e, y_high, rest), mul(e, y_low, add(e, n, add(e, exact_high, rest))))
+    whole = zero
+    for part in parts:
+        part = clamp(e, part, -3e5, 3e5)
+        near = e.intrinsic("rint", part)
+        whole = add(e, whole, near)
+        small = add(e, small, sub(e, part, near))
+    near = e.intrinsic("rint", clamp(e, small, -3e5, 3e5))
+    fraction = sub(e, clamp(e, small, -3e5, 3e5), near)
+    size = clamp(e, add(e, whole, near), -200.0, 200.0)
+    made = scaled(e, _exp_core(e, mul(e, fraction, single(e, LN2))), e.saturate(size, int32))
+    endless = e.compare("oeq", magnitude(e, y), infinity)
+    edge = e.binary("or", e.compare("oeq", a, zero), e.binary("or", e.compare("oeq", a, infinity), endless))
+    grows = e.binary("xor", e.compare("ogt", a, one), e.compare("olt", y, zero))
+    made = e.select(edge, e.select(grows, infinity, zero), made)
     integral = e.compare("oeq", e.intrinsic("trunc", y), y)
     half = mul(e, y, single(e, 0.5))
     odd = e.binary("and", integral, e.compare("une", e.intrinsic("trunc", half), half))

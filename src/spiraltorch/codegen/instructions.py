@@ -47,6 +47,7 @@ class Instructions(ABC):
 
     library = False  # whether `libm` may be called
     double = False  # whether float64 exists
+    exact = False  # whether sums are done as written: drivers' compilers may take (x + c) - c for x
 
     @abstractmethod
     def const(self, value: Any, dtype: DType, lanes: int = 1) -> Ssa:

@@ -53,7 +53,7 @@ class Scope:
 class Emitter(Instructions):
     """Text of one function, with the features of its target."""
 
-    library = double = True
+    library = double = exact = True
 
     def __init__(self, native_half: bool) -> None:
         self.native_half = native_half

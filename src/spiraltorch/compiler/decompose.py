@@ -24,6 +24,32 @@ def decompose(program: Program) -> Program:
     return rebuild(program, _rule)
 
 
+def join_in_steps(program: Program, most: int) -> Program:
+    """Joins of more than `most` values become joins of joins: a kernel can bind so many buffers and no more."""
+    if not any(v.prim == "concat" and len(v.args) > most for v in program.vals):
+        return program
+
+    def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+        return _joined(b, args, val.params[0], most) if val.prim == "concat" and len(args) > most else None
+
+    return rebuild(program, rule)
+
+
+def _joined(b: Builder, args: tuple[Val, ...], axis: int, most: int) -> Val:
+    while len(args) > 1:
+        parts = []
+        for start in range(0, len(args), most):
+            group = args[start : start + most]
+            first = group[0]
+            extent = sum(a.shape[axis] for a in group)
+            shape = (*first.shape[:axis], extent, *first.shape[axis + 1 :])
+            parts.append(
+                first if len(group) == 1 else b.make("concat", group, (axis,), shape, first.dtype, first.device)
+            )
+        args = tuple(parts)
+    return args[0]
+
+
 def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     if val.size == 0:
         return None if val.prim in ("leaf", "const") else _filled(b, val, 0)

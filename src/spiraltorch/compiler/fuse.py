@@ -100,21 +100,22 @@ class Fusion:
         self.notes = notes
 
 
-def fuse(program: Program) -> Fusion:
-    """Places every anchor. See the module's text."""
-    return _Fuser(program).run()
+def fuse(program: Program, max_buffers: int = 1 << 30) -> Fusion:
+    """Places every anchor, with at most `max_buffers` buffers to a kernel. See the module's text."""
+    return _Fuser(program, max_buffers).run()
 
 
 class _Fuser:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, max_buffers: int) -> None:
         self.program = program
+        self.max_buffers = max_buffers
         self.clusters: list[Cluster] = []
         self.placed: dict[int, Cluster] = {}
         self.stored: set[int] = set()  # values that must be in memory
         self.notes: list[str] = []
 
     def run(self) -> Fusion:
-        self.stored = _must_store(self.program)
+        self.stored = _must_store(self.program, self.max_buffers)
         for val in self.program.vals:
             if val.prim in HEAVY or val.id in self.stored:
                 self._place(val)
@@ -210,6 +211,8 @@ class _Fuser:
         try:
             value = self._value(cluster, val)
             ok = not any(self._depends(n, cluster.number) for n in cluster.touched)
+            made = {v.id for v in cluster.members} | {val.id}
+            ok = ok and (not cluster.members or len(made | set(emitter.values)) <= self.max_buffers)
         except NotFusible:
             ok = False
         if not ok:
@@ -324,7 +327,7 @@ def _shares_input(cluster: Cluster, val: Val) -> bool:
 # ---------------------------------------------------------------- what must be in memory
 
 
-def _must_store(program: Program) -> set[int]:
+def _must_store(program: Program, max_buffers: int) -> set[int]:
     """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader."""
     stored = {o.id for o in program.outputs if o.prim != "leaf" and not _alias(o)}
     for val in program.vals:
@@ -347,6 +350,7 @@ def _must_store(program: Program) -> set[int]:
     }
     _store_shared(program, stored)
     _limit_sizes(program, stored)
+    _limit_sources(program, stored, max_buffers)
     return stored - {v.id for v in program.vals if v.size == 0}
 
 
@@ -436,3 +440,24 @@ def _limit_sizes(program: Program, stored: set[int]) -> None:
             parts = {}
         size[val.id] = total
         weight[val.id] = parts
+
+
+def _limit_sources(program: Program, stored: set[int], max_buffers: int) -> None:
+    """Stores operands of values that would read more buffers than a kernel may bind beside its result."""
+    sources: dict[int, frozenset[int]] = {}
+
+    def seen_by_reader(v: Val) -> frozenset[int]:
+        in_memory = v.prim == "leaf" or v.prim in HEAVY or v.id in stored
+        return frozenset((v.id,)) if in_memory else sources[v.id]
+
+    for val in program.vals:
+        args = list(dict.fromkeys(val.args))
+        while True:
+            found = frozenset[int]().union(*(seen_by_reader(a) for a in args))
+            if len(found) < max_buffers:
+                break
+            widest = max(args, key=lambda a: len(seen_by_reader(a)))
+            if len(seen_by_reader(widest)) < 2:
+                raise AssertionError(f"[fuse] {val} has more operands than a kernel may bind: {max_buffers}")
+            stored.add(widest.id)
+        sources[val.id] = found

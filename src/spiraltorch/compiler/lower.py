@@ -25,6 +25,7 @@ from ..ir.stmt import (
     substitute_stmt,
     transform,
 )
+from ..ir.target import Target
 from .fuse import COSTLY, Cluster
 from .program import CONTRACTIONS, REDUCTIONS, Val
 
@@ -50,19 +51,22 @@ class Lowered:
     stores: list[Val] = field(default_factory=list)
 
 
-def lower(cluster: Cluster, stored: set[int]) -> Lowered:
+def lower(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     """The kernel of a cluster; `stored` says which members go to memory."""
     if cluster.kind == "contract":
         lowered = _contract(cluster, stored)
     elif cluster.kind == "rows":
         column = len(cluster.shape) - 1 not in cluster.reduced
-        lowered = _columns(cluster, stored) if column else _rows(cluster, stored)
+        if column:
+            lowered = _columns(cluster, stored, 1 if target.groups else 64)
+        else:
+            lowered = _rows(cluster, stored, 0 if target.groups else STASH_BYTES)
     elif cluster.kind == "map":
         lowered = _map(cluster, stored)
     else:
         from .single import lower_single
 
-        lowered = lower_single(cluster)
+        lowered = lower_single(cluster, target.groups)
     emitter = cluster.emitter
     lowered.params = [emitter.values[i] for i in emitter.buffers]
     lowered.scalars = list(emitter.scalars)
@@ -183,7 +187,7 @@ def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
     return bodies
 
 
-def _stash(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]]) -> list[Buffer]:
+def _stash(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]], limit: int) -> list[Buffer]:
     """Dear values that several phases compute are stored in a row of scratch by the first. Changes `bodies`."""
     inner = {cluster.vars[d] for d in cluster.reduced}
     extents = tuple([index(cluster.shape[d]) for d in cluster.reduced])
@@ -216,7 +220,7 @@ def _stash(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]]) -> list[Buffe
                 visit(s.value, n, mine)  # type: ignore[union-attr]
     rows: list[Buffer] = []
     for first, value in shared.values():
-        if (len(rows) + 1) * count * value.dtype.itemsize > STASH_BYTES:
+        if (len(rows) + 1) * count * value.dtype.itemsize > limit:
             break
         row = Buffer(f"row{len(rows)}", extents, value.dtype, Space.SCRATCH)
         rows.append(row)
@@ -256,10 +260,10 @@ def _replace(s: Stmt, old: Value, new: Value) -> Stmt:
     return Accumulate(s.buffer, s.position, s.op, go(s.value), s.guard, s.axes, s.init, s.finish)
 
 
-def _rows(cluster: Cluster, stored: set[int]) -> Lowered:
+def _rows(cluster: Cluster, stored: set[int], stash: int) -> Lowered:
     """The innermost axis is reduced: each row is walked once for each phase."""
     bodies = _bodies(cluster, stored)
-    scratch = _stash(cluster, bodies)
+    scratch = _stash(cluster, bodies, stash)
     outer = [For(cluster.vars[d], index(cluster.shape[d]), block()) for d in cluster.kept]
     for n, one in enumerate(outer):
         one.var.name = f"o{n}"
@@ -295,7 +299,7 @@ def _renamed(cluster: Cluster, body: list[Stmt], phase: int) -> tuple[Stmt, list
     return substitute_stmt(nest, mapping, {o: (v,) for o, v in fresh.items()}), [one.var.name for one in loops]
 
 
-def _columns(cluster: Cluster, stored: set[int], width: int = 64) -> Lowered:
+def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:
     """The innermost axis is kept: a block of it stays in registers while the reduced axes are walked."""
     last = cluster.vars[-1]
     extent = cluster.shape[-1]

@@ -21,7 +21,7 @@ from ..ir.index import Index
 from ..ir.stmt import Kernel, Store, leaf_loads, walk
 from ..runtime import device as devices
 from ..runtime.statistics import counters
-from .decompose import decompose
+from .decompose import decompose, join_in_steps
 from .fuse import Fusion, fuse
 from .key import kernel_key
 from .lower import Lowered, lower
@@ -30,7 +30,6 @@ from .program import VIEWS, Program, Val, live
 from .simplify import drop_barriers, simplify
 
 PASSES = (simplify, decompose, simplify, drop_barriers)
-ALIGN = 64
 _FORMATS = {
     "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
     "uint32": "I4x", "uint64": "Q", "float16": "e6x", "bfloat16": "H6x", "float32": "f4x", "float64": "d",
@@ -106,14 +105,15 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     unfused = sum(1 for v in program.vals if v.prim not in VIEWS and v.prim not in ("leaf", "const", "scalar"))
     for one_pass in PASSES:
         program = live(one_pass(program))
-    fusion = fuse(program)
     plan = Plan()
     plan.device = device = devices.get(device_name)
+    program = live(join_in_steps(program, device.target.max_buffers - 1))
+    fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
     watched = program.outputs[len(program.outputs) - 2 * len(program.checks) :: 2]
     plan.checks = [(*c, v.dtype) for c, v in zip(program.checks, watched, strict=True)]
     plan.notes = fusion.notes
-    plan.lowered = [lower(c, fusion.stored) for c in fusion.clusters]
+    plan.lowered = [lower(c, fusion.stored, device.target) for c in fusion.clusters]
     plan.groups = group(plan.lowered, device.target)
     keys: list[str | None] = [
         g.key([kernel_key(m.kernel, m.kind, device.target.key) for m in g.members]) for g in plan.groups
@@ -212,11 +212,12 @@ def _place_temporaries(
     for n, kernel in enumerate(compiled):
         for m, size in enumerate(kernel.temp_bytes):
             wanted.append((size, n, n, ("scratch", n, m)))
+    align = plan.device.target.buffer_align
     offsets: dict[int, int] = {}
     scratch = [[0] * len(kernel.temp_bytes) for kernel in compiled]
     placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
     for size, begin, end, (kind, number, m) in sorted(wanted, key=lambda w: (-w[0], w[1])):
-        size = -(-max(size, 1) // ALIGN) * ALIGN
+        size = -(-max(size, 1) // align) * align
         at = 0
         for offset, stop, f, t in sorted(placed):
             if f <= end and begin <= t:

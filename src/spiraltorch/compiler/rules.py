@@ -12,6 +12,7 @@ from ..ir.schedule import ScheduleError
 from ..ir.stmt import For, Kernel, Kind, leaf_values, walk
 from ..ir.target import Target
 from .lower import Lowered
+from .rules_groups import schedule_groups
 
 PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives
 TASKS_A_THREAD = 4
@@ -19,8 +20,9 @@ TASKS_A_THREAD = 4
 
 def schedule(lowered: Lowered, target: Target) -> Kernel:
     """The scheduled kernel."""
-    rule = _RULES[lowered.kind]
-    return steps.finish(rule(lowered, target))
+    if target.groups:
+        return steps.finish(schedule_groups(lowered, target))
+    return steps.finish(_RULES[lowered.kind](lowered, target))
 
 
 # ---------------------------------------------------------------- shared pieces

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from ..dtypes import int64
 from ..ir.expr import Buffer, Load, Space, Value, cast
 from ..ir.index import INFINITY, Guard, Index, guard, index, less, lookup
+from ..ir.loops import renamed_nest
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
-from ..kernels.sort import argsort_row
+from ..kernels.sort import argsort_passes
 from .program import Val
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ SCAN_OP = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}
 SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 
-def lower_single(cluster: Cluster) -> Lowered:
-    """The kernel of a scan, a sort or a scatter."""
+def lower_single(cluster: Cluster, wide: bool) -> Lowered:
+    """The kernel of a scan, a sort or a scatter; `wide`: for a device that wants thousands of independent iterations."""
     val = cluster.members[0]
     if val.prim in SCAN_OP:
-        return _scan(cluster, val)
+        return _scan(cluster, val, 1 if wide else 64)
     if val.prim == "argsort":
-        return _argsort(cluster, val)
-    return _scatter(cluster, val)
+        return _argsort(cluster, val, wide)
+    return _scatter(cluster, val, wide)
 
 
 def _loops(shape: tuple[int, ...], prefix: str = "o") -> list[For]:
@@ -37,7 +38,7 @@ def _at(loops: list[For]) -> list[Index]:
     return [index(one.var) for one in loops]
 
 
-def _scan(cluster: Cluster, val: Val) -> Lowered:
+def _scan(cluster: Cluster, val: Val, width: int) -> Lowered:
     """The scanned axis runs in order with its total in registers; the last axis, if another, in blocks of lanes."""
     from .lower import Lowered, _identity
 
@@ -59,7 +60,7 @@ def _scan(cluster: Cluster, val: Val) -> Lowered:
         kernel = Kernel(val.prim, (), loop_nest(outer, inside))
         return Lowered(kernel, "serial", [one.var.name for one in outer], work=4 * val.size)
     extent = val.shape[last]
-    width = min(64, 1 << (extent - 1).bit_length())
+    width = min(width, 1 << (extent - 1).bit_length())
     blocks, begin, inner = loop("ob", -(-extent // width)), loop("oi0", width), loop("oi1", width)
     acc = Buffer("total", (index(width),), val.dtype, Space.REGISTER)
     here = index(blocks.var) * width + index(inner.var)
@@ -78,8 +79,8 @@ def _scan(cluster: Cluster, val: Val) -> Lowered:
     )
 
 
-def _scatter(cluster: Cluster, val: Val) -> Lowered:
-    """A copy of the base, then the updates in order."""
+def _scatter(cluster: Cluster, val: Val, wide: bool) -> Lowered:
+    """A copy of the base, then the updates: those of one cell in order, for a wide device cells side by side."""
     from .lower import Lowered
 
     base, idx, upd = val.args
@@ -105,6 +106,12 @@ def _scatter(cluster: Cluster, val: Val) -> Lowered:
     after = [one.var.name for one in loops[axis + rank :]] if val.prim == "scatter" else [
         one.var.name for one in loops[axis + 1 :]
     ] if idx.shape[axis] == 1 else []  # fmt: skip
+    if wide:
+        ordered = [one for d, one in enumerate(loops) if axis <= d < axis + rank]
+        free = [one for d, one in enumerate(loops) if not axis <= d < axis + rank]
+        kernel = Kernel(val.prim, (), block(start, loop_nest([*free, *ordered], leaf)))
+        names = [[one.var.name for one in group] for group in (copy, free)]
+        return Lowered(kernel, "phases", [], names, work=4 * (val.size + upd.size))
     kernel = Kernel(val.prim, (), block(start, loop_nest(loops, leaf)))
     phases = [[one.var.name for one in copy], [one.var.name for one in loops]]
     lowered = Lowered(kernel, "scatter", [], phases, [False, False], work=4 * (val.size + upd.size))
@@ -117,7 +124,8 @@ def _inside(row: Value, extent: int) -> Guard:
     return guard(raw, index(extent - 1) - raw)
 
 
-def _argsort(cluster: Cluster, val: Val) -> Lowered:
+def _argsort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
+    """A merge sort of each row: by one thread in scratch of its own, or for a wide device one launch for each pass."""
     from .lower import Lowered
 
     (x,), (axis, descending) = val.args, val.params
@@ -134,7 +142,22 @@ def _argsort(cluster: Cluster, val: Val) -> Lowered:
         return Store(out, (*place[:axis], position, *place[axis + 1 :]), value)
 
     n = val.shape[axis]
-    body = argsort_row(n, x.dtype, key, store, descending)
-    kernel = Kernel("argsort", (), loop_nest(outer, body))
     work = val.size * max(1, n.bit_length()) ** 2 * 2
+    tables, parts = argsort_passes(
+        n, x.dtype, key, store, descending, outer if wide else [], Space.GLOBAL if wide else Space.SCRATCH
+    )
+    phases: list[list[str]] = []
+    if wide:
+        nests = [renamed_nest(outer, part, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
+        for k, part in enumerate(parts):
+            assert isinstance(part, For)
+            phases.append([*(f"{one.var.name}.{k}" for one in outer), part.var.name])
+        body = block(*nests)
+    else:
+        body = block(*parts)
+    for table in tables:
+        body = Alloc(table, body)
+    if wide:
+        return Lowered(Kernel("argsort", (), body), "phases", [], phases, work=work)
+    kernel = Kernel("argsort", (), loop_nest(outer, body))
     return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)

@@ -6,6 +6,7 @@ Loops are addressed by name. The usual order of steps: `split` and `fuse`, `reor
 
 from __future__ import annotations
 
+from .cooperation import bind_groups, bind_items, flatten, reduce_together, share_loop
 from .loops import ScheduleError, find_loop, fuse, loop_extent, loop_names, mark, reorder, split
 from .passes import drop_single_iterations, finish, hoist_guards, insert_barriers, specialize
 from .reductions import accumulate, identity, lower_reductions, realize
@@ -14,9 +15,12 @@ from .staging import prefetch, stage
 __all__ = [
     "ScheduleError",
     "accumulate",
+    "bind_groups",
+    "bind_items",
     "drop_single_iterations",
     "find_loop",
     "finish",
+    "flatten",
     "fuse",
     "hoist_guards",
     "identity",
@@ -27,7 +31,9 @@ __all__ = [
     "mark",
     "prefetch",
     "realize",
+    "reduce_together",
     "reorder",
+    "share_loop",
     "specialize",
     "split",
     "stage",

@@ -12,38 +12,45 @@ from collections.abc import Callable
 from ..dtypes import DType, bool_, int64
 from ..ir.expr import Buffer, Const, FromIndex, Load, Space, Test, Value, op
 from ..ir.index import Index, guard, index, lookup
-from ..ir.stmt import Alloc, Stmt, Store, block, loop, loop_nest
+from ..ir.stmt import Alloc, For, Stmt, Store, block, loop, loop_nest
 
 
-def argsort_row(
-    n: int, dtype: DType, key: Callable[[Index], Value], store: Callable[[Index, Value], Stmt], descending: bool
-) -> Stmt:
-    """Statements that store the permutation which sorts `key(0) ... key(n - 1)`; NaN counts as the greatest."""
+def argsort_passes(
+    n: int, dtype: DType, key: Callable[[Index], Value], store: Callable[[Index, Value], Stmt], descending: bool,
+    rows: list[For], space: Space,
+) -> tuple[list[Buffer], list[Stmt]]:  # fmt: skip
+    """Two tables, and the passes one after the other that store the permutation which sorts `key(0) ... key(n - 1)`.
+
+    NaN counts as the greatest. The tables lie in `space` and have a part for each iteration of `rows`: with all rows and
+    in device memory, a pass may run over all rows before the next begins.
+    """
     passes = max(0, (n - 1).bit_length())
-    tables = [Buffer(f"order{t}", (index(n),), int64, Space.SCRATCH) for t in range(2)]
-    parts: list[Stmt] = []
+    shape = (*(one.extent for one in rows), index(n))
+    row = tuple([index(one.var) for one in rows])
+    tables = [Buffer(f"order{t}", shape, int64, space) for t in range(2)]
     first = loop("fill", n)
-    parts.append(loop_nest([first], Store(tables[0], (index(first.var),), FromIndex(index(first.var), int64))))
+    parts: list[Stmt] = [
+        loop_nest([first], Store(tables[0], (*row, index(first.var)), FromIndex(index(first.var), int64)))
+    ]
     for step in range(passes):
-        parts.append(_merge(n, 1 << step, step, tables[step % 2], tables[(step + 1) % 2], dtype, key, descending))
+        source, target = tables[step % 2], tables[(step + 1) % 2]
+        parts.append(_merge(n, 1 << step, step, source, target, row, dtype, key, descending))
     last = loop("done", n)
-    parts.append(loop_nest([last], store(index(last.var), Load(tables[passes % 2], (index(last.var),)))))
-    body = block(*parts)
-    for table in tables:
-        body = Alloc(table, body)
-    return body
+    final = Load(tables[passes % 2], (*row, index(last.var)))
+    parts.append(loop_nest([last], store(index(last.var), final)))
+    return tables, parts
 
 
 def _merge(
-    n: int, width: int, step: int, source: Buffer, target: Buffer, dtype: DType, key: Callable[[Index], Value],
-    descending: bool,
+    n: int, width: int, step: int, source: Buffer, target: Buffer, row: tuple[Index, ...], dtype: DType,
+    key: Callable[[Index], Value], descending: bool,
 ) -> Stmt:  # fmt: skip
     """One pass over runs of `width`."""
     at = loop(f"at{step}", n)
     i = index(at.var)
     pair, offset = i // (2 * width) * (2 * width), i % (2 * width)
     found = Buffer(f"found{step}", (), int64, Space.REGISTER)
-    mine = Load(source, (i,))
+    mine = Load(source, (*row, i))
     my_key = key(lookup(mine, n - 1))
     in_left = Test(guard(index(width - 1) - offset))
     # The other run begins at `other` and holds at most `width` elements, fewer at the end of the row.
@@ -57,7 +64,7 @@ def _merge(
         last = op("sub", op("add", other, probe), Const(1, int64))
         fits = op("lt", last, end)
         safe = op("max", op("min", last, Const(n - 1, int64)), Const(0, int64))
-        theirs = key(lookup(Load(source, (lookup(safe, n - 1),)), n - 1))
+        theirs = key(lookup(Load(source, (*row, lookup(safe, n - 1))), n - 1))
         before = op(
             "select", in_left, _less(theirs, my_key, dtype, descending),
             op("not", _less(my_key, theirs, dtype, descending)),
@@ -68,7 +75,7 @@ def _merge(
     own = op("select", in_left, FromIndex(offset, int64), FromIndex(offset - width, int64))
     place = op("add", op("add", left_start, own), Load(found, ()))
     clamped = op("max", op("min", place, Const(n - 1, int64)), Const(0, int64))
-    parts.append(Store(target, (lookup(clamped, n - 1),), mine))
+    parts.append(Store(target, (*row, lookup(clamped, n - 1)), mine))
     return loop_nest([at], Alloc(found, block(*parts)))
 
 

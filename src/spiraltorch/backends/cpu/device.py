@@ -10,11 +10,12 @@ import numpy as np
 
 from ...codegen.llvm import render
 from ...ir.stmt import Kernel
+from ...runtime import cache
+from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.device import Buffer
 from ...runtime.statistics import PEAK
-from . import cache, jit
-from .allocator import Allocator
-from .host import host, target, threads
+from . import jit
+from .host import host, physical_memory, target, threads
 from .pool import pool
 
 
@@ -77,6 +78,15 @@ class _View:
         }  # fmt: skip
 
 
+def _block(size: int) -> tuple[int, Any] | None:
+    """An aligned address and the array that owns the memory."""
+    try:
+        raw = np.empty(size + ALIGN, np.uint8)
+    except (MemoryError, ValueError):
+        return None
+    return int((raw.ctypes.data + ALIGN - 1) & -ALIGN), raw
+
+
 class CpuDevice:
     """See `runtime.device.Device`."""
 
@@ -86,7 +96,7 @@ class CpuDevice:
         self.name = name
         self.machine = host()
         self.target = target(self.machine, threads())
-        self.allocator = Allocator()
+        self.allocator = Allocator("cpu", physical_memory(), _block)
         self._release = self.allocator.release
         self.known: dict[str, CpuKernel] = {}
         self._workspace = Buffer(0, 0, self)

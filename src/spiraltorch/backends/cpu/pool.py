@@ -14,7 +14,8 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from . import cache, jit
+from ...runtime import cache
+from . import jit
 from .host import Machine, host
 
 SPINS = 3000

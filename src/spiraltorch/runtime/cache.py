@@ -20,7 +20,7 @@ def folder() -> Path | None:
         return Path(given) if given else None
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("spiraltorch")) / "cpu"
+    return Path(platformdirs.user_cache_dir("spiraltorch")) / "kernels"
 
 
 def read(key: str) -> tuple[dict[str, Any], bytes] | None:
@@ -65,7 +65,7 @@ def write(key: str, facts: dict[str, Any], code: bytes) -> None:
         if not _WARNED[0]:
             _WARNED[0] = True
             warnings.warn(
-                f"[cpu] the kernel cache in {root} cannot be written ({error}); kernels are compiled in every process. "
+                f"[compile] the kernel cache in {root} cannot be written ({error}); kernels are compiled in every process. "
                 "Set SPIRALTORCH_CACHE_DIR to a writable folder",
                 RuntimeWarning,
                 stacklevel=2,

@@ -1,13 +1,11 @@
-"""A caching allocator of host memory: 64-byte aligned blocks in size classes, kept for reuse when freed."""
+"""A caching allocator: blocks of a device's memory in size classes, kept for reuse when freed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from ...errors import OutOfMemoryError
-from .host import physical_memory
+from ..errors import OutOfMemoryError
 
 ALIGN = 64
 KEEP_LIMIT = 2 << 30  # bytes of free blocks above which freed blocks go back to the system
@@ -22,15 +20,21 @@ def size_class(nbytes: int) -> int:
 
 
 class Allocator:
-    """Blocks of memory with statistics. Not locked: the caller holds the interpreter."""
+    """Blocks of memory with statistics. Not locked: the caller holds the interpreter.
 
-    def __init__(self) -> None:
+    `make(size)` gives a fresh block as its number (an address, or a handle) and the object that owns it, or None where the
+    device has no such memory; `limit` is what the device has, in bytes.
+    """
+
+    def __init__(self, name: str, limit: int, make: Callable[[int], tuple[int, Any] | None]) -> None:
+        self.name = name
+        self.make = make
         self.free: dict[int, list[int]] = {}
-        self.blocks: dict[int, Any] = {}  # address -> the array that owns the memory
+        self.blocks: dict[int, Any] = {}  # number -> what owns the memory
         self.in_use = 0
         self.peak = 0
         self.cached = 0
-        self.limit = physical_memory()
+        self.limit = limit
 
     def allocate(self, nbytes: int) -> int:
         """The address of a block. Frees the cache and tries once more before it raises `OutOfMemoryError`."""
@@ -71,17 +75,14 @@ class Allocator:
     def _fresh(self, size: int) -> int:
         for attempt in range(2):
             if self.in_use + self.cached + size <= self.limit:
-                try:
-                    raw = np.empty(size + ALIGN, np.uint8)
-                except (MemoryError, ValueError):
-                    raw = None
-                if raw is not None:
-                    address = (raw.ctypes.data + ALIGN - 1) & -ALIGN
-                    self.blocks[address] = raw
-                    return int(address)
+                made = self.make(size)
+                if made is not None:
+                    number, owner = made
+                    self.blocks[number] = owner
+                    return number
             if attempt == 0:
                 self.trim()
         raise OutOfMemoryError(
-            f"[cpu] expected {size:,} bytes to be free, got {max(0, self.limit - self.in_use):,} of {self.limit:,} "
-            f"({self.in_use:,} in use); free tensors or use smaller ones"
+            f"[{self.name}] expected {size:,} bytes to be free, got {max(0, self.limit - self.in_use):,} of "
+            f"{self.limit:,} ({self.in_use:,} in use); free tensors or use smaller ones"
         )

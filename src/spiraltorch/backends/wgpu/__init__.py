@@ -1,0 +1,30 @@
+"""The WGPU backend: Vulkan, Metal and Direct3D 12 devices through WebGPU's native interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import adapters
+from .device import WgpuDevice
+
+name = "wgpu"
+
+
+def devices() -> list[str]:
+    """The adapters that can compute, hardware first."""
+    return [f"wgpu:{n}" for n in range(len(adapters.found()))]
+
+
+def reason() -> str | None:
+    """What is missing, and the command that would fix it."""
+    return adapters.problem()
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Facts of a device: vendor, driver, whether it is software, limits."""
+    return adapters.describe(adapters.found()[int(name.partition(":")[2])])
+
+
+def open(name: str) -> WgpuDevice:  # the protocol's word
+    """Opens an adapter."""
+    return WgpuDevice(name, adapters.found()[int(name.partition(":")[2])])

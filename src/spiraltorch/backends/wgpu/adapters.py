@@ -1,0 +1,81 @@
+"""Which adapters there are, and what they can do. The binding is imported when somebody asks, never before."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import tempfile
+from functools import lru_cache
+from typing import Any
+
+from ...dtypes import ALL, float64
+from ...ir.target import Target
+
+INSTALL = "pip install 'spiraltorch[wgpu]'"
+DRIVER = "install a Vulkan driver (on Debian: apt-get install mesa-vulkan-drivers libvulkan1)"
+LIMITS = (
+    "max-buffer-size", "max-storage-buffer-binding-size", "max-storage-buffers-per-shader-stage",
+    "max-compute-workgroup-storage-size", "max-compute-invocations-per-workgroup", "max-compute-workgroup-size-x",
+    "max-compute-workgroup-size-y", "max-compute-workgroup-size-z", "max-compute-workgroups-per-dimension",
+)  # fmt: skip
+_ORDER = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "Unknown": 3, "CPU": 4}
+
+
+def binding() -> Any:
+    """The module `wgpu`; raises `ImportError` where it is not installed."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # Mesa writes a complaint without it
+    return importlib.import_module("wgpu")
+
+
+@lru_cache(maxsize=1)
+def _search() -> tuple[tuple[Any, ...], str | None]:
+    """The usable adapters, and why there are none."""
+    if importlib.util.find_spec("wgpu") is None:
+        return (), f"the package wgpu is not installed: {INSTALL}"
+    try:
+        adapters = binding().gpu.enumerate_adapters_sync()
+    except Exception as error:  # a broken driver raises whatever it likes
+        return (), f"the adapters could not be listed ({error}): {DRIVER}"
+    usable = [a for a in adapters if a.info["backend_type"] in ("Vulkan", "Metal", "D3D12")]
+    if not usable:
+        return (), f"there is no adapter for Vulkan, Metal or Direct3D 12: {DRIVER}"
+    return tuple(sorted(usable, key=lambda a: _ORDER.get(a.info["adapter_type"], 3))), None
+
+
+def found() -> tuple[Any, ...]:
+    """The adapters that can compute, hardware first."""
+    return _search()[0]
+
+
+def problem() -> str | None:
+    """Why there are none; None where there are some."""
+    return _search()[1]
+
+
+def describe(adapter: Any) -> dict[str, Any]:
+    """What a report says of an adapter."""
+    info = adapter.info
+    return {
+        "device": info["device"], "vendor": info["vendor"], "driver": info["description"], "api": info["backend_type"],
+        "software": info["adapter_type"] == "CPU", "limits": limits(adapter),
+        "features": sorted(f for f in adapter.features if f.startswith(("shader-", "subgroup", "timestamp"))),
+    }  # fmt: skip
+
+
+def limits(adapter: Any) -> dict[str, int]:
+    """The limits that kernels and buffers have to keep."""
+    return {name: adapter.limits[name] for name in LIMITS}
+
+
+def target(adapter: Any) -> Target:
+    """The facts that the compiler may know."""
+    limit = limits(adapter)
+    info = adapter.info
+    items = min(limit["max-compute-invocations-per-workgroup"], limit["max-compute-workgroup-size-x"], 256)
+    buffers = limit["max-storage-buffers-per-shader-stage"]
+    return Target(
+        key=f"wgsl 1|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}",
+        vector_bytes=0, groups=True, group_items=items, shared_bytes=limit["max-compute-workgroup-storage-size"],
+        max_buffers=buffers, buffer_align=256, dtypes=frozenset(d for d in ALL if d is not float64),
+    )  # fmt: skip

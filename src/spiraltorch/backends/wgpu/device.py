@@ -1,0 +1,118 @@
+"""A WebGPU adapter as a device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...codegen.wgsl import Rendered, Shader, render
+from ...ir.stmt import Kernel
+from ...runtime import cache
+from ...runtime.allocator import Allocator
+from ...runtime.device import Buffer
+from . import adapters
+from .program import WgpuKernel, WgpuProgram
+
+
+class WgpuDevice:
+    """See `runtime.device.Device`. A buffer's `ptr` is a number under which `allocator.blocks` has it."""
+
+    host_memory = False
+
+    def __init__(self, name: str, adapter: Any) -> None:
+        self.name = name
+        self.adapter = adapter
+        self.wgpu = adapters.binding()
+        self.limits = adapters.limits(adapter)
+        self.target = adapters.target(adapter)
+        features = [f for f in ("timestamp-query",) if f in adapter.features]
+        self.gpu = adapter.request_device_sync(required_features=features, required_limits=self.limits)
+        self.queue = self.gpu.queue
+        self.usage = self.wgpu.BufferUsage.STORAGE | self.wgpu.BufferUsage.COPY_DST | self.wgpu.BufferUsage.COPY_SRC
+        self.count = 0
+        self.allocator = Allocator(name, 1 << 62, self._block)
+        self._release = self.allocator.release
+        self.known: dict[str, WgpuKernel] = {}
+
+    def _block(self, size: int) -> tuple[int, Any] | None:
+        """A fresh buffer, or None where the device has none so large."""
+        if size > self.limits["max-buffer-size"]:
+            return None
+        try:
+            made = self.gpu.create_buffer(size=size, usage=self.usage)
+        except self.wgpu.GPUError:
+            return None
+        self.count += 1
+        return self.count, made
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """Uninitialised memory."""
+        return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+
+    def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
+        """A copy on the device."""
+        buffer = self.allocate(array.nbytes)
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        if data.size % 4:
+            data = np.concatenate([data, np.zeros(-data.size % 4, np.uint8)])
+        if data.size:
+            self.queue.write_buffer(self.allocator.blocks[buffer.ptr], 0, data)
+        return buffer
+
+    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """A copy on the host. Waits for everything that was launched before."""
+        count = dtype.itemsize
+        for extent in shape:
+            count *= extent
+        if count == 0:
+            return np.empty(shape, dtype)
+        raw = self.queue.read_buffer(self.allocator.blocks[buffer.ptr], 0, -(-count // 4) * 4)
+        whole: np.ndarray[Any, Any] = np.frombuffer(raw, np.uint8)[:count].copy()
+        return whole.view(dtype).reshape(shape)
+
+    def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[WgpuKernel]:
+        """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
+        return [self._one(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
+
+    def _one(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> WgpuKernel:
+        if key is not None and key in self.known:
+            return self.known[key]
+        found = cache.read(key) if key is not None else None
+        if found is None:
+            made = kernel if isinstance(kernel, Kernel) else kernel()
+            rendered = render(made)
+            sizes = [_bytes(b) for b in made.params]
+            facts: dict[str, Any] = {"params": sizes, "scalars": len(made.scalars)}
+            if key is not None:
+                cache.write(key, facts, _packed(rendered))
+        else:
+            facts, rendered = found[0], _unpacked(found[1])
+        result = WgpuKernel(self, rendered, facts["params"], facts["scalars"])
+        if key is not None:
+            self.known[key] = result
+        return result
+
+    def program(self, steps: list[tuple[WgpuKernel, list[tuple[int, int]]]], slots: int) -> WgpuProgram:
+        """A program of kernels with the table slot and byte offset of each argument."""
+        return WgpuProgram(self, steps, slots)
+
+
+def _bytes(buffer: Any) -> int:
+    size: int = buffer.dtype.itemsize
+    for extent in buffer.shape:
+        size *= max(extent.bounds[1], 0)
+    return max(size, 1)
+
+
+def _packed(rendered: Rendered) -> bytes:
+    shaders = [[s.text, s.groups, s.items, s.bindings, s.scalars] for s in rendered.shaders]
+    return json.dumps([shaders, rendered.temp_bytes]).encode()
+
+
+def _unpacked(data: bytes) -> Rendered:
+    shaders, temps = json.loads(data)
+    made = [Shader(text, tuple(g), tuple(i), tuple(b), n) for text, g, i, b, n in shaders]
+    return Rendered(tuple(made), tuple(temps))

@@ -1,0 +1,133 @@
+"""Schedule rules for devices that run groups of items: see `rules` for those with threads and vectors."""
+
+from __future__ import annotations
+
+from ..ir import schedule as steps
+from ..ir.expr import Space
+from ..ir.index import index
+from ..ir.schedule import ScheduleError
+from ..ir.stmt import For, Kernel, Kind, loop
+from ..ir.target import Target
+from .lower import Lowered
+
+SHORT_ROW = 64  # a row shorter than this is reduced by one item
+MANY = 1 << 16  # elements from which on an item takes several
+
+
+def schedule_groups(lowered: Lowered, target: Target) -> Kernel:
+    """The kernel with its loops bound to groups and items."""
+    return _RULES[lowered.kind](lowered, target)
+
+
+def _extent(kernel: Kernel, name: str) -> int:
+    return steps.find_loop(kernel, name).extent.const
+
+
+def _power_of_two(n: int) -> int:
+    """The least power of two that is not less."""
+    return 1 << max(0, n - 1).bit_length()
+
+
+def _spread(kernel: Kernel, names: list[str], target: Target, each: int = 1) -> Kernel:
+    """Every iteration of the loops to one item."""
+    if not names:
+        return kernel
+    kernel, flat = steps.flatten(kernel, names)
+    total = _extent(kernel, flat)
+    most = min(256, target.group_items)
+    items = most if total >= most * 256 else min(64, most, _power_of_two(total))
+    return steps.bind_items(kernel, flat, items, each if total >= MANY else 1)
+
+
+def _map(lowered: Lowered, target: Target) -> Kernel:
+    return _spread(lowered.kernel, lowered.loops, target, 4)
+
+
+def _loops(lowered: Lowered, target: Target) -> Kernel:
+    return _spread(lowered.kernel, lowered.loops, target)
+
+
+def _phases(lowered: Lowered, target: Target) -> Kernel:
+    kernel = lowered.kernel
+    for names in lowered.phases:
+        kernel = _spread(kernel, names, target)
+    return kernel
+
+
+def _rows(lowered: Lowered, target: Target) -> Kernel:
+    """A group to a row: items share its elements. Short rows take one item each."""
+    kernel = lowered.kernel
+    widest = max(_size(kernel, names) for names in lowered.phases)
+    rows = _size(kernel, lowered.loops)
+    if widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14):
+        return _loops(lowered, target)
+    most = min(256, target.group_items)
+    items = min(most, max(32, _power_of_two(widest // 8)))
+    for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
+        kernel, flat = steps.flatten(kernel, names)
+        kernel = (steps.reduce_together if reduces else steps.share_loop)(kernel, flat, items)
+    if not lowered.loops:
+        one = loop("row", 1)
+        return kernel.with_body(For(one.var, index(1), kernel.body, Kind.GROUP))
+    kernel, flat = steps.flatten(kernel, lowered.loops)
+    return steps.bind_groups(kernel, flat)
+
+
+def _size(kernel: Kernel, names: list[str]) -> int:
+    size = 1
+    for name in names:
+        size *= _extent(kernel, name)
+    return size
+
+
+def _dot(lowered: Lowered, target: Target) -> Kernel:
+    """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers."""
+    try:
+        return _tiled(lowered, target) or _loops(lowered, target)
+    except ScheduleError:
+        return _loops(lowered, target)
+
+
+def _tiled(lowered: Lowered, target: Target) -> Kernel | None:
+    kernel = lowered.kernel
+    batch, names = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
+    rows, columns = names[: lowered.rows], names[lowered.rows :]
+    if not rows or not columns or not lowered.terms:
+        return None
+    m, n, depth = _size(kernel, rows), _size(kernel, columns), _size(kernel, lowered.terms)
+    if min(m, n) < 8 or depth < 8 or m * n < 256:
+        return None
+    side = 16 if target.group_items >= 256 else 8
+    each_m, each_n = _each(m, side), _each(n, side)
+    step = 16
+    if (each_m + each_n) * side * step * 4 > target.shared_bytes:
+        return None
+    kernel, i = steps.flatten(kernel, rows)
+    kernel, j = steps.flatten(kernel, columns)
+    kernel, k = steps.flatten(kernel, lowered.terms)
+    kernel = steps.split(kernel, i, side * each_m, "gi", "i1")
+    kernel = steps.split(kernel, "i1", side, "ri", "ti")
+    kernel = steps.split(kernel, j, side * each_n, "gj", "j1")
+    kernel = steps.split(kernel, "j1", side, "rj", "tj")
+    kernel = steps.split(kernel, k, step, "ko", "kk", exact=True)
+    kernel = steps.reorder(kernel, *batch, "gi", "gj", "ti", "tj", "ko", "kk", "ri", "rj")
+    kernel = steps.mark(steps.mark(kernel, Kind.GROUP, "gj", axis=0), Kind.GROUP, "gi", axis=1)
+    kernel = steps.mark(steps.mark(kernel, Kind.ITEM, "tj", axis=0), Kind.ITEM, "ti", axis=1)
+    kernel = steps.mark(kernel, Kind.UNROLLED, "ri", "rj")
+    kernel = steps.accumulate(kernel, "ko")
+    kernel = steps.stage(kernel, 0, "ko", "SA", Space.WORKGROUP, ("ri", "ti", "kk"))
+    kernel = steps.stage(kernel, 1, "ko", "SB", Space.WORKGROUP, ("kk", "rj", "tj"))
+    if batch:
+        kernel, flat = steps.flatten(kernel, batch)
+        kernel = steps.bind_groups(kernel, flat, axis=2)
+    return kernel
+
+
+def _each(extent: int, side: int) -> int:
+    """Rows or columns of the register tile."""
+    return 4 if extent >= 3 * side else 2 if extent > side else 1
+
+
+_RULES = {
+    "map": _map, "rows": _rows, "columns": _loops, "dot": _dot, "conv": _loops, "serial": _loops, "phases": _phases,
+}  # fmt: skip

@@ -1,0 +1,133 @@
+"""Schedule steps for devices that run groups of items: loops spread over items, reductions that a group does together.
+
+An item loop is a loop whose iterations are the items of a group. Statements beside item loops, inside a group's loop, are
+done once for the group.
+"""
+
+from __future__ import annotations
+
+from .expr import Buffer, Load, Space, op, substitute_value
+from .index import ZERO, index, less, substitute_guard
+from .loops import ScheduleError, find_loop, fuse, guard_leaves, mark, rewrite_loop, split
+from .reductions import identity
+from .stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt
+
+MAX_GROUPS = 65535  # along one axis
+
+
+def flatten(kernel: Kernel, names: list[str]) -> tuple[Kernel, str]:
+    """Fuses loops that stand directly inside each other into one, whatever the indices become; and the new loop's name."""
+    flat = names[0]
+    for inner in names[1:]:
+        kernel = fuse(kernel, flat, inner, f"{flat}{inner}", simple=False)
+        flat += inner
+    return kernel, flat
+
+
+def bind_groups(kernel: Kernel, name: str, axis: int = 0) -> Kernel:
+    """The loop's iterations become groups along `axis`; more than fit there go along the next axis too."""
+    extent = find_loop(kernel, name).extent
+    if not extent.is_const:
+        raise ScheduleError(f"[bind_groups] {name} expected a constant extent, got {extent}")
+    if extent.const > MAX_GROUPS:
+        rows = -(-extent.const // MAX_GROUPS)
+        each = -(-extent.const // rows)
+        kernel = split(kernel, name, each, f"{name}y", f"{name}x")
+        kernel = mark(kernel, Kind.GROUP, f"{name}y", axis=axis + 1)
+        name = f"{name}x"
+    return mark(kernel, Kind.GROUP, name, axis=axis)
+
+
+def bind_items(kernel: Kernel, name: str, items: int, each: int = 1) -> Kernel:
+    """The loop's iterations spread over groups of `items`; an item does `each` of them, `items` apart."""
+    kernel = split(kernel, name, items * each, f"{name}g", f"{name}e")
+    kernel = _swap(split(kernel, f"{name}e", items, f"{name}u", f"{name}t"), f"{name}u")
+    kernel = mark(mark(kernel, Kind.UNROLLED, f"{name}u"), Kind.ITEM, f"{name}t")
+    return bind_groups(kernel, f"{name}g")
+
+
+def _swap(kernel: Kernel, name: str) -> Kernel:
+    """Exchanges a loop with the one directly inside it; the iterations are independent where this is called."""
+
+    def rewrite(one: For, _: list[For]) -> Stmt:
+        inside = one.body
+        if not isinstance(inside, For) or not inside.extent.is_const:
+            raise ScheduleError(f"[bind_items] expected a loop of constant extent directly inside {name}")
+        return inside.replace(body=one.replace(body=inside.body))
+
+    return rewrite_loop(kernel, name, rewrite, "bind_items")
+
+
+def share_loop(kernel: Kernel, name: str, items: int) -> Kernel:
+    """The items of a group share the iterations of a loop: item t does t, t + items, t + 2 items, ..."""
+
+    def rewrite(one: For, _: list[For]) -> Stmt:
+        extent = one.extent.const
+        steps, item = loop(f"{name}s", -(-extent // items)), loop(f"{name}t", items, Kind.ITEM)
+        here = index(steps.var) * items + index(item.var)
+        body = substitute_stmt(one.body, {one.var: here}, {one.var: (steps.var,)})
+        if extent % items:
+            body = guard_leaves(body, less(here, extent))
+        return loop_nest([item, steps], body)
+
+    return rewrite_loop(kernel, name, rewrite, "share_loop")
+
+
+def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
+    """A reduction over one loop, done by the items of a group: each keeps a part, and the parts are combined in a tree.
+
+    The loop must hold one `Accumulate` into a register whose axis it is. `items` is a power of two.
+
+    >>> from spiraltorch.dtypes import float32
+    >>> from spiraltorch.ir.expr import Const, at
+    >>> from spiraltorch.ir.stmt import format_kernel
+    >>> x, total = Buffer("x", at(8), float32), Buffer("total", (), float32, Space.VIRTUAL)
+    >>> j = loop("j", 8)
+    >>> leaf = Accumulate(total, (), "add", Load(x, at(j.var)), axes=(j.var,), init=Const(0.0, float32))
+    >>> print(format_kernel(reduce_together(Kernel("sum", (x,), Alloc(total, loop_nest([j], leaf))), "j", 4)))
+    kernel sum(x: float32[8])
+      alloc total: float32[] in virtual
+      alloc j.all: float32[4] in workgroup
+      for jt in 4 (item):
+        alloc j.part: float32[] in register
+        j.part[] = 0.0
+        for js in 2:
+          j.part[] add= x[jt + js*4]
+        j.all[jt] = j.part[]
+      for jt.2 in 2 (item):
+        j.all[jt.2] = add(j.all[jt.2], j.all[jt.2 + 2])
+      for jt.1 in 1 (item):
+        j.all[jt.1] = add(j.all[jt.1], j.all[jt.1 + 1])
+      total[] = j.all[0]
+    """
+
+    def rewrite(one: For, _: list[For]) -> Stmt:
+        leaf = one.body
+        if not isinstance(leaf, Accumulate) or leaf.axes != (one.var,) or leaf.finish or leaf.position:
+            raise ScheduleError(f"[reduce_together] {name} expected one reduction into a register, with no finish")
+        extent, dtype = one.extent.const, leaf.buffer.dtype
+        steps, item = loop(f"{name}s", -(-extent // items)), loop(f"{name}t", items, Kind.ITEM)
+        here = index(steps.var) * items + index(item.var)
+        condition = substitute_guard(leaf.guard, {one.var: here})
+        if extent % items:
+            condition = condition & less(here, extent)
+        part = Buffer(f"{name}.part", (), dtype, Space.REGISTER)
+        shared = Buffer(f"{name}.all", (index(items),), dtype, Space.WORKGROUP)
+        value = substitute_value(leaf.value, {one.var: here})
+        mine = block(
+            Store(part, (), identity(leaf.op, dtype)),
+            loop_nest([steps], Accumulate(part, (), leaf.op, value, condition)),
+            Store(shared, (index(item.var),), Load(part, ())),
+        )
+        parts: list[Stmt] = [loop_nest([item], Alloc(part, mine))]
+        half = items // 2
+        while half:
+            at = loop(f"{name}t.{half}", half, Kind.ITEM)
+            place = index(at.var)
+            both = op(leaf.op, Load(shared, (place,)), Load(shared, (place + half,)))
+            parts.append(loop_nest([at], Store(shared, (place,), both)))
+            half //= 2
+        parts.append(Store(leaf.buffer, (), Load(shared, (ZERO,))))
+        return Alloc(shared, block(*parts))
+
+    return rewrite_loop(kernel, name, rewrite, "reduce_together")
