@@ -27,9 +27,9 @@ RTOL = {"float16": 4 * EPS["float16"], "bfloat16": 4 * EPS["bfloat16"], "float32
 STRAYS = 12.0  # of a shadow: one random walk is a sample, not a bound
 
 
-def fault(program: Program) -> str:
-    """What the compiled program gets wrong, or an empty string."""
-    nodes = program.nodes()
+def fault(program: Program, where: str = "cpu:0") -> str:
+    """What the program compiled for a device gets wrong, or an empty string."""
+    nodes = program.nodes(where)
     roots = [nodes[o] for o in program.outputs]
     expected = reference.evaluate(roots)
     try:

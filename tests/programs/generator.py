@@ -61,22 +61,24 @@ class Program:
     steps: list[Step] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
 
-    def nodes(self) -> list[Node]:
-        """Fresh nodes, one for each step."""
+    def nodes(self, where: str = "cpu:0") -> list[Node]:
+        """Fresh nodes on a device, one for each step."""
         made: list[Node] = []
         for step in self.steps:
-            made.append(apply(step, [made[a] for a in step.args]))
+            made.append(apply(step, [made[a] for a in step.args], where))
         return made
 
 
-def apply(step: Step, args: list[Node]) -> Node:
+def apply(step: Step, args: list[Node], where: str = "cpu:0") -> Node:
     """The node of one step."""
     if step.op == "leaf":
         array = step.params[0]
-        aval = aval_of(array.shape, dtypes.from_numpy(array.dtype))
-        return leaf(device.get("cpu:0").from_host(array.copy()), aval)
+        aval = aval_of(array.shape, dtypes.from_numpy(array.dtype), where)
+        return leaf(device.get(where).from_host(array.copy()), aval)
     if step.op == "concat":
         return build.concat(tuple(args), *step.params)
+    if step.op in ("const", "scalar", "iota"):
+        return getattr(build, step.op)(*step.params, device=where)  # type: ignore[no-any-return]
     node: Node = getattr(build, step.op)(*args, *step.params)
     return node
 
@@ -112,8 +114,12 @@ class Known:
 class Generator:
     """Grows a program step by step. `limit`: elements of one value; `kinds`: what may be generated, with weights."""
 
-    def __init__(self, rng: np.random.Generator, limit: int, kinds: dict[str, int], floats_only: bool = False) -> None:
+    def __init__(
+        self, rng: np.random.Generator, limit: int, kinds: dict[str, int], floats_only: bool = False,
+        floats: tuple[DType, ...] = FLOATS,
+    ) -> None:  # fmt: skip
         self.rng = rng
+        self.floats = floats  # the first is the usual one
         self.limit = limit
         self.floats_only = floats_only
         self.program = Program()
@@ -153,7 +159,7 @@ class Generator:
         if kind < 0.45:
             return dtypes.float32
         if kind < 0.7:
-            return FLOATS[int(self.rng.integers(1, 4))]
+            return self.floats[int(self.rng.integers(1, len(self.floats)))]
         return dtypes.bool_ if kind > 0.95 else INTEGERS[int(self.rng.integers(len(INTEGERS)))]
 
     def shape(self, rank: int | None = None) -> tuple[int, ...]:

@@ -59,6 +59,11 @@ def power(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
 def _reduced(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
     """r and n with x = n ln(2) + r and |r| <= ln(2)/2."""
     n, whole = nearest(e, mul(e, x, single(e, 1.44269504088896341)))
+    if not e.exact:
+        minus = negative(e, e.convert("sitofp", whole, float32))  # a value of its own, or both products are made one
+        return add(
+            e, mul(e, minus, single(e, -2.12194440e-4)), fma(e, negative(e, n), single(e, 0.693359375), x)
+        ), whole
     minus = negative(e, n)
     return fma(e, minus, single(e, -2.12194440e-4), fma(e, minus, single(e, 0.693359375), x)), whole
 

@@ -213,7 +213,7 @@ def cast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
     if dtype.is_float:
         return e.convert("sitofp" if source.kind == "i" else "uitofp", v, dtype)
     if source.bits == dtype.bits:
-        return Ssa(v.name, dtype, v.lanes)
+        return e.reinterpret(v, dtype)
     if source.bits > dtype.bits:
         return e.convert("trunc", v, dtype)
     return e.convert("sext" if source.kind == "i" else "zext", v, dtype)

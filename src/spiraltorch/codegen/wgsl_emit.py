@@ -19,6 +19,7 @@ _INFIX = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "add": "+", "sub":
           "udiv": "/", "srem": "%", "urem": "%", "and": "&", "or": "|", "xor": "^"}  # fmt: skip
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
+_ZEROS = {"0.0f": 0, "-0.0f": 1 << 31, f"bits_f32({1 << 31}u)": 1 << 31}
 _UNARY = {"fabs": "abs", "sqrt": "sqrt"}
 _INTEGRAL = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round"}
 
@@ -111,6 +112,9 @@ class WgslEmitter(Instructions):
 
     def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
         made = dtype or a.dtype
+        special = self._degenerate(instruction, a, b) if a.dtype.is_float else None
+        if special is not None:
+            return self.let(special, made)
         x, y = self.operands(a, b)
         if is_pair(a.dtype):
             if instruction in ("and", "or", "xor"):
@@ -122,6 +126,15 @@ class WgslEmitter(Instructions):
             return self.let(f"{x} != {y}" if instruction == "xor" else f"{x} {_INFIX[instruction]} {y}", made)
         text = f"{x} {_INFIX[instruction]} {y}"
         return self.let(text if a.dtype.is_float else self._wrapped(text, a.dtype), made)
+
+    def _degenerate(self, instruction: str, a: Ssa, b: Ssa) -> str | None:
+        """What drivers' compilers simplify although it is not so for infinities and NaN."""
+        if a.name == b.name and instruction in ("fsub", "fdiv"):
+            return f"self_{instruction[1:]}_f32({self.named(a)})"
+        for x, zero in ((a, b), (b, a)):
+            if instruction == "fmul" and zero.name in _ZEROS:
+                return f"times_zero_f32({self.named(x)}, {_ZEROS[zero.name]}u)"
+        return None
 
     def _shift(self, instruction: str, x: str, y: str, dtype: DType) -> str:
         amount = y if dtype.kind == "u" else f"u32({y})"

@@ -15,6 +15,23 @@ fn bits_f32(b: u32) -> f32 {
 }""",
     "is_nan": """
 fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }""",
+    "self_sub_f32": """
+fn self_sub_f32(x: f32) -> f32 {
+  // x - x: drivers' compilers take it for zero whatever x is.
+  if ((bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u) { return bits_f32(0x7fc00000u); }
+  return 0.0;
+}""",
+    "self_div_f32": """
+fn self_div_f32(x: f32) -> f32 {
+  let size = bitcast<u32>(x) & 0x7fffffffu;
+  if (size == 0u || size >= 0x7f800000u) { return bits_f32(0x7fc00000u); }
+  return 1.0;
+}""",
+    "times_zero_f32": """
+fn times_zero_f32(x: f32, sign: u32) -> f32 {
+  if ((bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u) { return bits_f32(0x7fc00000u); }
+  return bitcast<f32>((bitcast<u32>(x) & 0x80000000u) ^ sign);
+}""",
     "max_f32": """
 fn max_f32(a: f32, b: f32) -> f32 {
   if (is_nan(a)) { return a; }

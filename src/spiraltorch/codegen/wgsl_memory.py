@@ -53,6 +53,7 @@ class Memory:
         self.numbers = {s.name: n for n, s in enumerate(scalars)}
         self.scalars_used = False
         self.blocks: list[dict[int, tuple[Value, Ssa]]] = [{}]
+        self.loaded: list[dict[tuple[Buffer, str], Ssa]] = [{}]  # by place, so that expanded iterations share
         self.reads: dict[int, tuple[Value, frozenset[Buffer]]] = {}
 
     # ------------------------------------------------------------ what is known
@@ -61,10 +62,12 @@ class Memory:
         """Enters a block."""
         self.e.indent += 1
         self.blocks.append({})
+        self.loaded.append({})
 
     def pop(self) -> None:
         """Leaves it; its values are gone."""
         self.blocks.pop()
+        self.loaded.pop()
         self.e.indent -= 1
 
     def forget_buffers(self, changed: set[Buffer]) -> None:
@@ -72,6 +75,9 @@ class Memory:
         for block in self.blocks:
             for key in [k for k, (v, _) in block.items() if not changed.isdisjoint(self.sources(v))]:
                 del block[key]
+        for places in self.loaded:
+            for place in [p for p in places if p[0] in changed]:
+                del places[place]
 
     def forget_shared(self) -> None:
         """After a barrier, other items may have written shared memory."""
@@ -225,11 +231,15 @@ class Memory:
     def read(self, buffer: Buffer, position: tuple[Index, ...]) -> Ssa:
         """The element at a position that exists."""
         dtype = buffer.dtype
-        if buffer.space is not Space.GLOBAL:
-            return self.e.let(self.place(buffer, position), dtype)
-        self.touched.add(buffer)
-        if element_bytes(dtype) >= 4:
-            return self.e.let(self.place(buffer, position), dtype)
+        if buffer.space is Space.GLOBAL:
+            self.touched.add(buffer)
+        if buffer.space is not Space.GLOBAL or element_bytes(dtype) >= 4:
+            text = self.place(buffer, position)
+            for places in reversed(self.loaded):
+                if (buffer, text) in places:
+                    return places[buffer, text]
+            made = self.loaded[-1][buffer, text] = self.e.let(text, dtype)
+            return made
         word, shift = self._packed(buffer, position)
         held = f"atomicLoad(&{word})" if buffer in self.packed_writes else word
         mask = (1 << (8 * element_bytes(dtype))) - 1

@@ -10,6 +10,7 @@ from typing import Any
 from ..dtypes import float32
 from ..errors import DeviceError
 from ..graph.node import Node, aval_of
+from ..runtime import device as devices
 from .explain import explain_plan
 from .key import walk
 from .plan import Plan, build
@@ -21,13 +22,15 @@ PLAN_LIMIT = 4096
 
 
 class _Known:
-    """What is remembered of a graph's structure: its plan once there is one, and how often it refers to each node."""
+    """What is remembered of a graph's structure: its plan once there is one, how often it refers to each node, and whether
+    it holds copies between devices."""
 
-    __slots__ = ("plan", "references")
+    __slots__ = ("moves", "plan", "references")
 
-    def __init__(self, references: list[int]) -> None:
+    def __init__(self, references: list[int], moves: bool) -> None:
         self.plan: Plan | None = None
         self.references = references
+        self.moves = moves
 
 
 def evaluate(roots: list[Node]) -> None:
@@ -36,8 +39,16 @@ def evaluate(roots: list[Node]) -> None:
         wanted = [n for n in dict.fromkeys(roots) if n.buf is None]
         if not wanted:
             return
+        if any(n.aval.device != wanted[0].aval.device for n in wanted):
+            for device in dict.fromkeys(n.aval.device for n in wanted):
+                evaluate([n for n in wanted if n.aval.device == device])
+            return
         order, key, scalars, leaves = walk(wanted)
         known = _PLANS.get(key) or _remember(key, order, len(wanted))
+        if known.moves:
+            _transfer(order)
+            evaluate(wanted)
+            return
         if any(map(gt, map(sys.getrefcount, order), known.references)):
             held = _held(order, known.references)
             if held:
@@ -49,6 +60,28 @@ def evaluate(roots: list[Node]) -> None:
         for node, buffer in zip(wanted, buffers, strict=True):
             node.buf = buffer
             _settle(node)
+
+
+def _transfer(order: list[Node]) -> None:
+    """Gives every copy between devices in the graph its value, so that what is left is on one device."""
+    moves = [n for n in order if _moves(n)]
+    evaluate([n.args[0] for n in moves])
+    for node in moves:
+        if node.buf is None:
+            source = node.args[0]
+            array = devices.get(source.aval.device).to_host(source.buf, source.aval.shape, source.aval.dtype.numpy)
+            target = devices.get(node.aval.device)
+            node.buf = target.from_host(array.copy() if target.host_memory else array)
+            _settle(node)
+
+
+def _moves(node: Node) -> bool:
+    return node.buf is None and node.spec.prim is not None and node.spec.prim.name == "to_device"
+
+
+def one_device(order: list[Node]) -> bool:
+    """Whether one plan can compute the graph whose walk is `order`."""
+    return len({n.aval.device for n in order}) < 2
 
 
 def _held(order: list[Node], references: list[int]) -> list[Node]:
@@ -104,7 +137,7 @@ def plan_for(roots: list[Node], order: list[Node], leaves: list[Node]) -> Plan:
 
 
 def _remember(key: Any, order: list[Node], count: int) -> _Known:
-    known = _PLANS[key] = _Known(_references(order, count))
+    known = _PLANS[key] = _Known(_references(order, count), any(map(_moves, order)))
     if len(_PLANS) > PLAN_LIMIT:
         _PLANS.pop(next(iter(_PLANS)))
     return known

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..dtypes import DType
 from ..ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
 from ..ir.index import ZERO, Index, Var, guard, index, less
+from ..ir.loops import find_loop
 from ..ir.stmt import (
     Accumulate,
     Alloc,
@@ -24,6 +25,7 @@ from ..ir.stmt import (
     loop_nest,
     substitute_stmt,
     transform,
+    walk,
 )
 from ..ir.target import Target
 from .fuse import COSTLY, Cluster
@@ -480,3 +482,11 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Oper
             left = op("select", Test(condition), cast(left, val.dtype), zero)
     real = [n for n, e in enumerate(val.shape) if e != 1]
     return left, right, terms, sum(1 for n in real if n < 2), int(val.shape[2] != 1)
+
+
+def depends_on_right(kernel: Kernel, name: str) -> bool:
+    """Whether the right operand of the contraction changes along this loop."""
+    var = find_loop(kernel, name).var
+    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate) and s.axes)
+    assert isinstance(leaf.value, Op)
+    return var in leaf.value.args[1].variables

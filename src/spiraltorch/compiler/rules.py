@@ -11,7 +11,7 @@ from ..ir.expr import Space
 from ..ir.schedule import ScheduleError
 from ..ir.stmt import For, Kernel, Kind, leaf_values, walk
 from ..ir.target import Target
-from .lower import Lowered
+from .lower import Lowered, depends_on_right
 from .rules_groups import schedule_groups
 
 PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives
@@ -323,7 +323,7 @@ def _conv(lowered: Lowered, target: Target) -> Kernel:
     kernel = steps.reorder(kernel, *order)
     kernel = steps.mark(kernel, Kind.UNROLLED, *inner, "jv")
     kernel = steps.mark(kernel, Kind.VECTOR, "jl")
-    group = [name for name in loops[: lowered.batch] if _depends_right(kernel, name)]
+    group = [name for name in loops[: lowered.batch] if depends_on_right(kernel, name)]
     kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, (*group, "jr", *terms, "jv", "jl"))
     kernel = _vector_copy(_parallel_copy(kernel, "pb", target, lowered.work), "pb", lanes)
     if x and outer:
@@ -352,17 +352,6 @@ def _vector_copy(kernel: Kernel, name: str, lanes: int) -> Kernel:
     if last.extent.is_const and 1 < last.extent.const <= lanes:
         return steps.mark(kernel, Kind.VECTOR, last.var.name)
     return kernel
-
-
-def _depends_right(kernel: Kernel, name: str) -> bool:
-    """Whether the right operand of the contraction changes along this loop."""
-    from ..ir.expr import Op
-    from ..ir.stmt import Accumulate
-
-    var = steps.find_loop(kernel, name).var
-    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate) and s.axes)
-    assert isinstance(leaf.value, Op)
-    return var in leaf.value.args[1].variables
 
 
 _RULES = {

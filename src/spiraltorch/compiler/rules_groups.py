@@ -8,7 +8,7 @@ from ..ir.index import index
 from ..ir.schedule import ScheduleError
 from ..ir.stmt import For, Kernel, Kind, loop
 from ..ir.target import Target
-from .lower import Lowered
+from .lower import Lowered, depends_on_right
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
 MANY = 1 << 16  # elements from which on an item takes several
@@ -81,19 +81,36 @@ def _size(kernel: Kernel, names: list[str]) -> int:
 
 
 def _dot(lowered: Lowered, target: Target) -> Kernel:
-    """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers."""
-    try:
-        return _tiled(lowered, target) or _loops(lowered, target)
-    except ScheduleError:
-        return _loops(lowered, target)
-
-
-def _tiled(lowered: Lowered, target: Target) -> Kernel | None:
-    kernel = lowered.kernel
     batch, names = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
-    rows, columns = names[: lowered.rows], names[lowered.rows :]
-    if not rows or not columns or not lowered.terms:
-        return None
+    return _contraction(lowered, batch, names[: lowered.rows], names[lowered.rows :], target)
+
+
+def _conv(lowered: Lowered, target: Target) -> Kernel:
+    """The same contraction: rows are pixels of all images, columns output channels, terms the window's elements."""
+    outer, spatial = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
+    columns, pixels = spatial[: lowered.rows], spatial[lowered.rows :]
+    group = [name for name in outer if depends_on_right(lowered.kernel, name)]
+    rows = [name for name in outer if name not in group] + pixels
+    return _contraction(lowered, group, rows, columns, target)
+
+
+def _contraction(
+    lowered: Lowered, batch: list[str], rows: list[str], columns: list[str], target: Target
+) -> Kernel:  # fmt: skip
+    """Tiles in shared memory where the shape is worth it, else an item to an element."""
+    if rows and columns and lowered.terms:
+        try:
+            made = _tiled(lowered, batch, rows, columns, target)
+        except ScheduleError:
+            made = None
+        if made is not None:
+            return made
+    return _loops(lowered, target)
+
+
+def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[str], target: Target) -> Kernel | None:
+    """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers."""
+    kernel = lowered.kernel
     m, n, depth = _size(kernel, rows), _size(kernel, columns), _size(kernel, lowered.terms)
     if min(m, n) < 8 or depth < 8 or m * n < 256:
         return None
@@ -102,6 +119,7 @@ def _tiled(lowered: Lowered, target: Target) -> Kernel | None:
     step = 16
     if (each_m + each_n) * side * step * 4 > target.shared_bytes:
         return None
+    kernel = steps.reorder(kernel, *batch, *rows, *columns, *lowered.terms)
     kernel, i = steps.flatten(kernel, rows)
     kernel, j = steps.flatten(kernel, columns)
     kernel, k = steps.flatten(kernel, lowered.terms)
@@ -129,5 +147,5 @@ def _each(extent: int, side: int) -> int:
 
 
 _RULES = {
-    "map": _map, "rows": _rows, "columns": _loops, "dot": _dot, "conv": _loops, "serial": _loops, "phases": _phases,
+    "map": _map, "rows": _rows, "columns": _loops, "dot": _dot, "conv": _conv, "serial": _loops, "phases": _phases,
 }  # fmt: skip

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..dtypes import DType
+from ..dtypes import DType, float64
+from ..runtime.device import require_dtype
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -82,6 +83,8 @@ def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
     key = (shape, dtype, device)
     aval = _AVALS.get(key)
     if aval is None:
+        if dtype is float64:  # the one dtype that a device may lack
+            require_dtype(device, dtype)
         aval = Aval(shape, dtype, device)
         aval.leaf = Spec(None, aval, ())
         aval = _AVALS.setdefault(key, aval)

@@ -6,11 +6,13 @@ A backend is an entry point in the group `spiraltorch.backends` that yields a mo
 
 from __future__ import annotations
 
+import os
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import DeviceError
+from ..dtypes import DType
+from ..errors import DeviceError, DTypeError
 
 
 class Buffer:
@@ -115,14 +117,28 @@ def get(name: str) -> Device:
     return device
 
 
+def require_dtype(name: str, dtype: DType) -> None:
+    """Raises `DTypeError` where the device cannot hold the dtype; the message names devices that can."""
+    if dtype not in get(name).target.dtypes:
+        having = [
+            d for kind in backends().values() for d in kind.devices() if d != name and dtype in get(d).target.dtypes
+        ]
+        raise DTypeError(
+            f"[{name}] expected a dtype that the device has, got {dtype.name}; cast to one that it has (float32), or use "
+            f"{' or '.join(having)}"
+        )
+
+
 def default() -> str:
-    """The device of tensors that name none."""
+    """The device of tensors that name none: `SPIRALTORCH_DEVICE` at the start, else the host."""
+    if not _DEFAULT:
+        _DEFAULT.append(canonical(os.environ.get("SPIRALTORCH_DEVICE") or "cpu"))
     return _DEFAULT[0]
 
 
 def set_default(name: str) -> None:
     """Changes the device of tensors that name none."""
-    _DEFAULT[0] = canonical(name)
+    _DEFAULT[:] = [canonical(name)]
 
 
-_DEFAULT = ["cpu:0"]
+_DEFAULT: list[str] = []

@@ -11,7 +11,8 @@ How it stays right
   values after each call. Random numbers continue the generator's sequence.
 - If recording makes tensors that outlive the call in some object (an optimizer's state at its first step), that call
   runs as it was recorded and the next one records again.
-- A result through which a gradient could flow outside cannot be replayed: such a function is run as plain Python.
+- A result through which a gradient could flow outside cannot be replayed, nor can a graph that spans devices: such a
+  function is run as plain Python.
 """
 
 from __future__ import annotations
@@ -99,15 +100,15 @@ class _Tracer:
         if id(tensor) in self.existing and id(tensor) not in self.grads:
             self.grads[id(tensor)] = (tensor, tracing.raw_grad(tensor))
 
-    def random(self, generator: Any, blocks: int) -> tuple[Node, Node]:
-        """The seed and the counter for a draw of so many blocks."""
+    def random(self, generator: Any, blocks: int, device: str) -> tuple[Node, Node]:
+        """The seed and the counter for a draw of so many blocks on a device."""
         from ..dtypes import uint64
         from ..graph import build
 
         _, used = self.drawn.get(id(generator), (generator, 0))
         self.drawn[id(generator)] = (generator, used + blocks)
-        seed = build.scalar(_Draw(generator, None), uint64, generator.device)
-        counter = build.scalar(_Draw(generator, used), uint64, generator.device)
+        seed = build.scalar(_Draw(generator, None), uint64, device)
+        counter = build.scalar(_Draw(generator, used), uint64, device)
         return seed, counter
 
     def restore(self) -> None:
@@ -225,11 +226,11 @@ class _Compiled:
             tracer.restore()
             self.eager.add(key)
             return self.fn(*given[0], **given[1])
-        return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, result, epoch)
+        return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, given, epoch)
 
     def _finish(
         self, key: Any, tracer: _Tracer, tensors: list[Tensor], positions: dict[int, int], out_leaves: list[Any],
-        out_tree: Any, result: Any, epoch: int,
+        out_tree: Any, given: Any, epoch: int,
     ) -> Any:  # fmt: skip
         entry = _Entry()
         updates = [(n, t.node) for n, t in enumerate(tracer.captured) if t.node is not tracer.places[n]]
@@ -246,6 +247,10 @@ class _Compiled:
         wanted += [t.node for t in escaped]
         roots = list(dict.fromkeys(n for n in wanted if n.buf is None))
         order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
+        if not engine.one_device(order):
+            tracer.restore()
+            self.eager.add(key)
+            return self.fn(*given[0], **given[1])
         index_of_place = {p: n for n, p in enumerate(tracer.places)}
         slot = {node: n for n, node in enumerate(roots)}
         try:

@@ -59,7 +59,7 @@ class Generator:
         count = math.prod(shape)
         blocks = -(-count // 4)
         if TRACER[0] is not None:
-            seed, counter = TRACER[0].random(self, blocks)
+            seed, counter = TRACER[0].random(self, blocks, device)
         else:
             seed, counter = build.scalar(self.seed, uint64, device), build.scalar(self.counter, uint64, device)
             self.counter += blocks
