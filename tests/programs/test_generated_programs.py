@@ -6,16 +6,20 @@ The seed is fixed; SPIRALTORCH_TEST_SEED gives another. A failure is reduced to 
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 from checking import fault, interpreting, reduced, snippet, verifying
 from generator import CONTRACTIONS, EVERYTHING, FUSIBLE, Generator, Program
 
+from spiraltorch import dtypes
 from spiraltorch.compiler import engine, rules, simplify
+from spiraltorch.runtime import device
 
 SEED = int(os.environ.get("SPIRALTORCH_TEST_SEED", "20261123"))
 SMALL, LARGE, TINY = 5000, 40_000, 80
+SECOND = device.backends()["wgpu"].devices()
 
 
 def program(family: int, number: int, limit: int, kinds: dict[str, int], floats_only: bool = False) -> Program:
@@ -24,13 +28,13 @@ def program(family: int, number: int, limit: int, kinds: dict[str, int], floats_
     return Generator(rng, limit, kinds, floats_only).grow(int(rng.integers(3, 13)))
 
 
-def check(made: Program, name: str) -> None:
+def check(made: Program, name: str, where: str = "cpu:0") -> None:
     """Fails with a reduced script where the program comes out wrong."""
-    wrong = fault(made)
+    wrong = fault(made, where)
     if wrong:
-        small = reduced(made, fault)
+        small = reduced(made, partial(fault, where=where))
         pytest.fail(
-            f"program {name} of SPIRALTORCH_TEST_SEED={SEED}: {wrong}\n\nreduced: {fault(small)}\n\n{snippet(small)}\n",
+            f"program {name} of SPIRALTORCH_TEST_SEED={SEED}: {wrong}\n\nreduced: {fault(small, where)}\n\n{snippet(small)}\n",
             pytrace=False,
         )
 
@@ -84,6 +88,18 @@ def test_interpreted_kernels(chunk: int) -> None:
         check(made, f"4/{n}")
         with interpreting():
             check(made, f"4/{n} interpreted")
+
+
+@pytest.mark.skipif(not SECOND, reason=f"wgpu: {device.backends()['wgpu'].reason()}")
+@pytest.mark.parametrize("chunk", range(16))
+def test_a_second_machine(chunk: int) -> None:
+    """The same kernels through the other renderer, schedule and driver: without float64, which it lacks."""
+    for n in range(chunk * 25, chunk * 25 + 25):
+        family, limit, kinds = (2, SMALL, CONTRACTIONS) if n % 5 == 0 else (0, SMALL, EVERYTHING)
+        rng = np.random.default_rng([SEED, 5, family, n])
+        floats = (dtypes.float32, dtypes.float16, dtypes.bfloat16)
+        made = Generator(rng, limit, kinds, False, floats).grow(int(rng.integers(3, 13)))
+        check(made, f"5/{n}", SECOND[0])
 
 
 def test_a_planted_mistake_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:

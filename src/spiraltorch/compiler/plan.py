@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, bfloat16
-from ..errors import out_of_range
+from ..errors import OutOfMemoryError, out_of_range
 from ..ir.expr import Buffer, Load
 from ..ir.index import Index
 from ..ir.stmt import Kernel, Store, leaf_loads, walk
@@ -110,6 +110,7 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     program = live(join_in_steps(program, device.target.max_buffers - 1))
     fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
+    _require_room(fusion, device)
     watched = program.outputs[len(program.outputs) - 2 * len(program.checks) :: 2]
     plan.checks = [(*c, v.dtype) for c, v in zip(program.checks, watched, strict=True)]
     plan.notes = fusion.notes
@@ -126,6 +127,18 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     counters["kernels_compiled"] += len(compiled)
     counters["compile_seconds"] += plan.made
     return plan
+
+
+def _require_room(fusion: Fusion, device: Any) -> None:
+    """Raises `OutOfMemoryError` where a value is larger than what a kernel of the device can bind."""
+    most = device.target.buffer_bytes
+    for cluster in fusion.clusters:
+        for val in (*cluster.emitter.values.values(), *cluster.members):
+            if _bytes(val) > most and (val.prim == "leaf" or val.id in fusion.stored):
+                raise OutOfMemoryError(
+                    f"[{device.name}] expected at most {most:,} bytes in one tensor, which is what a kernel can bind, got "
+                    f"{_bytes(val):,} (shape={val.shape}, dtype={val.dtype.name}); split it"
+                )
 
 
 def _bytes(val: Val) -> int:

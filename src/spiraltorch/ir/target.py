@@ -21,6 +21,7 @@ class Target:
     group_items: int = 1
     shared_bytes: int = 0
     max_buffers: int = 1 << 30  # buffers that one kernel may bind
+    buffer_bytes: int = 1 << 62  # that a kernel may bind as one buffer
     buffer_align: int = 64  # of a part of a buffer that a kernel binds
     dtypes: frozenset[DType] = frozenset(ALL)  # what memory and arithmetic support, natively or exactly
 

@@ -77,5 +77,6 @@ def target(adapter: Any) -> Target:
     return Target(
         key=f"wgsl 1|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}",
         vector_bytes=0, groups=True, group_items=items, shared_bytes=limit["max-compute-workgroup-storage-size"],
-        max_buffers=buffers, buffer_align=256, dtypes=frozenset(d for d in ALL if d is not float64),
+        max_buffers=buffers, buffer_align=256,
+        buffer_bytes=min(limit["max-storage-buffer-binding-size"], limit["max-buffer-size"]), dtypes=frozenset(d for d in ALL if d is not float64),
     )  # fmt: skip

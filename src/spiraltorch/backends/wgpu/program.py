@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from ...codegen.wgsl import Rendered
-from ...errors import CompileError, OutOfMemoryError
+from ...errors import CompileError
 
 if TYPE_CHECKING:
     from .device import WgpuDevice
@@ -75,7 +75,6 @@ class WgpuProgram:
                 size += -(-8 * len(scalars) // UNIFORM_ALIGN) * UNIFORM_ALIGN
             memory = [*arguments[:count], *arguments[count + kernel.scalars :]]
             sizes = [*kernel.param_bytes, *kernel.temp_bytes]
-            self._check(max(sizes, default=0))
             for shader, (pipeline, layout) in zip(kernel.rendered.shaders, kernel.pipelines, strict=True):
                 bindings = [(*memory[n], -(-sizes[n] // 4) * 4) for n in shader.bindings]
                 uniform = (start, -(-shader.scalars // 2) * 16) if shader.scalars else None
@@ -86,14 +85,6 @@ class WgpuProgram:
             usage = device.wgpu.BufferUsage.UNIFORM | device.wgpu.BufferUsage.COPY_DST
             self.uniform = device.gpu.create_buffer(size=size, usage=usage)
         self.words = struct.Struct(f"={max(1, slots)}Q")
-
-    def _check(self, size: int) -> None:
-        most = self.device.limits["max-storage-buffer-binding-size"]
-        if size > most:
-            raise OutOfMemoryError(
-                f"[{self.device.name}] expected at most {most:,} bytes in one tensor, which is what the adapter can bind, "
-                f"got {size:,}; split it"
-            )
 
     def run(self) -> None:
         """Submits every launch; nothing waits for them."""

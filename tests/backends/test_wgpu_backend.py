@@ -1,0 +1,237 @@
+"""The WGPU backend: limits of adapters, memory, errors, and the same training as on the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spiraltorch as st
+from spiraltorch import nn, optim
+from spiraltorch.backends import wgpu
+from spiraltorch.backends.wgpu.device import WgpuDevice
+from spiraltorch.codegen import wgsl_library
+from spiraltorch.codegen.wgsl import render
+from spiraltorch.compiler import engine
+from spiraltorch.dtypes import float16, float32, int32
+from spiraltorch.errors import DeviceError, DTypeError, OutOfMemoryError
+from spiraltorch.ir.expr import Buffer, Load, at, cast, op
+from spiraltorch.ir.stmt import Kernel, Kind, Store, loop, loop_nest
+from spiraltorch.runtime import device as devices
+
+pytestmark = pytest.mark.skipif(not wgpu.devices(), reason=f"wgpu: {wgpu.reason()}")
+
+
+def on_wgpu(array: Any) -> st.Tensor:
+    return st.tensor(array, device="wgpu")
+
+
+@pytest.fixture
+def gpu() -> Any:
+    return devices.get("wgpu:0")
+
+
+def test_facts(gpu: WgpuDevice) -> None:
+    facts = wgpu.describe("wgpu:0")
+    assert {"device", "vendor", "driver", "software", "limits"} <= set(facts)
+    assert gpu.target.groups and gpu.target.max_buffers >= 8 and gpu.target.group_items >= 64
+
+
+@pytest.mark.parametrize("limit", [8, 10])
+def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums and joins of many tensors split where a kernel may bind only 8 buffers, which is all that WebGPU promises."""
+    target = replace(gpu.target, max_buffers=limit, key=f"{gpu.target.key}|{limit}")
+    monkeypatch.setattr(gpu, "target", target)
+    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(engine, "_PLANS", {})
+    bound: list[int] = []
+    original = gpu.program
+
+    def spy(steps: Any, slots: int) -> Any:
+        bound.extend(len(s.bindings) for kernel, _ in steps for s in kernel.rendered.shaders)
+        return original(steps, slots)
+
+    monkeypatch.setattr(gpu, "program", spy)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((5, 6)).astype(np.float32) for _ in range(23)]
+    tensors = [on_wgpu(a) for a in arrays]
+    total = tensors[0]
+    for t in tensors[1:]:
+        total = total * 0.5 + t
+    want = arrays[0]
+    for a in arrays[1:]:
+        want = want * np.float32(0.5) + a
+    outputs = [t * 2 + total for t in tensors]
+    joined = st.concat(tensors, 0)
+    st.eval(total, joined, *outputs)
+    np.testing.assert_allclose(total.numpy(), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(joined.numpy(), np.concatenate(arrays))
+    for out, a in zip(outputs, arrays, strict=True):
+        np.testing.assert_allclose(out.numpy(), a * 2 + want, rtol=1e-5, atol=1e-5)
+    assert max(bound) <= limit
+
+
+def test_training_with_few_buffers(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "target", replace(gpu.target, max_buffers=8, key=f"{gpu.target.key}|8"))
+    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(engine, "_PLANS", {})
+    np.testing.assert_allclose(losses("wgpu", 4), losses("cpu", 4), rtol=1e-5)
+
+
+def losses(where: str, steps: int) -> list[float]:
+    """The first losses of a small network with dropout under AdamW, from one seed."""
+    st.manual_seed(3)
+    model = nn.Sequential(nn.Linear(20, 32), nn.GELU(), nn.Dropout(0.1), nn.LayerNorm(32), nn.Linear(32, 5)).to(where)
+    optimizer = optim.AdamW(model.parameters(), lr=1e-2)
+    x = st.randn(16, 20, device=where)
+    y = st.randint(0, 5, (16,), device=where)
+
+    @st.compile
+    def step(x: st.Tensor, y: st.Tensor) -> st.Tensor:
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return [step(x, y).item() for _ in range(steps)]
+
+
+def test_the_same_seed_trains_alike_on_both() -> None:
+    np.testing.assert_allclose(losses("wgpu", 20), losses("cpu", 20), rtol=2e-4)
+
+
+def test_a_convolution_and_its_gradients() -> None:
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((3, 4, 9, 10)).astype(np.float32), rng.standard_normal((6, 2, 3, 3)).astype(np.float32)
+    found = {}
+    for where in ("cpu", "wgpu"):
+        a, b = st.tensor(x, device=where, requires_grad=True), st.tensor(w, device=where, requires_grad=True)
+        y = nn.functional.conv2d(a, b, stride=2, padding=1, groups=2)
+        (y * y).sum().backward()
+        found[where] = [y.detach().numpy(), a.grad.numpy(), b.grad.numpy()]
+    for have, want in zip(found["wgpu"], found["cpu"], strict=True):
+        np.testing.assert_allclose(have, want, rtol=2e-4, atol=2e-4)
+
+
+def test_random_numbers_are_those_of_the_cpu() -> None:
+    made = []
+    for where in ("cpu", "wgpu"):
+        st.manual_seed(11)
+        made.append((st.rand(1000, device=where).numpy(), st.randint(0, 77, (500,), device=where).numpy()))
+    np.testing.assert_array_equal(made[0][0], made[1][0])
+    np.testing.assert_array_equal(made[0][1], made[1][1])
+
+
+def test_gradients_cross_devices() -> None:
+    x = st.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = (x * 2).to("wgpu:0")
+    z = (y * y).sum().to("cpu")
+    z.backward()
+    assert y.device == "wgpu:0" and z.item() == 56.0
+    np.testing.assert_array_equal(x.grad.numpy(), [8, 16, 24])
+
+
+def test_a_compiled_function_may_span_devices() -> None:
+    run = st.compile(lambda a: (a.to("wgpu") * 3).to("cpu") + 1)
+    np.testing.assert_array_equal(run(st.ones(3)).numpy(), [4, 4, 4])
+    np.testing.assert_array_equal(run(st.zeros(3)).numpy(), [1, 1, 1])
+
+
+def test_devices_are_not_mixed_by_accident() -> None:
+    with pytest.raises(DeviceError, match=r"\[add\] expected operands on one device"):
+        st.ones(2) + on_wgpu(np.ones(2, np.float32))
+
+
+def test_float64_is_refused_where_the_tensor_is_made() -> None:
+    with pytest.raises(DTypeError, match=r"got float64; cast to one that it has .* or use cpu:0"):
+        on_wgpu(np.ones(3))
+    with pytest.raises(DTypeError, match="float64"):
+        on_wgpu(np.ones(3, np.float32)).to(st.float64)
+
+
+def test_what_no_buffer_can_hold_is_out_of_memory(gpu: WgpuDevice) -> None:
+    with pytest.raises(OutOfMemoryError, match="wgpu"):
+        st.ones(10**13, device="wgpu").numpy()
+    np.testing.assert_array_equal(st.ones(3, device="wgpu").numpy(), [1, 1, 1])
+
+
+def test_memory_is_reused(gpu: WgpuDevice) -> None:
+    x = on_wgpu(np.ones(5000, np.float32))
+    for _ in range(3):
+        (x + 1).numpy()
+    before = gpu.count
+    for _ in range(10):
+        (x + 1).numpy()
+    assert gpu.count == before
+
+
+def test_a_broken_shader_names_itself(gpu: WgpuDevice) -> None:
+    from spiraltorch.backends.wgpu.program import WgpuKernel
+    from spiraltorch.codegen.wgsl import Rendered, Shader
+    from spiraltorch.errors import CompileError
+
+    bad = Rendered(
+        (Shader("@compute @workgroup_size(1) fn main() { let x: i32 = 1.5; }", (1, 1, 1), (1, 1, 1), (), 0),), ()
+    )
+    with pytest.raises((CompileError, AssertionError), match="i32"):
+        WgpuKernel(gpu, bad, [], 0)
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int16, np.float16])
+def test_neighbours_of_packed_elements_survive(dtype: Any) -> None:
+    """Elements of one or two bytes share words: a write by one item leaves the others' alone."""
+    x = np.arange(1003).astype(dtype)
+    y = on_wgpu(x)
+    y[1::3] = y[0::3][:334]
+    want = x.copy()
+    want[1::3] = x[0::3][:334]
+    np.testing.assert_array_equal(y.numpy(), want)
+
+
+def test_sixty_four_bits_as_pairs() -> None:
+    rng = np.random.default_rng(5)
+    for dtype in (np.int64, np.uint64):
+        info = np.iinfo(dtype)
+        a, b = rng.integers(info.min, info.max, (2, 500), dtype=dtype)
+        b[:50] = [0, 1, 3, 7, 10] * 10
+        a[50:60] = info.min
+        with np.errstate(all="ignore"):
+            for name in ("add", "subtract", "multiply", "floor_divide", "remainder"):
+                have = getattr(st, name)(on_wgpu(a), on_wgpu(b))
+                np.testing.assert_array_equal(have.numpy(), getattr(np, name)(a, b), err_msg=f"{name} {dtype.__name__}")
+        np.testing.assert_array_equal(on_wgpu(a).to(st.float32).numpy(), a.astype(np.float32))
+        np.testing.assert_array_equal((on_wgpu(a) < on_wgpu(b)).numpy(), a < b)
+
+
+def test_only_needed_functions_are_in_a_shader() -> None:
+    x, y = Buffer("x", at(64), float16), Buffer("y", at(64), int32)
+    t = loop("t", 64, Kind.ITEM)
+    text = (
+        render(Kernel("k", (x, y), loop_nest([t], Store(y, at(t.var), cast(Load(x, at(t.var)), int32)))))
+        .shaders[0]
+        .text
+    )
+    assert "fn to_i32" in text and "fn is_nan" in text and "fn fmod_f32" not in text
+    assert wgsl_library.needed("let a = add_64(b, c);").startswith("fn add_64")
+
+
+def test_threads_have_no_wgsl() -> None:
+    x, i = Buffer("x", at(64), float32), loop("i", 64, Kind.PARALLEL)
+    with pytest.raises(ValueError, match="over groups"):
+        render(Kernel("k", (x,), loop_nest([i], Store(x, at(i.var), op("neg", Load(x, at(i.var)))))))
+
+
+def test_a_planted_mistake_shows(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wrong operator in the renderer gives wrong numbers: the kernels that run are the rendered ones."""
+    from spiraltorch.codegen import wgsl_emit
+
+    monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", "")
+    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(engine, "_PLANS", {})
+    monkeypatch.setitem(wgsl_emit._INFIX, "fadd", "-")
+    np.testing.assert_array_equal((on_wgpu([5.0, 7.0]) + on_wgpu([1.0, 2.0])).numpy(), [4, 5])
+    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(engine, "_PLANS", {})
