@@ -121,3 +121,11 @@ def test_cosine_similarity_and_normalize():
 def test_bad_arguments(call, error):
     with pytest.raises(error, match=r"^\[\w+\] expected"):
         call()
+
+
+def test_a_compiled_loss_checks_its_targets() -> None:
+    loss = st.compile(lambda x, t: F.cross_entropy(x, t))
+    x = st.tensor(np.zeros((2, 3), np.float32))
+    np.testing.assert_allclose(loss(x, st.tensor([0, -100])).item(), np.log(3), rtol=1e-6)
+    with pytest.raises(IndexOutOfRange, match=r"\[cross_entropy\] expected indices from 0 to 2, got 3"):
+        loss(x, st.tensor([0, 3]))

@@ -52,9 +52,14 @@ def checked(idx: Tensor, extent: int, op: str) -> Tensor:
         if known is not None and known[0] >= -extent and known[1] < extent:
             low = known[0]
         else:
-            idx = Tensor(build.bounded(see(idx), -extent, extent, op))
+            idx = watched(idx, -extent, extent, op)
     wide = ew.cast(idx, int64)
     return wide if low >= 0 else ew.where(wide < 0, wide + extent, wide)
+
+
+def watched(x: Tensor, lower: int, upper: int, op: str) -> Tensor:
+    """Integers that must lie in `[lower, upper)`: `IndexOutOfRange` for `op` when they are computed and do not."""
+    return Tensor(build.bounded(see(x), lower, upper, op))
 
 
 _SAME_VALUES = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows", "barrier", "stop_gradient"))

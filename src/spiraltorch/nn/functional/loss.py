@@ -6,6 +6,7 @@ import math
 
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
+from ...tensor.indexing import watched
 from ...tensor.tracing import TRACER
 from ..api import Tensor, st
 from .activation import softplus
@@ -47,8 +48,11 @@ def _hits(op: str, input: Tensor, target: Tensor, axis: int, ignore_index: int) 
         raise DTypeError(f"[{op}] expected class indices of an integer dtype, got dtype={target.dtype.name}; cast them")
     classes = input.shape[axis]
     # Looked at only where that is free: indices on an accelerator would have to be waited for.
-    known_here = TRACER[0] is None and target.node.buf is not None and device.get(target.device).host_memory
-    if known_here and target.size:
+    free = device.get(target.device).host_memory and bool(target.size)
+    if free and (TRACER[0] is not None or target.node.buf is None):
+        ignored = target == ignore_index
+        target = st.where(ignored, ignore_index, watched(st.where(ignored, 0, target), 0, classes, op))
+    elif free:
         known = target.numpy()
         wrong = known[((known < 0) | (known >= classes)) & (known != ignore_index)]
         if wrong.size:
