@@ -3,7 +3,8 @@
     python benchmarks/run.py [--rows gelu,mlp] [--rounds 7] [--threads 2] [--write] [--json]
 
 A worker stays alive and times the row that it is told to; between rounds the other library runs. A library that is not
-installed is named and left out. `--write` puts the table into docs/performance.md.
+installed is named and left out. `--write` puts the whole table into docs/performance.md and README.md; it refuses on a
+machine that is doing something else, because the ratios would mean nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 from rows import MAKERS, ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
+IDLE = 0.25  # the greatest load a core, over the last minute, at which a table may be written
 BEGIN, END = "<!-- BENCH:BEGIN -->", "<!-- BENCH:END -->"
 
 
@@ -183,6 +185,11 @@ def write(text: str) -> None:
         path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
 
 
+def load_per_core() -> float:
+    """Processes that wanted a core, over the last minute and divided by the cores; 0 where the system does not say."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--worker")
@@ -196,7 +203,17 @@ def main() -> None:
     if options.worker:
         worker(options.worker, options.threads)
         return
-    found = measure(options.rows.split(","), options.rounds, options.threads, options.seconds)
+    names = options.rows.split(",")
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"[rows] expected names of {', '.join(ROWS)}, got {', '.join(unknown)}")
+    if options.write and set(names) != set(ROWS):
+        parser.error("[write] expected all rows, because the table replaces the old one; leave --rows out")
+    if options.write and (load := load_per_core()) > IDLE:
+        parser.error(
+            f"[write] expected an idle machine with a load of at most {IDLE} a core over the last minute, got {load:.2f}; "
+            "stop what runs beside it, wait a minute, and try again, or leave --write out to see the table only"
+        )
+    found = measure(names, options.rounds, options.threads, options.seconds)
     calls = first_calls()
     text = table(found, calls, options.threads)
     print(json.dumps({"rows": found, "once": calls}) if options.json else text)
