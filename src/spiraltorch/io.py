@@ -85,7 +85,11 @@ def save(state: Mapping[Any, Any], path: PathLike, metadata: Mapping[str, str] |
         notes[_SKELETON] = json.dumps(skeleton)
     if "__metadata__" in arrays:
         raise ArgumentError("[save] expected names other than __metadata__, which the format reserves; rename it")
-    _write(Path(path), arrays, notes)
+    try:
+        _write(Path(path), arrays, notes)
+    except OSError as error:  # names the file that was asked for, not the temporary one
+        why = f"[save] expected a file that can be written, got {error.strerror}; check the folder and its permissions"
+        raise OSError(error.errno, why, str(path)) from None
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str, str]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import spiraltorch
+
 FIGURES = {
     "test_accuracy", "restored_accuracy", "step_ms", "kernels_per_step", "kernels_per_step_unfused", "bytes_per_step",
     "compile_seconds", "peak_bytes", "seconds", "first_loss", "last_loss", "checkpoint",
@@ -50,11 +52,25 @@ def test_the_summary_is_a_table(tmp_path: Path) -> None:
     assert "test accuracy" in done.stdout and "kernels per step" in done.stdout
 
 
-@pytest.mark.parametrize("args", [("--model", "none"), ("--epochs", "0"), ("--device", "moon:0")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--model", "none"), ("--epochs", "0"), ("--device", "moon:0"), ("--seed", "-1"), ("--seed", str(1 << 64)),
+        ("--checkpoint", "no such folder/model.safetensors"), ("--checkpoint", "."),
+    ],
+)  # fmt: skip
 def test_bad_arguments_are_one_line(tmp_path: Path, args: tuple[str, ...]) -> None:
     done = demo(tmp_path, *args)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "expected" in done.stderr
+    assert "training" not in done.stdout
+
+
+def test_the_version_is_the_package_s() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "spiraltorch", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"spiraltorch {spiraltorch.__version__}\n"
 
 
 def test_devices_lists_the_host() -> None:

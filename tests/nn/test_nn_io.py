@@ -119,3 +119,12 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
     assert st.load(path)["w"].tolist() == [1.0] and os.listdir(tmp_path) == ["m.safetensors"]
     with pytest.raises(OSError):
         st.save({"w": st.ones(1)}, tmp_path / "none" / "m.safetensors")
+
+
+@pytest.mark.parametrize(("place", "kind"), [("missing/model.safetensors", FileNotFoundError), (".", OSError)])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, place, kind):
+    path = tmp_path / place
+    with pytest.raises(kind, match=r"\[save\] expected a file that can be written") as caught:
+        st.save({"w": st.ones(2)}, path)
+    assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == []

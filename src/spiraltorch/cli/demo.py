@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -34,6 +35,14 @@ def run(
     count = recipe.epochs if epochs is None else epochs
     if count < 1:
         raise ArgumentError(f"[demo] expected at least one epoch, got {count}")
+    if not 0 <= seed < 1 << 64:
+        raise ArgumentError(f"[demo] expected a seed from 0 to 2**64 - 1, got {seed}")
+    path = Path(checkpoint) if checkpoint else Path(tempfile.gettempdir()) / f"spiraltorch-demo-{model}.safetensors"
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):  # said before the training, not after it
+        raise ArgumentError(
+            f"[demo] expected a file in a folder that can be written, got {str(path)!r}; see --checkpoint"
+        )
     devices.set_default(device)
     started = time.perf_counter()
     manual_seed(seed)
@@ -41,7 +50,6 @@ def run(
     net = recipe.build()
     losses, step_times, report = _train(net, x_train, y_train, recipe, count, seed, as_json)
     accuracy = _accuracy(net, x_test, y_test)
-    path = Path(checkpoint) if checkpoint else Path(tempfile.gettempdir()) / f"spiraltorch-demo-{model}.safetensors"
     save(net.state_dict(), path)
     twin = recipe.build()
     twin.load_state_dict(load(path))

@@ -1,4 +1,4 @@
-"""The command line: `spiraltorch demo | devices`."""
+"""The command line: `spiraltorch demo | devices | --version`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,43 @@ import typer
 
 from ..errors import SpiralTorchError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="SpiralTorch: a tensor runtime for Python.")
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        print(f"spiraltorch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """SpiralTorch: a tensor runtime for Python."""
 
 
 @app.command()
 def demo(
     device: Annotated[str, typer.Option(help="Where to run, such as cpu:0.")] = "cpu",
     model: Annotated[str, typer.Option(help="mlp, convnet or transformer.")] = "convnet",
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training images.")] = None,  # noqa: UP045
-    seed: Annotated[int, typer.Option(help="Seed of parameters, batches and dropout.")] = 0,
+    epochs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Passes over the training images.", show_default="as many as the model needs"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of parameters, batches and dropout, 0 to 2**64 - 1.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    checkpoint: Annotated[Optional[str], typer.Option(help="Where to save the model.")] = None,  # noqa: UP045
+    checkpoint: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="The file to save the model in.",
+            show_default="spiraltorch-demo-MODEL.safetensors in the temporary folder",
+        ),
+    ] = None,
 ) -> None:
     """Train on the UCI handwritten digits, save, load, and report."""
     from .demo import run
