@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
+from peers import torch
 from spiraltorch.dtypes import from_numpy
 from spiraltorch.graph import build as b
 from spiraltorch.graph.node import Node, aval_of, leaf

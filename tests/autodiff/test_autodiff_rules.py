@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from autodiff_cases import CASES, Case, node, scatter_case
 
+from peers import torch
 from spiraltorch import dtypes as dt
 from spiraltorch.autodiff.gradient import jvp, vjp
 from spiraltorch.graph import build as b

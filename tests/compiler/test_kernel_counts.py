@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn, optim
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from graph_samples import node, same, sample, value, wide
 
+from peers import torch
 from spiraltorch import dtypes as dt
 from spiraltorch.errors import ArgumentError, DTypeError, ShapeError
 from spiraltorch.graph import build as b
@@ -142,7 +141,7 @@ def test_conv(rank: int, stride: int, pad: int, dilation: int, groups: int) -> N
     space = tuple(int(e) for e in rng.integers(6, 9, rank))
     x = rng.normal(size=(2, groups, 3, *space))
     w = rng.normal(size=(groups, 4, 3, *([3, 2, 3][:rank])))
-    conv = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
+    conv = getattr(torch.nn.functional, f"conv{rank}d")
     expected = conv(
         torch.from_numpy(x.reshape(2, groups * 3, *space)), torch.from_numpy(w.reshape(groups * 4, *w.shape[2:])),
         None, stride, pad, dilation, groups,
@@ -155,9 +154,13 @@ def test_conv_spreads_and_crops_its_input() -> None:
     rng = np.random.default_rng(6)
     x, w = rng.normal(size=(2, 1, 3, 5)), rng.normal(size=(1, 3, 4, 3))
     flipped = node(w[:, :, :, ::-1].transpose(0, 2, 1, 3).copy())
-    expected = F.conv_transpose1d(torch.from_numpy(x[:, 0]), torch.from_numpy(w[0]), None, 2, 1).numpy()
+    expected = torch.nn.functional.conv_transpose1d(
+        torch.from_numpy(x[:, 0]), torch.from_numpy(w[0]), None, 2, 1
+    ).numpy()
     same(value(b.conv(node(x), flipped, (1,), ((1, 1),), (2,), (1,)))[:, 0], expected, dt.float64)
-    cropped = F.conv1d(torch.from_numpy(x[:, 0, :, 1:-1]), torch.from_numpy(w[0].transpose(1, 0, 2).copy()))
+    cropped = torch.nn.functional.conv1d(
+        torch.from_numpy(x[:, 0, :, 1:-1]), torch.from_numpy(w[0].transpose(1, 0, 2).copy())
+    )
     kernel = node(w.transpose(0, 2, 1, 3).copy())
     same(value(b.conv(node(x), kernel, (1,), ((-1, -1),), (1,), (1,)))[:, 0], cropped.numpy(), dt.float64)
 

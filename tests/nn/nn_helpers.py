@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 import spiraltorch as st
+from peers import torch
 
 
 def to_numpy(state):

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-import torch
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn
 from spiraltorch.errors import ArgumentError, GradientError, ShapeError
 from spiraltorch.nn import init, utils

@@ -4,10 +4,9 @@ import os
 
 import numpy as np
 import pytest
-import safetensors.torch
-import torch
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.errors import ArgumentError, CheckpointError
 
@@ -35,13 +34,14 @@ def test_all_dtypes_keep_every_bit(tmp_path):
 
 
 def test_files_of_torch_both_ways(tmp_path):
+    files = pytest.importorskip("safetensors.torch")
     theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).to(torch.bfloat16)
     path = tmp_path / "torch.safetensors"
-    safetensors.torch.save_file(theirs.state_dict(), path)
+    files.save_file(theirs.state_dict(), path)
     ours = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).bfloat16()
     ours.load_state_dict(st.load(path))
     st.save(ours.state_dict(), path)
-    for key, value in safetensors.torch.load_file(path).items():
+    for key, value in files.load_file(path).items():
         assert torch.equal(value, theirs.state_dict()[key])
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 from nn_helpers import compare
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn
 from spiraltorch.errors import ArgumentError, ShapeError
 

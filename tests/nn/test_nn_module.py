@@ -5,9 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn
 from spiraltorch.errors import ArgumentError, CheckpointError, DTypeError, IndexOutOfRange
 from spiraltorch.nn.epoch import MODULE_EPOCH

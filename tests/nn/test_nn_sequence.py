@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 from nn_helpers import close, compare
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn
 from spiraltorch.nn import functional as F
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn, optim
 
 

@@ -3,13 +3,14 @@
 import math
 
 import pytest
-import torch
-from torch.optim import lr_scheduler as theirs
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.errors import ArgumentError
 from spiraltorch.optim import lr_scheduler as ours
+
+theirs = torch.optim.lr_scheduler
 
 CASES = [
     ("StepLR", {"step_size": 3, "gamma": 0.5}),

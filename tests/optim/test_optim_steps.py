@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.errors import ArgumentError, CheckpointError, DTypeError
 from spiraltorch.nn.epoch import MODULE_EPOCH

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tensor_helpers import close, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import DTypeError, GradientError, ShapeError
 
 X, Y = sample((3, 4), "float64", 1), sample((3, 4), "float64", 2)

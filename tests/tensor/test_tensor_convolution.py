@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tensor_helpers import close, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import SpiralTorchError
 
 F = torch.nn.functional

@@ -9,10 +9,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-import torch
 from tensor_helpers import FLOATS, INTS, close, numpy_dtype, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import DeviceError, DTypeError, SpiralTorchError
 
 

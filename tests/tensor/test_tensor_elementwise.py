@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-import torch
 from tensor_helpers import FLOATS, INTS, close, numpy_dtype, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import ArgumentError, DTypeError, ShapeError
 
 UNARY = [

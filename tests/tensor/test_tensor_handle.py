@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tensor_helpers import close, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import ArgumentError, DTypeError, ShapeError, SpiralTorchError, TracingError
 from spiraltorch.tensor import tracing
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tensor_helpers import close, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError, SpiralTorchError, TracingError
 
 X = sample((4, 5, 6), "float32", 1)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-import torch
 from tensor_helpers import FLOATS, INTS, close, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import ArgumentError, DTypeError, IndexOutOfRange, SpiralTorchError
 
 AXES: list[Any] = [None, 0, 1, -1, (0, 2), (-1, 0), (0, 1, 2)]

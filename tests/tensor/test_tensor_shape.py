@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tensor_helpers import close, sample
 
 import spiraltorch as st
+from peers import torch
 from spiraltorch.errors import ArgumentError, ShapeError, SpiralTorchError
 
 X = sample((2, 3, 4), "float32", 1)
 T = st.asarray(X)
-R = torch.from_numpy(X)
 
 SAME = [  # calls that torch and SpiralTorch spell alike
     lambda t: t.reshape(6, 4), lambda t: t.reshape((-1, 2)), lambda t: t.view(4, -1), lambda t: t.reshape(24),
@@ -34,7 +33,7 @@ SAME = [  # calls that torch and SpiralTorch spell alike
 
 @pytest.mark.parametrize("call", SAME, ids=range(len(SAME)))
 def test_like_torch(call: Any) -> None:
-    close(call(T), call(R).contiguous().numpy())
+    close(call(T), call(torch.from_numpy(X)).contiguous().numpy())
 
 
 PIECES = [
@@ -45,7 +44,7 @@ PIECES = [
 
 @pytest.mark.parametrize("call", PIECES, ids=range(len(PIECES)))
 def test_pieces_like_torch(call: Any) -> None:
-    got, want = call(T), call(R)
+    got, want = call(T), call(torch.from_numpy(X))
     assert isinstance(got, tuple)
     assert len(got) == len(want)
     for a, b in zip(got, want, strict=True):
@@ -64,7 +63,7 @@ def test_pad_like_torch(mode: str, value: float, amounts: tuple[int, ...]) -> No
 
 
 def test_negative_padding_crops() -> None:
-    close(st.pad(T, (-1, 2)), torch.nn.functional.pad(R, (-1, 2)).numpy())
+    close(st.pad(T, (-1, 2)), torch.nn.functional.pad(torch.from_numpy(X), (-1, 2)).numpy())
 
 
 def test_pad_keeps_integers() -> None:
