@@ -7,11 +7,14 @@ PYTEST_ARGS ?=
 .PHONY: demo test check bench clean
 
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: name another, as in make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "$(PYTHON) is older than 3.10: name another, as in make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); \
 	  else \
-	    rm -rf $(VENV); echo "python3 -m venv failed: install the package python3-venv"; exit 1; \
+	    rm -rf $(VENV); echo "$(PYTHON) -m venv failed: install the package python3-venv"; exit 1; \
 	  fi; }
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml
