@@ -114,7 +114,7 @@ def const(value: Any, dtype: DType, device: str = "cpu:0") -> Node:
     value = bool(value) if dtype.is_bool else int(value) if dtype.is_integer else float(value)
     key = (repr(value), dtype, device)
     node = _CONSTANTS.get(key)
-    if node is None:
+    if node is None or node.buf is not None:  # one that was asked for by itself is a leaf now, no longer a number
         if dtype.is_float and math.isnan(value):
             value = math.nan
         node = _CONSTANTS[key] = Node(spec_of(_named("const"), (), (_exact(value), dtype, device)), ())

@@ -106,6 +106,8 @@ def weak(value: float, aval: Aval) -> Node:
         known = _WEAK[aval] = (build.scalar(3.0, aval.dtype, aval.device).spec, constants)
     constant = known[1].get(value)
     if constant is not None:
+        if constant.buf is not None:  # it was asked for by itself and is a leaf now: see build.const
+            constant = known[1][value] = build.const(value, aval.dtype, aval.device)
         return constant
     if value == 0 or value - value != 0:  # zeros of both signs, infinities and NaN
         return _number(float(value), aval.dtype, aval.device)
