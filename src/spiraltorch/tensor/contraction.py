@@ -281,7 +281,7 @@ def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
     >>> cross(st.tensor([1, 0, 0]), st.tensor([0, 1, 0])).tolist()
     [0, 0, 1]
     """
-    from .shape import roll
+    from .parts import roll
 
     a, b = _both(x, y)
     (d,) = axes_of(axis, a.ndim, "cross")

@@ -8,10 +8,11 @@ from typing import Any
 from ..errors import ArgumentError, ShapeError
 from . import reduction
 from .contraction import cross, matmul, multi_dot, outer, tensordot, vecdot
+from .parts import diagonal as _diagonal
+from .parts import trace
 from .record import handle
 from .reduction import vector_norm
-from .shape import diagonal as _diagonal
-from .shape import matrix_transpose, trace
+from .shape import matrix_transpose
 from .tensor import Tensor
 
 __all__ = [

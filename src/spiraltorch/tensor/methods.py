@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import contraction, creation, elementwise, indexing, reduction, shape, tracing
+from . import contraction, creation, elementwise, indexing, parts, reduction, shape, tracing
 from .tensor import Tensor
 
 _METHODS: dict[Any, str] = {
@@ -14,8 +14,8 @@ _METHODS: dict[Any, str] = {
     "logical_or logical_xor logical_not isclose allclose lerp",
     reduction: "sum prod mean var std amax amin argmax argmin any all count_nonzero logsumexp softmax log_softmax norm "
     "cumsum cumprod cummax cummin argsort sort topk diff",
-    shape: "reshape permute transpose swapaxes moveaxis broadcast_to expand squeeze unsqueeze flatten ravel unflatten "
-    "view flip roll narrow split chunk unbind tile repeat_interleave diagonal unfold trace select",
+    shape: "reshape permute transpose swapaxes moveaxis broadcast_to expand squeeze unsqueeze flatten ravel unflatten view",
+    parts: "flip roll narrow split chunk unbind tile repeat_interleave diagonal unfold trace select",
     indexing: "take gather scatter scatter_add index_select index_add masked_fill masked_select nonzero take_along_axis unique",
     contraction: "matmul mm bmm dot outer",
     creation: "tril triu",
@@ -125,7 +125,7 @@ def attach() -> None:
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
     extra = {
-        "std": _torch_std, "var": _torch_var, "max": reduction.max_method, "min": reduction.min_method, "repeat": shape.repeat_method, "_numel": _numel,
+        "std": _torch_std, "var": _torch_var, "max": reduction.max_method, "min": reduction.min_method, "repeat": parts.repeat_method, "_numel": _numel,
         "_t": _t, "_view_as": _view_as, "contiguous": _plain, "cpu": _plain, "clone": _clone,
         "dim": lambda x: x.ndim, "type": elementwise.to, "float": _cast_method("float32"),
         "double": _cast_method("float64"), "half": _cast_method("float16"), "bfloat16": _cast_method("bfloat16"),
@@ -134,7 +134,7 @@ def attach() -> None:
         "new_tensor": _like("tensor"), "expand_as": _expand_as, "detach_": _detach_in_place, "__imatmul__": _imatmul,
         "__rdivmod__": _rdivmod, "element_size": lambda x: x.itemsize, "is_floating_point": lambda x: x.dtype.is_float,
         "is_contiguous": lambda x: True, "_equal": elementwise.array_equal,
-        "pad": shape.pad, "where": lambda x, c, y: elementwise.where(c, x, y),
+        "pad": parts.pad, "where": lambda x, c, y: elementwise.where(c, x, y),
     }  # fmt: skip
     for name, function in extra.items():
         setattr(Tensor, name, function)

@@ -398,7 +398,8 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
     >>> diff(handle([1, 4, 9])).tolist()
     [3, 5]
     """
-    from .shape import concat, narrow
+    from .parts import narrow
+    from .shape import concat
 
     parts = [handle(p) for p in (prepend, x, append) if p is not None]
     made = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
