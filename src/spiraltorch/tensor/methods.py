@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import contraction, creation, elementwise, indexing, parts, reduction, shape, tracing
+from . import activation, contraction, creation, elementwise, indexing, logic, parts, reduction, shape, tracing
 from .tensor import Tensor
 
 _METHODS: dict[Any, str] = {
     elementwise: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
     "erf floor ceil trunc round abs sign square reciprocal rsqrt floor_divide remainder maximum minimum pow atan2 "
-    "isnan isinf isfinite signbit copysign hypot logaddexp xlogy clip to relu sigmoid gelu silu softplus logical_and "
-    "logical_or logical_xor logical_not isclose allclose lerp",
+    "hypot logaddexp xlogy clip to lerp",
+    logic: "isnan isinf isfinite signbit copysign logical_and logical_or logical_xor logical_not isclose allclose",
+    activation: "relu sigmoid gelu silu softplus",
     reduction: "sum prod mean var std amax amin argmax argmin any all count_nonzero logsumexp softmax log_softmax norm "
     "cumsum cumprod cummax cummin argsort sort topk diff",
     shape: "reshape permute transpose swapaxes moveaxis broadcast_to expand squeeze unsqueeze flatten ravel unflatten view",
@@ -133,7 +134,7 @@ def attach() -> None:
         "new_zeros": _like("zeros"), "new_ones": _like("ones"), "new_empty": _like("empty"), "new_full": _like("full"),
         "new_tensor": _like("tensor"), "expand_as": _expand_as, "detach_": _detach_in_place, "__imatmul__": _imatmul,
         "__rdivmod__": _rdivmod, "element_size": lambda x: x.itemsize, "is_floating_point": lambda x: x.dtype.is_float,
-        "is_contiguous": lambda x: True, "_equal": elementwise.array_equal,
+        "is_contiguous": lambda x: True, "_equal": logic.array_equal,
         "pad": parts.pad, "where": lambda x, c, y: elementwise.where(c, x, y),
     }  # fmt: skip
     for name, function in extra.items():

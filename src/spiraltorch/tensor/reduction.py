@@ -11,6 +11,7 @@ from ..errors import ArgumentError
 from ..graph import build
 from . import elementwise as ew
 from .alias import axes_of, axis_of, torch_spellings
+from .logic import isfinite
 from .record import P, condition, handle, nary, see
 from .tensor import Tensor
 
@@ -268,7 +269,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     x = x if x.dtype.is_float else ew.cast(x, default_float)
     axes = axes_of(axis, x.ndim, "logsumexp")
     top = amax(x, axis=axes, keepdims=True).detach()
-    top = ew.where(ew.isfinite(top), top, 0.0)
+    top = ew.where(isfinite(top), top, 0.0)
     total = ew.log(sum(ew.exp(x - top), axis=axes, keepdims=True)) + top
     return total if keepdims else total.squeeze(axes) if axes else total  # type: ignore[no-any-return]
 
