@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import activation, contraction, creation, elementwise, indexing, logic, parts, reduction, shape, tracing
+from . import activation, contraction, creation, elementwise, indexing, logic, parts, reduction, scan, shape, tracing
 from .tensor import Tensor
 
 _METHODS: dict[Any, str] = {
@@ -13,8 +13,8 @@ _METHODS: dict[Any, str] = {
     "hypot logaddexp xlogy clip to lerp",
     logic: "isnan isinf isfinite signbit copysign logical_and logical_or logical_xor logical_not isclose allclose",
     activation: "relu sigmoid gelu silu softplus",
-    reduction: "sum prod mean var std amax amin argmax argmin any all count_nonzero logsumexp softmax log_softmax norm "
-    "cumsum cumprod cummax cummin argsort sort topk diff",
+    reduction: "sum prod mean var std amax amin argmax argmin any all count_nonzero logsumexp softmax log_softmax norm",
+    scan: "cumsum cumprod cummax cummin argsort sort topk diff",
     shape: "reshape permute transpose swapaxes moveaxis broadcast_to expand squeeze unsqueeze flatten ravel unflatten view",
     parts: "flip roll narrow split chunk unbind tile repeat_interleave diagonal unfold trace select",
     indexing: "take gather scatter scatter_add index_select index_add masked_fill masked_select nonzero take_along_axis unique",
