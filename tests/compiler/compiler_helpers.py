@@ -68,13 +68,6 @@ def mean(x: Node) -> Node:
     return b.mul(b.reshape(b.reduce_sum(x, (last,)), kept(x, last)), number(1 / x.aval.shape[last]))
 
 
-def softmax(x: Node) -> Node:
-    """Over the last axis."""
-    last = x.aval.ndim - 1
-    powers = b.exp(b.sub(x, b.reshape(b.reduce_max(x, (last,)), kept(x, last))))
-    return b.div(powers, b.reshape(b.reduce_sum(powers, (last,)), kept(x, last)))
-
-
 def layer_norm(x: Node, weight: Node, bias: Node) -> Node:
     """Over the last axis."""
     centred = b.sub(x, mean(x))
