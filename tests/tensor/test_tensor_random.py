@@ -130,3 +130,13 @@ def test_likes_and_shapes() -> None:
 def test_errors(call: Any) -> None:
     with pytest.raises(SpiralTorchError, match=r"^\[.+\] expected"):
         call()
+
+
+def test_a_compiled_draw_lies_on_the_tensor_s_device_whatever_the_generator_s_is() -> None:
+    """The default generator is made on the default device at import; another may be the default later."""
+    x = st.ones(64)
+    drop = lambda g: st.dropout(x, 0.5, generator=g).tolist()
+    elsewhere, here = st.Generator(7), st.Generator(7)
+    elsewhere.device = "elsewhere:0"
+    assert st.compile(lambda: st.dropout(x, 0.5, generator=elsewhere))().tolist() == drop(here)
+    assert drop(elsewhere) == drop(here)  # the second draw of each
