@@ -9,14 +9,14 @@ import spiraltorch as st
 from spiraltorch import nn
 from spiraltorch.compiler import plan as planning
 from spiraltorch.errors import IndexOutOfRange
-from spiraltorch.runtime.statistics import counters
+from spiraltorch.telemetry import counters
 
 
 def unfused(run: object) -> int:
     """Operations that `run()` computes."""
-    before = counters["kernels_before_fusion"]
+    before = counters()["kernels_before_fusion"]
     run()  # type: ignore[operator]
-    return int(counters["kernels_before_fusion"] - before)
+    return int(counters()["kernels_before_fusion"] - before)
 
 
 def test_a_value_that_is_still_held_is_computed_once() -> None:
@@ -37,9 +37,9 @@ def test_a_value_that_nobody_holds_is_not_stored() -> None:
     assert z.node.buf is not None
     del inner
     x2 = st.tensor(np.linspace(-1, 1, 64, dtype=np.float32))
-    before = counters["bytes_moved"]
+    before = counters()["bytes_moved"]
     (st.exp(x2) * 2 + 1).numpy()
-    assert counters["bytes_moved"] - before == 2 * 64 * 4
+    assert counters()["bytes_moved"] - before == 2 * 64 * 4
 
 
 def test_a_chain_that_is_read_at_each_step_costs_the_same_at_each_step() -> None:

@@ -17,7 +17,7 @@ from ..data import digits
 from ..errors import ArgumentError
 from ..io import load, save
 from ..runtime import device as devices
-from ..runtime.statistics import snapshot
+from ..telemetry import counters
 from ..tensor.autograd import no_grad
 from ..tensor.compile import compile as compile_fn
 from ..tensor.creation import asarray
@@ -54,7 +54,7 @@ def run(
     twin = recipe.build()
     twin.load_state_dict(load(path))
     restored = _accuracy(twin, x_test, y_test)
-    after = snapshot()
+    after = counters()
     figures = {
         "model": model, "device": devices.canonical(device), "seed": seed, "epochs": count, "steps": len(step_times),
         "parameters": sum(p.size for p in net.parameters()), "test_accuracy": accuracy,

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from operator import gt
+from time import perf_counter_ns
 from typing import Any
 
 from ..dtypes import float32
 from ..errors import DeviceError
 from ..graph.node import Node, aval_of
 from ..runtime import device as devices
+from ..telemetry import Decision, export
+from ..telemetry.counting import COUNTS
+from ..telemetry.names import COMPILE
+from ..telemetry.spans import ACTIVE, decided, looked_up, span
+from .decisions import deep, schedules
 from .explain import explain_plan
 from .key import walk
 from .plan import Plan, build
@@ -43,6 +50,8 @@ def evaluate(roots: list[Node]) -> None:
             for device in dict.fromkeys(n.aval.device for n in wanted):
                 evaluate([n for n in wanted if n.aval.device == device])
             return
+        began = perf_counter_ns() if ACTIVE else 0
+        COUNTS["plan_lookups"] += 1
         order, key, scalars, leaves = walk(wanted)
         known = _PLANS.get(key) or _remember(key, order, len(wanted))
         if known.moves:
@@ -55,6 +64,8 @@ def evaluate(roots: list[Node]) -> None:
                 wanted += held
                 order, key, scalars, leaves = walk(wanted)
                 known = _PLANS.get(key) or _remember(key, order, len(wanted))
+        if began:
+            looked_up(began, known.plan is not None, len(order))
         plan = known.plan or _compiled(known, order, len(wanted), leaves)
         buffers = plan.run([n.buf for n in leaves], scalars)
         for node, buffer in zip(wanted, buffers, strict=True):
@@ -131,8 +142,12 @@ def _settle(node: Node) -> None:
 
 def plan_for(roots: list[Node], order: list[Node], leaves: list[Node]) -> Plan:
     """The plan of a graph that was walked already, without running it."""
+    began = perf_counter_ns() if ACTIVE else 0
+    COUNTS["plan_lookups"] += 1
     _, key, _, _ = walk(roots)
     known = _PLANS.get(key) or _remember(key, order, len(roots))
+    if began:
+        looked_up(began, known.plan is not None, len(order))
     return known.plan or _compiled(known, order, len(roots), leaves)
 
 
@@ -144,6 +159,8 @@ def _remember(key: Any, order: list[Node], count: int) -> _Known:
 
 
 def _compiled(known: _Known, order: list[Node], count: int, leaves: list[Node]) -> Plan:
+    COUNTS["plan_cache_misses"] += 1
+    export.notice()
     plan = known.plan = _compile(order, count, leaves)
     return plan
 
@@ -156,14 +173,14 @@ def _compile(order: list[Node], count: int, leaves: list[Node]) -> Plan:
             raise DeviceError(
                 f"[eval] expected one device in a graph, got {device} and {node.aval.device}; move tensors with .to()"
             )
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 20_000))
-    try:
+    with deep(), span(COMPILE, device=device, values=len(order)) as s:
         program = from_nodes(order, list(range(count)))
         scalars = [n.aval.dtype for n in order if n.buf is None and n.scalar is not None]
         plan = build(program, len(leaves), scalars, device)
-    finally:
-        sys.setrecursionlimit(limit)
+        where = f"all of its {len(order)} values are on {device}"
+        plan.decisions.insert(0, Decision("place", f"the graph on {device}", where))
+        s.set(kernels=plan.kernels, operations=plan.unfused)
+        decided(plan.decisions, partial(schedules, plan.groups, plan.device.target))
     plan.avals = [n.aval for n in order[:count]]
     return plan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .decisions import schedules
 from .plan import Plan
 
 
@@ -23,7 +24,7 @@ def explain_plan(plan: Plan) -> str:
         f"{sum(plan.output_bytes):,} bytes"
     )
     lines.append(f"compiled in {plan.made * 1e3:.1f} ms")
-    lines += [f"  {note}" for note in plan.notes]
+    lines += [f"  {decision}" for decision in (*plan.decisions, *schedules(plan.groups, plan.device.target))]
     return "\n".join(lines)
 
 

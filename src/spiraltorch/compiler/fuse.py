@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from ..ir.expr import Buffer, Load, Space, Value
 from ..ir.index import ALWAYS, ZERO, Guard, Var, index
+from ..telemetry import Decision
 from .emit import Emitter, NotFusible, Position
 from .program import CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
 
@@ -92,12 +93,12 @@ def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Fusion:
-    """The result: clusters in launch order, and which values are stored."""
+    """The result: clusters in launch order, which values are stored, and why. Decisions name clusters by their number."""
 
-    def __init__(self, clusters: list[Cluster], stored: set[int], notes: list[str]) -> None:
+    def __init__(self, clusters: list[Cluster], stored: set[int], decisions: list[Decision]) -> None:
         self.clusters = clusters
         self.stored = stored
-        self.notes = notes
+        self.decisions = decisions
 
 
 def fuse(program: Program, max_buffers: int = 1 << 30) -> Fusion:
@@ -112,10 +113,12 @@ class _Fuser:
         self.clusters: list[Cluster] = []
         self.placed: dict[int, Cluster] = {}
         self.stored: set[int] = set()  # values that must be in memory
-        self.notes: list[str] = []
+        self.why: dict[int, str] = {}  # why they must
+        self.decisions: list[Decision] = []
 
     def run(self) -> Fusion:
-        self.stored = _must_store(self.program, self.max_buffers)
+        self.why = _must_store(self.program, self.max_buffers)
+        self.stored = set(self.why)
         for val in self.program.vals:
             if val.prim in HEAVY or val.id in self.stored:
                 self._place(val)
@@ -123,18 +126,37 @@ class _Fuser:
             for val in cluster.emitter.values.values():
                 if val.prim != "leaf":
                     self.stored.add(val.id)
-        return Fusion(self._ordered(), self.stored, self.notes)
+        return Fusion(self._ordered(), self.stored, self.decisions)
 
     # ------------------------------------------------------------ placing
 
     def _place(self, val: Val) -> None:
-        for cluster in self._candidates(val):
+        candidates = self._candidates(val)
+        for cluster in candidates:
             if self._join(cluster, val):
-                self.notes.append(f"%{val.id} {val.prim} fused into kernel {cluster.number} ({cluster.kind})")
+                reason = f"it fits the loops over {list(cluster.shape)} ({cluster.kind}) and shares data with them"
+                self._decided("fuse", val, reason, cluster)
                 return
+        reason = self._why_alone(val, candidates)
         cluster = self._open(val)
         if not self._join(cluster, val):
             raise AssertionError(f"[fuse] {val} does not fit its own kernel")
+        self._decided("split", val, reason, cluster)
+
+    def _decided(self, kind: str, val: Val, reason: str, cluster: Cluster) -> None:
+        stored = self.why.get(val.id)
+        reason += f"; in memory since {stored}" if stored else ""
+        self.decisions.append(Decision(kind, f"%{val.id} {val.prim}", reason, cluster.number))
+
+    def _why_alone(self, val: Val, candidates: list[Cluster]) -> str:
+        """Why a value opens a kernel."""
+        if val.prim in HEAVY and val.prim not in REDUCTIONS:
+            return f"a {val.prim} starts a kernel of its own"
+        if candidates:
+            return "what it reads of the kernels that it fits is not at the place being computed, or they need it first"
+        if any(c.kind != "single" and self._fits(c, val) for c in self.clusters):
+            return "it shares no data with the kernels that it fits"
+        return "no kernel before it has its loops"
 
     def _open(self, val: Val) -> Cluster:
         shape, kind = squeezed(val.shape), "map"
@@ -327,31 +349,32 @@ def _shares_input(cluster: Cluster, val: Val) -> bool:
 # ---------------------------------------------------------------- what must be in memory
 
 
-def _must_store(program: Program, max_buffers: int) -> set[int]:
-    """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader."""
-    stored = {o.id for o in program.outputs if o.prim != "leaf" and not _alias(o)}
+def _must_store(program: Program, max_buffers: int) -> dict[int, str]:
+    """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader; and why."""
+    stored = {o.id: "it is a result" for o in program.outputs if o.prim != "leaf" and not _alias(o)}
     for val in program.vals:
         if val.prim in CONTRACTIONS or val.prim == "argsort":
             for arg in val.args:
                 root = _view_root(arg)
                 if root.prim not in ("leaf", "const") and root.prim not in HEAVY:
-                    stored.add(root.id)
+                    stored.setdefault(root.id, f"%{val.id} {val.prim} reads it")
         elif val.prim in ("take", "take_along") and _view_root(val.args[0]).prim not in ("leaf", "const", "scalar"):
             root = _view_root(val.args[0])
             if root.size <= 4 * val.size or root.prim in HEAVY:
-                stored.add(root.id)
+                stored.setdefault(root.id, f"%{val.id} {val.prim} looks it up")
         elif val.prim in HEAVY and val.prim not in REDUCTIONS:
             for arg in val.args:
                 if _cost_of(arg) > 2:
-                    stored.add(_view_root(arg).id)
+                    stored.setdefault(_view_root(arg).id, f"%{val.id} {val.prim} reads it")
     outputs = {o.id for o in program.outputs}
-    stored -= {
-        v.id for v in program.vals if v.prim == "leaf" or (v.prim in ("const", "scalar") and v.id not in outputs)
-    }
+    for v in program.vals:
+        if v.prim == "leaf" or (v.prim in ("const", "scalar") and v.id not in outputs):
+            stored.pop(v.id, None)
     _store_shared(program, stored)
     _limit_sizes(program, stored)
     _limit_sources(program, stored, max_buffers)
-    return stored - {v.id for v in program.vals if v.size == 0}
+    empty = {v.id for v in program.vals if v.size == 0}
+    return {n: why for n, why in stored.items() if n not in empty}
 
 
 def _alias(val: Val) -> bool:
@@ -381,7 +404,7 @@ def _cost_of(val: Val) -> int:
     return cost
 
 
-def _store_shared(program: Program, stored: set[int]) -> None:
+def _store_shared(program: Program, stored: dict[int, str]) -> None:
     """A value that several far-apart readers want, and that costs much, is stored once.
 
     Readers are anchors. Those that read it at one position in one cluster share it anyway, so only values whose
@@ -406,13 +429,13 @@ def _store_shared(program: Program, stored: set[int]) -> None:
                 families = {s[0] for s in mine}
                 reductions = {s for s in mine if len(s) > 1}
                 if (len(families) > 1 or len(reductions) > 1) and _cost_of(val) >= 8 and val.size > 1:
-                    stored.add(val.id)
+                    stored[val.id] = "readers with different loops want it and it costs much"
                     mine = {(squeezed(val.shape),)}
         for arg in val.args:
             spaces[arg.id] |= mine
 
 
-def _limit_sizes(program: Program, stored: set[int]) -> None:
+def _limit_sizes(program: Program, stored: dict[int, str]) -> None:
     """Stores values in the middle of expressions that would pull too much into one kernel.
 
     The count is of (value, path of views) pairs: a value read through two different index maps is computed twice.
@@ -436,13 +459,13 @@ def _limit_sizes(program: Program, stored: set[int]) -> None:
         parts[val.id] = 1
         total = sum(parts.values())
         if total > MAX_SIZE and val.prim not in HEAVY:
-            stored.add(val.id)
+            stored[val.id] = f"more than {MAX_SIZE} operations would be in one expression"
             parts = {}
         size[val.id] = total
         weight[val.id] = parts
 
 
-def _limit_sources(program: Program, stored: set[int], max_buffers: int) -> None:
+def _limit_sources(program: Program, stored: dict[int, str], max_buffers: int) -> None:
     """Stores operands of values that would read more buffers than a kernel may bind beside its result."""
     sources: dict[int, frozenset[int]] = {}
 
@@ -459,5 +482,5 @@ def _limit_sources(program: Program, stored: set[int], max_buffers: int) -> None
             widest = max(args, key=lambda a: len(seen_by_reader(a)))
             if len(seen_by_reader(widest)) < 2:
                 raise AssertionError(f"[fuse] {val} has more operands than a kernel may bind: {max_buffers}")
-            stored.add(widest.id)
+            stored[widest.id] = f"%{val.id} {val.prim} would read more than the {max_buffers} buffers a kernel may bind"
         sources[val.id] = found

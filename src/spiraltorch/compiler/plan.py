@@ -20,7 +20,11 @@ from ..ir.expr import Buffer, Load
 from ..ir.index import Index
 from ..ir.stmt import Kernel, Store, leaf_loads, walk
 from ..runtime import device as devices
-from ..runtime.statistics import counters
+from ..telemetry import Decision
+from ..telemetry.counting import COUNTS
+from ..telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
+from ..telemetry.spans import ACTIVE, KernelFacts, launch, span
+from .decisions import numbered, phases, reuses, scheduled
 from .decompose import decompose, join_in_steps
 from .fuse import Fusion, fuse
 from .key import kernel_key
@@ -40,8 +44,8 @@ class Plan:
     """A compiled graph. `run` gives a buffer for each wanted value."""
 
     __slots__ = (
-        "aliases", "arena_bytes", "avals", "bytes_moved", "checks", "convert", "device", "groups", "kernel_names", "kernels", "lowered", "made",
-        "notes", "output_bytes", "pack", "program", "reuse", "scalars", "unfused",
+        "aliases", "arena_bytes", "avals", "bytes_moved", "checks", "convert", "decisions", "device", "groups", "kernel_facts", "kernels", "lowered",
+        "made", "output_bytes", "pack", "program", "reuse", "scalars", "unfused",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -56,10 +60,10 @@ class Plan:
         self.kernels = 0
         self.unfused = 0
         self.bytes_moved = 0
-        self.notes: list[str] = []
+        self.decisions: list[Decision] = []  # all but the schedules: `decisions.schedules` explains those
         self.lowered: list[Lowered] = []
         self.groups: list[Group] = []  # the kernels: each is one or several of `lowered`
-        self.kernel_names: list[str] = []
+        self.kernel_facts: list[KernelFacts] = []
         self.reuse = 0
         self.made = 0.0
         self.avals: list[Any] = []  # of the wanted values
@@ -81,11 +85,14 @@ class Plan:
                 self.pack(table, 0, *pointers, *scalars)
             except OverflowError:  # a number beyond the dtype's range is infinite
                 self.pack(table, 0, *pointers, *[_in_range(s, d) for s, d in zip(scalars, self.scalars, strict=True)])
-            self.program.run()
-            counters["plans_run"] += 1
-            counters["kernels_launched"] += self.kernels
-            counters["kernels_before_fusion"] += self.unfused
-            counters["bytes_moved"] += self.bytes_moved
+            if ACTIVE:
+                launch(self.program, self.device.name, self.kernel_facts)
+            else:
+                self.program.run()
+            COUNTS["plans_run"] += 1
+            COUNTS["kernels_launched"] += self.kernels
+            COUNTS["kernels_before_fusion"] += self.unfused
+            COUNTS["bytes_moved"] += self.bytes_moved
         made = [leaves[n] if is_leaf else outputs[n] for is_leaf, n in self.aliases]
         return self._checked(made) if self.checks else made
 
@@ -104,28 +111,31 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     started = time.perf_counter()
     unfused = sum(1 for v in program.vals if v.prim not in VIEWS and v.prim not in ("leaf", "const", "scalar"))
     for one_pass in PASSES:
-        program = live(one_pass(program))
+        with span(compile_pass(one_pass.__name__)):
+            program = live(one_pass(program))
     plan = Plan()
     plan.device = device = devices.get(device_name)
-    program = live(join_in_steps(program, device.target.max_buffers - 1))
-    fusion = fuse(program, device.target.max_buffers)
+    with span(COMPILE_FUSE):
+        program = live(join_in_steps(program, device.target.max_buffers - 1))
+        fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
     _require_room(fusion, device)
     watched = program.outputs[len(program.outputs) - 2 * len(program.checks) :: 2]
     plan.checks = [(*c, v.dtype) for c, v in zip(program.checks, watched, strict=True)]
-    plan.notes = fusion.notes
-    plan.lowered = [lower(c, fusion.stored, device.target) for c in fusion.clusters]
-    plan.groups = group(plan.lowered, device.target)
+    with span(COMPILE_LOWER):
+        plan.lowered = [lower(c, fusion.stored, device.target) for c in fusion.clusters]
+        plan.groups = group(plan.lowered, device.target)
+    plan.decisions = numbered(fusion, plan.groups) + phases(plan.groups)
     keys: list[str | None] = [
         g.key([kernel_key(m.kernel, m.kind, device.target.key) for m in g.members]) for g in plan.groups
     ]
-    makers = [partial(g.kernel, device.target) for g in plan.groups]
+    makers = [partial(scheduled, g, n, device.target) for n, g in enumerate(plan.groups)]
     compiled = device.compile(makers, keys) if makers else []
-    _link(plan, program, fusion, compiled, leaf_count, scalar_dtypes)
+    with span(COMPILE_LINK):
+        _link(plan, program, fusion, compiled, leaf_count, scalar_dtypes)
     plan.made = time.perf_counter() - started
-    counters["plans_compiled"] += 1
-    counters["kernels_compiled"] += len(compiled)
-    counters["compile_seconds"] += plan.made
+    COUNTS["plans_compiled"] += 1
+    COUNTS["compile_seconds"] += plan.made
     return plan
 
 
@@ -180,8 +190,10 @@ def _link(
         arguments += [(scalar_at + s, 0) for s in low.scalars]
         arguments += [(arena, offset) for offset in places[1][n]]
         steps.append((kernel, arguments))
-        plan.bytes_moved += sum(_bytes(v) for v in low.params)
-        plan.kernel_names.append(low.name)
+        moved = sum(_bytes(v) for v in low.params)
+        plan.bytes_moved += moved
+        makes = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for m in low.members for v in m.stores)
+        plan.kernel_facts.append(KernelFacts(low.name, moved, makes))
     plan.kernels = len(steps)
     formats = [_FORMATS[d.name] for d in scalar_dtypes]
     layout = struct.Struct("=" + f"{scalar_at}Q" + "".join(formats))
@@ -228,21 +240,23 @@ def _place_temporaries(
     align = plan.device.target.buffer_align
     offsets: dict[int, int] = {}
     scratch = [[0] * len(kernel.temp_bytes) for kernel in compiled]
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
+    placed: list[tuple[int, int, int, int, str]] = []  # offset, end, first, last, name
     for size, begin, end, (kind, number, m) in sorted(wanted, key=lambda w: (-w[0], w[1])):
         size = -(-max(size, 1) // align) * align
         at = 0
-        for offset, stop, f, t in sorted(placed):
+        for offset, stop, f, t, _ in sorted(placed):
             if f <= end and begin <= t:
                 if at + size <= offset:
                     break
                 at = max(at, stop)
-        placed.append((at, at + size, begin, end))
+        name = f"%{number}" if kind == "value" else f"scratch of kernel {number}"
+        placed.append((at, at + size, begin, end, name))
         plan.arena_bytes = max(plan.arena_bytes, at + size)
         if kind == "value":
             offsets[number] = at
         else:
             scratch[number][m] = at
+    plan.decisions += reuses(placed)
     for value_id, owner in home.items():
         offsets[value_id] = offsets[owner]
     plan.reuse = sum(p[1] - p[0] for p in placed) + sum(sizes[i] for i in home) - plan.arena_bytes
@@ -267,7 +281,8 @@ def _in_place(plan: Plan, first: dict[int, int], last: dict[int, int], sizes: di
             if fits and sizes[v.id] == sizes[made.id] and _read_where_written(low.kernel, buffer):
                 home[made.id] = owner
                 last[owner] = last[made.id]
-                plan.notes.append(f"%{made.id} is written in place of %{v.id}")
+                reason = f"it is written in place of %{v.id}, which kernel {n} reads last and where it is written"
+                plan.decisions.append(Decision("reuse", f"%{made.id}", reason))
                 break
     return home
 

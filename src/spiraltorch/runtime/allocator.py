@@ -64,6 +64,10 @@ class Allocator:
         else:
             free.append(address)
 
+    def levels(self) -> tuple[int, int]:
+        """Bytes in use, and the most that were in use at once."""
+        return self.in_use, self.peak
+
     def trim(self) -> None:
         """Gives every free block back to the system."""
         for addresses in self.free.values():

@@ -10,6 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..telemetry.counting import COUNTS
+
 _WARNED = [False]
 
 
@@ -28,8 +30,14 @@ def read(key: str) -> tuple[dict[str, Any], bytes] | None:
     root = folder()
     if root is None:
         return None
+    found = _read(root / f"{key}.bin")
+    COUNTS["object_cache_misses" if found is None else "object_cache_hits"] += 1
+    return found
+
+
+def _read(file: Path) -> tuple[dict[str, Any], bytes] | None:
     try:
-        data = (root / f"{key}.bin").read_bytes()
+        data = file.read_bytes()
     except OSError:
         return None
     digest, body = data[:32], data[32:]

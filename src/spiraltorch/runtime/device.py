@@ -40,6 +40,12 @@ class Program(Protocol):
 
     def run(self, pointers: list[int], scalars: list[Any]) -> None: ...
 
+    def timed(self) -> list[tuple[int, int]]:
+        """Runs the plan and measures each kernel: its start and end in launch order, one pair a kernel.
+
+        Both are nanoseconds on the clock of `time.perf_counter_ns`. The results are those of `run`, and are there.
+        """
+
 
 class Device(Protocol):
     """One device of a backend."""

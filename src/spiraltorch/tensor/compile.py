@@ -26,6 +26,8 @@ from ..compiler import engine
 from ..compiler.key import walk
 from ..errors import TracingError
 from ..graph.node import GRAD_MODE, Node, leaf
+from ..telemetry.names import RECORD
+from ..telemetry.spans import span
 from . import tracing
 from .tensor import Tensor
 from .tree import flatten, unflatten
@@ -214,7 +216,8 @@ class _Compiled:
                 tracer.see(t)
         tracing.TRACER[0] = tracer
         try:
-            result = self.fn(*inside[0], **inside[1])
+            with span(RECORD, function=getattr(self.fn, "__qualname__", type(self.fn).__name__)):
+                result = self.fn(*inside[0], **inside[1])
         except BaseException:
             tracing.TRACER[0] = None
             tracer.restore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,14 @@ from ...ir.stmt import Kernel
 from ...runtime import cache
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.device import Buffer
-from ...runtime.statistics import PEAK
+from ...telemetry.counting import COUNTS, watch_allocator
+from ...telemetry.names import COMPILE_KERNEL, COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
+from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
 from .host import host, physical_memory, target, threads
 from .pool import pool
+
+RECORD = 5  # words that describe one phase to the pool's `run_plan`
 
 
 class CpuKernel:
@@ -33,12 +38,13 @@ class CpuKernel:
 class CpuProgram:
     """Kernels in launch order over one table of arguments. Fill `table`, then `run`."""
 
-    __slots__ = ("_blocks", "_call", "_plan", "table")
+    __slots__ = ("_blocks", "_call", "_ends", "_plan", "_singles", "_words", "table")
 
     def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> None:
         records: list[int] = []
         self._blocks: list[Any] = []
         parallel = False
+        self._ends: list[int] = []  # how many records there are after each kernel
         for kernel, arguments in steps:
             descriptors = np.array([w for pair in arguments for w in pair] or [0], np.int64)
             block = np.zeros(max(1, len(arguments)), np.int64)
@@ -46,6 +52,7 @@ class CpuProgram:
             for function, tasks in kernel.phases:
                 parallel = parallel or tasks > 1
                 records += [function, tasks, len(arguments), descriptors.ctypes.data, block.ctypes.data]
+            self._ends.append(len(records) // RECORD)
         table = np.array(records, np.int64)
         self.table = (ctypes.c_char * max(8, 8 * slots))()
         self._blocks.append(table)
@@ -53,7 +60,7 @@ class CpuProgram:
         stride = max([k.workspace_bytes for k, _ in steps] or [0])
         stride = -(-stride // 4096) * 4096 + 128 if stride else 0
         workspace = device.workspace(stride * runner.threads + 64)
-        count = len(records) // 5
+        count = len(records) // RECORD
         words = (
             table.ctypes.data, count, ctypes.addressof(self.table), workspace, stride,
             runner.threads if parallel else 1,
@@ -61,11 +68,30 @@ class CpuProgram:
         plan = np.array(words, np.int64)
         self._blocks.append(plan)
         self._call = runner.run
+        self._words = words
         self._plan = int(plan.ctypes.data)
+        self._singles: list[int] = []  # for `timed`: a plan of each kernel alone
 
     def run(self) -> None:
         """Launches every kernel; returns when all are done."""
         self._call(self._plan)
+
+    def timed(self) -> list[tuple[int, int]]:
+        """Launches every kernel by a call of its own. Gives when each began and ended; see `runtime.device.Program`."""
+        if not self._singles:
+            records, _, *rest = self._words
+            begins = [0, *self._ends[:-1]]
+            singles = np.array(
+                [(records + 8 * RECORD * b, e - b, *rest) for b, e in zip(begins, self._ends, strict=True)], np.int64
+            )
+            self._blocks.append(singles)
+            self._singles = [int(one.ctypes.data) for one in singles]
+        call, clock, times = self._call, time.perf_counter_ns, []
+        for one in self._singles:
+            start = clock()
+            call(one)
+            times.append((start, clock()))
+        return times
 
 
 class _View:
@@ -101,7 +127,7 @@ class CpuDevice:
         self.known: dict[str, CpuKernel] = {}
         self._workspace = Buffer(0, 0, self)
         self._old_workspaces: list[Buffer] = []
-        PEAK[0] = lambda: self.allocator.peak
+        watch_allocator(name, self.allocator.levels)
 
     def pool(self) -> Any:
         """The thread pool."""
@@ -114,7 +140,11 @@ class CpuDevice:
     def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
         """Shares the memory of C-contiguous, aligned arrays; copies others."""
         if not array.flags.c_contiguous or not array.flags.aligned:
-            array = np.array(array, order="C")
+            with transfer(TO_DEVICE, self.name, array.nbytes):
+                array = np.array(array, order="C")
+        elif ACTIVE:
+            with transfer(TO_DEVICE, self.name, array.nbytes, shared=True):
+                pass
         return Buffer(array.ctypes.data, array.nbytes, self, None, array)
 
     def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -124,6 +154,9 @@ class CpuDevice:
             count *= extent
         if count == 0:
             return np.empty(shape, dtype)
+        if ACTIVE:
+            with transfer(TO_HOST, self.name, count, shared=True):
+                pass
         return np.asarray(_View(buffer))[:count].view(dtype).reshape(shape)
 
     def workspace(self, nbytes: int) -> int:
@@ -139,26 +172,33 @@ class CpuDevice:
 
     def _one(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> CpuKernel:
         if key is not None and key in self.known:
+            COUNTS["kernel_cache_hits"] += 1
             return self.known[key]
-        found = cache.read(key) if key is not None else None
-        if found is None:
-            made = kernel if isinstance(kernel, Kernel) else kernel()
-            name = f"k{key or 'x'}"
-            rendered = render(made, name, native_half=self.machine.native_half, attributes=self.machine.attributes)
-            code = jit.emit(rendered.text, self.machine, made.name)
-            facts: dict[str, Any] = {
-                "phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes,
-            }  # fmt: skip
-            if key is not None:
-                cache.write(key, facts, code)
-        else:
-            facts, code = found
-        addresses = jit.load(code, [name for name, _ in facts["phases"]])
+        COUNTS["kernel_cache_misses"] += 1
+        with span(COMPILE_KERNEL, key=key or "") as s:
+            found = cache.read(key) if key is not None else None
+            s.set(cache="none" if found is None else "disk")
+            facts, code = found or self._made(kernel, key)
+            addresses = jit.load(code, [name for name, _ in facts["phases"]])
         phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
         result = CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
         if key is not None:
             self.known[key] = result
         return result
+
+    def _made(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> tuple[dict[str, Any], bytes]:
+        """Facts and machine code of a kernel that no cache has."""
+        made = kernel if isinstance(kernel, Kernel) else kernel()
+        name = f"k{key or 'x'}"
+        with span(COMPILE_RENDER, kernel=made.name):
+            rendered = render(made, name, native_half=self.machine.native_half, attributes=self.machine.attributes)
+        with span(COMPILE_MACHINE, kernel=made.name):
+            code = jit.emit(rendered.text, self.machine, made.name)
+        COUNTS["kernels_compiled"] += 1
+        facts = {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}
+        if key is not None:
+            cache.write(key, facts, code)
+        return facts, code
 
     def program(self, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> CpuProgram:
         """A program of kernels with the table slot and byte offset of each argument."""

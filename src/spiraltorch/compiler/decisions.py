@@ -1,0 +1,131 @@
+"""What the compiler decided, in the words of `explain` and of traces.
+
+The passes make their `Decision`s where they decide. This file numbers kernels as they are launched, and reads from a
+scheduled kernel what its rule chose: the same for every rule and target.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..ir.expr import Space
+from ..ir.stmt import Alloc, For, Kernel, Kind, Stmt, children, walk
+from ..ir.target import Target
+from ..telemetry import Decision
+from ..telemetry.names import COMPILE_SCHEDULE
+from ..telemetry.spans import span
+from .fuse import Fusion
+from .merge import Group
+from .rules import PARALLEL_WORK
+
+
+@contextmanager
+def deep() -> Iterator[None]:
+    """Room for the recursion over long expressions."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def numbered(fusion: Fusion, groups: list[Group]) -> list[Decision]:
+    """The fusion's decisions with kernels in launch order in place of clusters."""
+    launched = [n for n, one in enumerate(groups) for _ in one.members]
+    kernel = {cluster.number: n for cluster, n in zip(fusion.clusters, launched, strict=True)}
+    return [d if d.kernel is None else d._replace(kernel=kernel[d.kernel]) for d in fusion.decisions]
+
+
+def phases(groups: list[Group]) -> list[Decision]:
+    """Why several loop nests are one launch."""
+    found = []
+    for n, one in enumerate(groups):
+        if len(one.members) > 1:
+            work = sum(m.work for m in one.members)
+            reason = f"a launch is saved, and about {work:,} operations need no threads of their own between the phases"
+            if all(m.kind == "map" for m in one.members):
+                reason = "a launch is saved: they are element-wise"
+            found.append(Decision("fuse", f"{len(one.members)} phases", reason, n))
+    return found
+
+
+def reuses(placed: list[tuple[int, int, int, int, str]]) -> list[Decision]:
+    """Whose memory is used again, from (start, stop, first kernel, last kernel, name) of all that lies in the arena."""
+    found = []
+    for start, stop, first, _, name in sorted(placed, key=lambda p: p[2]):
+        before = [(last, other) for a, b, _, last, other in placed if a < stop and start < b and last < first]
+        if before:
+            last = max(before)[0]  # older owners were named by their successors
+            names = ", ".join(other for n, other in before if n == last)
+            found.append(
+                Decision("reuse", name, f"it takes memory of {names}, which nothing reads after kernel {last}")
+            )
+    return found
+
+
+def scheduled(one: Group, number: int, target: Target) -> Kernel:
+    """The scheduled kernel of a group, under a span that tells what was chosen."""
+    with span(COMPILE_SCHEDULE, kernel=number) as s:
+        kernel = one.kernel(target)
+        if s:
+            s.set(schedule=describe(kernel, one, target))
+        return kernel
+
+
+def schedules(groups: list[Group], target: Target) -> list[Decision]:
+    """How each kernel runs, and why. Schedules every kernel again, since those from a cache were not."""
+    with deep():
+        return [
+            Decision("schedule", f"kernel {n}", describe(g.kernel(target), g, target)) for n, g in enumerate(groups)
+        ]
+
+
+def describe(kernel: Kernel, one: Group, target: Target) -> str:
+    """What the loops of a scheduled kernel became, with the facts that decided it."""
+    loops = [s for s in walk(kernel.body) if isinstance(s, For)]
+    parts = []
+    lanes = [_extent(s) for s in loops if s.kind is Kind.VECTOR]
+    if lanes:
+        parts.append(f"vectors of {max(lanes)} lanes ({target.vector_bytes * 8} bits wide on this target)")
+    groups, items = _most(kernel.body, Kind.GROUP), _most(kernel.body, Kind.ITEM)
+    if target.groups:
+        parts.append(f"{groups:,} groups of {items} items, at most")
+    else:
+        parts.append(_threads(loops, sum(m.work for m in one.members), target))
+    for space, word in ((Space.REGISTER, "registers"), (Space.SCRATCH, "a thread's scratch"),
+                        (Space.WORKGROUP, "shared memory"), (Space.GLOBAL, "packed memory")):  # fmt: skip
+        size = sum(_size(s) for s in walk(kernel.body) if isinstance(s, Alloc) and s.buffer.space is space)
+        if size:
+            parts.append(f"{size:,} bytes in {word}")
+    return ", ".join(parts)
+
+
+def _threads(loops: list[For], work: int, target: Target) -> str:
+    tasks = [_extent(s) for s in loops if s.kind is Kind.PARALLEL]
+    if tasks:
+        return f"{max(tasks):,} tasks on {target.threads} threads since there are about {work:,} operations"
+    if target.threads < 2:
+        return "one thread since the target has no more"
+    if work < PARALLEL_WORK:
+        return f"one thread since about {work:,} operations are fewer than the {PARALLEL_WORK:,} that pay for more"
+    return "one thread since no outer loop can be shared"
+
+
+def _extent(s: For) -> int:
+    return s.extent.bounds[1]
+
+
+def _most(stmt: Stmt, kind: Kind) -> int:
+    """Iterations of nested loops of a kind, of the phase that has most."""
+    inner = max((_most(child, kind) for child in children(stmt)), default=1)
+    return inner * _extent(stmt) if isinstance(stmt, For) and stmt.kind is kind else inner
+
+
+def _size(s: Alloc) -> int:
+    size = s.buffer.dtype.itemsize
+    for extent in s.buffer.shape:
+        size *= extent.bounds[1]
+    return size
