@@ -1,4 +1,4 @@
-"""The command line: `spiraltorch demo | devices | --version`."""
+"""The command line: `spiraltorch demo | devices | trace | --version`."""
 
 from __future__ import annotations
 
@@ -80,6 +80,23 @@ def devices(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
         for d, facts in entry["facts"].items():  # type: ignore[attr-defined]
             shown = ", ".join(f"{k} {v}" for k, v in facts.items() if k != "dtypes")
             print(f"{d}: {shown}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def trace(
+    script: Annotated[str, typer.Argument(help="A Python program.")],
+    args: Annotated[
+        Optional[list[str]], typer.Argument(help="Its arguments; those after -- are not read here.")
+    ] = None,  # noqa: UP045
+    output: Annotated[str, typer.Option("-o", "--output", help="Where to write the trace.")] = "trace.json",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; what SCRIPT prints goes to stderr.")
+    ] = False,
+) -> None:
+    """Run SCRIPT as a program and write a Chrome trace of it, for https://ui.perfetto.dev."""
+    from .trace import run
+
+    sys.exit(run(script, args or [], output, as_json))
 
 
 def main() -> None:
