@@ -357,3 +357,56 @@ def test_running_a_program_costs_microseconds(device: CpuDevice) -> None:
             program.run()
         best = min(best, (time.perf_counter() - start) / 100)
     assert best < 10e-6
+
+
+# ---------------------------------------------------------------- device time
+
+
+def test_timed_gives_the_results_of_run_and_one_interval_a_kernel(device: CpuDevice) -> None:
+    """Three kernels: one phase on all threads, two phases through a block of the kernel's own, one phase."""
+    n = 1 << 14
+    (wide,) = device.compile([double(n, Kind.PARALLEL)], [None])
+    (phased,) = device.compile([_through_memory(n)], [None])
+    assert len(wide.phases) == 1 and len(phased.phases) == 2
+    memory = np.zeros(4 * n + n, np.float32)
+    data = np.random.default_rng(0).standard_normal(n).astype(np.float32)
+
+    def at_row(k: int) -> tuple[int, int]:
+        return (0, 4 * n * k)
+
+    steps = [
+        (wide, [at_row(0), at_row(1)]), (phased, [at_row(1), at_row(2), at_row(4)]), (wide, [at_row(2), at_row(3)])
+    ]  # fmt: skip
+    program = device.program(steps, 1)
+    struct.pack_into("Q", program.table, 0, memory.ctypes.data)
+    found = []
+    for launch_all in (program.run, program.timed, program.timed):
+        memory[:] = 0
+        memory[:n] = data
+        begin = time.perf_counter_ns()
+        times = launch_all()
+        end = time.perf_counter_ns()
+        found.append(memory[: 4 * n].copy())
+        if times is not None:
+            assert len(times) == 3
+            moments = [begin, *(t for pair in times for t in pair), end]
+            assert moments == sorted(moments)
+            assert all(start < stop for start, stop in times)
+    np.testing.assert_array_equal(found[0].reshape(4, n), data * np.float32([[1], [2], [8], [16]]))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def _through_memory(n: int) -> Kernel:
+    """y = 4 x in two phases: x + x goes to memory of the kernel's own, and from there doubled to y."""
+    x, y, t = (Buffer(name, at(n), float32) for name in "xyt")
+    phases = []
+    for source, result, m in ((x, t, 0), (t, y, 1)):
+        i, j = loop(f"i{m}", n // 16, Kind.PARALLEL), loop(f"j{m}", 16, Kind.VECTOR)
+        p = index(i.var) * 16 + j.var
+        phases.append(loop_nest([i, j], Store(result, (p,), op("add", Load(source, (p,)), Load(source, (p,))))))
+    return Kernel("twice", (x, y), Alloc(t, block(*phases)))
+
+
+def test_a_program_without_kernels_takes_no_time(device: CpuDevice) -> None:
+    assert device.program([], 0).timed() == []

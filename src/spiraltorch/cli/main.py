@@ -85,9 +85,7 @@ def devices(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
 @app.command(context_settings={"ignore_unknown_options": True})
 def trace(
     script: Annotated[str, typer.Argument(help="A Python program.")],
-    args: Annotated[
-        Optional[list[str]], typer.Argument(help="Its arguments; those after -- are not read here.")
-    ] = None,  # noqa: UP045
+    args: Annotated[list[str] | None, typer.Argument(help="Its arguments; those after -- are not read here.")] = None,
     output: Annotated[str, typer.Option("-o", "--output", help="Where to write the trace.")] = "trace.json",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; what SCRIPT prints goes to stderr.")

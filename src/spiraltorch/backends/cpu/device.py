@@ -80,7 +80,7 @@ class CpuProgram:
         """Launches every kernel by a call of its own. Gives when each began and ended; see `runtime.device.Program`."""
         if not self._singles:
             records, _, *rest = self._words
-            begins = [0, *self._ends[:-1]]
+            begins = [0, *self._ends][:-1]
             singles = np.array(
                 [(records + 8 * RECORD * b, e - b, *rest) for b, e in zip(begins, self._ends, strict=True)], np.int64
             )
