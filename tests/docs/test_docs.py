@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import spiraltorch
+from spiraltorch.telemetry.decisions import KINDS
+from spiraltorch.telemetry.names import DECISION, METRICS, SPANS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -30,11 +32,23 @@ def test_there_are_examples() -> None:
     assert count > 100
 
 
-def test_code_in_the_readme() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("name", ["README.md", "docs/telemetry.md"])
+def test_code_in_documents(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     assert blocks
+    monkeypatch.chdir(tmp_path)
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, name, "exec"), {})
+
+
+def test_the_telemetry_page_names_every_span_and_metric() -> None:
+    text = (ROOT / "docs" / "telemetry.md").read_text()
+    for metric in METRICS:
+        assert f"| `{metric.key}` | `{metric.name}` |" in text
+    named = re.findall(r"`(spiraltorch\.[a-z_.]+)`", text)
+    assert SPANS.keys() <= set(named) <= SPANS.keys() | {m.name for m in METRICS} | {DECISION}
+    for kind, meaning in KINDS.items():
+        assert f"`{kind}` ({meaning})" in text
 
 
 def test_functions_that_the_architecture_names_exist() -> None:
