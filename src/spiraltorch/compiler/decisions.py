@@ -92,7 +92,7 @@ def describe(kernel: Kernel, one: Group, target: Target) -> str:
         parts.append(f"vectors of {max(lanes)} lanes ({target.vector_bytes * 8} bits wide on this target)")
     groups, items = _most(kernel.body, Kind.GROUP), _most(kernel.body, Kind.ITEM)
     if target.groups:
-        parts.append(f"{groups:,} groups of {items} items, at most")
+        parts.append(f"at most {groups:,} x {items} items (groups x items of each)")
     else:
         parts.append(_threads(loops, sum(m.work for m in one.members), target))
     for space, word in ((Space.REGISTER, "registers"), (Space.SCRATCH, "a thread's scratch"),

@@ -51,7 +51,6 @@ def evaluate(roots: list[Node]) -> None:
                 evaluate([n for n in wanted if n.aval.device == device])
             return
         began = perf_counter_ns() if ACTIVE else 0
-        COUNTS["plan_lookups"] += 1
         order, key, scalars, leaves = walk(wanted)
         known = _PLANS.get(key) or _remember(key, order, len(wanted))
         if known.moves:
@@ -64,6 +63,7 @@ def evaluate(roots: list[Node]) -> None:
                 wanted += held
                 order, key, scalars, leaves = walk(wanted)
                 known = _PLANS.get(key) or _remember(key, order, len(wanted))
+        COUNTS["plan_lookups"] += 1
         if began:
             looked_up(began, known.plan is not None, len(order))
         plan = known.plan or _compiled(known, order, len(wanted), leaves)

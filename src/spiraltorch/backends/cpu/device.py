@@ -192,7 +192,7 @@ class CpuDevice:
         name = f"k{key or 'x'}"
         with span(COMPILE_RENDER, kernel=made.name):
             rendered = render(made, name, native_half=self.machine.native_half, attributes=self.machine.attributes)
-        with span(COMPILE_MACHINE, kernel=made.name):
+        with span(COMPILE_MACHINE):
             code = jit.emit(rendered.text, self.machine, made.name)
         COUNTS["kernels_compiled"] += 1
         facts = {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}

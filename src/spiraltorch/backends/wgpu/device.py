@@ -13,6 +13,9 @@ from ...ir.stmt import Kernel
 from ...runtime import cache
 from ...runtime.allocator import Allocator
 from ...runtime.device import Buffer
+from ...telemetry.counting import COUNTS, watch_allocator
+from ...telemetry.names import COMPILE_KERNEL, COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
+from ...telemetry.spans import span, transfer
 from . import adapters
 from .program import WgpuKernel, WgpuProgram
 
@@ -35,6 +38,7 @@ class WgpuDevice:
         self.count = 0
         self.allocator = Allocator(name, 1 << 62, self._block)
         self._release = self.allocator.release
+        watch_allocator(name, self.allocator.levels)
         self.known: dict[str, WgpuKernel] = {}
 
     def _block(self, size: int) -> tuple[int, Any] | None:
@@ -59,7 +63,8 @@ class WgpuDevice:
         if data.size % 4:
             data = np.concatenate([data, np.zeros(-data.size % 4, np.uint8)])
         if data.size:
-            self.queue.write_buffer(self.allocator.blocks[buffer.ptr], 0, data)
+            with transfer(TO_DEVICE, self.name, array.nbytes):
+                self.queue.write_buffer(self.allocator.blocks[buffer.ptr], 0, data)
         return buffer
 
     def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -69,7 +74,8 @@ class WgpuDevice:
             count *= extent
         if count == 0:
             return np.empty(shape, dtype)
-        raw = self.queue.read_buffer(self.allocator.blocks[buffer.ptr], 0, -(-count // 4) * 4)
+        with transfer(TO_HOST, self.name, count):
+            raw = self.queue.read_buffer(self.allocator.blocks[buffer.ptr], 0, -(-count // 4) * 4)
         whole: np.ndarray[Any, Any] = np.frombuffer(raw, np.uint8)[:count].copy()
         return whole.view(dtype).reshape(shape)
 
@@ -79,21 +85,29 @@ class WgpuDevice:
 
     def _one(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> WgpuKernel:
         if key is not None and key in self.known:
+            COUNTS["kernel_cache_hits"] += 1
             return self.known[key]
-        found = cache.read(key) if key is not None else None
-        if found is None:
-            made = kernel if isinstance(kernel, Kernel) else kernel()
-            rendered = render(made)
-            sizes = [_bytes(b) for b in made.params]
-            facts: dict[str, Any] = {"params": sizes, "scalars": len(made.scalars)}
-            if key is not None:
-                cache.write(key, facts, _packed(rendered))
-        else:
-            facts, rendered = found[0], _unpacked(found[1])
-        result = WgpuKernel(self, rendered, facts["params"], facts["scalars"])
+        COUNTS["kernel_cache_misses"] += 1
+        with span(COMPILE_KERNEL, key=key or "") as s:
+            found = cache.read(key) if key is not None else None
+            s.set(cache="none" if found is None else "disk")
+            facts, rendered = self._rendered(kernel, key) if found is None else (found[0], _unpacked(found[1]))
+            with span(COMPILE_MACHINE):
+                result = WgpuKernel(self, rendered, facts["params"], facts["scalars"])
         if key is not None:
             self.known[key] = result
         return result
+
+    def _rendered(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> tuple[dict[str, Any], Rendered]:
+        """Facts and shaders of a kernel that no cache has."""
+        made = kernel if isinstance(kernel, Kernel) else kernel()
+        with span(COMPILE_RENDER, kernel=made.name):
+            rendered = render(made)
+        COUNTS["kernels_compiled"] += 1
+        facts = {"params": [_bytes(b) for b in made.params], "scalars": len(made.scalars)}
+        if key is not None:
+            cache.write(key, facts, _packed(rendered))
+        return facts, rendered
 
     def program(self, steps: list[tuple[WgpuKernel, list[tuple[int, int]]]], slots: int) -> WgpuProgram:
         """A program of kernels with the table slot and byte offset of each argument."""
