@@ -68,6 +68,12 @@ def limits(adapter: Any) -> dict[str, int]:
     return {name: adapter.limits[name] for name in LIMITS}
 
 
+def tick_ns(queue: Any) -> float:
+    """Nanoseconds in one tick of the timestamps that queries write, which the binding itself does not tell."""
+    native = importlib.import_module("wgpu.backends.wgpu_native")
+    return float(native.lib.wgpuQueueGetTimestampPeriod(queue._internal))
+
+
 def target(adapter: Any) -> Target:
     """The facts that the compiler may know."""
     limit = limits(adapter)

@@ -34,7 +34,9 @@ class WgpuDevice:
         features = [f for f in ("timestamp-query",) if f in adapter.features]
         self.gpu = adapter.request_device_sync(required_features=features, required_limits=self.limits)
         self.queue = self.gpu.queue
+        self.tick_ns = adapters.tick_ns(self.queue)
         self.usage = self.wgpu.BufferUsage.STORAGE | self.wgpu.BufferUsage.COPY_DST | self.wgpu.BufferUsage.COPY_SRC
+        self._mark = self.gpu.create_buffer(size=4, usage=self.usage)
         self.count = 0
         self.allocator = Allocator(name, 1 << 62, self._block)
         self._release = self.allocator.release
@@ -78,6 +80,10 @@ class WgpuDevice:
             raw = self.queue.read_buffer(self.allocator.blocks[buffer.ptr], 0, -(-count // 4) * 4)
         whole: np.ndarray[Any, Any] = np.frombuffer(raw, np.uint8)[:count].copy()
         return whole.view(dtype).reshape(shape)
+
+    def wait(self) -> None:
+        """Returns when everything that was launched before is done, by a read: the binding's own wait fails (0.32)."""
+        self.queue.read_buffer(self._mark)
 
     def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[WgpuKernel]:
         """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from ...codegen.wgsl import Rendered
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 UNIFORM_ALIGN = 256
 BIND_GROUP_LIMIT = 64  # kept for each launch of a plan
+QUERY_LIMIT = 4096  # timestamps that one query set may hold
 
 
 class WgpuKernel:
@@ -64,6 +66,7 @@ class WgpuProgram:
         self.device = device
         self.table = (ctypes.c_char * max(8, 8 * slots))()
         self.launches: list[_Launch] = []
+        self.ends: list[int] = []  # how many launches there are after each kernel
         self.numbers: list[tuple[int, int]] = []  # (byte offset in the uniform, slot) of every scalar
         size = 0
         for kernel, arguments in steps:
@@ -79,6 +82,7 @@ class WgpuProgram:
                 bindings = [(*memory[n], -(-sizes[n] // 4) * 4) for n in shader.bindings]
                 uniform = (start, -(-shader.scalars // 2) * 16) if shader.scalars else None
                 self.launches.append(_Launch(pipeline, layout, shader.groups, bindings, uniform))
+            self.ends.append(len(self.launches))
         self.block = bytearray(size)
         self.uniform: Any = None
         if size:
@@ -88,20 +92,72 @@ class WgpuProgram:
 
     def run(self) -> None:
         """Submits every launch; nothing waits for them."""
-        device = self.device
-        words = self.words.unpack_from(self.table)
+        words = self._arguments()
+        encoder = self.device.gpu.create_command_encoder()
+        self._encode(encoder, words, self.launches)
+        self.device.queue.submit([encoder.finish()])
+
+    def timed(self) -> list[tuple[int, int]]:
+        """Runs every kernel and waits; see `runtime.device.Program`.
+
+        The device's own clock measures, where it has one and the plan is not too long for a query set; the first kernel
+        begins where the plan was submitted. Where kernels overlap, the time belongs to the earlier.
+        """
+        words = self._arguments()
+        self.device.wait()
+        if "timestamp-query" in self.device.gpu.features and 0 < 2 * len(self.ends) <= QUERY_LIMIT:
+            return self._queried(words)
+        times = []
+        for launches in self._kernels():
+            encoder = self.device.gpu.create_command_encoder()
+            self._encode(encoder, words, launches)
+            start = time.perf_counter_ns()
+            self.device.queue.submit([encoder.finish()])
+            self.device.wait()
+            times.append((start, time.perf_counter_ns()))
+        return times
+
+    def _queried(self, words: tuple[int, ...]) -> list[tuple[int, int]]:
+        """One submit, a pass for each kernel, a timestamp before and after each pass."""
+        device, usage, count = self.device, self.device.wgpu.BufferUsage, 2 * len(self.ends)
+        queries = device.gpu.create_query_set(type="timestamp", count=count)
+        stamps = device.gpu.create_buffer(size=8 * count, usage=usage.QUERY_RESOLVE | usage.COPY_SRC)
+        encoder = device.gpu.create_command_encoder()
+        for n, launches in enumerate(self._kernels()):
+            places = {"beginning_of_pass_write_index": 2 * n, "end_of_pass_write_index": 2 * n + 1}
+            self._encode(encoder, words, launches, {"query_set": queries, **places})
+        encoder.resolve_query_set(queries, 0, count, stamps, 0)
+        submitted = time.perf_counter_ns()
+        device.queue.submit([encoder.finish()])
+        ticks = struct.unpack(f"={count}Q", device.queue.read_buffer(stamps))
+        moments = [submitted + round((tick - ticks[0]) * device.tick_ns) for tick in ticks]
+        times: list[tuple[int, int]] = []
+        for start, stop in zip(moments[::2], moments[1::2], strict=True):
+            start = max(start, times[-1][1]) if times else start
+            times.append((start, max(start, stop)))
+        return times
+
+    def _kernels(self) -> list[list[_Launch]]:
+        """The launches of each kernel."""
+        return [self.launches[a:b] for a, b in zip([0, *self.ends], self.ends, strict=False)]
+
+    def _arguments(self) -> tuple[int, ...]:
+        """The table's words; the scalars among them go to the device."""
         if self.uniform is not None:
             for place, slot in self.numbers:
                 self.block[place : place + 8] = bytes(self.table[8 * slot : 8 * slot + 8])  # type: ignore[arg-type]
-            device.queue.write_buffer(self.uniform, 0, self.block)
-        encoder = device.gpu.create_command_encoder()
-        work = encoder.begin_compute_pass()
-        for one in self.launches:
+            self.device.queue.write_buffer(self.uniform, 0, self.block)
+        return self.words.unpack_from(self.table)
+
+    def _encode(
+        self, encoder: Any, words: tuple[int, ...], launches: list[_Launch], timestamps: dict[str, Any] | None = None
+    ) -> None:
+        work = encoder.begin_compute_pass(timestamp_writes=timestamps)
+        for one in launches:
             work.set_pipeline(one.pipeline)
             work.set_bind_group(0, self._bind_group(one, words))
             work.dispatch_workgroups(*one.groups)
         work.end()
-        device.queue.submit([encoder.finish()])
 
     def _bind_group(self, one: _Launch, words: tuple[int, ...]) -> Any:
         key = tuple([words[slot] for slot in one.slots])
