@@ -100,7 +100,7 @@ BROKEN: dict[str, tuple[Stmt, str]] = {
     "parallel inside": (inside([Kind.SERIAL, Kind.PARALLEL]), "stands inside"),
     "group inside item": (inside([Kind.ITEM, Kind.GROUP]), "stands inside"),
     "item inside serial": (inside([Kind.SERIAL, Kind.ITEM]), "stands inside"),
-    "barrier outside": (Barrier(), "outside the item loops"),
+    "barrier outside": (Barrier(), "outside the loops of a group"),
     "divergent barrier": (barrier_when(items=True), "only some items"),
     "shared scratch": (private(Space.SCRATCH, Kind.PARALLEL), "shared by parallel"),
     "shared register": (private(Space.REGISTER, Kind.ITEM), "shared by item"),

@@ -237,9 +237,11 @@ def _log10(e: Instructions, x: Ssa) -> Ssa:
 
 
 def _log1p(e: Instructions, x: Ssa) -> Ssa:
-    """log(u) + log1p((1 + x - u) / u) for u, the upper half of 1 + x: the second is small, so a few terms serve."""
+    """log(u) + log1p((1 + x - u) / u) for u, which is 1 + x to 12 bits: the second is small, so a few terms serve."""
     one = single(e, 1.0)
-    u = _upper(e, add(e, x, one))
+    whole = same_bits(e, add(e, x, one), uint32)
+    near = e.binary("and", e.binary("add", whole, e.const(0x800, uint32)), e.const(0xFFFFF000, uint32))
+    u = same_bits(e, near, float32)
     c = div(e, add(e, sub(e, one, u), x), u)
     small = mul(e, c, fma(e, c, fma(e, c, single(e, 1 / 3), single(e, -0.5)), one))
     made = _log_special(e, u, _log_finite(e, u, small))

@@ -92,12 +92,12 @@ def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
         alloc j.part: float32[] in register
         j.part[] = 0.0
         for js in 2:
-          j.part[] add= x[jt + js*4]
+          j.part[] add= x[js*4 + jt]
         j.all[jt] = j.part[]
       for jt.2 in 2 (item):
         j.all[jt.2] = add(j.all[jt.2], j.all[jt.2 + 2])
       for jt.1 in 1 (item):
-        j.all[jt.1] = add(j.all[jt.1], j.all[jt.1 + 1])
+        j.all[0] = add(j.all[0], j.all[1])
       total[] = j.all[0]
     """
 

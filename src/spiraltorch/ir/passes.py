@@ -60,6 +60,9 @@ class _Barriers:
 
     def visit(self, s: Stmt) -> Stmt:
         # Only the control flow that all items share may hold a barrier, so the walk enters these alone.
+        if isinstance(s, For) and s.kind is Kind.ITEM and self.conflicts(*_shared(s)):
+            self.clear()  # before the loop: its items may be fewer than the group's
+            return block(Barrier(), self.visit(s))
         passes = isinstance(s, (Block, Alloc)) or (isinstance(s, For) and s.kind not in (Kind.SERIAL, Kind.UNROLLED))
         if passes and children(s):
             return with_children(s, tuple([self.visit(c) for c in children(s)]))

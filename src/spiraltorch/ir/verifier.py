@@ -139,8 +139,8 @@ class _Verifier:
         elif isinstance(s, Barrier):
             if not scope.uniform:
                 raise self.fail("a barrier stands where only some items of the group pass")
-            if not any(one.kind is Kind.ITEM for one in scope.loops):
-                raise self.fail("a barrier stands outside the item loops")
+            if not any(one.kind in (Kind.ITEM, Kind.GROUP) for one in scope.loops):
+                raise self.fail("a barrier stands outside the loops of a group")
         else:
             for child in children(s):
                 self.statement(child, scope)
