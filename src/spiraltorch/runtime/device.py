@@ -13,6 +13,7 @@ import numpy as np
 
 from ..dtypes import DType
 from ..errors import DeviceError, DTypeError
+from ..telemetry.counting import watch_allocator
 
 
 class Buffer:
@@ -56,6 +57,9 @@ class Device(Protocol):
 
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, 64-byte aligned. Raises `OutOfMemoryError`."""
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes that buffers hold now, and the most that they held at once."""
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
         """A buffer with the array's elements in row-major order; shares memory where it can."""
@@ -120,6 +124,7 @@ def get(name: str) -> Device:
         device = _DEVICES.get(name)
         if device is None:
             device = _DEVICES.setdefault(name, backends()[name.partition(":")[0]].open(name))
+            watch_allocator(name, device.memory)
     return device
 
 

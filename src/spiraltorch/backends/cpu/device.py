@@ -14,7 +14,7 @@ from ...ir.stmt import Kernel
 from ...runtime import cache
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.device import Buffer
-from ...telemetry.counting import COUNTS, watch_allocator
+from ...telemetry.counting import COUNTS
 from ...telemetry.names import COMPILE_KERNEL, COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
@@ -127,7 +127,6 @@ class CpuDevice:
         self.known: dict[str, CpuKernel] = {}
         self._workspace = Buffer(0, 0, self)
         self._old_workspaces: list[Buffer] = []
-        watch_allocator(name, self.allocator.levels)
 
     def pool(self) -> Any:
         """The thread pool."""
@@ -136,6 +135,10 @@ class CpuDevice:
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, 64-byte aligned."""
         return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes in use, and the most that there were."""
+        return self.allocator.levels()
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
         """Shares the memory of C-contiguous, aligned arrays; copies others."""

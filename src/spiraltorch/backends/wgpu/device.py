@@ -13,7 +13,7 @@ from ...ir.stmt import Kernel
 from ...runtime import cache
 from ...runtime.allocator import Allocator
 from ...runtime.device import Buffer
-from ...telemetry.counting import COUNTS, watch_allocator
+from ...telemetry.counting import COUNTS
 from ...telemetry.names import COMPILE_KERNEL, COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import span, transfer
 from . import adapters
@@ -40,7 +40,6 @@ class WgpuDevice:
         self.count = 0
         self.allocator = Allocator(name, 1 << 62, self._block)
         self._release = self.allocator.release
-        watch_allocator(name, self.allocator.levels)
         self.known: dict[str, WgpuKernel] = {}
 
     def _block(self, size: int) -> tuple[int, Any] | None:
@@ -57,6 +56,10 @@ class WgpuDevice:
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory."""
         return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes in use, and the most that there were."""
+        return self.allocator.levels()
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
         """A copy on the device."""
