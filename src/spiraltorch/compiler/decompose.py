@@ -24,6 +24,25 @@ def decompose(program: Program) -> Program:
     return rebuild(program, _rule)
 
 
+def spread_reductions(program: Program) -> Program:
+    """For devices of many groups: a reduction that would keep few of them busy is done in two steps."""
+    if not any(v.prim in REDUCTIONS for v in program.vals):
+        return program
+
+    def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+        if val.prim not in REDUCTIONS or not args[0].size:
+            return None
+        (x,), axes = args, val.params[0]
+        axis = max(axes, key=lambda a: x.shape[a])
+        # One group to a row of the innermost axis, one item to a column of another.
+        along = len(x.shape) - 1 in axes
+        want, least = (1024, 2048) if along else (1 << 18, 32)
+        parts = min(-(-want // val.size), x.size // val.size // least, 1024)
+        return _in_parts(b, val.prim, x, axes, axis, _divisor(x.shape[axis], parts)) if parts > 1 else None
+
+    return rebuild(program, rule)
+
+
 def join_in_steps(program: Program, most: int) -> Program:
     """Joins of more than `most` values become joins of joins: a kernel can bind so many buffers and no more."""
     if not any(v.prim == "concat" and len(v.args) > most for v in program.vals):
@@ -90,6 +109,13 @@ def _split(b: Builder, prim: str, x: Val, axes: tuple[int, ...]) -> Val:
     axis = max(axes, key=lambda a: x.shape[a])
     parts = _divisor(x.shape[axis], 64)
     if parts < 4:
+        return b.reduce(prim, x, axes)
+    return _in_parts(b, prim, x, axes, axis, parts)
+
+
+def _in_parts(b: Builder, prim: str, x: Val, axes: tuple[int, ...], axis: int, parts: int) -> Val:
+    """The reduction of `parts` equal parts of one axis, and then of their results."""
+    if parts < 2:
         return b.reduce(prim, x, axes)
     shape = (*x.shape[:axis], parts, x.shape[axis] // parts, *x.shape[axis + 1 :])
     inner = tuple([a if a < axis else a + 1 for a in axes])

@@ -25,7 +25,7 @@ from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
 from ..telemetry.spans import ACTIVE, KernelFacts, launch, span
 from .decisions import numbered, phases, reuses, scheduled
-from .decompose import decompose, join_in_steps
+from .decompose import decompose, join_in_steps, spread_reductions
 from .fuse import Fusion, fuse
 from .key import kernel_key
 from .lower import Lowered, lower
@@ -115,8 +115,10 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
             program = live(one_pass(program))
     plan = Plan()
     plan.device = device = devices.get(device_name)
+    if device.target.groups:
+        program = spread_reductions(program)
+    program = live(join_in_steps(program, device.target.max_buffers - 1))
     with span(COMPILE_FUSE):
-        program = live(join_in_steps(program, device.target.max_buffers - 1))
         fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
     _require_room(fusion, device)

@@ -88,6 +88,8 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
 def _conv(lowered: Lowered, target: Target) -> Kernel:
     """The same contraction: rows are pixels of all images, columns output channels, terms the window's elements."""
     outer, spatial = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
+    if not lowered.terms:
+        return _loops(lowered, target)
     columns, pixels = spatial[: lowered.rows], spatial[lowered.rows :]
     group = [name for name in outer if depends_on_right(lowered.kernel, name)]
     rows = [name for name in outer if name not in group] + pixels
@@ -143,7 +145,7 @@ def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[st
 
 def _each(extent: int, side: int) -> int:
     """Rows or columns of the register tile."""
-    return 4 if extent >= 3 * side else 2 if extent > side else 1
+    return 8 if extent >= 32 * side else 4 if extent >= 3 * side else 2 if extent > side else 1
 
 
 _RULES = {
