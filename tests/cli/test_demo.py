@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import spiraltorch
+from spiraltorch.backends import wgpu
 
 FIGURES = {
     "test_accuracy", "restored_accuracy", "step_ms", "kernels_per_step", "kernels_per_step_unfused", "bytes_per_step",
@@ -44,6 +45,21 @@ def test_the_other_models_reach_96_percent(tmp_path: Path, model: str) -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["test_accuracy"] >= 0.96 and figures["restored_accuracy"] == figures["test_accuracy"]
+
+
+@pytest.mark.slow
+def test_a_second_machine_trains_alike(tmp_path: Path) -> None:
+    """The same model, data and seed on WGPU: what is learned in a few epochs is what is learned on the CPU."""
+    if not wgpu.devices():
+        pytest.skip(f"wgpu: {wgpu.reason()}")
+    found = []
+    for device in ("cpu", "wgpu"):
+        done = demo(tmp_path, "--model", "mlp", "--epochs", "6", "--device", device, "--json")
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout))
+    assert found[1]["device"] == "wgpu:0" and found[1]["test_accuracy"] >= 0.9
+    assert abs(found[1]["test_accuracy"] - found[0]["test_accuracy"]) <= 0.01
+    assert abs(found[1]["first_loss"] - found[0]["first_loss"]) < 1e-4
 
 
 def test_the_summary_is_a_table(tmp_path: Path) -> None:
