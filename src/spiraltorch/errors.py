@@ -36,6 +36,10 @@ class DeviceError(SpiralTorchError, RuntimeError):
     """A device is unknown, unavailable, or two operands live on different devices."""
 
 
+class DeviceLostError(DeviceError):
+    """A device stopped working: its tensors are gone, other devices go on."""
+
+
 class GradientError(SpiralTorchError, RuntimeError):
     """A gradient was asked for where none exists."""
 

@@ -16,7 +16,7 @@ from spiraltorch.codegen import wgsl_library
 from spiraltorch.codegen.wgsl import render
 from spiraltorch.compiler import engine
 from spiraltorch.dtypes import float16, float32, int32
-from spiraltorch.errors import DeviceError, DTypeError, OutOfMemoryError
+from spiraltorch.errors import DeviceError, DeviceLostError, DTypeError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, at, cast, op
 from spiraltorch.ir.stmt import Kernel, Kind, Store, loop, loop_nest
 from spiraltorch.runtime import device as devices
@@ -156,6 +156,19 @@ def test_what_no_buffer_can_hold_is_out_of_memory(gpu: WgpuDevice) -> None:
     with pytest.raises(OutOfMemoryError, match="wgpu"):
         st.ones(10**13, device="wgpu").numpy()
     np.testing.assert_array_equal(st.ones(3, device="wgpu").numpy(), [1, 1, 1])
+
+
+def test_a_lost_device_says_so_and_leaves_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    doomed = wgpu.open("wgpu:0")
+    monkeypatch.setitem(devices._DEVICES, "wgpu:0", doomed)
+    monkeypatch.setattr(engine, "_PLANS", {})
+    x = on_wgpu(np.ones(5, np.float32))
+    np.testing.assert_array_equal((x + 1).numpy(), [2] * 5)
+    doomed.gpu.destroy()
+    for use in (lambda: (x + 1).numpy(), lambda: (x * 3).numpy(), lambda: on_wgpu([1.0, 2.0] * 999).numpy(), x.numpy):
+        with pytest.raises(DeviceLostError, match=r"\[wgpu:0\] expected a working device"):
+            use()
+    np.testing.assert_array_equal((st.ones(3) + 1).numpy(), [2, 2, 2])
 
 
 def test_memory_is_reused(gpu: WgpuDevice) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ...codegen.wgsl import Rendered, Shader, render
+from ...errors import DeviceError, DeviceLostError
 from ...ir.stmt import Kernel
 from ...runtime import cache
 from ...runtime.allocator import Allocator
@@ -48,14 +50,34 @@ class WgpuDevice:
             return None
         try:
             made = self.gpu.create_buffer(size=size, usage=self.usage)
-        except self.wgpu.GPUError:
+        except self.wgpu.GPUError as error:
+            if _says_lost(error):
+                raise self.failure(error) from error
             return None
         self.count += 1
         return self.count, made
 
+    def failure(self, error: Exception) -> DeviceError:
+        """What an error of the binding is to the user."""
+        text = " ".join(str(error).split())
+        if _says_lost(error):
+            return DeviceLostError(
+                f"[{self.name}] expected a working device, got: {text}; its tensors are gone and other devices go on; start "
+                "a new process to use it again"
+            )
+        return DeviceError(f"[{self.name}] the driver refused a command: {text}")
+
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory."""
         return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Errors of the binding that are raised inside come out as `DeviceError`."""
+        try:
+            yield
+        except self.wgpu.GPUError as error:
+            raise self.failure(error) from error
 
     def memory(self) -> tuple[int, int]:
         """Bytes in use, and the most that there were."""
@@ -68,7 +90,7 @@ class WgpuDevice:
         if data.size % 4:
             data = np.concatenate([data, np.zeros(-data.size % 4, np.uint8)])
         if data.size:
-            with transfer(TO_DEVICE, self.name, array.nbytes):
+            with transfer(TO_DEVICE, self.name, array.nbytes), self.translated():
                 self.queue.write_buffer(self.allocator.blocks[buffer.ptr], 0, data)
         return buffer
 
@@ -79,7 +101,7 @@ class WgpuDevice:
             count *= extent
         if count == 0:
             return np.empty(shape, dtype)
-        with transfer(TO_HOST, self.name, count):
+        with transfer(TO_HOST, self.name, count), self.translated():
             raw = self.queue.read_buffer(self.allocator.blocks[buffer.ptr], 0, -(-count // 4) * 4)
         whole: np.ndarray[Any, Any] = np.frombuffer(raw, np.uint8)[:count].copy()
         return whole.view(dtype).reshape(shape)
@@ -121,6 +143,10 @@ class WgpuDevice:
     def program(self, steps: list[tuple[WgpuKernel, list[tuple[int, int]]]], slots: int) -> WgpuProgram:
         """A program of kernels with the table slot and byte offset of each argument."""
         return WgpuProgram(self, steps, slots)
+
+
+def _says_lost(error: Exception) -> bool:
+    return "lost" in str(error).lower()
 
 
 def _bytes(buffer: Any) -> int:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ...codegen.wgsl import Rendered
-from ...errors import CompileError
+from ...errors import CompileError, DeviceLostError
 
 if TYPE_CHECKING:
     from .device import WgpuDevice
@@ -38,6 +38,9 @@ class WgpuKernel:
                 layout="auto", compute={"module": module, "entry_point": "main"}
             )
         except self.device.wgpu.GPUError as error:
+            failure = self.device.failure(error)
+            if isinstance(failure, DeviceLostError):
+                raise failure from error
             raise CompileError(f"[{self.device.name}] the driver refused a shader: {error}\n{text}") from error
         return made, made.get_bind_group_layout(0)
 
@@ -92,10 +95,13 @@ class WgpuProgram:
 
     def run(self) -> None:
         """Submits every launch; nothing waits for them."""
-        words = self._arguments()
-        encoder = self.device.gpu.create_command_encoder()
-        self._encode(encoder, words, self.launches)
-        self.device.queue.submit([encoder.finish()])
+        try:
+            words = self._arguments()
+            encoder = self.device.gpu.create_command_encoder()
+            self._encode(encoder, words, self.launches)
+            self.device.queue.submit([encoder.finish()])
+        except self.device.wgpu.GPUError as error:
+            raise self.device.failure(error) from error
 
     def timed(self) -> list[tuple[int, int]]:
         """Runs every kernel and waits; see `runtime.device.Program`.
