@@ -1,10 +1,12 @@
-# `make demo` runs the main job, `make test` the whole suite, `make bench` the benchmark. All in `.venv`.
+# `make demo` runs the main job, `make test` the whole suite, `make bench` the benchmark, `make evidence` measures
+# the capability matrix and writes it down. All in `.venv`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+SYSTEM = chromium mesa-vulkan-drivers libvulkan1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench evidence system clean
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: name another, as in make PYTHON=python3.12"; exit 1; }
@@ -28,7 +30,18 @@ $(VENV)/.test: $(BIN)/python pyproject.toml requirements-test.txt
 demo: $(VENV)/.demo
 	$(BIN)/spiraltorch demo
 
-test: $(VENV)/.test
+# What some tests need from the system: a browser for the matrix's page, a software device for WGPU. Those tests are
+# skipped loudly without it, so nothing here fails.
+system:
+	@missing=""; if command -v dpkg-query >/dev/null; then \
+	  for p in $(SYSTEM); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok' || missing="$$missing $$p"; done; \
+	  if [ -z "$$missing" ]; then :; \
+	  elif [ "$$(id -u)" = 0 ] && (apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 600 \
+	    apt-get install -y -qq --no-install-recommends $$missing) >/dev/null 2>&1; then :; \
+	  else echo "some tests will be skipped: install the packages$$missing"; fi; \
+	else echo "some tests may be skipped: they need Chromium and a Vulkan driver"; fi
+
+test: $(VENV)/.test system
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 check: $(VENV)/.test
@@ -36,6 +49,10 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
+
+evidence: $(VENV)/.test system
+	$(BIN)/spiraltorch verify --record
+	$(BIN)/spiraltorch matrix --write docs/backend_matrix.md
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py

@@ -41,7 +41,7 @@ from .tensor import Tensor as Tensor
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
-_LAZY = ("nn", "optim", "io")
+_LAZY = ("capability", "nn", "optim", "io")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,7 @@
-"""The command line: `spiraltorch demo | devices | trace | --version`."""
+"""The command line: `spiraltorch demo | devices | verify | matrix | trace | --version`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Optional
 
@@ -56,30 +55,38 @@ def demo(
 
 @app.command()
 def devices(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """List every installed backend with its devices and facts, or the reason why it has none."""
-    from ..runtime import device as registry
+    """List every backend with its devices and facts, or the reason why it has none and what would change that."""
+    from .devices import run
 
-    found = {}
-    for name, backend in sorted(registry.backends().items()):
-        entry: dict[str, object] = {"devices": backend.devices(), "reason": backend.reason()}
-        entry["facts"] = {
-            d: {
-                "vector_bytes": t.vector_bytes, "registers": t.registers, "threads": t.threads, "l1_bytes": t.l1_bytes,
-                "l2_bytes": t.l2_bytes, "dtypes": sorted(x.name for x in t.dtypes),
-            }
-            for d in backend.devices()
-            for t in [registry.get(d).target]
-        }  # fmt: skip
-        found[name] = entry
-    if as_json:
-        print(json.dumps(found))
-        return
-    for name, entry in found.items():
-        if not entry["devices"]:
-            print(f"{name}: unavailable: {entry['reason']}")
-        for d, facts in entry["facts"].items():  # type: ignore[attr-defined]
-            shown = ", ".join(f"{k} {v}" for k, v in facts.items() if k != "dtypes")
-            print(f"{d}: {shown}")
+    run(as_json)
+
+
+@app.command()
+def verify(
+    backend: Annotated[Optional[str], typer.Option(help="One backend, such as cpu; all by default.")] = None,  # noqa: UP045
+    row: Annotated[Optional[str], typer.Option(help="One row, such as tensor-ops; all by default.")] = None,  # noqa: UP045
+    record: Annotated[bool, typer.Option("--record", help="Keep what was measured as evidence.")] = False,
+    evidence: Annotated[Optional[str], typer.Option(help="The folder of evidence; the package's by default.")] = None,  # noqa: UP045
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run the probes of the capability matrix; exit with 1 where a recorded ✅ no longer holds."""
+    from .verify import run
+
+    raise typer.Exit(run(backend, row, record, evidence, as_json))
+
+
+@app.command()
+def matrix(
+    form: Annotated[str, typer.Option("--format", help="table, markdown, json or html.")] = "table",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    output: Annotated[Optional[str], typer.Option("--output", "-o", help="A file instead of the screen.")] = None,  # noqa: UP045
+    evidence: Annotated[Optional[str], typer.Option(help="The folder of evidence; the package's by default.")] = None,  # noqa: UP045
+    write: Annotated[Optional[str], typer.Option(help="Bring the table in this Markdown file up to date.")] = None,  # noqa: UP045
+) -> None:
+    """Show which capability works on which backend, by recorded evidence."""
+    from .matrix import run
+
+    run("json" if as_json else form, output, evidence, write)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -84,6 +84,37 @@ class Backend(Protocol):
 
     def open(self, name: str) -> Device: ...
 
+    def describe(self, name: str) -> dict[str, Any]:
+        """Facts of a device for people and evidence, JSON's types only.
+
+        Always `device`, `vendor`, `driver` (with its version) and `software` (True where a program plays the device);
+        more where the backend knows more.
+        """
+
+
+class Unloadable:
+    """Stands for an installed backend whose package cannot be imported."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name = name
+        self.error = error
+
+    def devices(self) -> list[str]:
+        """None."""
+        return []
+
+    def reason(self) -> str | None:
+        """What the import said."""
+        return f"it cannot be imported ({self.error}); try `pip install --force-reinstall spiraltorch[{self.name}]`"
+
+    def open(self, name: str) -> Device:
+        """Raises `DeviceError`."""
+        raise DeviceError(f"[device] expected {name!r} to be available, got none: {self.reason()}")
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Raises `DeviceError`."""
+        raise DeviceError(f"[device] expected {name!r} to be available, got none: {self.reason()}")
+
 
 _BACKENDS: dict[str, Backend] = {}
 _DEVICES: dict[str, Device] = {}
@@ -95,7 +126,11 @@ def backends() -> dict[str, Backend]:
         from importlib.metadata import entry_points  # slow to import, and not needed to import the package
 
         for entry in entry_points(group="spiraltorch.backends"):
-            _BACKENDS.setdefault(entry.name, entry.load())
+            try:
+                found = entry.load()
+            except Exception as error:  # whatever another package does when imported is its backend's reason
+                found = Unloadable(entry.name, error)
+            _BACKENDS.setdefault(entry.name, found)
     return _BACKENDS
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .device import CpuDevice
+from .host import describe_host
 
 name = "cpu"
 
@@ -15,6 +18,11 @@ def devices() -> list[str]:
 def reason() -> str | None:
     """It always works."""
     return None
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Facts of the processor, and the code generator as its driver."""
+    return describe_host()
 
 
 def open(name: str) -> CpuDevice:  # the protocol's word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -98,6 +99,26 @@ def target(of: Machine, thread_count: int) -> Target:
         l1_bytes=_cache_bytes(1, 32 << 10),
         l2_bytes=_cache_bytes(2, 1 << 20),
     )
+
+
+def describe_host() -> dict[str, Any]:
+    """What a report says of this processor."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    own = host()
+    model, vendor = platform.processor() or platform.machine(), platform.machine()
+    try:
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
+        given = {key.strip(): value.strip() for key, _, value in lines}
+        model, vendor = given.get("model name", model), given.get("vendor_id", vendor)
+    except OSError:
+        pass
+    return {
+        "device": model, "vendor": vendor, "software": False, "memory_bytes": physical_memory(),
+        "driver": f"LLVM {'.'.join(map(str, llvm.llvm_version_info))} (llvmlite {llvmlite.__version__})",
+        "architecture": own.cpu, "vector_bits": 8 * own.vector_bytes, "threads": threads(),
+    }  # fmt: skip
 
 
 def physical_memory() -> int:

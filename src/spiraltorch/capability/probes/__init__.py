@@ -1,0 +1,1 @@
+"""Probes: small programs against the public API, one module a row. `checking.probes_of` lists a module's."""

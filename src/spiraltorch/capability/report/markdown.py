@@ -1,0 +1,45 @@
+"""The matrix as a Markdown table, and its place in a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import ArgumentError
+from ..matrix import CapabilityMatrix
+from ..rows import Backend
+
+BEGIN = "<!-- AUTOGEN:BEGIN backend-matrix -->"
+END = "<!-- AUTOGEN:END backend-matrix -->"
+
+
+def table(matrix: CapabilityMatrix) -> str:
+    """The table alone: a head, a rule, and a line for each row.
+
+    >>> table(CapabilityMatrix.load()).splitlines()[0]
+    '| Capability | CPU (default) | WGPU | MPS | CUDA | HIP / ROCm |'
+    """
+    head = ["Capability", *[b.label for b in Backend]]
+    lines = [head, ["---"] * len(head)]
+    lines += [[r.capability, *[c.text for c in r.cells]] for r in matrix.rows]
+    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines)
+
+
+def inserted(document: str, matrix: CapabilityMatrix) -> str:
+    """A document with the table between its markers. Raises `ArgumentError` where the markers are not there once each."""
+    if document.count(BEGIN) != 1 or document.count(END) != 1 or document.index(BEGIN) > document.index(END):
+        raise ArgumentError(f"[matrix] expected one line {BEGIN!r} before one line {END!r} in the document, got others")
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table(matrix)}\n{END}{after}"
+
+
+def write(path: Path, matrix: CapabilityMatrix) -> bool:
+    """Brings the table in a file up to date; returns whether it had to change."""
+    try:
+        old = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ArgumentError(f"[matrix] expected the document {path.name} to write to, got none; name another") from None
+    new = inserted(old, matrix)
+    if new != old:
+        path.write_text(new, encoding="utf-8", newline="\n")
+    return new != old

@@ -1,0 +1,49 @@
+"""`spiraltorch matrix`: the capability matrix as a table, Markdown, JSON or a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..capability.matrix import CapabilityMatrix
+from ..capability.report import markdown, page, terminal
+from ..errors import ArgumentError
+
+FORMATS = ("table", "markdown", "json", "html")
+
+
+def run(form: str, output: str | None, evidence: str | None, write: str | None) -> None:
+    """Prints the matrix, or puts it into a file; see `matrix` in `main`."""
+    if form not in FORMATS:
+        raise ArgumentError(f"[matrix] expected a format of {', '.join(FORMATS)}, got {form!r}")
+    root = Path(evidence) if evidence else None
+    if root is not None and not root.is_dir():
+        raise ArgumentError(
+            f"[matrix] expected a folder of evidence, got {evidence!r}; make one with `spiraltorch verify`"
+        )
+    matrix = CapabilityMatrix.load(root)
+    if write is not None:
+        changed = markdown.write(Path(write), matrix)
+        print(f"{write}: {'brought up to date' if changed else 'already up to date'}")
+        return
+    if form == "table":
+        _print_table(matrix, output)
+        return
+    if form == "json":
+        text = json.dumps(matrix.as_json(), indent=1, ensure_ascii=False)
+    else:
+        text = page.html(matrix) if form == "html" else markdown.table(matrix)
+    if output:
+        Path(output).write_text(text + "\n", encoding="utf-8", newline="\n")
+    else:
+        print(text)
+
+
+def _print_table(matrix: CapabilityMatrix, output: str | None) -> None:
+    from rich.console import Console
+
+    if output is None:
+        Console().print(terminal.table(matrix))
+        return
+    with Path(output).open("w", encoding="utf-8") as file:
+        Console(file=file, width=160).print(terminal.table(matrix))
