@@ -66,6 +66,22 @@ def test_transfers_and_memory_are_counted() -> None:
     assert telemetry.counting.memory()["wgpu:0"][1] >= A.nbytes
 
 
+def test_copies_between_devices_are_placed_and_told() -> None:
+    with telemetry.trace() as collected:
+        got = ((st.asarray(A) + 1).to("wgpu:0") * 2).numpy()
+    np.testing.assert_allclose(got, (A + 1) * 2, rtol=1e-6)
+    events = collected.events()
+    subjects = [e["args"]["subject"] for e in events if e["ph"] == "i" and e["args"]["kind"] == "place"]
+    assert subjects == ["the graph on cpu:0", "float32[96, 96] for wgpu:0", "the graph on wgpu:0"]
+    copies = [e["args"] for e in events if e["name"] == "spiraltorch.transfer" and not e["args"]["shared"]]
+    assert [(c["direction"], c["bytes"]) for c in copies] == [
+        ("host_to_device", A.nbytes),
+        ("device_to_host", A.nbytes),
+    ]
+    launched = [e["args"]["device"] for e in events if e["name"] == "spiraltorch.launch"]
+    assert launched == ["cpu:0", "wgpu:0"]
+
+
 def test_compilation_has_the_names_that_every_backend_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(tmp_path))  # and a shape that no other test has
     data = np.ones((7, 1237), np.float32)

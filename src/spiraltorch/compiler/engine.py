@@ -80,6 +80,12 @@ def _transfer(order: list[Node]) -> None:
     for node in moves:
         if node.buf is None:
             source = node.args[0]
+            if ACTIVE:
+                reason = (
+                    f"it is on {source.aval.device} and a plan runs on one device, so it is copied through the host"
+                )
+                what = f"{node.aval.dtype.name}{list(node.aval.shape)} for {node.aval.device}"
+                decided([Decision("place", what, reason)])
             array = devices.get(source.aval.device).to_host(source.buf, source.aval.shape, source.aval.dtype.numpy)
             target = devices.get(node.aval.device)
             node.buf = target.from_host(array.copy() if target.host_memory else array)
