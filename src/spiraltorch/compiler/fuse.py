@@ -22,6 +22,7 @@ from .emit import Emitter, NotFusible, Position
 from .program import CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
+MAX_MEMBERS = 16  # of a kernel over rows: each phase may compute again what the earlier ones did
 COSTLY = frozenset(
     "exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow atan2 "
     "sqrt div mod floordiv random_bits take take_along mulhi".split()
@@ -225,6 +226,8 @@ class _Fuser:
 
     def _join(self, cluster: Cluster, val: Val) -> bool:
         """Computes the value at the cluster's loop variables; False, and nothing changed, where that is impossible."""
+        if cluster.kind == "rows" and len(cluster.members) >= MAX_MEMBERS:
+            return False
         emitter = cluster.emitter
         before = (dict(emitter.buffers), dict(emitter.values), dict(emitter.scalars), set(cluster.touched))
         memo = emitter.memo

@@ -32,6 +32,7 @@ from .fuse import COSTLY, Cluster
 from .program import CONTRACTIONS, REDUCTIONS, Val
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
+STASH_ROWS = 8
 STASH_BYTES = 128 << 10  # a row of dear values is kept, rather than computed again, up to this size
 
 
@@ -222,7 +223,7 @@ def _stash(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]], limit: int) -
                 visit(s.value, n, mine)  # type: ignore[union-attr]
     rows: list[Buffer] = []
     for first, value in shared.values():
-        if (len(rows) + 1) * count * value.dtype.itemsize > limit:
+        if len(rows) >= STASH_ROWS or (len(rows) + 1) * count * value.dtype.itemsize > limit:
             break
         row = Buffer(f"row{len(rows)}", extents, value.dtype, Space.SCRATCH)
         rows.append(row)
