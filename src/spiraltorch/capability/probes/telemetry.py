@@ -14,9 +14,9 @@ import spiraltorch as st
 from .checking import equal, expect, probe, public
 
 
-def _program() -> Any:
-    """A product and a softmax of new data; its value is checked, so that it has run."""
-    a = np.random.default_rng(0).standard_normal((96, 64)).astype(np.float32)
+def _program(rows: int) -> Any:
+    """A product and a softmax of new data; its value is checked, so that it has run. A new extent compiles anew."""
+    a = np.random.default_rng(0).standard_normal((rows, 64)).astype(np.float32)
     x = st.asarray(a)
     y = st.softmax(x @ x.T, 1)
     scores = a.astype(np.float64) @ a.T
@@ -25,13 +25,13 @@ def _program() -> Any:
     return y
 
 
-def _traced() -> list[dict[str, Any]]:
+def _traced(rows: int) -> list[dict[str, Any]]:
     """The events of a traced program."""
     trace = public("telemetry.trace")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         with trace(str(path)):
-            _program()
+            _program(rows)
         loaded = json.loads(path.read_text(encoding="utf-8"))
     return list(loaded["traceEvents"] if isinstance(loaded, dict) else loaded)
 
@@ -39,11 +39,15 @@ def _traced() -> list[dict[str, Any]]:
 @probe()
 def device_time(device: str) -> str:
     """A trace holds every kernel with its time on the device, one after the other on its row."""
-    events = _traced()
+    events = _traced(96)
     spans = [e for e in events if e.get("ph") == "X"]
     expect(spans, "trace: expected complete events, got none")
     expect(all(e["dur"] >= 0 and e["ts"] >= 0 for e in spans), "trace: expected durations of at least 0, got less")
-    rows = {e["args"]["name"]: (e["pid"], e.get("tid")) for e in events if e.get("ph") == "M" and "name" in e["args"]}
+    rows = {
+        e["args"]["name"]: (e["pid"], None if e["name"] == "process_name" else e.get("tid"))
+        for e in events
+        if e.get("ph") == "M" and "name" in e["args"]
+    }
     own = [place for name, place in rows.items() if device in name]
     expect(own, f"trace: expected a row named after {device}, got {sorted(rows)}")
     ran = [e for e in spans if any(e["pid"] == pid and tid in (None, e["tid"]) for pid, tid in own)]
@@ -56,7 +60,7 @@ def counters(device: str) -> None:
     """Counters of kernels and bytes grow with the work."""
     read = public("telemetry.counters")
     before = dict(read())
-    _program()
+    _program(95)
     after = dict(read())
     grown = [k for k, v in after.items() if isinstance(v, (int, float)) and v > before.get(k, 0)]
     for word in ("kernel", "byte"):
@@ -66,7 +70,7 @@ def counters(device: str) -> None:
 @probe()
 def decisions(device: str) -> None:
     """Planner decisions are events of the trace and lines of `st.explain`."""
-    events = _traced()
+    events = _traced(97)
     expect(
         any(e.get("ph") in ("i", "I") for e in events), "trace: expected planner decisions as instant events, got none"
     )
