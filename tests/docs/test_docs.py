@@ -64,7 +64,8 @@ def test_functions_that_the_architecture_names_exist() -> None:
 def test_extras_that_are_named_exist() -> None:
     """A message that says `pip install 'spiraltorch[x]'` must help: pip only warns about an unknown extra."""
     files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.py")]
-    named = {name for file in files for name in re.findall(r"spiraltorch\[(\w+)\]", file.read_text())}
+    pattern = r"spiraltorch\[(\w+)\](?!` \(not published yet\))"
+    named = {name for file in files for name in re.findall(pattern, file.read_text())}
     _, _, rest = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]\n")
     extras = set(re.findall(r"^(\w+) = \[", rest.partition("\n[")[0], re.MULTILINE))
     assert named and named <= extras

@@ -125,7 +125,11 @@ def measure(row: Row, backend: Backend, current: str, cache: str, advance: Calla
 
 def versions() -> dict[str, str]:
     """The versions that a result may depend on."""
-    found = {"spiraltorch": st.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    found = {
+        "spiraltorch": st.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)
