@@ -36,7 +36,7 @@ system:
 	@missing=""; if command -v dpkg-query >/dev/null; then \
 	  for p in $(SYSTEM); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok' || missing="$$missing $$p"; done; \
 	  if [ -z "$$missing" ]; then :; \
-	  elif [ "$$(id -u)" = 0 ] && (apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 600 \
+	  elif [ "$$(id -u)" = 0 ] && (apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 300 \
 	    apt-get install -y -qq --no-install-recommends $$missing) >/dev/null 2>&1; then :; \
 	  else echo "some tests will be skipped: install the packages$$missing"; fi; \
 	else echo "some tests may be skipped: they need Chromium and a Vulkan driver"; fi
