@@ -82,7 +82,7 @@ def test_unknown_names_are_errors_that_list_the_known() -> None:
         with pytest.raises(ArgumentError) as raised:
             wrong()
         assert all(b.label in str(raised.value) for b in Backend)
-    with pytest.raises(ArgumentError, match="ready.*partial.*missing"):
+    with pytest.raises(ArgumentError, match=r"ready.*partial.*missing"):
         known.capabilities_with_state("done")
     with pytest.raises(ArgumentError, match="tensor-ops"):
         known.row("tensors")
@@ -96,6 +96,16 @@ def test_evidence_survives_its_file_and_equal_results_are_not_written_again(tmp_
     assert not records.write(later, SPARSE, CPU, tmp_path)
     assert records.write(sample(PASS, PASS), SPARSE, CPU, tmp_path)
     assert records.read(SPARSE, WGPU, tmp_path) is None
+
+
+def test_a_software_device_does_not_undo_the_record_of_a_real_one(tmp_path: Path) -> None:
+    real, played = sample(PASS, level="hardware"), sample(PASS, level="driver")
+    assert records.write(played, SPARSE, CPU, tmp_path)
+    assert records.write(real, SPARSE, CPU, tmp_path)
+    assert not records.write(played, SPARSE, CPU, tmp_path)
+    assert records.read(SPARSE, CPU, tmp_path) == real
+    assert records.write(sample(Outcome.FAIL, level="driver"), SPARSE, CPU, tmp_path)  # but a failure counts
+    assert records.write(sample(PASS, level="driver", digest="1" * 64), SPARSE, CPU, tmp_path)  # and other code
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"version": 99, "level": "hardware"}', "[]"])

@@ -89,13 +89,19 @@ class Evidence:
                 f"[capability] expected evidence of version {VERSION}, got {error}; run `spiraltorch verify --record`"
             ) from None
 
-    def says_the_same_as(self, other: Evidence | None) -> bool:
-        """Whether another record of the same code on the same device gave the same results, durations aside."""
-        return other is not None and self._result() == other._result()
+    def confirms(self, known: Evidence | None) -> bool:
+        """Whether it adds nothing to a record: of the same code, with the same outcomes, at the same level or a better one.
 
-    def _result(self) -> Any:
-        ends = [(p.name, p.title, p.outcome, p.detail) for p in self.probes]
-        return self.backend, self.capability, self.digest, self.level, self.device.get("name"), ends
+        So a run on a software device leaves the record of a real one as it is.
+        """
+        if known is None or known.digest != self.digest or _ends(known) != _ends(self):
+            return False
+        order = list(LEVELS)
+        return order.index(known.level) <= order.index(self.level)
+
+
+def _ends(evidence: Evidence) -> list[tuple[str, str, Outcome]]:
+    return [(p.name, p.title, p.outcome) for p in evidence.probes]
 
 
 def level_of(facts: dict[str, Any]) -> str:
@@ -135,12 +141,12 @@ def read(row: Row, backend: Backend, root: Path) -> Evidence | None:
 
 
 def write(evidence: Evidence, row: Row, backend: Backend, root: Path) -> bool:
-    """Keeps evidence. An older record that says the same stays as it is; returns whether a file was written."""
+    """Keeps evidence. A record that it only confirms stays as it is; returns whether a file was written."""
     try:
         known = read(row, backend, root)
     except ArgumentError:
         known = None
-    if evidence.says_the_same_as(known):
+    if evidence.confirms(known):
         return False
     path = path_of(row, backend, root)
     path.parent.mkdir(parents=True, exist_ok=True)

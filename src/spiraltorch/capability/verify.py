@@ -29,8 +29,8 @@ LIBRARIES = ("numpy", "llvmlite", "ml_dtypes", "wgpu")  # whose versions are kep
 class Verdict(str, Enum):
     """What a check says of a cell's record."""
 
-    SAME = "same"  # the state and note are what the record says
-    CHANGED = "changed"  # they are not, but no claim is broken: record it
+    SAME = "same"  # the record is confirmed
+    CHANGED = "changed"  # it says something else, or of other code, but no claim is broken: record it
     BROKEN = "broken"  # recorded as ready, and it is not: fails
     UNEXPECTED = "unexpected pass"  # a probe marked as failing passed: fails
     UNAVAILABLE = "unavailable"  # the backend has no device here; the record stands
@@ -100,17 +100,18 @@ def _check(row: Row, backend: Backend, root: Path, cache: str, advance: Callable
         state, note = judge(row, backend, recorded, current)
         return Check(row, backend, state, note, Verdict.UNAVAILABLE, None, recorded, reason)
     fresh = measure(row, backend, current, cache, advance)
-    state, note = judge(row, backend, fresh, current)
-    return Check(row, backend, state, note, _verdict(row, backend, fresh, recorded, current), fresh, recorded)
+    # What only confirms the record leaves its word standing: a software device does not undo a real one.
+    shown = recorded if fresh.confirms(recorded) else fresh
+    state, note = judge(row, backend, shown, current)
+    return Check(row, backend, state, note, _verdict(fresh, recorded), fresh, recorded)
 
 
-def _verdict(row: Row, backend: Backend, fresh: Evidence, recorded: Evidence | None, current: str) -> Verdict:
+def _verdict(fresh: Evidence, recorded: Evidence | None) -> Verdict:
     if any(p.outcome is Outcome.UNEXPECTED_PASS for p in fresh.probes):
         return Verdict.UNEXPECTED
     if recorded is not None and recorded.holds and not fresh.holds:
         return Verdict.BROKEN
-    same = judge(row, backend, fresh, current) == judge(row, backend, recorded, current)
-    return Verdict.SAME if same else Verdict.CHANGED
+    return Verdict.SAME if fresh.confirms(recorded) else Verdict.CHANGED
 
 
 def measure(row: Row, backend: Backend, current: str, cache: str, advance: Callable[[str], None]) -> Evidence:
