@@ -36,6 +36,8 @@ def test_the_wheel_runs_a_model_in_an_empty_environment(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "spiraltorch/py.typed" in names and "spiraltorch/data/digits.npz" in names
     assert "spiraltorch/data/LICENSE-digits.txt" in names
+    assert "spiraltorch/capability/evidence/cpu/tensor-ops.json" in names
+    assert "spiraltorch/capability/report/page.html" in names
     assert not [n for n in names if n.endswith((".so", ".pyd", ".dylib"))]
     environment = tmp_path / "env"
     venv.create(environment, with_pip=True)
@@ -44,3 +46,6 @@ def test_the_wheel_runs_a_model_in_an_empty_environment(tmp_path: Path) -> None:
     done = subprocess.run([python, "-c", PROGRAM], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ran ")
+    command = [python, "-m", "spiraltorch", "matrix", "--format", "markdown"]
+    shown = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True)
+    assert shown.stdout.strip() in (ROOT / "docs" / "backend_matrix.md").read_text(encoding="utf-8")

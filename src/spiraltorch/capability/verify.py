@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from .probes.checking import probes_of
 from .rows import ROWS, Backend, Row
 from .states import CapabilityState, judge
 
-LIBRARIES = ("numpy", "llvmlite", "ml_dtypes", "wgpu")  # whose versions are kept with the evidence, where installed
+CORE = ("numpy", "llvmlite", "ml_dtypes")
 
 
 class Verdict(str, Enum):
@@ -121,19 +122,25 @@ def measure(row: Row, backend: Backend, current: str, cache: str, advance: Calla
     facts = {"name": name, **found.describe(name)}
     results = runner.run(row, backend, name, probes_of(row), cache, lambda probe: advance(f"{name} {row.id}/{probe}"))
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    return Evidence(backend.entry, row.id, current, today, level_of(facts), facts, versions(), results)
+    return Evidence(backend.entry, row.id, current, today, level_of(facts), facts, versions(backend), results)
 
 
-def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
-    found = {
-        "spiraltorch": st.__version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
-    for name in LIBRARIES:
+def versions(backend: Backend) -> dict[str, str]:
+    """The versions that a result may depend on: ours, Python's, and those of the libraries under the backend."""
+    found = {"spiraltorch": st.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    for name in (*CORE, *_extra(backend)):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _extra(backend: Backend) -> list[str]:
+    """The distributions that the backend's extra asks for."""
+    try:
+        required = metadata.requires("spiraltorch") or []
+    except metadata.PackageNotFoundError:
+        return []
+    wanted = re.compile(rf"extra\s*==\s*['\"]{backend.entry}['\"]")
+    return [re.split(r"[^A-Za-z0-9._-]", r, maxsplit=1)[0] for r in required if wanted.search(r)]
