@@ -44,7 +44,7 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
     """Sums and joins of many tensors split where a kernel may bind only 8 buffers, which is all that WebGPU promises."""
     target = replace(gpu.target, max_buffers=limit, key=f"{gpu.target.key}|{limit}")
     monkeypatch.setattr(gpu, "target", target)
-    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})
     bound: list[int] = []
     original = gpu.program
@@ -75,7 +75,7 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
 
 def test_training_with_few_buffers(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "target", replace(gpu.target, max_buffers=8, key=f"{gpu.target.key}|8"))
-    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})
     np.testing.assert_allclose(losses("wgpu", 4), losses("cpu", 4), rtol=1e-5)
 
@@ -242,9 +242,9 @@ def test_a_planted_mistake_shows(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatc
     from spiraltorch.codegen import wgsl_emit
 
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", "")
-    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})
     monkeypatch.setitem(wgsl_emit._INFIX, "fadd", "-")
     np.testing.assert_array_equal((on_wgpu([5.0, 7.0]) + on_wgpu([1.0, 2.0])).numpy(), [4, 5])
-    monkeypatch.setattr(gpu, "known", {})
+    monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})

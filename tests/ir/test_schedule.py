@@ -500,3 +500,16 @@ def test_stage_before_accumulate(shape: tuple[int, int, int]) -> None:
     assert all(r.guard.always for s in updates for r in leaf_loads(s))  # the copies hold the masks
     arrays = samples.gemm_arrays(np.random.default_rng(2), *shape)
     np.testing.assert_array_equal(both(samples.gemm(*shape), k, arrays, "C"), samples.gemm_result(arrays))
+
+
+def test_more_groups_along_z_than_a_dispatch_has_are_refused() -> None:
+    """There is no fourth axis to go on to; up to 65535 * 65535 groups fit along x and y."""
+
+    def groups(count: int, axis: int) -> list[tuple[Kind, int]]:
+        kernel = sc.bind_groups(Kernel("k", (), loop_nest([loop("b", count)], Block(()))), "b", axis)
+        return [(s.kind, s.axis) for s in walk(kernel.body) if isinstance(s, For)]
+
+    assert groups(65535, 2) == [(Kind.GROUP, 2)]
+    assert groups(70000, 0) == [(Kind.GROUP, 1), (Kind.GROUP, 0)]
+    with pytest.raises(ScheduleError, match="at most 65535 groups along z, got 65536"):
+        groups(65536, 2)

@@ -86,7 +86,7 @@ def render(kernel: Kernel, name: str, *, native_half: bool = True, attributes: s
         functions.append((f"{name}_p{n}", tasks))
     head = "\n".join(sorted(declarations))
     text = "\n".join(texts) + f"\n{head}\nattributes #0 = {{ nounwind {attributes} }}\n"
-    return Rendered(text, functions, workspace, [_bytes(b) for b in temps])
+    return Rendered(text, functions, workspace, [max(b.nbytes, 1) for b in temps])
 
 
 def _parallel(s: Stmt) -> bool:
@@ -96,13 +96,6 @@ def _parallel(s: Stmt) -> bool:
 
 def _parts(s: Stmt) -> tuple[Stmt, ...]:
     return s.body if isinstance(s, Block) else (s,)
-
-
-def _bytes(buffer: Buffer) -> int:
-    size = 1 if buffer.dtype.is_bool else buffer.dtype.itemsize
-    for extent in buffer.shape:
-        size *= max(extent.bounds[1], 0)
-    return max(size, 1)
 
 
 class _Function(Memory):
@@ -197,9 +190,9 @@ class _Function(Memory):
         self.values = {}
 
     def allocate(self, buffer: Buffer) -> None:
-        size = _bytes(buffer)
+        size = max(buffer.nbytes, 1)
         if buffer.space is Space.REGISTER:
-            count = size // (1 if buffer.dtype.is_bool else buffer.dtype.itemsize)
+            count = size // buffer.dtype.itemsize
             name = self.e.fresh()
             self.e.entry.append(f"{name} = alloca [{count} x {memory_type(buffer.dtype)}], align 64")
             self.ix.pointers[buffer] = name

@@ -33,7 +33,7 @@ from ..ir.stmt import (
 from .operations import operation
 from .wgsl_emit import value_type
 from .wgsl_library import needed
-from .wgsl_memory import Memory, declaration, element_bytes
+from .wgsl_memory import Memory, declaration
 
 AXES = "xyz"
 Triple = tuple[int, int, int]
@@ -74,7 +74,7 @@ def render(kernel: Kernel) -> Rendered:
     phases: list[Stmt] = []
     _collect(kernel.body, temps, phases)
     shaders = tuple([_Shader(kernel, temps).render(part) for part in phases])
-    return Rendered(shaders, tuple([element_bytes(b.dtype) * _count(b) for b in temps]))
+    return Rendered(shaders, tuple([max(b.nbytes, b.dtype.itemsize) for b in temps]))
 
 
 def _collect(body: Stmt, temps: list[Buffer], phases: list[Stmt]) -> None:
@@ -87,13 +87,6 @@ def _collect(body: Stmt, temps: list[Buffer], phases: list[Stmt]) -> None:
             _collect(part, temps, phases)
     else:
         phases.append(body)
-
-
-def _count(buffer: Buffer) -> int:
-    count = 1
-    for extent in buffer.shape:
-        count *= max(extent.bounds[1], 0)
-    return max(count, 1)
 
 
 class _Shader(Memory):
@@ -110,7 +103,7 @@ class _Shader(Memory):
         self.inside_items = False
 
     def render(self, part: Stmt) -> Shader:
-        self.packed_writes = {b for b in written(part) if element_bytes(b.dtype) < 4}
+        self.packed_writes = {b for b in written(part) if b.dtype.itemsize < 4}
         for s in walk(part):
             if isinstance(s, For) and s.kind is Kind.ITEM:
                 self.items[s.axis] = max(self.items[s.axis], s.extent.const)
@@ -215,7 +208,7 @@ class _Shader(Memory):
 
     def allocate(self, s: Alloc) -> None:
         buffer = s.buffer
-        count = _count(buffer)
+        count = max(buffer.size, 1)
         kind = value_type(buffer.dtype)
         if buffer.space is Space.WORKGROUP:
             self.names[buffer] = f"w{len(self.shared)}"

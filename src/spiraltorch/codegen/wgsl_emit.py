@@ -8,6 +8,7 @@ while compiling, where overflow is an error.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -60,8 +61,11 @@ def literal(value: Any, dtype: DType) -> str:
     return f"{with_value!r}f" if plain else f"bits_f32({bits}u)"
 
 
+_NAMED = re.compile(r"(v|r_)\d")  # what `fresh` gives, and no literal begins with
+
+
 def _is_literal(name: str) -> bool:
-    return not name.startswith(("v", "r_", "s_")) or name.startswith("vec2")
+    return _NAMED.match(name) is None
 
 
 class WgslEmitter(Instructions):

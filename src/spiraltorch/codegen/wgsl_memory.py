@@ -27,14 +27,9 @@ from .operations import bitcast, cast, operation
 from .wgsl_emit import WgslEmitter, is_pair, literal, value_type
 
 
-def element_bytes(dtype: DType) -> int:
-    """Bytes of an element in memory."""
-    return dtype.itemsize
-
-
 def declaration(dtype: DType, atomic: bool) -> str:
     """The type of a buffer in device memory."""
-    if element_bytes(dtype) < 4:
+    if dtype.itemsize < 4:
         return "array<atomic<u32>>" if atomic else "array<u32>"
     return f"array<{value_type(dtype)}>"
 
@@ -233,7 +228,7 @@ class Memory:
         dtype = buffer.dtype
         if buffer.space is Space.GLOBAL:
             self.touched.add(buffer)
-        if buffer.space is not Space.GLOBAL or element_bytes(dtype) >= 4:
+        if buffer.space is not Space.GLOBAL or dtype.itemsize >= 4:
             text = self.place(buffer, position)
             for places in reversed(self.loaded):
                 if (buffer, text) in places:
@@ -242,19 +237,19 @@ class Memory:
             return made
         word, shift = self._packed(buffer, position)
         held = f"atomicLoad(&{word})" if buffer in self.packed_writes else word
-        mask = (1 << (8 * element_bytes(dtype))) - 1
+        mask = (1 << (8 * dtype.itemsize)) - 1
         return self._from_word(self.e.let(f"({held} >> {shift}) & {mask}u", uint32), dtype)
 
     def write(self, buffer: Buffer, position: tuple[Index, ...], value: Ssa) -> None:
         """Stores an element."""
         dtype = buffer.dtype
-        if buffer.space is not Space.GLOBAL or element_bytes(dtype) >= 4:
+        if buffer.space is not Space.GLOBAL or dtype.itemsize >= 4:
             if buffer.space is Space.GLOBAL:
                 self.touched.add(buffer)
             self.e.emit(f"{self.place(buffer, position)} = {value.name};")
             return
         self.touched.add(buffer)
-        mask = (1 << (8 * element_bytes(dtype))) - 1
+        mask = (1 << (8 * dtype.itemsize)) - 1
         bits = self._to_word(value)
         word, shift = self._packed(buffer, position)
         self.e.emit(f"atomicAnd(&{word}, ~({mask}u << {shift}));")
@@ -270,7 +265,7 @@ class Memory:
     def _packed(self, buffer: Buffer, position: tuple[Index, ...]) -> tuple[str, str]:
         """The word that holds an element, and the element's first bit in it."""
         flat = self.e.let(self.index(buffer.flat(position)), int32).name
-        each = 4 // element_bytes(buffer.dtype)
+        each = 4 // buffer.dtype.itemsize
         shift = self.e.let(f"u32({flat} % {each}) * {32 // each}u", uint32).name
         return f"{self.names[buffer]}[{flat} / {each}]", shift
 

@@ -97,7 +97,7 @@ def describe(kernel: Kernel, one: Group, target: Target) -> str:
         parts.append(_threads(loops, sum(m.work for m in one.members), target))
     for space, word in ((Space.REGISTER, "registers"), (Space.SCRATCH, "a thread's scratch"),
                         (Space.WORKGROUP, "shared memory"), (Space.GLOBAL, "packed memory")):  # fmt: skip
-        size = sum(_size(s) for s in walk(kernel.body) if isinstance(s, Alloc) and s.buffer.space is space)
+        size = sum(s.buffer.nbytes for s in walk(kernel.body) if isinstance(s, Alloc) and s.buffer.space is space)
         if size:
             parts.append(f"{size:,} bytes in {word}")
     return ", ".join(parts)
@@ -122,10 +122,3 @@ def _most(stmt: Stmt, kind: Kind) -> int:
     """Iterations of nested loops of a kind, of the phase that has most."""
     inner = max((_most(child, kind) for child in children(stmt)), default=1)
     return inner * _extent(stmt) if isinstance(stmt, For) and stmt.kind is kind else inner
-
-
-def _size(s: Alloc) -> int:
-    size = s.buffer.dtype.itemsize
-    for extent in s.buffer.shape:
-        size *= extent.bounds[1]
-    return size

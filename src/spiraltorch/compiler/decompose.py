@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import DType, bool_, float32, int64, uint8, uint32, uint64
+from ..ir.target import Target
 from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
 
 SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
@@ -24,9 +25,9 @@ def decompose(program: Program) -> Program:
     return rebuild(program, _rule)
 
 
-def spread_reductions(program: Program) -> Program:
+def spread_reductions(program: Program, target: Target) -> Program:
     """For devices of many groups: a reduction that would keep few of them busy is done in two steps."""
-    if not any(v.prim in REDUCTIONS for v in program.vals):
+    if not target.groups or not any(v.prim in REDUCTIONS for v in program.vals):
         return program
 
     def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
@@ -43,8 +44,9 @@ def spread_reductions(program: Program) -> Program:
     return rebuild(program, rule)
 
 
-def join_in_steps(program: Program, most: int) -> Program:
-    """Joins of more than `most` values become joins of joins: a kernel can bind so many buffers and no more."""
+def join_in_steps(program: Program, target: Target) -> Program:
+    """Joins of more values than a kernel can bind beside the result become joins of joins."""
+    most = target.max_buffers - 1
     if not any(v.prim == "concat" and len(v.args) > most for v in program.vals):
         return program
 

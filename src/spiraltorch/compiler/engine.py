@@ -29,14 +29,15 @@ PLAN_LIMIT = 4096
 
 
 class _Known:
-    """What is remembered of a graph's structure: its plan once there is one, how often it refers to each node, and whether
-    it holds copies between devices."""
+    """What is remembered of a graph's structure: its plan once there is one, how often it refers to each node and to each
+    leaf, and whether it holds copies between devices."""
 
-    __slots__ = ("moves", "plan", "references")
+    __slots__ = ("leaf_references", "moves", "plan", "references")
 
-    def __init__(self, references: list[int], moves: bool) -> None:
+    def __init__(self, references: list[int], leaf_references: list[int], moves: bool) -> None:
         self.plan: Plan | None = None
         self.references = references
+        self.leaf_references = leaf_references
         self.moves = moves
 
 
@@ -67,7 +68,8 @@ def evaluate(roots: list[Node]) -> None:
         if began:
             looked_up(began, known.plan is not None, len(order))
         plan = known.plan or _compiled(known, order, len(wanted), leaves)
-        buffers = plan.run([n.buf for n in leaves], scalars)
+        given = _given(plan, leaves, known.leaf_references) if plan.donors else ()
+        buffers = plan.run([n.buf for n in leaves], scalars, given)
         for node, buffer in zip(wanted, buffers, strict=True):
             node.buf = buffer
             _settle(node)
@@ -111,15 +113,38 @@ def _held(order: list[Node], references: list[int]) -> list[Node]:
     return [n for n, c, own in zip(order, counts, references, strict=True) if c > own and _worth_keeping(n)]
 
 
-def _references(order: list[Node], count: int) -> list[int]:
-    """What `getrefcount` gives for each node if only the graph refers to it; no limit where nothing would be saved."""
+def _references(order: list[Node], count: int) -> tuple[list[int], list[int]]:
+    """What `getrefcount` gives for each node if only the graph refers to it; no limit where nothing would be saved.
+
+    And the same for each leaf, which stands in a second list beside the order.
+    """
     uses: dict[Node, int] = {}
     for node in order:
         if node.buf is None:
             for a in node.args:
                 uses[a] = uses.get(a, 0) + 1
     inner = [uses[n] + _ALONE if n.buf is None and n.args else sys.maxsize for n in order[count:]]
-    return [sys.maxsize] * count + inner
+    return [sys.maxsize] * count + inner, [uses.get(n, 0) + _ALONE + 1 for n in order if n.buf is not None]
+
+
+def _given(plan: Plan, leaves: list[Node], references: list[int]) -> list[int]:
+    """The leaves whose memory the plan could write over and that nothing but the graph refers to."""
+    counts = list(map(sys.getrefcount, leaves))
+    dying = dict.fromkeys(s for slots in plan.donors.values() for s in slots if counts[s] == references[s])
+    return [s for s, own in zip(dying, _owned([leaves[s] for s in dying]), strict=True) if own]
+
+
+def sole(nodes: list[Node]) -> list[bool]:
+    """Whether one handle refers to each node, beside this list, and the node's memory belongs to it alone."""
+    counts = list(map(sys.getrefcount, nodes))
+    return [c == _ALONE + 1 and own for c, own in zip(counts, _owned(nodes), strict=True)]
+
+
+def _owned(nodes: list[Node]) -> list[bool]:
+    """Whether a node's memory belongs to it alone: no other value, no array of the host shares it."""
+    buffers = [n.buf for n in nodes]
+    counts = list(map(sys.getrefcount, buffers))
+    return [c == _ALONE + 1 and b.keep is None for c, b in zip(counts, buffers, strict=True)]
 
 
 def _worth_keeping(node: Node) -> bool:
@@ -158,7 +183,7 @@ def plan_for(roots: list[Node], order: list[Node], leaves: list[Node]) -> Plan:
 
 
 def _remember(key: Any, order: list[Node], count: int) -> _Known:
-    known = _PLANS[key] = _Known(_references(order, count), any(map(_moves, order)))
+    known = _PLANS[key] = _Known(*_references(order, count), any(map(_moves, order)))
     if len(_PLANS) > PLAN_LIMIT:
         _PLANS.pop(next(iter(_PLANS)))
     return known

@@ -94,10 +94,14 @@ def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Fusion:
-    """The result: clusters in launch order, which values are stored, and why. Decisions name clusters by their number."""
+    """The result: clusters in launch order, which values are stored, and why. Decisions name clusters by their number.
 
-    def __init__(self, clusters: list[Cluster], stored: set[int], decisions: list[Decision]) -> None:
+    The first `checking` clusters are what the checks of indices need; nothing else runs before those are done.
+    """
+
+    def __init__(self, clusters: list[Cluster], checking: int, stored: set[int], decisions: list[Decision]) -> None:
         self.clusters = clusters
+        self.checking = checking
         self.stored = stored
         self.decisions = decisions
 
@@ -127,7 +131,19 @@ class _Fuser:
             for val in cluster.emitter.values.values():
                 if val.prim != "leaf":
                     self.stored.add(val.id)
-        return Fusion(self._ordered(), self.stored, self.decisions)
+        checking = self._checking()
+        return Fusion(self._ordered(checking), len(checking), self.stored, self.decisions)
+
+    def _checking(self) -> set[int]:
+        """The clusters that make the watched extremes of indices, and those that they wait for."""
+        watched = self.program.watched
+        numbers = {self.placed[v.id].number for v in watched if v.id in self.placed}
+        stack = list(numbers)
+        while stack:
+            new = set(self.clusters[stack.pop()].deps) - numbers
+            numbers |= new
+            stack += new
+        return numbers
 
     # ------------------------------------------------------------ placing
 
@@ -287,8 +303,8 @@ class _Fuser:
                     stack.append(n)
         return False
 
-    def _ordered(self) -> list[Cluster]:
-        """Launch order: as placed, but what frees more memory than it takes goes as soon as it can.
+    def _ordered(self, urgent: set[int]) -> list[Cluster]:
+        """Launch order: `urgent` ones, then as placed, but what frees more memory than it takes goes as soon as it can.
 
         So a weight's gradient does not keep an activation waiting, and a checkpointed segment is computed again when
         the gradient gets there.
@@ -312,9 +328,10 @@ class _Fuser:
         ready = [c.number for c in self.clusters if not missing[c.number]]
         order: list[Cluster] = []
         while ready:
-            freed = [(makes[n] - sum(_kept_bytes(v) for v in reads[n] if readers[v.id] == 1), n) for n in ready]
+            able = [n for n in ready if n in urgent] or ready
+            freed = [(makes[n] - sum(_kept_bytes(v) for v in reads[n] if readers[v.id] == 1), n) for n in able]
             least, best = min(freed)
-            n = best if least < 0 else min(ready)
+            n = best if least < 0 else min(able)
             ready.remove(n)
             order.append(self.clusters[n])
             for v in reads[n]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..dtypes import DType
 from ..ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
 from ..ir.index import ZERO, Index, Var, guard, index, less
 from ..ir.loops import find_loop
+from ..ir.reductions import identity
 from ..ir.stmt import (
     Accumulate,
     Alloc,
@@ -21,6 +21,7 @@ from ..ir.stmt import (
     Stmt,
     Store,
     block,
+    leaf_loads,
     loop,
     loop_nest,
     substitute_stmt,
@@ -92,6 +93,18 @@ def _size(cluster: Cluster) -> int:
     return size
 
 
+def ordered(stores: list[Store]) -> list[Store]:
+    """Stores of one loop nest, those that read most buffers first.
+
+    What a later store does not read, the one before may be written over: see `reuse`.
+    """
+
+    def reads(s: Store) -> int:
+        return len({r.buffer for r in leaf_loads(s)})
+
+    return sorted(stores, key=reads, reverse=True)
+
+
 def weight(values: list[Value]) -> int:
     """Operations behind some values, dear ones counted more."""
     seen: set[int] = set()
@@ -113,7 +126,7 @@ def weight(values: list[Value]) -> int:
 
 
 def _map(cluster: Cluster, stored: set[int]) -> Lowered:
-    stores = [_store(cluster, m, cluster.values[m.id]) for m in cluster.members]
+    stores = ordered([_store(cluster, m, cluster.values[m.id]) for m in cluster.members])
     loops = [For(v, index(e), block(), Kind.SERIAL) for v, e in zip(cluster.vars, cluster.shape, strict=True)]
     for n, one in enumerate(loops):
         one.var.name = f"o{n}"
@@ -123,20 +136,6 @@ def _map(cluster: Cluster, stored: set[int]) -> Lowered:
 
 
 # ---------------------------------------------------------------- reductions
-
-
-def _identity(prim: str, dtype: DType) -> Const:
-    name = REDUCE_OP[prim]
-    if name == "add":
-        return Const(0.0 if dtype.is_float else 0, dtype)
-    if name == "mul":
-        return Const(1.0 if dtype.is_float else 1, dtype)
-    low = name == "max"
-    if dtype.is_float:
-        return Const(float("-inf") if low else float("inf"), dtype)
-    top = (1 << (dtype.bits - (dtype.kind == "i"))) - 1
-    bottom = -(1 << (dtype.bits - 1)) if dtype.kind == "i" else 0
-    return Const(bottom if low else top, dtype)
 
 
 def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
@@ -178,9 +177,7 @@ def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
             done.add(first.id)
             acc, value = cluster.accumulators[first.id], cluster.values[first.id]
             name = REDUCE_OP[first.prim]
-            bodies.append(
-                ("reduce", [Accumulate(acc, (), name, value, axes=axes, init=_identity(first.prim, first.dtype))])
-            )
+            bodies.append(("reduce", [Accumulate(acc, (), name, value, axes=axes, init=identity(name, first.dtype))]))
             continue
         stores: list[Stmt] = []
         for m in members:
@@ -417,7 +414,13 @@ def _contract(cluster: Cluster, stored: set[int]) -> Lowered:
             finish.append(_store(cluster, m, Load(acc, place) if m is val else cluster.values[m.id]))
     zero = Const(0.0 if val.dtype.is_float else 0, val.dtype)
     leaf = Accumulate(
-        acc, place, "add", op("mul", left, right), axes=tuple([t.var for t in terms]), init=zero, finish=tuple(finish)
+        acc,
+        place,
+        "add",
+        op("mul", left, right),
+        axes=tuple([t.var for t in terms]),
+        init=zero,
+        finish=tuple(ordered(finish)),
     )
     kernel = Kernel(val.prim, (), Alloc(acc, loop_nest([*loops, *terms], leaf)))
     work = 2 * val.size
@@ -488,6 +491,6 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Oper
 def depends_on_right(kernel: Kernel, name: str) -> bool:
     """Whether the right operand of the contraction changes along this loop."""
     var = find_loop(kernel, name).var
-    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate) and s.axes)
+    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
     assert isinstance(leaf.value, Op)
     return var in leaf.value.args[1].variables

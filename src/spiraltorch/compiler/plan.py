@@ -1,14 +1,15 @@
 """From a program to an execution plan: kernels in order, memory by liveness, one table of arguments.
 
-`build` runs the passes; the list `PASSES` is the whole pipeline up to kernels. A plan's table has one 8-byte slot for
-each leaf, each output, the arena of intermediate results, and each varying scalar. Running a plan fills the table and
-makes one call into the device's program.
+`build` runs the passes; the lists `PASSES` and `TARGET_PASSES` are the whole pipeline up to kernels. A plan's table has
+one 8-byte slot for each leaf, each output, the arena of intermediate results, and each varying scalar. Running a plan
+fills the table and makes one call into the device's program.
 """
 
 from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -16,9 +17,6 @@ import numpy as np
 
 from ..dtypes import DType, bfloat16
 from ..errors import OutOfMemoryError, out_of_range
-from ..ir.expr import Buffer, Load
-from ..ir.index import Index
-from ..ir.stmt import Kernel, Store, leaf_loads, walk
 from ..runtime import device as devices
 from ..telemetry import Decision
 from ..telemetry.counting import COUNTS
@@ -31,9 +29,11 @@ from .key import kernel_key
 from .lower import Lowered, lower
 from .merge import Group, group
 from .program import VIEWS, Program, Val, live
+from .reuse import Reuse
 from .simplify import drop_barriers, simplify
 
 PASSES = (simplify, decompose, simplify, drop_barriers)
+TARGET_PASSES = (spread_reductions, join_in_steps)  # after those, with the facts of the target
 _FORMATS = {
     "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
     "uint32": "I4x", "uint64": "Q", "float16": "e6x", "bfloat16": "H6x", "float32": "f4x", "float64": "d",
@@ -44,18 +44,21 @@ class Plan:
     """A compiled graph. `run` gives a buffer for each wanted value."""
 
     __slots__ = (
-        "aliases", "arena_bytes", "avals", "bytes_moved", "checks", "convert", "decisions", "device", "groups", "kernel_facts", "kernels", "lowered",
-        "made", "output_bytes", "pack", "program", "reuse", "scalars", "unfused",
+        "aliases", "arena_bytes", "avals", "bytes_moved", "checking", "checks", "convert", "decisions", "device", "donors", "groups", "kernel_facts", "kernels", "lowered",
+        "made", "output_bytes", "pack", "programs", "reuse", "reuses", "scalars", "unfused",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.device: Any = None
-        self.program: Any = None  # the device's program; None where there is nothing to launch
+        self.programs: list[tuple[Any, list[KernelFacts]]] = []  # of the device: what checks need, then the rest
+        self.checking = 0  # kernels that checks need
         self.pack: Any = None
         self.scalars: list[DType] = []
         self.convert: list[Any] = []  # for scalars that `struct` cannot pack as they are
         self.output_bytes: list[int] = []
         self.aliases: list[tuple[bool, int]] = []  # for each wanted value: is it a leaf, and its number
+        self.donors: dict[int, list[int]] = {}  # for an output the leaves that it may be written over
+        self.reuses: list[Reuse] = []  # of each kernel
         self.arena_bytes = 0
         self.kernels = 0
         self.unfused = 0
@@ -69,32 +72,61 @@ class Plan:
         self.avals: list[Any] = []  # of the wanted values
         self.checks: list[tuple[int, int, str, DType]] = []  # ranges of indices, whose extremes are the last results
 
-    def run(self, leaves: list[Any], scalars: list[Any]) -> list[Any]:
-        """Launches the plan on the leaves' buffers. The caller holds the evaluation lock."""
+    def run(self, leaves: list[Any], scalars: list[Any], given: Collection[int] = ()) -> list[Any]:
+        """Launches the plan on the leaves' buffers. The caller holds the evaluation lock.
+
+        `given` are numbers of leaves whose memory nothing needs afterwards: results may be written over it.
+        """
         allocate = self.device.allocate
-        outputs = [allocate(n) for n in self.output_bytes]
-        if self.program is not None:
+        if given:
+            outputs = self._outputs(leaves, given)
+        else:
+            outputs = [allocate(n) for n in self.output_bytes]
+        made = [leaves[n] if is_leaf else outputs[n] for is_leaf, n in self.aliases]
+        if self.kernels:
             arena = allocate(self.arena_bytes) if self.arena_bytes else None
             if self.convert:
                 scalars = [c(s) if c is not None else s for c, s in zip(self.convert, scalars, strict=True)]
             pointers = [b.ptr for b in leaves]
             pointers += [b.ptr for b in outputs]
             pointers.append(arena.ptr if arena is not None else 0)
-            table = self.program.table
-            try:
-                self.pack(table, 0, *pointers, *scalars)
-            except OverflowError:  # a number beyond the dtype's range is infinite
-                self.pack(table, 0, *pointers, *[_in_range(s, d) for s, d in zip(scalars, self.scalars, strict=True)])
-            if ACTIVE:
-                launch(self.program, self.device.name, self.kernel_facts)
-            else:
-                self.program.run()
+        if self.checks:
+            if self.checking:
+                self._launch(self.programs[0], pointers, scalars)
+            made = self._checked(made)
+        if self.kernels > self.checking:
+            self._launch(self.programs[-1], pointers, scalars)
+        if self.kernels:
             COUNTS["plans_run"] += 1
             COUNTS["kernels_launched"] += self.kernels
             COUNTS["kernels_before_fusion"] += self.unfused
             COUNTS["bytes_moved"] += self.bytes_moved
-        made = [leaves[n] if is_leaf else outputs[n] for is_leaf, n in self.aliases]
-        return self._checked(made) if self.checks else made
+        return made
+
+    def _launch(self, program: tuple[Any, list[KernelFacts]], pointers: list[int], scalars: list[Any]) -> None:
+        """Fills the program's table and runs it."""
+        runs, facts = program
+        try:
+            self.pack(runs.table, 0, *pointers, *scalars)
+        except OverflowError:  # a number beyond the dtype's range is infinite
+            self.pack(runs.table, 0, *pointers, *[_in_range(s, d) for s, d in zip(scalars, self.scalars, strict=True)])
+        if ACTIVE:
+            launch(runs, self.device.name, facts)
+        else:
+            runs.run()
+
+    def _outputs(self, leaves: list[Any], given: Collection[int]) -> list[Any]:
+        """Buffers for the results: given leaves' where the plan allows it, and new ones."""
+        left = set(given)
+        outputs = []
+        for n, nbytes in enumerate(self.output_bytes):
+            slot = next((d for d in self.donors.get(n, ()) if d in left), None)
+            if slot is None:
+                outputs.append(self.device.allocate(nbytes))
+            else:
+                left.discard(slot)
+                outputs.append(leaves[slot])
+        return outputs
 
     def _checked(self, made: list[Any]) -> list[Any]:
         """The wanted buffers, once the least and greatest of each index tensor behind them are in range."""
@@ -110,23 +142,24 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     """Compiles a program for one device."""
     started = time.perf_counter()
     unfused = sum(1 for v in program.vals if v.prim not in VIEWS and v.prim not in ("leaf", "const", "scalar"))
+    plan = Plan()
+    plan.device = device = devices.get(device_name)
     for one_pass in PASSES:
         with span(compile_pass(one_pass.__name__)):
             program = live(one_pass(program))
-    plan = Plan()
-    plan.device = device = devices.get(device_name)
-    if device.target.groups:
-        program = spread_reductions(program)
-    program = live(join_in_steps(program, device.target.max_buffers - 1))
+    for target_pass in TARGET_PASSES:
+        with span(compile_pass(target_pass.__name__)):
+            program = live(target_pass(program, device.target))
     with span(COMPILE_FUSE):
         fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
     _require_room(fusion, device)
-    watched = program.outputs[len(program.outputs) - 2 * len(program.checks) :: 2]
-    plan.checks = [(*c, v.dtype) for c, v in zip(program.checks, watched, strict=True)]
+    plan.checks = [(*c, v.dtype) for c, v in zip(program.checks, program.watched[::2], strict=True)]
     with span(COMPILE_LOWER):
         plan.lowered = [lower(c, fusion.stored, device.target) for c in fusion.clusters]
-        plan.groups = group(plan.lowered, device.target)
+        checking = group(plan.lowered[: fusion.checking], device.target)
+        plan.groups = checking + group(plan.lowered[fusion.checking :], device.target)
+        plan.checking = len(checking)
     plan.decisions = numbered(fusion, plan.groups) + phases(plan.groups)
     keys: list[str | None] = [
         g.key([kernel_key(m.kernel, m.kind, device.target.key) for m in g.members]) for g in plan.groups
@@ -181,6 +214,8 @@ def _link(
             plan.output_bytes.append(_bytes(root))
             slots[root.id] = (leaf_count + outputs[root.id], 0)
         plan.aliases.append((False, outputs[root.id]))
+    plan.reuses = [Reuse(one) for one in plan.groups]
+    plan.donors = _donors(plan, outputs)
     arena = leaf_count + len(plan.output_bytes)
     places = _place_temporaries(plan, slots, compiled)
     for value_id, offset in places[0].items():
@@ -204,7 +239,11 @@ def _link(
     if bfloat16 in scalar_dtypes:
         plan.convert = [_bfloat_bits if d is bfloat16 else None for d in scalar_dtypes]
     if steps:
-        plan.program = plan.device.program(steps, scalar_at + len(scalar_dtypes))
+        at = plan.checking
+        parts = [(a, b) for a, b in ((0, at), (at, len(steps))) if a < b]
+        plan.programs = [
+            (plan.device.program(steps[a:b], scalar_at + len(scalar_dtypes)), plan.kernel_facts[a:b]) for a, b in parts
+        ]
 
 
 def _bfloat_bits(x: Any) -> int:
@@ -268,33 +307,30 @@ def _place_temporaries(
 def _in_place(plan: Plan, first: dict[int, int], last: dict[int, int], sizes: dict[int, int]) -> dict[int, int]:
     """Intermediate values that take the memory of one that their kernel reads for the last time: value -> owner.
 
-    Only where an element-wise kernel makes nothing else and reads the old value at the element being written. The
-    owner's lifetime grows to hold both.
+    The owner's lifetime grows to hold both.
     """
     home: dict[int, int] = {}
-    for n, one in enumerate(plan.groups):
-        low = one.members[0]
-        if len(one.members) > 1 or low.kind != "map" or len(low.stores) != 1 or low.stores[0].id not in first:
-            continue
-        made = low.stores[0]
-        for v, buffer in zip(low.params, low.kernel.params, strict=True):
-            owner = home.get(v.id, v.id)
-            fits = v.id in first and v is not made and last[v.id] == n and last[owner] == n
-            if fits and sizes[v.id] == sizes[made.id] and _read_where_written(low.kernel, buffer):
-                home[made.id] = owner
-                last[owner] = last[made.id]
-                reason = f"it is written in place of %{v.id}, which kernel {n} reads last and where it is written"
-                plan.decisions.append(Decision("reuse", f"%{made.id}", reason))
-                break
+    for n, reuse in enumerate(plan.reuses):
+        for made, old in reuse.pairs:
+            owner = home.get(old.id, old.id)
+            if made.id in home or made.id not in first or old.id not in first or last[old.id] != n or last[owner] != n:
+                continue
+            home[made.id] = owner
+            last[owner] = last[made.id]
+            reason = f"it is written in place of %{old.id}, which kernel {n} reads last and where it is written"
+            plan.decisions.append(Decision("reuse", f"%{made.id}", reason))
     return home
 
 
-def _read_where_written(kernel: Kernel, buffer: Buffer) -> bool:
-    """Whether every read of the buffer is unconditional and at the position of the kernel's one store."""
-    (store,) = [s for s in walk(kernel.body) if isinstance(s, Store)]
-    reads = [r for r in leaf_loads(store) if r.buffer is buffer]
-    return all(r.guard.always and _flat(r) == store.buffer.flat(store.position) for r in reads)
-
-
-def _flat(load: Load) -> Index:
-    return load.buffer.flat(load.position)
+def _donors(plan: Plan, outputs: dict[int, int]) -> dict[int, list[int]]:
+    """For each output the leaves over whose memory it may be written, where a caller gives that memory away."""
+    last = {v.id: n for n, one in enumerate(plan.groups) for v in one.params}
+    kept = {n for is_leaf, n in plan.aliases if is_leaf}
+    donors: dict[int, list[int]] = {}
+    for n, reuse in enumerate(plan.reuses):
+        if n < plan.checking:  # an index out of range must change nothing
+            continue
+        for made, old in reuse.pairs:
+            if made.id in outputs and old.prim == "leaf" and last[old.id] == n and old.slot not in kept:
+                donors.setdefault(outputs[made.id], []).append(old.slot)
+    return donors

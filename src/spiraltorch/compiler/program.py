@@ -65,6 +65,11 @@ class Program:
         self.outputs = outputs
         self.checks = checks or []
 
+    @property
+    def watched(self) -> list[Val]:
+        """The least and greatest values that `checks` are about."""
+        return self.outputs[len(self.outputs) - 2 * len(self.checks) :]
+
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.vals)) + f"\nreturn {', '.join(f'%{o.id}' for o in self.outputs)}"
 

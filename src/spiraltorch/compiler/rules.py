@@ -28,10 +28,6 @@ def schedule(lowered: Lowered, target: Target) -> Kernel:
 # ---------------------------------------------------------------- shared pieces
 
 
-def _extent(kernel: Kernel, name: str) -> int:
-    return steps.find_loop(kernel, name).extent.bounds[1]
-
-
 def _narrowest(kernel: Kernel) -> DType:
     """The dtype that decides how many lanes a vector has: the widest that is computed with, bool aside."""
     best = None
@@ -69,7 +65,7 @@ def _collapse(kernel: Kernel, names: list[str]) -> tuple[Kernel, list[str]]:
 
 def _vectorize(kernel: Kernel, name: str, lanes: int, unroll: int) -> tuple[Kernel, str | None, list[str]]:
     """Splits a loop into vectors, `unroll` of them an iteration. Gives the outer loop's name and the inner names."""
-    extent = _extent(kernel, name)
+    extent = steps.iterations(kernel, name)
     if lanes == 1 or extent < 2:
         return kernel, name, []
     lanes = min(lanes, 1 << (extent - 1).bit_length())
@@ -80,13 +76,13 @@ def _vectorize(kernel: Kernel, name: str, lanes: int, unroll: int) -> tuple[Kern
         kernel = steps.split(kernel, name, lanes * unroll, outer, inner)
     else:
         outer, inner = "", name
-    if unroll > 1 or _extent(kernel, inner) > lanes:
+    if unroll > 1 or steps.iterations(kernel, inner) > lanes:
         kernel = steps.split(kernel, inner, lanes, f"{name}u", f"{name}l")
         kernel = steps.mark(kernel, Kind.UNROLLED, f"{name}u")
         kernel = steps.mark(kernel, Kind.VECTOR, f"{name}l")
         parts = [f"{name}u", f"{name}l"]
     else:
-        if _extent(kernel, inner) < lanes:
+        if steps.iterations(kernel, inner) < lanes:
             kernel = steps.split(kernel, inner, lanes, f"{name}u", f"{name}l")
             kernel = steps.mark(kernel, Kind.UNROLLED, f"{name}u")
             inner = f"{name}l"
@@ -99,7 +95,7 @@ def _interior(kernel: Kernel, outer: str | None, extent: int, parts: list[str]) 
     """Where the last vectors are ragged, all but the last iteration run without masks."""
     step = 1
     for name in parts:
-        step *= _extent(kernel, name)
+        step *= steps.iterations(kernel, name)
     return steps.specialize(kernel, outer) if outer and extent % step else kernel
 
 
@@ -109,11 +105,11 @@ def _parallel(kernel: Kernel, names: list[str], work: int, target: Target) -> Ke
         return kernel
     want = target.threads * TASKS_A_THREAD
     first = names[0]
-    extent = _extent(kernel, first)
+    extent = steps.iterations(kernel, first)
     if extent < want and len(names) > 1 and _fusible(kernel, first, names[1]):
         kernel = steps.fuse(kernel, first, names[1], f"{first}{names[1]}", simple=False)
         first = f"{first}{names[1]}"
-        extent = _extent(kernel, first)
+        extent = steps.iterations(kernel, first)
     if extent < 2:
         return kernel
     chunk = extent // (want * 4)
@@ -131,19 +127,12 @@ def _map(lowered: Lowered, target: Target) -> Kernel:
     if not names:
         return kernel
     lanes = target.lanes(_narrowest(kernel))
-    unroll = 4 if lowered.work < 8 * _total(kernel, names) else 2
-    extent = _extent(kernel, names[-1])
+    unroll = 4 if lowered.work < 8 * steps.iterations(kernel, *names) else 2
+    extent = steps.iterations(kernel, names[-1])
     kernel, outer, parts = _vectorize(kernel, names[-1], lanes, unroll)
     kernel = _interior(kernel, outer, extent, parts)
     spatial = names[:-1] + ([outer] if outer else [])
     return _parallel(kernel, spatial, lowered.work, target)
-
-
-def _total(kernel: Kernel, names: list[str]) -> int:
-    total = 1
-    for name in names:
-        total *= _extent(kernel, name)
-    return total
 
 
 def _rows(lowered: Lowered, target: Target) -> Kernel:
@@ -152,7 +141,7 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
     for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
         kernel, names = _collapse(kernel, names)
         first = names[0]
-        extent = _extent(kernel, names[-1])
+        extent = steps.iterations(kernel, names[-1])
         kernel, outer, parts = _vectorize(kernel, names[-1], lanes, 4 if reduces else 2)
         if len(names) == 1:
             first = outer or parts[0]
@@ -169,7 +158,7 @@ def _columns(lowered: Lowered, target: Target) -> Kernel:
     lanes = target.lanes(_narrowest(kernel))
     for names in lowered.phases:
         inner = names[-1]
-        width = _extent(kernel, inner)
+        width = steps.iterations(kernel, inner)
         if width > lanes:
             kernel = steps.split(kernel, inner, lanes, f"{inner}u", f"{inner}l")
             kernel = steps.mark(steps.mark(kernel, Kind.UNROLLED, f"{inner}u"), Kind.VECTOR, f"{inner}l")
@@ -191,7 +180,7 @@ def _scatter(lowered: Lowered, target: Target) -> Kernel:
     copy, update = lowered.phases
     if copy:
         kernel, names = _collapse(kernel, copy)
-        extent = _extent(kernel, names[-1])
+        extent = steps.iterations(kernel, names[-1])
         kernel, outer, parts = _vectorize(kernel, names[-1], lanes, 2)
         kernel = _interior(kernel, outer, extent, parts)
     if lowered.terms and update:
@@ -228,8 +217,8 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel, column_names = _collapse(kernel, column_names)
     kernel, terms = _collapse(kernel, lowered.terms)
     i, j = rows_names[-1], column_names[-1]
-    m, n = _extent(kernel, i), _extent(kernel, j)
-    depth = _total(kernel, terms)
+    m, n = steps.iterations(kernel, i), steps.iterations(kernel, j)
+    depth = steps.iterations(kernel, *terms)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
     rows, vectors = register_tile(m, n, lanes, target.registers)
     kernel = steps.split(kernel, j, lanes * vectors, "jr", "j2")
@@ -239,14 +228,14 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     mc = max(1, min(-(-m // rows), (target.l2_bytes // 2) // max(1, panel_bytes)))
     outer_rows, outer_columns = rows_names[:-1], column_names[:-1]
     k = terms[-1]
-    unroll = next((u for u in (4, 2) if _extent(kernel, k) % u == 0), 1)
+    unroll = next((u for u in (4, 2) if steps.iterations(kernel, k) % u == 0), 1)
     if unroll > 1:
         kernel = steps.split(kernel, k, unroll, "ku", "kk")
         kernel = steps.mark(kernel, Kind.UNROLLED, "kk")
         terms = [*terms[:-1], "ku", "kk"]
     kernel = steps.split(kernel, "ir", mc, "ic", "i1", exact=True)
-    count = _extent(kernel, "jr")
-    blocks = _extent(kernel, "ic")
+    count = steps.iterations(kernel, "jr")
+    blocks = steps.iterations(kernel, "ic")
     want = max(1, (target.threads * TASKS_A_THREAD) // max(1, blocks)) if lowered.work >= PARALLEL_WORK else 1
     nc = max(1, -(-count // want))
     kernel = steps.split(kernel, "jr", nc, "jc", "j1", exact=True)
@@ -284,11 +273,11 @@ def _parallel_nest(kernel: Kernel, names: list[str], work: int, target: Target) 
         return kernel
     first = names[0]
     for name in names[1:]:
-        if _extent(kernel, first) >= target.threads * TASKS_A_THREAD or not _fusible(kernel, first, name):
+        if steps.iterations(kernel, first) >= target.threads * TASKS_A_THREAD or not _fusible(kernel, first, name):
             break
         kernel = steps.fuse(kernel, first, name, f"{first}{name}", simple=False)
         first = f"{first}{name}"
-    return steps.mark(kernel, Kind.PARALLEL, first) if _extent(kernel, first) > 1 else kernel
+    return steps.mark(kernel, Kind.PARALLEL, first) if steps.iterations(kernel, first) > 1 else kernel
 
 
 def _leaf_dtype(kernel: Kernel) -> DType:
@@ -308,9 +297,9 @@ def _conv(lowered: Lowered, target: Target) -> Kernel:
     if not lowered.rows:
         return _thin_conv(lowered, target)
     o, x = spatial[0], spatial[-1] if len(spatial) > 1 else None
-    n = _extent(kernel, o)
+    n = steps.iterations(kernel, o)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
-    m = _extent(kernel, x) if x else 1
+    m = steps.iterations(kernel, x) if x else 1
     rows, vectors = register_tile(m, n, lanes, target.registers)
     kernel = steps.split(kernel, o, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
@@ -337,7 +326,7 @@ def _thin_conv(lowered: Lowered, target: Target) -> Kernel:
     """One output channel: lanes run over the innermost spatial axis, the kernel's elements are broadcast."""
     kernel, loops, terms = lowered.kernel, lowered.loops, lowered.terms
     x = loops[-1]
-    lanes = min(target.lanes(_leaf_dtype(kernel)), 1 << (_extent(kernel, x) - 1).bit_length())
+    lanes = min(target.lanes(_leaf_dtype(kernel)), 1 << (steps.iterations(kernel, x) - 1).bit_length())
     kernel = steps.split(kernel, x, lanes, "jr", "jl")
     kernel = steps.reorder(kernel, *loops[:-1], "jr", *terms, "jl")
     kernel = steps.mark(kernel, Kind.VECTOR, "jl")

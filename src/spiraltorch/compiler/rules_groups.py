@@ -19,10 +19,6 @@ def schedule_groups(lowered: Lowered, target: Target) -> Kernel:
     return _RULES[lowered.kind](lowered, target)
 
 
-def _extent(kernel: Kernel, name: str) -> int:
-    return steps.find_loop(kernel, name).extent.const
-
-
 def _power_of_two(n: int) -> int:
     """The least power of two that is not less."""
     return 1 << max(0, n - 1).bit_length()
@@ -33,7 +29,7 @@ def _spread(kernel: Kernel, names: list[str], target: Target, each: int = 1) -> 
     if not names:
         return kernel
     kernel, flat = steps.flatten(kernel, names)
-    total = _extent(kernel, flat)
+    total = steps.iterations(kernel, flat)
     most = min(256, target.group_items)
     items = most if total >= most * 256 else min(64, most, _power_of_two(total))
     return steps.bind_items(kernel, flat, items, each if total >= MANY else 1)
@@ -57,8 +53,8 @@ def _phases(lowered: Lowered, target: Target) -> Kernel:
 def _rows(lowered: Lowered, target: Target) -> Kernel:
     """A group to a row: items share its elements. Short rows take one item each."""
     kernel = lowered.kernel
-    widest = max(_size(kernel, names) for names in lowered.phases)
-    rows = _size(kernel, lowered.loops)
+    widest = max(steps.iterations(kernel, *names) for names in lowered.phases)
+    rows = steps.iterations(kernel, *lowered.loops)
     if widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14):
         return _loops(lowered, target)
     most = min(256, target.group_items)
@@ -73,13 +69,6 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
     return steps.bind_groups(kernel, flat)
 
 
-def _size(kernel: Kernel, names: list[str]) -> int:
-    size = 1
-    for name in names:
-        size *= _extent(kernel, name)
-    return size
-
-
 def _dot(lowered: Lowered, target: Target) -> Kernel:
     batch, names = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
     return _contraction(lowered, batch, names[: lowered.rows], names[lowered.rows :], target)
@@ -88,8 +77,6 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
 def _conv(lowered: Lowered, target: Target) -> Kernel:
     """The same contraction: rows are pixels of all images, columns output channels, terms the window's elements."""
     outer, spatial = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
-    if not lowered.terms:
-        return _loops(lowered, target)
     columns, pixels = spatial[: lowered.rows], spatial[lowered.rows :]
     group = [name for name in outer if depends_on_right(lowered.kernel, name)]
     rows = [name for name in outer if name not in group] + pixels
@@ -113,7 +100,11 @@ def _contraction(
 def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[str], target: Target) -> Kernel | None:
     """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers."""
     kernel = lowered.kernel
-    m, n, depth = _size(kernel, rows), _size(kernel, columns), _size(kernel, lowered.terms)
+    m, n, depth = (
+        steps.iterations(kernel, *rows),
+        steps.iterations(kernel, *columns),
+        steps.iterations(kernel, *lowered.terms),
+    )
     if min(m, n) < 8 or depth < 8 or m * n < 256:
         return None
     side = 16 if target.group_items >= 256 else 8

@@ -8,6 +8,7 @@ from ..dtypes import int64
 from ..ir.expr import Buffer, Load, Space, Value, cast
 from ..ir.index import INFINITY, Guard, Index, guard, index, less, lookup
 from ..ir.loops import renamed_nest
+from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
 from ..kernels.sort import argsort_passes
 from .program import Val
@@ -40,12 +41,11 @@ def _at(loops: list[For]) -> list[Index]:
 
 def _scan(cluster: Cluster, val: Val, width: int) -> Lowered:
     """The scanned axis runs in order with its total in registers; the last axis, if another, in blocks of lanes."""
-    from .lower import Lowered, _identity
+    from .lower import Lowered
 
     (x,), axis = val.args, val.params[0]
     emitter, out = cluster.emitter, cluster.emitter.buffer(val)
-    names = {"cumsum": "reduce_sum", "cumprod": "reduce_prod", "cummax": "reduce_max", "cummin": "reduce_min"}
-    first = _identity(names[val.prim], val.dtype)
+    first = identity(SCAN_OP[val.prim], val.dtype)
     loops = _loops(val.shape)
     step = loop("t", val.shape[axis])
     place = _at(loops)

@@ -7,7 +7,7 @@ done once for the group.
 from __future__ import annotations
 
 from .expr import Buffer, Load, Space, op, substitute_value
-from .index import ZERO, index, less, substitute_guard
+from .index import ALWAYS, ZERO, Guard, Index, index, less, substitute_guard
 from .loops import ScheduleError, find_loop, fuse, guard_leaves, mark, rewrite_loop, split
 from .reductions import identity
 from .stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt
@@ -30,6 +30,8 @@ def bind_groups(kernel: Kernel, name: str, axis: int = 0) -> Kernel:
     if not extent.is_const:
         raise ScheduleError(f"[bind_groups] {name} expected a constant extent, got {extent}")
     if extent.const > MAX_GROUPS:
+        if axis == 2:
+            raise ScheduleError(f"[bind_groups] {name} expected at most {MAX_GROUPS} groups along z, got {extent}")
         rows = -(-extent.const // MAX_GROUPS)
         each = -(-extent.const // rows)
         kernel = split(kernel, name, each, f"{name}y", f"{name}x")
@@ -62,15 +64,19 @@ def share_loop(kernel: Kernel, name: str, items: int) -> Kernel:
     """The items of a group share the iterations of a loop: item t does t, t + items, t + 2 items, ..."""
 
     def rewrite(one: For, _: list[For]) -> Stmt:
-        extent = one.extent.const
-        steps, item = loop(f"{name}s", -(-extent // items)), loop(f"{name}t", items, Kind.ITEM)
-        here = index(steps.var) * items + index(item.var)
+        steps, item, here, exists = _shared_out(one, items)
         body = substitute_stmt(one.body, {one.var: here}, {one.var: (steps.var,)})
-        if extent % items:
-            body = guard_leaves(body, less(here, extent))
-        return loop_nest([item, steps], body)
+        return loop_nest([item, steps], guard_leaves(body, exists))
 
     return rewrite_loop(kernel, name, rewrite, "share_loop")
+
+
+def _shared_out(one: For, items: int) -> tuple[For, For, Index, Guard]:
+    """The loops over an item's steps and over the items, the iteration that they stand for, and whether there is one."""
+    extent, name = one.extent.const, one.var.name
+    steps, item = loop(f"{name}s", -(-extent // items)), loop(f"{name}t", items, Kind.ITEM)
+    here = index(steps.var) * items + index(item.var)
+    return steps, item, here, less(here, extent) if extent % items else ALWAYS
 
 
 def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
@@ -105,12 +111,9 @@ def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
         leaf = one.body
         if not isinstance(leaf, Accumulate) or leaf.axes != (one.var,) or leaf.finish or leaf.position:
             raise ScheduleError(f"[reduce_together] {name} expected one reduction into a register, with no finish")
-        extent, dtype = one.extent.const, leaf.buffer.dtype
-        steps, item = loop(f"{name}s", -(-extent // items)), loop(f"{name}t", items, Kind.ITEM)
-        here = index(steps.var) * items + index(item.var)
-        condition = substitute_guard(leaf.guard, {one.var: here})
-        if extent % items:
-            condition = condition & less(here, extent)
+        dtype = leaf.buffer.dtype
+        steps, item, here, exists = _shared_out(one, items)
+        condition = substitute_guard(leaf.guard, {one.var: here}) & exists
         part = Buffer(f"{name}.part", (), dtype, Space.REGISTER)
         shared = Buffer(f"{name}.all", (index(items),), dtype, Space.WORKGROUP)
         value = substitute_value(leaf.value, {one.var: here})

@@ -38,6 +38,19 @@ class Buffer:
         self.dtype = dtype
         self.space = space
 
+    @property
+    def size(self) -> int:
+        """Elements, where every symbolic extent is as large as it may be."""
+        size = 1
+        for extent in self.shape:
+            size *= max(extent.bounds[1], 0)
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of so many elements."""
+        return self.size * self.dtype.itemsize
+
     def flat(self, position: tuple[Index, ...]) -> Index:
         """The element's row-major offset."""
         offset = ZERO

@@ -201,6 +201,14 @@ def loop_extent(kernel: Kernel, name: str) -> Index:
     return find_loop(kernel, name).extent
 
 
+def iterations(kernel: Kernel, *names: str) -> int:
+    """How often the loops of these names run together, at most."""
+    total = 1
+    for name in names:
+        total *= loop_extent(kernel, name).bounds[1]
+    return total
+
+
 def perfect_nest(top: For) -> tuple[list[For], Stmt]:
     """The loops that stand directly inside each other, and the first statement that is none."""
     nest: list[For] = []

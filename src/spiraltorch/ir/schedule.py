@@ -7,7 +7,7 @@ Loops are addressed by name. The usual order of steps: `split` and `fuse`, `reor
 from __future__ import annotations
 
 from .cooperation import bind_groups, bind_items, flatten, reduce_together, share_loop
-from .loops import ScheduleError, find_loop, fuse, loop_extent, loop_names, mark, reorder, split
+from .loops import ScheduleError, find_loop, fuse, iterations, loop_extent, loop_names, mark, reorder, split
 from .passes import drop_single_iterations, finish, hoist_guards, insert_barriers, specialize
 from .reductions import accumulate, identity, lower_reductions, realize
 from .staging import prefetch, stage
@@ -25,6 +25,7 @@ __all__ = [
     "hoist_guards",
     "identity",
     "insert_barriers",
+    "iterations",
     "loop_extent",
     "loop_names",
     "lower_reductions",

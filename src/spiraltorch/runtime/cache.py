@@ -1,4 +1,4 @@
-"""Compiled objects on disk: content-addressed files, written atomically, checked when read."""
+"""Compiled kernels: in memory, then on disk in content-addressed files, written atomically and checked when read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,55 @@ import json
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..telemetry.counting import COUNTS
+from ..telemetry.names import COMPILE_KERNEL
+from ..telemetry.spans import span
 
 _WARNED = [False]
+K = TypeVar("K")
+
+
+class Kernels(Generic[K]):
+    """The compiled kernels of one device.
+
+    `make(kernel, key)` turns a scheduled kernel into facts (JSON's types) and an object; `load(facts, object)` into what
+    the device launches. A kernel given as a function is only made where its key is in no cache; None is no key.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Any, str | None], tuple[dict[str, Any], bytes]],
+        load: Callable[[dict[str, Any], bytes], K],
+    ) -> None:
+        self.make = make
+        self.load = load
+        self.known: dict[str, K] = {}
+
+    def get(self, kernel: Any, key: str | None) -> K:
+        """The compiled kernel."""
+        if key is not None and key in self.known:
+            COUNTS["kernel_cache_hits"] += 1
+            return self.known[key]
+        COUNTS["kernel_cache_misses"] += 1
+        with span(COMPILE_KERNEL, key=key or "") as s:
+            found = read(key) if key is not None else None
+            s.set(cache="none" if found is None else "disk")
+            facts, code = found or self._made(kernel, key)
+            result = self.load(facts, code)
+        if key is not None:
+            self.known[key] = result
+        return result
+
+    def _made(self, kernel: Any, key: str | None) -> tuple[dict[str, Any], bytes]:
+        facts, code = self.make(kernel() if callable(kernel) else kernel, key)
+        COUNTS["kernels_compiled"] += 1
+        if key is not None:
+            write(key, facts, code)
+        return facts, code
 
 
 def folder() -> Path | None:

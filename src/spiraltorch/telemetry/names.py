@@ -41,6 +41,8 @@ SPANS: dict[str, str] = {
     compile_pass("simplify"): "the pass over the program; it runs twice",
     compile_pass("decompose"): "the pass that leaves what kernels are made of",
     compile_pass("drop_barriers"): "the pass that forgets barriers",
+    compile_pass("spread_reductions"): "the pass that gives every group of a target a part of large reductions",
+    compile_pass("join_in_steps"): "the pass that keeps joins within what the target can bind",
     COMPILE_FUSE: "which values share a kernel, within what the target can bind",
     COMPILE_LOWER: "loop nests in the kernel IR",
     COMPILE_KERNEL: "one kernel that is not in memory; `key`, `cache` disk or none",

@@ -133,6 +133,7 @@ class _Entry:
         self.avals: list[Any] = []
         self.rgs: list[bool] = []
         self.updates: list[Any] = []  # (captured tensor, source of its new value)
+        self.replaced: list[tuple[int, int]] = []  # (captured tensor, input of the plan) that nothing needs afterwards
         self.out_tree: Any = None
         self.out_slots: list[Any] = []
         self.grads_before: list[Any] = []
@@ -291,6 +292,7 @@ class _Compiled:
         ]
         entry.drawn = list(tracer.drawn.values())
         entry.one_shot = bool(escaped) or tracing.EPOCH[0] != epoch
+        entry.replaced = _replaced(entry)
         self.last = entry if entry.plan is not None else self.last
         tracer.restore()
         made = self._run(entry, tensors)
@@ -314,6 +316,11 @@ class _Compiled:
         """Launches the plan on the present values; nothing is installed yet."""
         if entry.plan is None:
             return []
+        given: list[int] = []
+        if entry.replaced:
+            nodes = [_handle(entry, n, tensors).node for n, _ in entry.replaced]
+            given = [slot for (_, slot), own in zip(entry.replaced, engine.sole(nodes), strict=True) if own]
+            del nodes
         buffers = []
         for place in entry.inputs:
             if type(place) is int:
@@ -321,7 +328,7 @@ class _Compiled:
             else:
                 buffers.append(place)
         scalars = [s.value() if type(s) is _Draw else s for s in entry.scalars]
-        made = entry.plan.run(buffers, scalars)
+        made = entry.plan.run(buffers, scalars, given)
         return [leaf(b, aval) for b, aval in zip(made, entry.plan.avals, strict=True)]
 
     def _install(self, entry: _Entry, tensors: list[Tensor], made: list[Node]) -> Any:
@@ -373,6 +380,17 @@ def _twin(tensor: Tensor) -> Tensor:
     twin.node = tensor.node
     twin._grad = None
     return twin
+
+
+def _replaced(entry: _Entry) -> list[tuple[int, int]]:
+    """Captured tensors that get new values and whose old ones no result is, with their places among the plan's inputs."""
+    if entry.plan is None:
+        return []
+    wanted = {slot for slots in entry.plan.donors.values() for slot in slots}
+    sources = [s for _, s in entry.updates] + entry.out_slots + [s for _, _, s in entry.grads_new if s is not None]
+    shown = {where for kind, where in sources if kind == "input"}
+    new = {n for n, _ in entry.updates} - shown
+    return [(n, slot) for slot, n in enumerate(entry.inputs) if slot in wanted and type(n) is int and n in new]
 
 
 def _handle(entry: _Entry, n: int, tensors: list[Tensor]) -> Tensor:

@@ -11,11 +11,10 @@ import numpy as np
 
 from ...codegen.llvm import render
 from ...ir.stmt import Kernel
-from ...runtime import cache
 from ...runtime.allocator import ALIGN, Allocator
+from ...runtime.cache import Kernels
 from ...runtime.device import Buffer
-from ...telemetry.counting import COUNTS
-from ...telemetry.names import COMPILE_KERNEL, COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
+from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
 from .host import host, physical_memory, target, threads
@@ -124,7 +123,7 @@ class CpuDevice:
         self.target = target(self.machine, threads())
         self.allocator = Allocator("cpu", physical_memory(), _block)
         self._release = self.allocator.release
-        self.known: dict[str, CpuKernel] = {}
+        self.kernels = Kernels(self._made, self._loaded)
         self._workspace = Buffer(0, 0, self)
         self._old_workspaces: list[Buffer] = []
 
@@ -171,37 +170,21 @@ class CpuDevice:
 
     def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[CpuKernel]:
         """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
-        return [self._one(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
+        return [self.kernels.get(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
 
-    def _one(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> CpuKernel:
-        if key is not None and key in self.known:
-            COUNTS["kernel_cache_hits"] += 1
-            return self.known[key]
-        COUNTS["kernel_cache_misses"] += 1
-        with span(COMPILE_KERNEL, key=key or "") as s:
-            found = cache.read(key) if key is not None else None
-            s.set(cache="none" if found is None else "disk")
-            facts, code = found or self._made(kernel, key)
-            addresses = jit.load(code, [name for name, _ in facts["phases"]])
-        phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
-        result = CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
-        if key is not None:
-            self.known[key] = result
-        return result
-
-    def _made(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> tuple[dict[str, Any], bytes]:
+    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], bytes]:
         """Facts and machine code of a kernel that no cache has."""
-        made = kernel if isinstance(kernel, Kernel) else kernel()
-        name = f"k{key or 'x'}"
-        with span(COMPILE_RENDER, kernel=made.name):
-            rendered = render(made, name, native_half=self.machine.native_half, attributes=self.machine.attributes)
+        with span(COMPILE_RENDER, kernel=kernel.name):
+            half, attributes = self.machine.native_half, self.machine.attributes
+            rendered = render(kernel, f"k{key or 'x'}", native_half=half, attributes=attributes)
         with span(COMPILE_MACHINE):
-            code = jit.emit(rendered.text, self.machine, made.name)
-        COUNTS["kernels_compiled"] += 1
-        facts = {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}
-        if key is not None:
-            cache.write(key, facts, code)
-        return facts, code
+            code = jit.emit(rendered.text, self.machine, kernel.name)
+        return {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}, code
+
+    def _loaded(self, facts: dict[str, Any], code: bytes) -> CpuKernel:
+        addresses = jit.load(code, [name for name, _ in facts["phases"]])
+        phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
+        return CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
 
     def program(self, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> CpuProgram:
         """A program of kernels with the table slot and byte offset of each argument."""

@@ -12,11 +12,10 @@ import numpy as np
 from ...codegen.wgsl import Rendered, Shader, render
 from ...errors import DeviceError, DeviceLostError
 from ...ir.stmt import Kernel
-from ...runtime import cache
 from ...runtime.allocator import Allocator
+from ...runtime.cache import Kernels
 from ...runtime.device import Buffer
-from ...telemetry.counting import COUNTS
-from ...telemetry.names import COMPILE_KERNEL, COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
+from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import span, transfer
 from . import adapters
 from .program import WgpuKernel, WgpuProgram
@@ -42,7 +41,7 @@ class WgpuDevice:
         self.count = 0
         self.allocator = Allocator(name, 1 << 62, self._block)
         self._release = self.allocator.release
-        self.known: dict[str, WgpuKernel] = {}
+        self.kernels = Kernels(self._made, self._loaded)
 
     def _block(self, size: int) -> tuple[int, Any] | None:
         """A fresh buffer, or None where the device has none so large."""
@@ -108,37 +107,23 @@ class WgpuDevice:
 
     def wait(self) -> None:
         """Returns when everything that was launched before is done, by a read: the binding's own wait fails (0.32)."""
-        self.queue.read_buffer(self._mark)
+        with self.translated():
+            self.queue.read_buffer(self._mark)
 
     def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[WgpuKernel]:
         """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
-        return [self._one(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
+        return [self.kernels.get(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
 
-    def _one(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> WgpuKernel:
-        if key is not None and key in self.known:
-            COUNTS["kernel_cache_hits"] += 1
-            return self.known[key]
-        COUNTS["kernel_cache_misses"] += 1
-        with span(COMPILE_KERNEL, key=key or "") as s:
-            found = cache.read(key) if key is not None else None
-            s.set(cache="none" if found is None else "disk")
-            facts, rendered = self._rendered(kernel, key) if found is None else (found[0], _unpacked(found[1]))
-            with span(COMPILE_MACHINE):
-                result = WgpuKernel(self, rendered, facts["params"], facts["scalars"])
-        if key is not None:
-            self.known[key] = result
-        return result
-
-    def _rendered(self, kernel: Kernel | Callable[[], Kernel], key: str | None) -> tuple[dict[str, Any], Rendered]:
+    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], bytes]:
         """Facts and shaders of a kernel that no cache has."""
-        made = kernel if isinstance(kernel, Kernel) else kernel()
-        with span(COMPILE_RENDER, kernel=made.name):
-            rendered = render(made)
-        COUNTS["kernels_compiled"] += 1
-        facts = {"params": [_bytes(b) for b in made.params], "scalars": len(made.scalars)}
-        if key is not None:
-            cache.write(key, facts, _packed(rendered))
-        return facts, rendered
+        with span(COMPILE_RENDER, kernel=kernel.name):
+            rendered = render(kernel)
+        facts = {"params": [max(b.nbytes, 1) for b in kernel.params], "scalars": len(kernel.scalars)}
+        return facts, _packed(rendered)
+
+    def _loaded(self, facts: dict[str, Any], code: bytes) -> WgpuKernel:
+        with span(COMPILE_MACHINE):
+            return WgpuKernel(self, _unpacked(code), facts["params"], facts["scalars"])
 
     def program(self, steps: list[tuple[WgpuKernel, list[tuple[int, int]]]], slots: int) -> WgpuProgram:
         """A program of kernels with the table slot and byte offset of each argument."""
@@ -147,13 +132,6 @@ class WgpuDevice:
 
 def _says_lost(error: Exception) -> bool:
     return "lost" in str(error).lower()
-
-
-def _bytes(buffer: Any) -> int:
-    size: int = buffer.dtype.itemsize
-    for extent in buffer.shape:
-        size *= max(extent.bounds[1], 0)
-    return max(size, 1)
 
 
 def _packed(rendered: Rendered) -> bytes:

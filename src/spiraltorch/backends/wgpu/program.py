@@ -95,13 +95,11 @@ class WgpuProgram:
 
     def run(self) -> None:
         """Submits every launch; nothing waits for them."""
-        try:
+        with self.device.translated():
             words = self._arguments()
             encoder = self.device.gpu.create_command_encoder()
             self._encode(encoder, words, self.launches)
             self.device.queue.submit([encoder.finish()])
-        except self.device.wgpu.GPUError as error:
-            raise self.device.failure(error) from error
 
     def timed(self) -> list[tuple[int, int]]:
         """Runs every kernel and waits; see `runtime.device.Program`.
