@@ -134,6 +134,17 @@ def test_gradients_cross_devices() -> None:
     np.testing.assert_array_equal(x.grad.numpy(), [8, 16, 24])
 
 
+def test_a_copy_between_devices_does_not_keep_what_lies_between() -> None:
+    """The list of the graph's values was taken for someone that wants them: each became a result."""
+    x = st.asarray(np.linspace(-1, 1, 4096, dtype=np.float32)).to("wgpu:0")
+    y = x
+    for _ in range(10):
+        y = (y * 1.5).tanh()
+    before = st.telemetry.counters()["bytes_moved"]
+    y.numpy()
+    assert st.telemetry.counters()["bytes_moved"] - before == 2 * 4096 * 4
+
+
 def test_a_compiled_function_may_span_devices() -> None:
     run = st.compile(lambda a: (a.to("wgpu") * 3).to("cpu") + 1)
     np.testing.assert_array_equal(run(st.ones(3)).numpy(), [4, 4, 4])

@@ -55,7 +55,9 @@ def evaluate(roots: list[Node]) -> None:
         order, key, scalars, leaves = walk(wanted)
         known = _PLANS.get(key) or _remember(key, order, len(wanted))
         if known.moves:
-            _transfer(order)
+            moves = [n for n in order if _moves(n)]
+            del order, leaves  # a list that refers to values would have them all kept, see `_held`
+            _transfer(moves)
             evaluate(wanted)
             return
         if any(map(gt, map(sys.getrefcount, order), known.references)):
@@ -75,9 +77,8 @@ def evaluate(roots: list[Node]) -> None:
             _settle(node)
 
 
-def _transfer(order: list[Node]) -> None:
-    """Gives every copy between devices in the graph its value, so that what is left is on one device."""
-    moves = [n for n in order if _moves(n)]
+def _transfer(moves: list[Node]) -> None:
+    """Gives copies between devices their values, so that what is left of the graph is on one device."""
     evaluate([n.args[0] for n in moves])
     for node in moves:
         if node.buf is None:

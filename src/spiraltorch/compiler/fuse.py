@@ -15,14 +15,14 @@ Extents of 1 are ignored when shapes are compared.
 
 from __future__ import annotations
 
-from ..ir.expr import Buffer, Load, Space, Value
+from ..ir.expr import Buffer, Const, Load, Op, Space, Value
 from ..ir.index import ALWAYS, ZERO, Guard, Var, index
 from ..telemetry import Decision
 from .emit import Emitter, NotFusible, Position
 from .program import CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
-MAX_MEMBERS = 16  # of a kernel over rows: each phase may compute again what the earlier ones did
+MAX_COST = 512  # of a kernel's code, in operations: compilers take more than twice as long for twice as much
 COSTLY = frozenset(
     "exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow atan2 "
     "sqrt div mod floordiv random_bits take take_along mulhi".split()
@@ -41,6 +41,9 @@ class Cluster:
         self.vars = [Var(f"i{d}", e - 1) for d, e in enumerate(shape)]
         self.kept = tuple([d for d in range(len(shape)) if d not in reduced])
         self.members: list[Val] = []
+        self.cost = 0  # of its code, see `weight`
+        self.full = False
+        self.rank = 0  # higher than those of `deps`
         self.values: dict[int, Value] = {}  # what each member computes, at the loop variables
         self.accumulators: dict[int, Buffer] = {}
         self.deps: set[int] = set()
@@ -88,6 +91,23 @@ class Cluster:
         return None
 
 
+def weight(values: list[Value]) -> int:
+    """Operations behind some values, dear ones counted more."""
+    seen: set[int] = set()
+    total, stack = 0, list(values)
+    while stack:
+        v = stack.pop()
+        if id(v) in seen:
+            continue
+        seen.add(id(v))
+        total += 8 if isinstance(v, Op) and v.name in COSTLY else 1
+        if isinstance(v, Op):
+            stack += v.args
+        elif hasattr(v, "value") and not isinstance(v, Const):
+            stack.append(v.value)
+    return total
+
+
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape without extents of 1."""
     return tuple([e for e in shape if e != 1])
@@ -120,6 +140,8 @@ class _Fuser:
         self.stored: set[int] = set()  # values that must be in memory
         self.why: dict[int, str] = {}  # why they must
         self.decisions: list[Decision] = []
+        self.readers: dict[int, set[int]] = {}  # which clusters read a value from memory
+        self.after: dict[int, set[int]] = {}  # which clusters wait for a cluster
 
     def run(self) -> Fusion:
         self.why = _must_store(self.program, self.max_buffers)
@@ -155,10 +177,31 @@ class _Fuser:
                 self._decided("fuse", val, reason, cluster)
                 return
         reason = self._why_alone(val, candidates)
+        for full in [c for c in candidates if c.full][:1]:
+            reason = f"kernel code of more than {MAX_COST} operations takes too long to compile"
+            self._cut(val, full)
         cluster = self._open(val)
         if not self._join(cluster, val):
             raise AssertionError(f"[fuse] {val} does not fit its own kernel")
         self._decided("split", val, reason, cluster)
+
+    def _cut(self, val: Val, cluster: Cluster) -> None:
+        """Stores what a full cluster computes of a value, so that the next one need not compute it again."""
+        seen: set[int] = set()
+        stack = list(val.args)
+        while stack:
+            v = stack.pop()
+            if v.id in seen or v.id in self.placed or v.prim in HEAVY or v.prim in ("leaf", "const", "scalar"):
+                continue
+            seen.add(v.id)
+            place = cluster.place_of(v) if v.prim not in VIEWS else None
+            known = None if place is None else cluster.emitter.memo.get((v.id, place, ALWAYS))
+            if known is None or isinstance(known, Load) or not self._join(cluster, v, force=True):
+                stack += v.args
+                continue
+            self.stored.add(v.id)
+            self.why[v.id] = "the kernel that computes it is full"
+            self._decided("fuse", v, "the kernel computes it anyway", cluster)
 
     def _decided(self, kind: str, val: Val, reason: str, cluster: Cluster) -> None:
         stored = self.why.get(val.id)
@@ -197,7 +240,7 @@ class _Fuser:
         if val.prim in HEAVY and val.prim not in REDUCTIONS:
             return []
         near = self._neighbours(val)
-        fitting = [c for c in self.clusters if c.kind != "single" and self._fits(c, val)]
+        fitting = [c for c in self.clusters if not c.full and c.kind != "single" and self._fits(c, val)]
         related = [c for c in fitting if c.number in near]
         if val.prim not in HEAVY:
             related += [c for c in fitting if c.number not in near and c.kind == "map" and _shares_input(c, val)]
@@ -220,7 +263,6 @@ class _Fuser:
         """Clusters that the value reads, and clusters that read the memory it reads."""
         seen: set[int] = set()
         near: set[int] = set()
-        leaves: set[int] = set()
         stack = list(val.args)
         while stack:
             v = stack.pop()
@@ -230,20 +272,17 @@ class _Fuser:
             home = self.placed.get(v.id)
             if home is not None:
                 near.add(home.number)
-                leaves.add(v.id)
-            if v.prim == "leaf":
-                leaves.add(v.id)
-            elif home is None or v.prim not in HEAVY:
+            if home is None and v.prim != "leaf":
                 stack += v.args
-        big = [
-            c.number for c in self.clusters if any(i in leaves and v.size > 1024 for i, v in c.emitter.values.items())
-        ]
-        return near | set(big)
+            elif v.size > 1024:
+                near |= self.readers.get(v.id, set())
+        return near
 
-    def _join(self, cluster: Cluster, val: Val) -> bool:
-        """Computes the value at the cluster's loop variables; False, and nothing changed, where that is impossible."""
-        if cluster.kind == "rows" and len(cluster.members) >= MAX_MEMBERS:
-            return False
+    def _join(self, cluster: Cluster, val: Val, force: bool = False) -> bool:
+        """Computes the value at the cluster's loop variables; False, and nothing changed, where that is impossible.
+
+        A cluster whose code would become too long is full from then on; `force` lets a value in that is in its code.
+        """
         emitter = cluster.emitter
         before = (dict(emitter.buffers), dict(emitter.values), dict(emitter.scalars), set(cluster.touched))
         memo = emitter.memo
@@ -251,9 +290,12 @@ class _Fuser:
         cluster.inside[val.id] = val
         try:
             value = self._value(cluster, val)
-            ok = not any(self._depends(n, cluster.number) for n in cluster.touched)
+            ok = not self._waits(cluster.touched, cluster)
             made = {v.id for v in cluster.members} | {val.id}
             ok = ok and (not cluster.members or len(made | set(emitter.values)) <= self.max_buffers)
+            cost = self._cost(cluster, value) if ok else 0
+            if ok and cluster.members and cost > MAX_COST and not force:
+                cluster.full, ok = True, False
         except NotFusible:
             ok = False
         if not ok:
@@ -262,9 +304,12 @@ class _Fuser:
             emitter.buffers, emitter.values, emitter.scalars, cluster.touched = before
             return False
         cluster.members.append(val)
+        cluster.cost = cost
         if value is not None:
             cluster.values[val.id] = value
-        cluster.deps |= cluster.touched
+        for n in cluster.emitter.values:
+            self.readers.setdefault(n, set()).add(cluster.number)
+        self._wait(cluster, cluster.touched - cluster.deps)
         self.placed[val.id] = cluster
         if val.prim in HEAVY and val.prim in (REDUCTIONS | CONTRACTIONS):
             whole = val.prim in CONTRACTIONS
@@ -273,6 +318,14 @@ class _Fuser:
             acc = Buffer(f"acc{len(cluster.accumulators)}", tuple([index(e) for e in shape]), val.dtype, space)
             cluster.accumulators[val.id] = acc
         return True
+
+    def _cost(self, cluster: Cluster, value: Value | None) -> int:
+        """Of the cluster's code with one more member. Phases over rows compute again what the earlier ones did."""
+        if value is None:
+            return cluster.cost
+        if cluster.kind == "rows":
+            return cluster.cost + weight([value])
+        return weight([value, *cluster.values.values()])
 
     def _value(self, cluster: Cluster, val: Val) -> Value | None:
         emitter = cluster.emitter
@@ -289,19 +342,31 @@ class _Fuser:
         assert position is not None
         return emitter._pull(val, position, ALWAYS)
 
-    def _depends(self, start: int, target: int) -> bool:
-        """Whether cluster `start` needs cluster `target` to run first."""
-        if start == target:
-            return True
-        seen, stack = {start}, [start]
+    def _waits(self, numbers: set[int], cluster: Cluster) -> bool:
+        """Whether one of some clusters needs this one to run first. What it needs has a lower rank than it has."""
+        seen, stack = set(numbers), list(numbers)
         while stack:
-            for n in self.clusters[stack.pop()].deps:
-                if n == target:
-                    return True
-                if n not in seen:
-                    seen.add(n)
-                    stack.append(n)
+            one = self.clusters[stack.pop()]
+            if one is cluster:
+                return True
+            if one.rank > cluster.rank:
+                new = one.deps - seen
+                seen |= new
+                stack += new
         return False
+
+    def _wait(self, cluster: Cluster, numbers: set[int]) -> None:
+        """Makes a cluster wait for others: its rank, and that of all that wait for it, grows where it must."""
+        cluster.deps |= numbers
+        for n in numbers:
+            self.after.setdefault(n, set()).add(cluster.number)
+        rank = max((self.clusters[n].rank + 1 for n in numbers), default=0)
+        stack = [(cluster, rank)]
+        while stack:
+            one, rank = stack.pop()
+            if one.rank < rank:
+                one.rank = rank
+                stack += [(self.clusters[n], rank + 1) for n in self.after.get(one.number, ())]
 
     def _ordered(self, urgent: set[int]) -> list[Cluster]:
         """Launch order: `urgent` ones, then as placed, but what frees more memory than it takes goes as soon as it can.
@@ -321,10 +386,6 @@ class _Fuser:
             reads.append(read)
             makes.append(sum(_kept_bytes(v) for v in c.members if v.id in self.stored and v.id not in wanted))
         missing = [len(c.deps) for c in self.clusters]
-        after: dict[int, list[int]] = {}
-        for c in self.clusters:
-            for d in c.deps:
-                after.setdefault(d, []).append(c.number)
         ready = [c.number for c in self.clusters if not missing[c.number]]
         order: list[Cluster] = []
         while ready:
@@ -336,7 +397,7 @@ class _Fuser:
             order.append(self.clusters[n])
             for v in reads[n]:
                 readers[v.id] -= 1
-            for m in after.get(n, ()):
+            for m in self.after.get(n, ()):
                 missing[m] -= 1
                 if not missing[m]:
                     ready.append(m)

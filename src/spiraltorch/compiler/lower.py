@@ -29,7 +29,7 @@ from ..ir.stmt import (
     walk,
 )
 from ..ir.target import Target
-from .fuse import COSTLY, Cluster
+from .fuse import COSTLY, Cluster, weight
 from .program import CONTRACTIONS, REDUCTIONS, Val
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
@@ -103,23 +103,6 @@ def ordered(stores: list[Store]) -> list[Store]:
         return len({r.buffer for r in leaf_loads(s)})
 
     return sorted(stores, key=reads, reverse=True)
-
-
-def weight(values: list[Value]) -> int:
-    """Operations behind some values, dear ones counted more."""
-    seen: set[int] = set()
-    total, stack = 0, list(values)
-    while stack:
-        v = stack.pop()
-        if id(v) in seen:
-            continue
-        seen.add(id(v))
-        total += 8 if isinstance(v, Op) and v.name in COSTLY else 1
-        if isinstance(v, Op):
-            stack += v.args
-        elif hasattr(v, "value") and not isinstance(v, Const):
-            stack.append(v.value)
-    return total
 
 
 # ---------------------------------------------------------------- element-wise
