@@ -13,7 +13,8 @@ import spiraltorch as st
 from spiraltorch.compiler import engine
 from spiraltorch.compiler.fuse import MAX_COST, weight
 from spiraltorch.compiler.key import walk
-from spiraltorch.ir.stmt import Store, walk as statements
+from spiraltorch.ir.stmt import Store
+from spiraltorch.ir.stmt import walk as statements
 
 X = np.linspace(-1, 1, 64 * 32, dtype=np.float32).reshape(64, 32)
 

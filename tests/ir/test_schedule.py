@@ -240,6 +240,38 @@ def test_conv2d(stride: int, pad: int, window: int) -> None:
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("stride, pad, window", [(1, 1, 3), (2, 1, 3), (1, 0, 1), (2, 2, 4)])
+def test_windows_share_one_copy_of_what_they_read(stride: int, pad: int, window: int) -> None:
+    """The tile holds each element once; a stride is the factor of the loop that must not be first."""
+    kernel = samples.conv2d(2, 3, 5, 6, 7, window, stride, pad)
+    k = sc.split(kernel, "x", 4, "xo", "xi")
+    k = sc.mark(sc.reorder(k, "n", "y", "o", "xo", "c", "p", "q", "xi"), Kind.VECTOR, "xi")
+    if stride == 1:
+        k = sc.stage(k, 0, "n", "rows", order=("c", "y", "xi"), windows=(("y", "p"), ("xi", "xo", "q")))
+        reach = (6 + 2 * pad - window) + window, 4 * -(-(7 + 2 * pad - window + 1) // 4) + window - 1
+    else:
+        k = sc.stage(k, 0, "n", "rows", order=("c", "p", "q"), windows=(("p", "y"), ("q", "xi", "xo")))
+        made = (6 + 2 * pad - window) // 2 + 1, 4 * -(-((7 + 2 * pad - window) // 2 + 1) // 4)
+        reach = 2 * (made[0] - 1) + window, 2 * (made[1] - 1) + window
+    (tile,) = [s.buffer for s in walk(k.body) if isinstance(s, Alloc) and s.buffer.name == "rows"]
+    assert tile.size == 3 * reach[0] * reach[1]
+    rng = np.random.default_rng(2)
+    x, w = rng.normal(size=(2, 3, 6, 7)).astype(np.float32), rng.normal(size=(5, 3, window, window)).astype(np.float32)
+    expected = samples.conv2d_result(x, w, stride, pad)
+    out = both(kernel, sc.accumulate(k, "c"), {"x": x, "w": w, "y": np.zeros_like(expected)}, "y")
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_of_loops_that_the_operand_knows_apart_are_refused() -> None:
+    kernel = samples.conv2d(1, 2, 2, 6, 6, 3, 2, 1)
+    with pytest.raises(ScheduleError, match="count by one"):
+        sc.stage(kernel, 0, "n", "rows", windows=(("x", "q"),))
+    with pytest.raises(ScheduleError, match="only the sum"):
+        sc.stage(kernel, 0, "n", "rows", windows=(("q", "y"),))
+    with pytest.raises(ScheduleError, match="one position of the operand evenly"):
+        sc.stage(samples.gemm(4, 4, 4), 0, "i", "rows", windows=(("j", "k"),))
+
+
 @pytest.mark.parametrize("dtype", [float16, bfloat16])
 def test_narrow_operands_are_staged_wide(dtype: Any) -> None:
     kernel = samples.gemm(5, 6, 7, dtype, float32)

@@ -18,7 +18,7 @@ from ..telemetry.names import COMPILE_SCHEDULE
 from ..telemetry.spans import span
 from .fuse import Fusion
 from .merge import Group
-from .rules import PARALLEL_WORK
+from .rules_shared import PARALLEL_WORK
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 - float16 and bfloat16 reductions and contractions go through float32; boolean ones through uint8.
 - `argmax` and `argmin` become two reductions, which fuse into one kernel.
+- Convolutions that are products of matrices, or several without gaps, become those (`convolve`).
 - A contraction with one row or one column is a product and a sum, which fuses with what surrounds it.
 - `random_bits` becomes integer arithmetic (Philox 4x32-10, Salmon et al., SC 2011).
 - A reduction of much data to few results is done in two steps, so that threads and lanes have work.
@@ -14,6 +15,7 @@ from typing import Any
 
 from ..dtypes import DType, bool_, float32, int64, uint8, uint32, uint64
 from ..ir.target import Target
+from . import convolve
 from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
 
 SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
@@ -152,7 +154,15 @@ def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
         return b.cast(_wide_contract(b, val, x, y, float32), val.dtype)
     if val.dtype.is_bool:
         return b.cast(_wide_contract(b, val, x, y, uint8), bool_)
-    return _thin_dot(b, val, x, y) if val.prim == "dot" else None
+    if val.prim == "dot":
+        return _thin_dot(b, val, x, y)
+    return convolve.rewrite(b, val, x, y, _dot)
+
+
+def _dot(b: Builder, x: Val, y: Val, params: tuple[Any, ...], shape: tuple[int, ...]) -> Val:
+    """A product of matrices, or what is better in its place."""
+    made = b.make("dot", (x, y), params, shape, x.dtype, x.device)
+    return _thin_dot(b, made, x, y) or made
 
 
 def _wide_contract(b: Builder, val: Val, x: Val, y: Val, dtype: DType) -> Val:

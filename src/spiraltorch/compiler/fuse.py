@@ -432,7 +432,7 @@ def _shares_input(cluster: Cluster, val: Val) -> bool:
 
 def _must_store(program: Program, max_buffers: int) -> dict[int, str]:
     """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader; and why."""
-    stored = {o.id: "it is a result" for o in program.outputs if o.prim != "leaf" and not _alias(o)}
+    stored = {o.id: "it is a result" for o in program.outputs if o.prim != "leaf"}
     for val in program.vals:
         if val.prim in CONTRACTIONS or val.prim == "argsort":
             for arg in val.args:
@@ -456,12 +456,6 @@ def _must_store(program: Program, max_buffers: int) -> dict[int, str]:
     _limit_sources(program, stored, max_buffers)
     empty = {v.id for v in program.vals if v.size == 0}
     return {n: why for n, why in stored.items() if n not in empty}
-
-
-def _alias(val: Val) -> bool:
-    while val.prim == "reshape":
-        val = val.args[0]
-    return val.prim == "leaf"
 
 
 def _view_root(val: Val) -> Val:

@@ -15,7 +15,8 @@ from ..ir.stmt import Accumulate, Kernel, Prefetch, Stmt, Store, block, rewrite_
 from ..ir.target import Target
 from .lower import Lowered
 from .program import Val
-from .rules import PARALLEL_WORK, schedule
+from .rules import schedule
+from .rules_shared import PARALLEL_WORK
 
 MAX_PHASES = 32
 KINDS = frozenset(("map", "rows", "columns"))

@@ -150,6 +150,7 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
     for target_pass in TARGET_PASSES:
         with span(compile_pass(target_pass.__name__)):
             program = live(target_pass(program, device.target))
+    program = live(Program(program.vals, [_root(o) for o in program.outputs], program.checks))
     with span(COMPILE_FUSE):
         fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
@@ -191,11 +192,10 @@ def _bytes(val: Val) -> int:
 
 
 def _root(val: Val) -> Val:
-    """Through reshapes: what shares the memory of a wanted value."""
-    inner = val
-    while inner.prim == "reshape":
-        inner = inner.args[0]
-    return inner if inner.prim == "leaf" else val
+    """Through reshapes: what has the memory of a wanted value."""
+    while val.prim == "reshape":
+        val = val.args[0]
+    return val
 
 
 def _link(
@@ -204,8 +204,7 @@ def _link(
     """Gives every stored value its place, and every kernel its arguments."""
     slots: dict[int, tuple[int, int]] = {v.id: (v.slot, 0) for v in program.vals if v.prim == "leaf"}
     outputs: dict[int, int] = {}
-    for wanted in program.outputs:
-        root = _root(wanted)
+    for root in program.outputs:
         if root.prim == "leaf":
             plan.aliases.append((True, root.slot))
             continue

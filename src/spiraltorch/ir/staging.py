@@ -6,7 +6,10 @@ fused into it, so casts and prologues run once an element, and the layout of the
 
 from __future__ import annotations
 
-from .expr import Buffer, Load, Op, Rewriter, Space, Value, loads, substitute_value
+from functools import partial
+from typing import NamedTuple
+
+from .expr import Buffer, Cast, FromIndex, Load, Op, Rewriter, Space, Test, Value, loads, substitute_value
 from .index import ALWAYS, ZERO, Guard, Index, Var, ceil_div, guard, index, less, substitute
 from .loops import (
     ScheduleError,
@@ -37,7 +40,7 @@ from .stmt import (
 
 def stage(
     kernel: Kernel, operand: int, at: str | None, name: str, space: Space = Space.SCRATCH,
-    order: tuple[str, ...] | None = None, within: str | None = None,
+    order: tuple[str, ...] | None = None, within: str | None = None, windows: tuple[tuple[str, ...], ...] = (),
 ) -> Kernel:  # fmt: skip
     """Copies operand 0 or 1 of the product that a reduction sums into a tile, and reads the tile instead.
 
@@ -47,10 +50,14 @@ def stage(
     group share a copy to `WORKGROUP` in one loop `{name}.step`. Conditions that keep the operand inside its buffers
     move to the copy, which fills with zero; conditions on axes stay on the reduction too.
 
+    Loops that an operand only knows by a sum, as a window's position and the place in it, are given in `windows`: the
+    tile has one dimension `{name}.{first loop}` for what the sum reaches, at the place of the first loop in `order`,
+    and each element is copied once. The first loop must count by one.
+
     `within` names a loop around the reduction where several reductions of products lie below `at`.
 
-    Raises `ScheduleError` where there is not one such reduction, where the tile has no constant size, or where the
-    operand reads what the nest writes.
+    Raises `ScheduleError` where there is not one such reduction, where the tile has no constant size, where the operand
+    knows more of a window's loops than their sum, or where it reads what the nest writes.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Const, at, op
@@ -86,13 +93,17 @@ def stage(
     changed = written(top) & {r.buffer for r in loads(value)}
     if changed:
         raise ScheduleError(f"[stage] the operand reads {', '.join(b.name for b in changed)}, which the nest writes")
-    dims = _dimensions(value, [*items, *inside], order, name)
+    known = {one.var.name: one for one in inside}
+    sums = [_window(value, [known[n] for n in names], name) for names in windows if names]
+    value, loops = _in_windows(value, [*items, *inside], sums)
+    dims = _dimensions(value, loops, order, name)
     tile = Buffer(name, tuple(_size(one, name) for one in dims), value.dtype, Space.GLOBAL if at is None else space)
-    bound = {one.var for one in inside} - {one.var for one in dims}
+    bound = {one.var for one in inside} - {one.var for one in dims} | {v for w in sums for v in w.reads.variables}
     cells = Guard(tuple(t for t in leaf.guard.terms if t.variables.isdisjoint(bound)), leaf.guard.never)
     source = push_guard(value, cells)
     copy = _shared_copy(tile, source, dims, items) if items else _copy(tile, source, dims, bound)
-    reads = Load(tile, tuple(index(one.var) for one in dims))
+    at_dim = {w.loop.var: w.reads for w in sums}
+    reads = Load(tile, tuple(at_dim.get(one.var, index(one.var)) for one in dims))
     args = (reads, product.args[1]) if operand == 0 else (product.args[0], reads)
     new = Accumulate(
         leaf.buffer, leaf.position, leaf.op, Op("mul", args, product.dtype), leaf.guard, leaf.axes, leaf.init,
@@ -105,6 +116,77 @@ def stage(
         assert isinstance(below, For)
         staged = below.replace(body=Alloc(tile, block(copy, below.body)))
     return kernel.with_body(rebuild(path[: first + 1], staged))
+
+
+class _Window(NamedTuple):
+    """Loops of which an operand knows the sum `reads`; `loop` runs over what the sum reaches."""
+
+    loop: For
+    reads: Index
+    vars: tuple[Var, ...]
+
+
+def _window(value: Value, loops: list[For], name: str) -> _Window:
+    """The sum of a window's loops, by the factor of each in the operand's positions."""
+    factors: dict[Var, int] = {}
+    loops = [loops[0], *(one for one in loops[1:] if one.var in value.variables)]  # single iterations are folded away
+    first = loops[0].var
+    for one in loops:
+        steps = {_step(i, one.var) for r in loads(value) for i in r.position} - {0}
+        if len(steps) != 1 or None in steps or not one.extent.is_const:
+            raise ScheduleError(f"[stage] {name} expected {one.var.name} to move one position of the operand evenly")
+        factors[one.var] = steps.pop()  # type: ignore[assignment]
+    if factors[first] != 1 or min(factors.values()) < 1:
+        raise ScheduleError(f"[stage] {name} expected {first.name} to count by one, got steps {list(factors.values())}")
+    total = ZERO
+    for var, factor in factors.items():
+        total = total + index(var) * factor
+    over = Var(first.name, total.bounds[1])
+    return _Window(For(over, index(over.upper + 1), block()), total, tuple(factors))
+
+
+def _step(i: Index, var: Var) -> int | None:
+    """By how much a position grows with a loop; None where that is not always the same."""
+    if var not in i.variables:
+        return 0
+    moved = substitute(i, {var: index(var) + 1}) - i
+    return moved.const if moved.is_const else None
+
+
+def _in_windows(value: Value, loops: list[For], sums: list[_Window]) -> tuple[Value, list[For]]:
+    """The operand as a function of its windows' sums, and the loops with each window's own in place of its parts."""
+    for window in sums:
+        value = Rewriter(None, partial(_inside, moving=window.vars)).value(value)
+        first, *rest = window.vars
+        new = substitute_value(value, {first: index(window.loop.var), **dict.fromkeys(rest, ZERO)})
+        if _moved(substitute_value(new, {window.loop.var: window.reads})) != _moved(value):
+            raise ScheduleError(f"[stage] expected the operand to know only the sum {window.reads} of its window")
+        value = new
+        gone = set(rest)
+        loops = [window.loop if one.var is first else one for one in loops if one.var not in gone]
+    return value, loops
+
+
+def _inside(r: Load, moving: tuple[Var, ...]) -> Load:
+    """The load where what a window moves is in bounds: the loops' own conditions do not hold for sums."""
+    conditions: list[Index] = []
+    for d, i in enumerate(r.position):
+        if not i.variables.isdisjoint(moving) and not in_bounds(r, d):
+            conditions += [i, r.buffer.shape[d] - 1 - i]
+    return Load(r.buffer, r.position, r.guard & guard(*conditions)) if conditions else r
+
+
+def _moved(value: Value) -> list[object]:
+    """Every position and condition in a value, in order."""
+    if isinstance(value, Load):
+        return [value.buffer, value.position, frozenset(value.guard.terms)]
+    if isinstance(value, Op):
+        return [x for a in value.args for x in _moved(a)]
+    if isinstance(value, Cast):
+        return _moved(value.value)
+    if isinstance(value, Test):
+        return [frozenset(value.guard.terms)]
+    return [value.position] if isinstance(value, FromIndex) else []
 
 
 def _path_to_product(kernel: Kernel, at: str | None, within: str | None) -> list[Stmt]:

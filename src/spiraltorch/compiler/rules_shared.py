@@ -1,0 +1,155 @@
+"""Pieces that the rules of several kinds of kernels share."""
+
+from __future__ import annotations
+
+from ..dtypes import DType, float32
+from ..ir import schedule as steps
+from ..ir.schedule import ScheduleError
+from ..ir.stmt import Accumulate, For, Kernel, Kind, leaf_values, walk
+from ..ir.target import Target
+
+PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives
+TASKS_A_THREAD = 4
+
+
+def narrowest(kernel: Kernel) -> DType:
+    """The dtype that decides how many lanes a vector has: the widest that is computed with, bool aside."""
+    best = None
+    for s in walk(kernel.body):
+        for v in leaf_values(s):
+            if not v.dtype.is_bool and (best is None or v.dtype.itemsize > best.itemsize):
+                best = v.dtype
+    return best or float32
+
+
+def directly_nested(kernel: Kernel, outer: str, inner: str) -> bool:
+    """Whether the body of one loop is the other and nothing else."""
+    body = steps.find_loop(kernel, outer).body
+    return isinstance(body, For) and body.var.name == inner
+
+
+def fusible(kernel: Kernel, outer: str, inner: str) -> bool:
+    """Whether `fuse` takes the two loops."""
+    return directly_nested(kernel, outer, inner) and steps.find_loop(kernel, inner).extent.is_const
+
+
+def collapse(kernel: Kernel, names: list[str]) -> tuple[Kernel, list[str]]:
+    """Fuses neighbouring loops wherever the fused index needs no division."""
+    names = list(names)
+    n = len(names) - 2
+    while n >= 0:
+        if n + 1 < len(names) and directly_nested(kernel, names[n], names[n + 1]):
+            try:
+                fused = f"{names[n]}{names[n + 1]}"
+                kernel = steps.fuse(kernel, names[n], names[n + 1], fused)
+                names[n : n + 2] = [fused]
+            except ScheduleError:
+                pass
+        n -= 1
+    return kernel, names
+
+
+def vectorize(kernel: Kernel, name: str, lanes: int, unroll: int) -> tuple[Kernel, str | None, list[str]]:
+    """Splits a loop into vectors, `unroll` of them an iteration. Gives the outer loop's name and the inner names."""
+    extent = steps.iterations(kernel, name)
+    if lanes == 1 or extent < 2:
+        return kernel, name, []
+    lanes = min(lanes, 1 << (extent - 1).bit_length())
+    while unroll > 1 and (extent < lanes * unroll or extent % (lanes * unroll)) and unroll * lanes * 4 > extent:
+        unroll //= 2
+    inner, outer = f"{name}i", f"{name}o"
+    if extent > lanes * unroll:
+        kernel = steps.split(kernel, name, lanes * unroll, outer, inner)
+    else:
+        outer, inner = "", name
+    if unroll > 1 or steps.iterations(kernel, inner) > lanes:
+        kernel = steps.split(kernel, inner, lanes, f"{name}u", f"{name}l")
+        kernel = steps.mark(kernel, Kind.UNROLLED, f"{name}u")
+        kernel = steps.mark(kernel, Kind.VECTOR, f"{name}l")
+        parts = [f"{name}u", f"{name}l"]
+    else:
+        if steps.iterations(kernel, inner) < lanes:
+            kernel = steps.split(kernel, inner, lanes, f"{name}u", f"{name}l")
+            kernel = steps.mark(kernel, Kind.UNROLLED, f"{name}u")
+            inner = f"{name}l"
+        kernel = steps.mark(kernel, Kind.VECTOR, inner)
+        parts = [inner]
+    return kernel, outer or None, parts
+
+
+def interior(kernel: Kernel, outer: str | None, extent: int, parts: list[str]) -> Kernel:
+    """Where the last vectors are ragged, all but the last iteration run without masks."""
+    step = 1
+    for name in parts:
+        step *= steps.iterations(kernel, name)
+    return steps.specialize(kernel, outer) if outer and extent % step else kernel
+
+
+def parallel(kernel: Kernel, names: list[str], work: int, target: Target) -> Kernel:
+    """Spreads the outermost loops over threads, where the work pays for it."""
+    if target.threads < 2 or work < PARALLEL_WORK or not names:
+        return kernel
+    want = target.threads * TASKS_A_THREAD
+    first = names[0]
+    extent = steps.iterations(kernel, first)
+    if extent < want and len(names) > 1 and fusible(kernel, first, names[1]):
+        kernel = steps.fuse(kernel, first, names[1], f"{first}{names[1]}", simple=False)
+        first = f"{first}{names[1]}"
+        extent = steps.iterations(kernel, first)
+    if extent < 2:
+        return kernel
+    chunk = extent // (want * 4)
+    if chunk > 1:  # few large tasks: each call of a task costs
+        kernel = steps.split(kernel, first, chunk, f"{first}t", f"{first}c", exact=True)
+        first = f"{first}t"
+    return steps.mark(kernel, Kind.PARALLEL, first)
+
+
+TILES = ((6, 4, 1.0), (8, 3, 1.0), (12, 2, 1.0), (7, 3, 0.97), (8, 2, 0.93), (4, 4, 0.9), (14, 1, 0.8), (4, 2, 0.7),
+         (8, 1, 0.6), (4, 1, 0.5), (2, 4, 0.6), (2, 2, 0.4), (1, 4, 0.35), (1, 1, 0.2))  # fmt: skip
+
+
+def register_tile(m: int, n: int, lanes: int, registers: int) -> tuple[int, int]:
+    """Rows and vectors of the register tile: the least waste on ragged edges, weighted by the tile's own rate."""
+
+    def rate(tile: tuple[int, int, float]) -> float:
+        rows, vectors, own = tile
+        if rows * vectors + vectors + 1 > registers:
+            return 0.0
+        width = vectors * lanes
+        return own * m / (-(-m // rows) * rows) * n / (-(-n // width) * width)
+
+    rows, vectors, _ = max(TILES, key=rate)
+    return rows, vectors
+
+
+def parallel_copy(kernel: Kernel, name: str, target: Target, work: int) -> Kernel:
+    """The packing phase runs on all threads, over panels."""
+    loops = [s.var.name for s in walk(kernel.body) if isinstance(s, For) and s.var.name.startswith(f"{name}.")]
+    return parallel(kernel, loops[:2], work, target) if len(loops) > 1 else kernel
+
+
+def parallel_nest(kernel: Kernel, names: list[str], work: int, target: Target) -> Kernel:
+    """Fuses the leading loops until there are enough tasks, then runs them on all threads."""
+    if target.threads < 2 or work < PARALLEL_WORK:
+        return kernel
+    first = names[0]
+    for name in names[1:]:
+        if steps.iterations(kernel, first) >= target.threads * TASKS_A_THREAD or not fusible(kernel, first, name):
+            break
+        kernel = steps.fuse(kernel, first, name, f"{first}{name}", simple=False)
+        first = f"{first}{name}"
+    return steps.mark(kernel, Kind.PARALLEL, first) if steps.iterations(kernel, first) > 1 else kernel
+
+
+def leaf_dtype(kernel: Kernel) -> DType:
+    """The dtype that a contraction sums in."""
+    return next(s.buffer.dtype for s in walk(kernel.body) if isinstance(s, Accumulate))
+
+
+def vector_copy(kernel: Kernel, name: str, lanes: int) -> Kernel:
+    """The innermost loop of a copy becomes lanes."""
+    loops = [s for s in walk(kernel.body) if isinstance(s, For) and s.var.name.startswith(f"{name}.")]
+    if loops and loops[-1].extent.is_const and loops[-1].extent.const > 1:
+        return vectorize(kernel, loops[-1].var.name, lanes, 2)[0]
+    return kernel
