@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..ir import schedule as steps
 from ..ir.expr import Space
-from ..ir.stmt import Kernel, Kind
+from ..ir.stmt import Kernel, Kind, walk
 from ..ir.target import Target
 from .lower import Lowered
 from .rules_conv import conv
@@ -17,6 +17,7 @@ from .rules_shared import (
     TASKS_A_THREAD,
     collapse,
     interior,
+    is_virtual,
     leaf_dtype,
     narrowest,
     parallel,
@@ -26,6 +27,8 @@ from .rules_shared import (
     vector_copy,
     vectorize,
 )
+
+DEEP = 448  # terms of a packed block
 
 
 def schedule(lowered: Lowered, target: Target) -> Kernel:
@@ -103,7 +106,10 @@ def _scatter(lowered: Lowered, target: Target) -> Kernel:
 
 
 def _dot(lowered: Lowered, target: Target) -> Kernel:
-    """BLIS-like: the right operand packed in panels of the tile's width, a tile of the result in registers."""
+    """BLIS-like (Van Zee and van de Geijn, TOMS 2015): a register tile, operands packed where they are read again.
+
+    Long sums are taken in blocks whose operands stay in the cache; the result waits in memory meanwhile.
+    """
     kernel = lowered.kernel
     dtype = leaf_dtype(kernel)
     batch, names = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
@@ -111,16 +117,18 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel, rows_names = collapse(kernel, rows_names)
     kernel, column_names = collapse(kernel, column_names)
     kernel, terms = collapse(kernel, lowered.terms)
-    i, j = rows_names[-1], column_names[-1]
-    m, n = steps.iterations(kernel, i), steps.iterations(kernel, j)
+    i, j, k = rows_names[-1], column_names[-1], terms[-1]
+    m, n = steps.iterations(kernel, *rows_names), steps.iterations(kernel, j)
     depth = steps.iterations(kernel, *terms)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
-    rows, vectors = register_tile(m, n, lanes, target.registers)
+    rows, vectors = register_tile(steps.iterations(kernel, i), n, lanes, target.registers)
+    packs = m > 2 * rows and depth * n * dtype.itemsize > target.l1_bytes // 2
+    kernel, over, terms = _blocked(kernel, terms, DEEP if packs else DEEP // 4)
     kernel = steps.split(kernel, j, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     kernel = steps.split(kernel, i, rows, "ir", "ii")
-    panel_bytes = depth * rows * dtype.itemsize
-    mc = max(1, min(-(-m // rows), (target.l2_bytes // 2) // max(1, panel_bytes)))
+    block = steps.iterations(kernel, *terms)
+    mc = max(1, min(steps.iterations(kernel, "ir"), target.l2_bytes // 4 // (block * rows * dtype.itemsize)))
     outer_rows, outer_columns = rows_names[:-1], column_names[:-1]
     k = terms[-1]
     unroll = next((u for u in (4, 2) if steps.iterations(kernel, k) % u == 0), 1)
@@ -135,25 +143,38 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     nc = max(1, -(-count // want))
     kernel = steps.split(kernel, "jr", nc, "jc", "j1", exact=True)
     spatial = [*batch, *outer_rows, *outer_columns, "ic", "jc"]
-    kernel = steps.reorder(kernel, *spatial, "j1", "i1", *terms, "ii", "jv", "jl")
+    kernel = steps.reorder(kernel, *spatial, *over, "j1", "i1", *terms, "ii", "jv", "jl")
     kernel = steps.mark(kernel, Kind.UNROLLED, "ii", "jv")
     kernel = steps.mark(kernel, Kind.VECTOR, "jl")
-    if _packs(lowered, m, n, depth, rows):
-        order = (*outer_columns, "jc", "j1", *terms, "jv", "jl")
+    if packs:
+        order = (*outer_columns, "jc", "j1", *over, *terms, "jv", "jl")
         if batch:
             kernel = steps.stage(kernel, 1, batch[-1], "pb", Space.SCRATCH, order)
         else:
             kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, order)
             kernel = parallel_copy(kernel, "pb", target, lowered.work)
         kernel = vector_copy(kernel, "pb", lanes)
+        if over:
+            kernel = steps.stage(kernel, 0, over[-1], "pa", Space.SCRATCH, ("i1", *terms, "ii"))
+    if over:
+        kernel = steps.realize(kernel, next(s.buffer.name for s in walk(kernel.body) if is_virtual(s)))
     kernel = steps.accumulate(kernel, terms[0], "tile")
     if m % rows:
         kernel = steps.specialize(kernel, "i1")
     return parallel_nest(kernel, spatial, lowered.work, target)
 
 
-def _packs(lowered: Lowered, m: int, n: int, depth: int, rows: int) -> bool:
-    return m > 2 * rows
+def _blocked(kernel: Kernel, terms: list[str], deep: int) -> tuple[Kernel, list[str], list[str]]:
+    """The terms in blocks of about `deep`: the loops over blocks, and those inside."""
+    if steps.iterations(kernel, *terms) < deep * 3 // 2:
+        return kernel, [], terms
+    depth = steps.iterations(kernel, terms[-1])
+    if depth < deep * 3 // 2:
+        return kernel, terms[:-1], terms[-1:]
+    parts = -(-depth // deep)
+    each = -(-depth // (8 * parts)) * 8
+    kernel = steps.split(kernel, terms[-1], each, "kc", "k1", exact=True)
+    return kernel, [*terms[:-1], "kc"], ["k1"]
 
 
 _RULES = {

@@ -6,15 +6,13 @@ copied once with zeros around it, so that the inner loop has no conditions.
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 from ..ir import schedule as steps
 from ..ir.expr import Space
 from ..ir.schedule import ScheduleError
-from ..ir.stmt import Alloc, Kernel, Kind, Stmt, walk
+from ..ir.stmt import Kernel, Kind, walk
 from ..ir.target import Target
 from .lower import Lowered, depends_on_right
-from .rules_shared import TILES, leaf_dtype, parallel_copy, parallel_nest, register_tile, vector_copy
+from .rules_shared import TILES, is_virtual, leaf_dtype, parallel_copy, parallel_nest, register_tile, vector_copy
 
 
 def conv(lowered: Lowered, target: Target) -> Kernel:
@@ -136,13 +134,9 @@ def _image_conv(lowered: Lowered, image: str, target: Target) -> Kernel:
     kernel = steps.stage(kernel, 0, "i1", "pa", Space.SCRATCH, ("ii", *(w[0] for w in windows)), windows=windows)
     kernel = vector_copy(kernel, "pa", target.lanes(leaf_dtype(kernel)))
     if over:
-        kernel = steps.realize(kernel, next(s.buffer.name for s in walk(kernel.body) if _is_virtual(s)))
+        kernel = steps.realize(kernel, next(s.buffer.name for s in walk(kernel.body) if is_virtual(s)))
     kernel = steps.accumulate(kernel, inner[0], "tile")
     return parallel_nest(kernel, [*others, "jr", "ic"], lowered.work, target)
-
-
-def _is_virtual(s: Stmt) -> TypeGuard[Alloc]:
-    return isinstance(s, Alloc) and s.buffer.space is Space.VIRTUAL
 
 
 def _channel_conv(lowered: Lowered, target: Target) -> Kernel:

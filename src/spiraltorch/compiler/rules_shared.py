@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from ..dtypes import DType, float32
 from ..ir import schedule as steps
+from ..ir.expr import Space
 from ..ir.schedule import ScheduleError
-from ..ir.stmt import Accumulate, For, Kernel, Kind, leaf_values, walk
+from ..ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, walk
 from ..ir.target import Target
 
 PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives
@@ -153,3 +156,8 @@ def vector_copy(kernel: Kernel, name: str, lanes: int) -> Kernel:
     if loops and loops[-1].extent.is_const and loops[-1].extent.const > 1:
         return vectorize(kernel, loops[-1].var.name, lanes, 2)[0]
     return kernel
+
+
+def is_virtual(s: Stmt) -> TypeGuard[Alloc]:
+    """Whether the statement declares what a contraction sums into."""
+    return isinstance(s, Alloc) and s.buffer.space is Space.VIRTUAL

@@ -29,6 +29,7 @@ from ..graph.node import GRAD_MODE, Node, leaf
 from ..telemetry.names import RECORD
 from ..telemetry.spans import span
 from . import tracing
+from .replay import MISS, quick
 from .tensor import Tensor
 from .tree import flatten, unflatten
 
@@ -50,7 +51,7 @@ class _Placeholder:
         )
 
 
-class _Draw:
+class Draw:
     """The scalar of a random operation: the generator's seed, or its counter plus what was drawn before."""
 
     __slots__ = ("generator", "offset")
@@ -109,8 +110,8 @@ class _Tracer:
 
         _, used = self.drawn.get(id(generator), (generator, 0))
         self.drawn[id(generator)] = (generator, used + blocks)
-        seed = build.scalar(_Draw(generator, None), uint64, device)
-        counter = build.scalar(_Draw(generator, used), uint64, device)
+        seed = build.scalar(Draw(generator, None), uint64, device)
+        counter = build.scalar(Draw(generator, used), uint64, device)
         return seed, counter
 
     def restore(self) -> None:
@@ -121,7 +122,7 @@ class _Tracer:
             tracing.set_raw_grad(tensor, grad)
 
 
-class _Entry:
+class Entry:
     """One recorded call."""
 
     def __init__(self) -> None:
@@ -140,6 +141,7 @@ class _Entry:
         self.grads_new: list[Any] = []
         self.drawn: list[Any] = []
         self.one_shot = False
+        self.quick: Any = None  # see `replay`, made when the recording is replayed for the first time
 
 
 def compile(fn: F) -> F:  # the field's word
@@ -162,9 +164,10 @@ class _Compiled:
     def __init__(self, fn: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
-        self.entries: dict[Any, list[_Entry]] = {}
+        self.entries: dict[Any, list[Entry]] = {}
         self.eager: set[Any] = set()
-        self.last: _Entry | None = None
+        self.last: Entry | None = None
+        self.quick: Any = None  # of the recording that was replayed last
         self.traces = 0
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -174,6 +177,10 @@ class _Compiled:
         if tracing.TRACER[0] is not None:  # inside another recording: part of it
             return self.fn(*args, **kwargs)
         with engine.LOCK:
+            if self.quick is not None and not kwargs:
+                result = self.quick(args)
+                if result is not MISS:
+                    return result
             leaves, tree = flatten((args, kwargs))
             tensors = [x for x in leaves if isinstance(x, Tensor)]
             positions: dict[int, int] = {}
@@ -184,7 +191,9 @@ class _Compiled:
                 return self.fn(*args, **kwargs)
             for entry in self.entries.get(key, ()):
                 if _usable(entry, tensors):
-                    return self._replay(entry, tensors)
+                    if not kwargs:
+                        self.quick = entry.quick = entry.quick or quick(entry, self.fn, args, SIMPLE)
+                    return self._install(entry, tensors, self._run(entry, tensors))
             twins = {i: _twin(tensors[n]) for i, n in positions.items()}
             leaves = [twins.get(id(x), x) for x in leaves]
             inside = {id(twins[i]): n for i, n in positions.items()}
@@ -236,7 +245,7 @@ class _Compiled:
         self, key: Any, tracer: _Tracer, tensors: list[Tensor], positions: dict[int, int], out_leaves: list[Any],
         out_tree: Any, given: Any, epoch: int,
     ) -> Any:  # fmt: skip
-        entry = _Entry()
+        entry = Entry()
         updates = [(n, t.node) for n, t in enumerate(tracer.captured) if t.node is not tracer.places[n]]
         grads = []
         for tensor, before in tracer.grads.values():
@@ -309,10 +318,7 @@ class _Compiled:
 
     # ------------------------------------------------------------ replay
 
-    def _replay(self, entry: _Entry, tensors: list[Tensor]) -> Any:
-        return self._install(entry, tensors, self._run(entry, tensors))
-
-    def _run(self, entry: _Entry, tensors: list[Tensor]) -> list[Node]:
+    def _run(self, entry: Entry, tensors: list[Tensor]) -> list[Node]:
         """Launches the plan on the present values; nothing is installed yet."""
         if entry.plan is None:
             return []
@@ -327,11 +333,11 @@ class _Compiled:
                 buffers.append(_handle(entry, place, tensors).node.buf)
             else:
                 buffers.append(place)
-        scalars = [s.value() if type(s) is _Draw else s for s in entry.scalars]
+        scalars = [s.value() if type(s) is Draw else s for s in entry.scalars]
         made = entry.plan.run(buffers, scalars, given)
         return [leaf(b, aval) for b, aval in zip(made, entry.plan.avals, strict=True)]
 
-    def _install(self, entry: _Entry, tensors: list[Tensor], made: list[Node]) -> Any:
+    def _install(self, entry: Entry, tensors: list[Tensor], made: list[Node]) -> Any:
         inputs = {}  # values before any of them is replaced
         for _, (kind, where) in (*entry.updates, *((None, s) for s in entry.out_slots)):
             if kind == "input":
@@ -382,7 +388,7 @@ def _twin(tensor: Tensor) -> Tensor:
     return twin
 
 
-def _replaced(entry: _Entry) -> list[tuple[int, int]]:
+def _replaced(entry: Entry) -> list[tuple[int, int]]:
     """Captured tensors that get new values and whose old ones no result is, with their places among the plan's inputs."""
     if entry.plan is None:
         return []
@@ -393,7 +399,7 @@ def _replaced(entry: _Entry) -> list[tuple[int, int]]:
     return [(n, slot) for slot, n in enumerate(entry.inputs) if slot in wanted and type(n) is int and n in new]
 
 
-def _handle(entry: _Entry, n: int, tensors: list[Tensor]) -> Tensor:
+def _handle(entry: Entry, n: int, tensors: list[Tensor]) -> Tensor:
     at = entry.in_args[n]
     return entry.captured[n] if at is None else tensors[at]
 
@@ -411,7 +417,7 @@ def _described(x: Any) -> Any:
     return (type(x), x)
 
 
-def _usable(entry: _Entry, tensors: list[Tensor]) -> bool:
+def _usable(entry: Entry, tensors: list[Tensor]) -> bool:
     """Whether the captured tensors are still what the recording saw. Evaluates those that are pending."""
     pending = []
     for n, aval in enumerate(entry.avals):
