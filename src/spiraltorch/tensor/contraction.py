@@ -11,13 +11,12 @@ from ..errors import ArgumentError, ShapeError
 from ..graph import build
 from ..graph.primitives.elementwise import broadcast_shapes
 from .alias import axes_of, axis_of, torch_spellings
-from .record import handle, see
+from .record import handle, handles, see
 from .tensor import Tensor
 
 
 def _both(x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    a = handle(x)
-    b = handle(y, a)
+    a, b = handles(x, y)
     dtype = promote(a.dtype, b.dtype)
     return Tensor(build.cast(see(a), dtype)), Tensor(build.cast(see(b), dtype))
 
@@ -141,7 +140,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    tensors = [handle(o) for o in operands]
+    tensors = handles(*operands)
     dtype = tensors[0].dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.dtype)
@@ -258,7 +257,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     if a.shape[-1:] != w.shape[-1:]:
         raise ShapeError(f"[linear] expected {w.shape[-1]} input features, got shape {a.shape}")
     made = Tensor(build.dot(a.node, w.node, (a.ndim - 1,), (1,)))
-    return made if bias is None else made + bias
+    return made if bias is None else made + handle(bias, made)
 
 
 def multi_dot(arrays: Sequence[Any]) -> Tensor:
@@ -268,8 +267,8 @@ def multi_dot(arrays: Sequence[Any]) -> Tensor:
     >>> multi_dot([st.ones(1, 2), st.ones(2, 3), st.ones(3, 1)]).tolist()
     [[6.0]]
     """
-    made = handle(arrays[0])
-    for other in arrays[1:]:
+    made, *rest = handles(*arrays)
+    for other in rest:
         made = matmul(made, other)
     return made  # type: ignore[no-any-return]
 

@@ -66,7 +66,7 @@ def _finish(made: Tensor, bias: Any, n: int, single: bool, op: str) -> Tensor:
     """Groups joined to channels, the bias added, and the batch axis dropped where there was none."""
     made = made.reshape((made.shape[0], made.shape[1] * made.shape[2], *made.shape[3:]))
     if bias is not None:
-        b = handle(bias)
+        b = handle(bias, made)
         if b.shape != (made.shape[1],):
             raise ShapeError(f"[{op}] expected a bias of shape {(made.shape[1],)}, got {b.shape}")
         made = made + b.reshape((-1, *[1] * n))

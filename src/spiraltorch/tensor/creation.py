@@ -54,7 +54,8 @@ def asarray(
     if isinstance(obj, (list, tuple)) and any(isinstance(x, Tensor) for x in obj):
         from .shape import stack
 
-        made = stack([asarray(x, dtype=wanted, device=device) for x in obj])
+        near = next(x.device for x in obj if isinstance(x, Tensor)) if device is None else device
+        made = stack([asarray(x, dtype=wanted, device=near) for x in obj])
         return made
     if not isinstance(obj, (np.ndarray, np.generic)) and hasattr(obj, "__dlpack__"):
         return from_dlpack(obj, dtype=wanted, device=device)

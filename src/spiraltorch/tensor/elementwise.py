@@ -8,8 +8,22 @@ from typing import Any
 from ..dtypes import BY_NAME, DType, as_dtype, float32
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
+from ..graph.primitive import Primitive
 from .alias import torch_spellings
-from .record import Handle, P, binary, common, condition, float_unary, foreign, handle, nary, see, true_divide, unary
+from .record import (
+    P,
+    binary,
+    common,
+    condition,
+    first_handle,
+    float_unary,
+    handle,
+    handles,
+    nary,
+    reflected,
+    see,
+    unary,
+)
 from .tensor import Tensor
 
 
@@ -139,12 +153,18 @@ def rsqrt(x: Any) -> Tensor:
 
 
 def _two(x: Any, y: Any) -> tuple[Any, Any]:
-    if isinstance(x, Handle):
-        return x, y if isinstance(y, (Handle, bool, int, float)) else handle(y, x)
-    if isinstance(y, Handle):
-        made = foreign(x, y)
-        return (handle(x, y) if made is None else made), y
-    return handle(x), y if isinstance(y, (bool, int, float)) else handle(y)
+    """Operands of which at least one is a tensor; a number beside it stays a number, so that its dtype is weak."""
+    if isinstance(y, (bool, int, float)):
+        return handle(x), y
+    if isinstance(x, (bool, int, float)):
+        return x, handle(y)
+    a, b = handles(x, y)
+    return a, b
+
+
+def _apply(prim: Primitive, x: Any, y: Any) -> Tensor:
+    x, y = _two(x, y)
+    return binary(prim, x, y) if isinstance(x, Tensor) else reflected(prim, y, x)  # type: ignore[no-any-return]
 
 
 def _pair(name: str, doc: str) -> Any:
@@ -152,8 +172,7 @@ def _pair(name: str, doc: str) -> Any:
 
     @torch_spellings
     def function(x: Any, y: Any) -> Tensor:
-        x, y = _two(x, y)
-        return binary(prim, x, y)  # type: ignore[no-any-return]
+        return _apply(prim, x, y)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element-wise with broadcasting and dtype promotion."
@@ -180,8 +199,7 @@ def pow(x: Any, y: Any) -> Tensor:
     >>> pow(st.tensor([2.0, 3.0]), 2).tolist()
     [4.0, 9.0]
     """
-    x, y = _two(x, y)
-    return binary(P["pow"], x, y)  # type: ignore[no-any-return]
+    return _apply(P["pow"], x, y)
 
 
 @torch_spellings
@@ -217,7 +235,7 @@ def divide(x: Any, y: Any) -> Tensor:
     [0.5, 1.5]
     """
     x, y = _two(x, y)
-    return true_divide(x, y)  # type: ignore[no-any-return]
+    return x / y  # type: ignore[no-any-return]
 
 
 @torch_spellings
@@ -304,8 +322,9 @@ def where(condition_: Any, x: Any = None, y: Any = None) -> Any:
         from .indexing import nonzero
 
         return nonzero(condition_, as_tuple=True)
-    c = condition(condition_)
-    nodes, _ = common(x, y)
+    like = first_handle((condition_, x, y))
+    c = condition(condition_, like)
+    nodes, _ = common(x, y, like=like)
     return nary(P["where"], (c, *nodes))
 
 

@@ -16,7 +16,7 @@ from ..runtime import device as devices
 from . import elementwise as ew
 from .alias import axis_of, torch_spellings
 from .creation import asarray
-from .record import P, handle, nary, see
+from .record import P, handle, handles, nary, see
 from .tensor import Tensor, evaluated
 from .tracing import TRACER, forbid_read
 
@@ -159,7 +159,7 @@ class _Plan:
             if isinstance(p, (bool, np.bool_)):
                 raise DTypeError("[index] expected an index, got a bool; use a boolean tensor of the indexed shape")
             if isinstance(p, (list, np.ndarray)):
-                p = asarray(p, dtype=int64 if isinstance(p, list) and not p else None)
+                p = asarray(p, dtype=int64 if isinstance(p, list) and not p else None, device=x.device)
             if isinstance(p, Tensor) and p.dtype.is_bool:
                 for d, e in enumerate(p.shape):
                     if used + d < x.ndim and x.shape[used + d] != e:
@@ -325,7 +325,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
     >>> take_along_axis(st.tensor([[3, 1]]), st.tensor([[1, 0]])).tolist()
     [[1, 3]]
     """
-    x, idx = handle(x), handle(indices)
+    x, idx = handles(x, indices)
     d = axis_of(axis, x.ndim, "take_along_axis")
     if x.ndim != idx.ndim:
         raise ShapeError(f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}")
@@ -348,7 +348,7 @@ def gather(x: Any, dim: int, index: Any) -> Tensor:
     >>> gather(st.tensor([[1, 2], [3, 4]]), 1, st.tensor([[1], [0]])).tolist()
     [[2], [3]]
     """
-    x, index = handle(x), handle(index)
+    x, index = handles(x, index)
     d = axis_of(dim, x.ndim, "gather")
     x = _cropped(x, index.shape, d, "gather")
     return nary(P["take_along"], (see(x), see(checked(index, x.shape[d], "gather"))), (d,))  # type: ignore[no-any-return]
@@ -368,7 +368,7 @@ def scatter(x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -
     >>> scatter(st.zeros(3), 0, st.tensor([2]), 5.0).tolist()
     [0.0, 0.0, 5.0]
     """
-    x, index = handle(x), handle(index)
+    x, index = handles(x, index)
     modes = {None: "set", "add": "add", "sum": "add", "multiply": "mul", "prod": "mul", "amax": "max", "amin": "min"}
     if reduce not in modes:
         raise ArgumentError(f"[scatter] expected reduce of {sorted(m for m in modes if m)}, got {reduce!r}")
@@ -412,9 +412,9 @@ def index_add(x: Any, dim: int, index: Any, source: Any, alpha: float = 1) -> Te
     >>> index_add(st.zeros(3), 0, st.tensor([2, 2]), st.ones(2)).tolist()
     [0.0, 0.0, 2.0]
     """
-    x, source = handle(x), handle(source)
+    x, idx, source = handles(x, index, source)
     d = axis_of(dim, x.ndim, "index_add")
-    idx = checked(handle(index), x.shape[d], "index_add")
+    idx = checked(idx, x.shape[d], "index_add")
     update = _typed(source * alpha if alpha != 1 else source, x)
     return Tensor(build.scatter(see(x), see(idx), see(update), d, "add"))
 
@@ -437,7 +437,7 @@ def masked_select(x: Any, mask: Any) -> Tensor:
     >>> masked_select(st.tensor([1, 2]), st.tensor([True, False])).tolist()
     [1]
     """
-    x, mask = handle(x), handle(mask)
+    x, mask = handles(x, mask)
     from .shape import broadcast_arrays
 
     x, mask = broadcast_arrays(x, mask)
@@ -531,7 +531,7 @@ def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
-    a, v = handle(x1), handle(x2)
+    a, v = handles(x1, x2)
     wide = v.reshape((*v.shape, 1))
     before = (a < wide) if side == "left" else (a <= wide)
     from .reduction import sum as total

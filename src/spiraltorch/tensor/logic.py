@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import int16, int32, int64
 from .alias import torch_spellings
 from .elementwise import abs, floats, where
-from .record import P, condition, handle, nary, see, unary
+from .record import P, condition, first_handle, handle, handles, nary, see, unary
 from .tensor import Tensor
 
 
@@ -20,7 +20,7 @@ def logical_and(x: Any, y: Any) -> Tensor:
     >>> logical_and(st.tensor([1, 0]), True).tolist()
     [True, False]
     """
-    return nary(P["bitand"], (condition(x), condition(y)))  # type: ignore[no-any-return]
+    return _combined("bitand", x, y)
 
 
 @torch_spellings
@@ -31,7 +31,7 @@ def logical_or(x: Any, y: Any) -> Tensor:
     >>> logical_or(st.tensor([1, 0]), False).tolist()
     [True, False]
     """
-    return nary(P["bitor"], (condition(x), condition(y)))  # type: ignore[no-any-return]
+    return _combined("bitor", x, y)
 
 
 @torch_spellings
@@ -42,7 +42,12 @@ def logical_xor(x: Any, y: Any) -> Tensor:
     >>> logical_xor(st.tensor([1, 0]), True).tolist()
     [False, True]
     """
-    return nary(P["bitxor"], (condition(x), condition(y)))  # type: ignore[no-any-return]
+    return _combined("bitxor", x, y)
+
+
+def _combined(prim: str, x: Any, y: Any) -> Tensor:
+    like = first_handle((x, y))
+    return nary(P[prim], (condition(x, like), condition(y, like)))  # type: ignore[no-any-return]
 
 
 def logical_not(x: Any) -> Tensor:
@@ -162,5 +167,5 @@ def array_equal(x: Any, y: Any) -> bool:
     >>> array_equal(handle([1, 2]), handle([1, 2]))
     True
     """
-    a, b = handle(x), handle(y)
+    a, b = handles(x, y)
     return a.shape == b.shape and bool((a == b).all())

@@ -237,7 +237,7 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
     from .indexing import take
 
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
-    return take(x, asarray(np.repeat(np.arange(x.shape[d]), counts)), axis=d)
+    return take(x, asarray(np.repeat(np.arange(x.shape[d]), counts), device=x.device), axis=d)
 
 
 def repeat(x: Any, repeats: Any, axis: Any = None) -> Tensor:

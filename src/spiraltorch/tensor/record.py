@@ -60,6 +60,17 @@ def handle(x: Any, like: Any = None) -> Any:
     return asarray(x, device=None if like is None else like.node.aval.device)
 
 
+def handles(*xs: Any) -> list[Any]:
+    """Handles from tensors and what stands beside them: numbers and arrays go to the device of the first tensor."""
+    like = first_handle(xs)
+    return [handle(x, like) for x in xs]
+
+
+def first_handle(xs: Any) -> Any:
+    """The first tensor among operands, which says where the numbers and arrays beside it go; None without one."""
+    return next((x for x in xs if isinstance(x, Handle)), None)
+
+
 def operator(prim: Primitive, slow: Any, swap: bool = False) -> Any:
     """An operator method: a straight function for tensors of one dtype and for numbers beside floats.
 
@@ -196,22 +207,22 @@ def true_divide(x: Any, y: Any) -> Any:
     return binary(P["div"], x, y)
 
 
-def common(*xs: Any) -> tuple[list[Node], DType]:
-    """Nodes of handles and numbers in their common dtype; numbers are weak."""
-    handles = [x for x in xs if isinstance(x, Handle)]
-    if not handles:
-        xs = (handle(xs[0]), *xs[1:])
-        handles = [xs[0]]
-    dtype = handles[0].node.aval.dtype
-    for h in handles[1:]:
+def common(*xs: Any, like: Any = None) -> tuple[list[Node], DType]:
+    """Nodes of handles and numbers in their common dtype; numbers are weak. Without a handle, `like` says where."""
+    found = [x for x in xs if isinstance(x, Handle)]
+    if not found:
+        xs = (handle(xs[0], like), *xs[1:])
+        found = [xs[0]]
+    dtype = found[0].node.aval.dtype
+    for h in found[1:]:
         dtype = promote(dtype, h.node.aval.dtype)
-    others = [foreign_or_handle(x, handles[0]) if not isinstance(x, Handle) else x for x in xs]
+    others = [foreign_or_handle(x, found[0]) if not isinstance(x, Handle) else x for x in xs]
     for x, o in zip(xs, others, strict=True):
         if isinstance(x, (bool, int, float)):
             dtype = scalar_dtype(x, dtype)
         elif not isinstance(x, Handle):
             dtype = promote(dtype, o.node.aval.dtype)
-    device = handles[0].node.aval.device
+    device = found[0].node.aval.device
     nodes = []
     for x, o in zip(xs, others, strict=True):
         if isinstance(x, (bool, int, float)):
@@ -228,9 +239,11 @@ def foreign_or_handle(x: Any, like: Any) -> Any:
     return handle(x, like)
 
 
-def condition(x: Any) -> Node:
+def condition(x: Any, like: Any = None) -> Node:
     """The node of a boolean operand: other dtypes are compared with zero."""
-    x = handle(x)
+    if isinstance(x, (bool, int, float)):
+        x = bool(x)
+    x = handle(x, like)
     n = see(x)
     if n.aval.dtype is bool_:
         return n

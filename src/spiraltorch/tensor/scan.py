@@ -10,7 +10,7 @@ from ..graph import build
 from . import elementwise as ew
 from .alias import axis_of, torch_spellings
 from .parts import narrow
-from .record import P, handle, nary, see
+from .record import P, handle, handles, nary, see
 from .reduction import Extreme, summed
 from .shape import concat
 from .tensor import Tensor
@@ -76,7 +76,7 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
     >>> diff(handle([1, 4, 9])).tolist()
     [3, 5]
     """
-    parts = [handle(p) for p in (prepend, x, append) if p is not None]
+    parts = handles(*[p for p in (prepend, x, append) if p is not None])
     made = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
     d = axis_of(axis, made.ndim, "diff")
     if n < 0 or made.ndim == 0:

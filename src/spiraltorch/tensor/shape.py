@@ -11,7 +11,7 @@ from ..errors import ArgumentError, ShapeError
 from ..graph import build
 from .alias import axes_of, axis_of, torch_spellings
 from .creation import as_shape
-from .record import handle, see
+from .record import handle, handles, see
 from .tensor import Tensor
 
 
@@ -172,9 +172,9 @@ def broadcast_arrays(*xs: Any) -> list[Tensor]:
     """
     from ..graph.primitives.elementwise import broadcast_shapes
 
-    handles = [handle(x) for x in xs]
-    shape = broadcast_shapes("broadcast_arrays", *(h.shape for h in handles))
-    return [broadcast_to(h, shape) for h in handles]
+    found = handles(*xs)
+    shape = broadcast_shapes("broadcast_arrays", *(h.shape for h in found))
+    return [broadcast_to(h, shape) for h in found]
 
 
 def broadcast_tensors(*xs: Any) -> list[Tensor]:
@@ -294,18 +294,18 @@ def concat(arrays: Any, axis: Any = 0) -> Tensor:
     >>> concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
     [1, 2, 3]
     """
-    handles = [handle(a) for a in arrays]
-    if not handles:
+    found = handles(*arrays)
+    if not found:
         raise ArgumentError("[concat] expected at least one tensor, got none")
     if axis is None:
-        handles, axis = [ravel(h) for h in handles], 0
-    number = axis_of(axis, handles[0].ndim, "concat")
-    if handles[0].ndim == 0:
+        found, axis = [ravel(h) for h in found], 0
+    number = axis_of(axis, found[0].ndim, "concat")
+    if found[0].ndim == 0:
         raise ShapeError("[concat] expected at least one axis, got 0-d tensors; use stack()")
-    dtype = handles[0].dtype
-    for h in handles[1:]:
+    dtype = found[0].dtype
+    for h in found[1:]:
         dtype = promote(dtype, h.dtype)
-    return Tensor(build.concat(tuple([build.cast(see(h), dtype) for h in handles]), number))
+    return Tensor(build.concat(tuple([build.cast(see(h), dtype) for h in found]), number))
 
 
 @torch_spellings
@@ -316,10 +316,10 @@ def stack(arrays: Any, axis: int = 0) -> Tensor:
     >>> stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
     [[1, 2], [3, 4]]
     """
-    handles = [handle(a) for a in arrays]
-    if not handles:
+    found = handles(*arrays)
+    if not found:
         raise ArgumentError("[stack] expected at least one tensor, got none")
-    if any(h.shape != handles[0].shape for h in handles):
-        raise ShapeError(f"[stack] expected one shape, got {[h.shape for h in handles]}")
-    number = axis_of(axis, handles[0].ndim + 1, "stack")
-    return concat([unsqueeze(h, number) for h in handles], axis=number)
+    if any(h.shape != found[0].shape for h in found):
+        raise ShapeError(f"[stack] expected one shape, got {[h.shape for h in found]}")
+    number = axis_of(axis, found[0].ndim + 1, "stack")
+    return concat([unsqueeze(h, number) for h in found], axis=number)

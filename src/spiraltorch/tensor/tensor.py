@@ -296,7 +296,7 @@ class Tensor:
         return Tensor(record.see(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        twin = _rebuild(np.array(self.detach().numpy()), self.requires_grad)
+        twin = _rebuild(np.array(self.detach().numpy()), self.requires_grad, self.device)
         memo[id(self)] = twin
         return twin
 
@@ -385,10 +385,10 @@ def evaluated(tensor: Tensor, op: str) -> Node:
     return node
 
 
-def _rebuild(array: Any, requires_grad: bool) -> Tensor:
+def _rebuild(array: Any, requires_grad: bool, device: str | None = None) -> Tensor:
     from .creation import asarray
 
-    made: Tensor = asarray(array)
+    made: Tensor = asarray(array, device=device)
     return made.requires_grad_() if requires_grad else made
 
 
