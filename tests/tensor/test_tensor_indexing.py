@@ -280,3 +280,38 @@ def test_gradients_like_torch(key: Any) -> None:
     (z * z).sum().backward()
     close(t.grad, r.grad.numpy())
     close(v.grad, rv.grad.numpy())
+
+
+def test_a_mask_behind_an_ellipsis_meets_the_last_axes() -> None:
+    last = np.array([True, False, True, True, False, True])
+    close(st.asarray(X)[..., last], X[..., last])
+    with pytest.raises(ShapeError, match=r"mask of shape \(6,\), got \(4,\)"):
+        st.asarray(X)[..., st.asarray(np.ones(4, bool))]
+
+
+def test_keys_of_the_wrong_kind_say_so() -> None:
+    x = st.ones(3)
+    for key in (slice(None, None, 0), slice(0.5, None)):
+        with pytest.raises(ArgumentError, match=r"\[index\] expected slices of ints"):
+            x[key]
+    with pytest.raises(DTypeError, match="got a bool"):
+        x[st.tensor(True)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_each_nan_is_distinct(dtype: str) -> None:
+    x = np.array([1.0, np.nan, 0.0, 2.0, np.nan, 1.0, 0.0], st.dtypes.BY_NAME[dtype].numpy)
+    want = torch.unique(torch.from_numpy(x.astype(np.float64))).numpy().astype(x.dtype)
+    close(st.unique_values(st.asarray(x)), want)
+    found = st.unique_all(st.asarray(x))
+    close(found.values, want)
+    assert found.counts.tolist() == [2, 2, 1, 1, 1]
+    close(found.values[found.inverse_indices], x)
+
+
+def test_searchsorted_puts_nan_last() -> None:
+    a, v = np.array([1.0, 2.0, np.nan, np.nan]), np.array([[np.nan, 2.0], [0.0, np.inf]])
+    for side in ("left", "right"):
+        close(st.searchsorted(st.asarray(a), st.asarray(v), side=side), np.searchsorted(a, v, side=side))
+    with pytest.raises(ShapeError, match="one axis"):
+        st.searchsorted(st.ones(2, 2), 1.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import int64
+from ..dtypes import bfloat16, int64
 from ..errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError, out_of_range
 from ..graph import build
 from ..graph.node import Node
@@ -16,6 +16,7 @@ from ..runtime import device as devices
 from . import elementwise as ew
 from .alias import axis_of, torch_spellings
 from .creation import asarray
+from .logic import isnan
 from .record import P, handle, handles, nary, see
 from .tensor import Tensor, evaluated
 from .tracing import TRACER, forbid_read
@@ -136,7 +137,12 @@ class _Plan:
         self.steps.append(1)
 
     def _slice(self, part: slice, n: int, axis: int) -> None:
-        start, stop, step = part.indices(n)
+        try:
+            start, stop, step = part.indices(n)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"[index] expected slices of ints with a step that is not 0, got {part}: {error}"
+            ) from None
         count = len(range(start, stop, step))
         if step < 0:
             self.flips.append(axis)
@@ -148,45 +154,46 @@ class _Plan:
         self.steps.append(step)
 
     def _expanded(self, x: Tensor, parts: tuple[Any, ...]) -> list[Any]:
-        """Booleans become integer arrays, lists become tensors, the ellipsis becomes slices."""
-        made: list[Any] = []
-        used = 0
-        for p in parts:
-            if p is None or p is Ellipsis or isinstance(p, slice):
-                made.append(p)
-                used += isinstance(p, slice)
-                continue
-            if isinstance(p, (bool, np.bool_)):
-                raise DTypeError("[index] expected an index, got a bool; use a boolean tensor of the indexed shape")
-            if isinstance(p, (list, np.ndarray)):
-                p = asarray(p, dtype=int64 if isinstance(p, list) and not p else None, device=x.device)
-            if isinstance(p, Tensor) and p.dtype.is_bool:
-                for d, e in enumerate(p.shape):
-                    if used + d < x.ndim and x.shape[used + d] != e:
-                        raise ShapeError(
-                            f"[index] expected a mask of shape {x.shape[used : used + p.ndim]}, got {p.shape}"
-                        )
-                forbid_read(p.node, "index by a boolean mask")
-                made += [asarray(i, device=x.device) for i in np.nonzero(_array(p, "index"))]
-                used += p.ndim
-                continue
-            if isinstance(p, Tensor) and p.ndim == 0 and p.node.buf is not None and TRACER[0] is None:
-                p = p.__index__()
-            if not isinstance(p, Tensor) and not hasattr(p, "__index__"):
-                raise ArgumentError(
-                    f"[index] expected ints, slices, None, ..., integer or boolean arrays, got {type(p).__name__}"
-                )
-            made.append(p)
-            used += 1
+        """Booleans become integer arrays, lists become tensors, the ellipsis becomes slices: a part for each axis."""
+        given = [self._part(p, x) for p in parts]
+        used = sum([0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1 for p in given])
         if used > x.ndim:
             raise IndexOutOfRange(f"[index] expected at most {x.ndim} indices, got {used} for shape {x.shape}")
-        dots = [n for n, p in enumerate(made) if p is Ellipsis]
+        dots = [n for n, p in enumerate(given) if p is Ellipsis]
         if len(dots) > 1:
             raise ArgumentError("[index] expected at most one ellipsis, got several")
-        fill = [slice(None)] * (x.ndim - used)
-        if dots:
-            return made[: dots[0]] + fill + made[dots[0] + 1 :]
-        return made + fill
+        at = dots[0] if dots else len(given)
+        given[at : at + 1] = [slice(None)] * (x.ndim - used)
+        made: list[Any] = []
+        axis = 0
+        for p in given:
+            if not _is_mask(p):
+                made.append(p)
+                axis += p is not None
+                continue
+            if x.shape[axis : axis + p.ndim] != p.shape:
+                raise ShapeError(f"[index] expected a mask of shape {x.shape[axis : axis + p.ndim]}, got {p.shape}")
+            forbid_read(p.node, "index by a boolean mask")
+            made += [asarray(i, device=x.device) for i in np.nonzero(_array(p, "index"))]
+            axis += p.ndim
+        return made
+
+    def _part(self, p: Any, x: Tensor) -> Any:
+        """One part of a key: None, an ellipsis, a slice, an int or a tensor."""
+        if p is None or p is Ellipsis or isinstance(p, slice):
+            return p
+        if isinstance(p, (list, np.ndarray)):
+            p = asarray(p, dtype=int64 if isinstance(p, list) and not p else None, device=x.device)
+        if isinstance(p, (bool, np.bool_)) or (_is_mask(p) and p.ndim == 0):
+            raise DTypeError("[index] expected an index, got a bool; use a boolean tensor of the indexed shape")
+        if isinstance(p, Tensor):
+            known = p.ndim == 0 and p.node.buf is not None and TRACER[0] is None
+            return p.__index__() if known else p
+        if not hasattr(p, "__index__"):
+            raise ArgumentError(
+                f"[index] expected ints, slices, None, ..., integer or boolean arrays, got {type(p).__name__}"
+            )
+        return p
 
     def basic(self, node: Node) -> Node:
         """The basic part of the key, with new and dropped axes."""
@@ -194,6 +201,10 @@ class _Plan:
         made = build.flip(made, tuple(self.flips))
         shape = tuple([1 if a is None else made.aval.shape[a] for a in self.keep])
         return build.reshape(made, shape)
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, Tensor) and part.dtype.is_bool
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
@@ -427,7 +438,12 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     [0.0, 1.0]
     """
     x = handle(x)
-    return ew.where(mask, _typed(handle(value, x), x).reshape(()) if not isinstance(value, (int, float)) else value, x)  # type: ignore[no-any-return]
+    if not isinstance(value, (int, float)):
+        value = _typed(handle(value, x), x)
+        if value.size != 1:
+            raise ShapeError(f"[masked_fill] expected a value of one element, got shape {value.shape}; use where()")
+        value = value.reshape(())
+    return ew.where(mask, value, x)  # type: ignore[no-any-return]
 
 
 def masked_select(x: Any, mask: Any) -> Tensor:
@@ -468,14 +484,15 @@ UniqueInverse = namedtuple("UniqueInverse", ("values", "inverse_indices"))
 def unique_all(x: Any) -> Any:
     """Distinct elements in order, the first place of each, each element's place among them, and their counts.
 
+    As in the array API, no NaN equals another: each counts for itself, at the end.
     The value is needed at once, because the shape depends on it.
 
     >>> unique_all(handle([3, 1, 3])).counts.tolist()
     [1, 2]
     """
     x = handle(x)
-    values, first, inverse, counts = np.unique(_array(x, "unique"), True, True, True)
-    parts = (values, first, inverse.reshape(x.shape), counts)
+    values, first, inverse, counts = np.unique(_sortable(x), True, True, True, equal_nan=False)
+    parts = (values.astype(x.dtype.numpy), first, inverse.reshape(x.shape), counts)
     return UniqueAll(*[asarray(p, device=x.device) for p in parts])
 
 
@@ -509,7 +526,13 @@ def unique_values(x: Any) -> Tensor:
     [1, 3]
     """
     x = handle(x)
-    return asarray(np.unique(_array(x, "unique")), device=x.device)
+    return asarray(np.unique(_sortable(x), equal_nan=False).astype(x.dtype.numpy), device=x.device)
+
+
+def _sortable(x: Tensor) -> Any:
+    """The elements in a dtype that NumPy sorts with NaN last: it does not do so for bfloat16."""
+    values = _array(x, "unique")
+    return values.astype(np.float32) if x.dtype is bfloat16 else values
 
 
 def unique(x: Any) -> Tensor:
@@ -523,7 +546,7 @@ def unique(x: Any) -> Tensor:
 
 
 def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
-    """Where elements of `x2` would be inserted in the sorted 1-d `x1`, as int64.
+    """Where elements of `x2` would be inserted in the sorted 1-d `x1`, as int64; NaN counts as the greatest.
 
     >>> import spiraltorch as st
     >>> searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
@@ -532,8 +555,12 @@ def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
     a, v = handles(x1, x2)
+    if a.ndim != 1:
+        raise ShapeError(f"[searchsorted] expected a sorted tensor of one axis, got shape {a.shape}; use ravel()")
     wide = v.reshape((*v.shape, 1))
     before = (a < wide) if side == "left" else (a <= wide)
+    if wide.dtype.is_float:
+        before = before | (isnan(wide) if side == "right" else isnan(wide) & (a == a))
     from .reduction import sum as total
 
     return total(ew.cast(before, int64), axis=-1)
