@@ -273,3 +273,49 @@ def test_norm_of_nothing_has_no_slope() -> None:
     x = st.zeros(3, requires_grad=True)
     x.norm().backward()
     assert x.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+SMOOTH: dict[str, Any] = {
+    "softplus": (lambda a, b: st.softplus(a) * b, lambda a, b: torch.nn.functional.softplus(a) * b),
+    "hypot": (st.hypot, torch.hypot),
+    "logaddexp": (st.logaddexp, torch.logaddexp),
+    "xlogy": (lambda a, b: st.xlogy(a, b * b), lambda a, b: torch.special.xlogy(a, b * b)),
+    "cube norm": (
+        lambda a, b: st.vector_norm(a * 1, axis=1, ord=3),
+        lambda a, b: torch.linalg.vector_norm(a, 3, dim=1),
+    ),
+    "std": (lambda a, b: st.std(a[:, :1], axis=1) + b[:1], lambda a, b: torch.std(a[:, :1], 1, correction=0) + b[:1]),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_two_derivatives_where_branches_meet(name: str) -> None:
+    """At zeros and ties, where a formula with abs() or maximum() has the right value and a wrong second derivative."""
+    ours, theirs = SMOOTH[name]
+    a, b = np.array([[0.0, 0.0], [1.0, -0.5], [0.0, 2.0]]), np.array([1.0, 0.5])
+    if name in ("hypot", "logaddexp"):
+        a[1] = b * [1, -1]
+    x, y = torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)
+    first = torch.autograd.grad((theirs(x, y) ** 2).sum(), (x, y), create_graph=True, allow_unused=True)
+
+    def slopes(a: Any, b: Any) -> Any:
+        return st.grad(lambda a, b: (ours(a, b) ** 2).sum(), argnums=(0, 1))(a, b)
+
+    mine = slopes(st.tensor(a), st.tensor(b))
+    for got, want in zip(mine, first, strict=True):
+        close(got, np.zeros_like(b) if want is None else want.detach().numpy(), 1e-10)
+    if name in ("cube norm", "std"):
+        return
+    second = torch.autograd.grad((first[0] ** 2).sum() + (first[1] ** 2).sum(), (x, y))
+
+    def bend(a: Any, b: Any) -> Any:
+        p, q = slopes(a, b)
+        return (p**2).sum() + (q**2).sum()
+
+    for got, want in zip(st.grad(bend, argnums=(0, 1))(st.tensor(a), st.tensor(b)), second, strict=True):
+        close(got, want.numpy(), 1e-10)
+
+
+def test_xlogy_at_the_edges() -> None:
+    x, y = np.array([0.0, 0.0, 0.0, 0.0, 2.0, np.nan]), np.array([0.0, np.inf, -1.0, np.nan, 0.0, 0.0])
+    close(st.xlogy(st.tensor(x), st.tensor(y)), torch.special.xlogy(torch.tensor(x), torch.tensor(y)).numpy())

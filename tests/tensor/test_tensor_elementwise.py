@@ -265,3 +265,30 @@ def test_torch_spellings() -> None:
     assert st.mul(a, b).tolist() == st.multiply(a, b).tolist()
     assert st.arctan(a).tolist() == st.atan(a).tolist()
     assert a.add(b).tolist() == a.add_(b).tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["sigmoid", "silu", "gelu", "softplus"])
+def test_activations_far_out_and_in_sixteen_bits(name: str, dtype: str) -> None:
+    """One rounding of the exact value in 16 bits, and limits at both ends that are those of the function."""
+    kind = st.dtypes.BY_NAME[dtype].numpy
+    far = 6e4 if dtype == "float16" else 3e38
+    x = np.array([-far, -700.0, -100.0, -3.0, -2.5, -1.0, 0.0, 0.5, 2.5, 40.0, far]).astype(kind)
+    wide = x.astype(np.float64)
+    want = {
+        "sigmoid": scipy.special.expit, "silu": lambda v: v * scipy.special.expit(v),
+        "gelu": lambda v: v * scipy.special.ndtr(v), "softplus": lambda v: np.logaddexp(v, 0.0),
+    }[name](wide)  # fmt: skip
+    got = getattr(st, name)(st.asarray(x)).numpy()
+    assert got.dtype == kind
+    bound = {"float16": 2**-10, "bfloat16": 2**-7, "float32": 2e-4, "float64": 1e-11}[dtype]
+    np.testing.assert_allclose(got.astype(np.float64), want, rtol=bound, atol=1e-37 if dtype != "float16" else 1e-7)
+
+
+def test_sigmoid_at_its_limits_and_its_slope() -> None:
+    x = st.tensor([-np.inf, -1000.0, 0.0, 1000.0, np.inf], requires_grad=True)
+    assert st.sigmoid(x).tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
+    st.sigmoid(x).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 0.25, 0.0, 0.0]
+    whole = st.sigmoid(st.tensor([0, 1], dtype=st.int16))
+    close(whole, scipy.special.expit(np.array([0, 1], np.float32)))

@@ -229,3 +229,21 @@ def test_random_shapes_against_numpy() -> None:
         axis = tuple(int(a) for a in rng.permutation(len(shape))[: rng.integers(0, len(shape) + 1)])
         for name in ("sum", "max", "mean", "var"):
             close(getattr(st, name)(st.asarray(x), axis=axis), np.asarray(getattr(np, name)(x, axis=axis)))
+
+
+def test_sixteen_bits_are_squared_and_summed_in_single() -> None:
+    x = np.array([300.0, -300.0, 400.0, 500.0], np.float16)
+    t, wide = st.asarray(x), x.astype(np.float32)
+    assert st.std(t).item() == np.std(wide).astype(np.float16)
+    assert st.norm(t).item() == np.linalg.norm(wide).astype(np.float16)
+    assert st.vector_norm(t, ord=3).item() == np.linalg.norm(wide, ord=3).astype(np.float16)
+    few = np.array([-1.0, 2.0, 3.3125], st.bfloat16.numpy)
+    for name in ("softmax", "log_softmax", "logsumexp"):  # rounded once, at the end
+        want = getattr(scipy.special, name)(few.astype(np.float64))
+        np.testing.assert_array_equal(getattr(st, name)(st.asarray(few), axis=0).numpy(), want.astype(few.dtype))
+
+
+def test_scans_of_booleans() -> None:
+    x = np.array([[False, True, False], [True, False, True]])
+    close(st.cummax(st.asarray(x), axis=1), np.maximum.accumulate(x, axis=1))
+    close(st.cummin(st.asarray(x), axis=1), np.minimum.accumulate(x, axis=1))

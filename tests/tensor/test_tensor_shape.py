@@ -157,3 +157,9 @@ def test_meshgrid() -> None:
         got = st.meshgrid(st.asarray(a), st.asarray(b), indexing=indexing)
         for g, w in zip(got, np.meshgrid(a, b, indexing=indexing), strict=True):
             close(g, w)
+
+
+def test_diag_keeps_what_is_not_finite_on_the_diagonal() -> None:
+    v = np.array([1.0, np.nan, np.inf], np.float32)
+    for k in (0, 2, -1):
+        close(st.diag(st.asarray(v), k), np.diag(v, k))

@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import float32
 from ..errors import ArgumentError
 from ..graph import build
-from .elementwise import abs, cast, erf, exp, log1p, maximum, tanh
+from .elementwise import cast, erf, exp, log1p, tanh, where
 from .record import P, handle, nary, see
 from .tensor import Tensor
 
@@ -34,11 +34,18 @@ def sigmoid(x: Any) -> Tensor:
     [0.5]
     """
     x = handle(x)
-    if x.dtype.itemsize == 2:
-        return cast(sigmoid(cast(x, float32)), x.dtype)
-    # e**-x must stay finite, or the derivative far to the left would be 0 * inf
-    low = -700.0 if x.dtype.itemsize == 8 else -87.0
-    return 1.0 / (exp(-maximum(x, low)) + 1.0)  # type: ignore[no-any-return]
+    if not x.dtype.is_float or x.dtype.itemsize == 2:
+        return _in_single(sigmoid, x)
+    # The power is at most 1: it overflows on neither side, nor does the derivative become 0 * inf.
+    left = x < 0
+    power = exp(where(left, x, -x))
+    return where(left, power, 1.0) / (power + 1.0)  # type: ignore[no-any-return]
+
+
+def _in_single(function: Any, x: Tensor, *args: Any) -> Tensor:
+    """A function of a 16-bit or integer operand, computed in float32: a 16-bit result is rounded once."""
+    made = function(cast(x, float32), *args)
+    return cast(made, x.dtype) if x.dtype.is_float else made
 
 
 def silu(x: Any) -> Tensor:
@@ -49,6 +56,8 @@ def silu(x: Any) -> Tensor:
     [0.0]
     """
     x = handle(x)
+    if not x.dtype.is_float or x.dtype.itemsize == 2:
+        return _in_single(silu, x)
     return x * sigmoid(x)  # type: ignore[no-any-return]
 
 
@@ -59,8 +68,12 @@ def softplus(x: Any, beta: float = 1.0) -> Tensor:
     >>> softplus(st.tensor([1000.0])).tolist()
     [1000.0]
     """
-    x = handle(x) * beta
-    return (maximum(x, 0.0) + log1p(exp(-abs(x)))) / beta  # type: ignore[no-any-return]
+    x = handle(x)
+    if not x.dtype.is_float or x.dtype.itemsize == 2:
+        return _in_single(softplus, x, beta)
+    x = x * beta
+    left = x < 0  # either branch is the function itself, so that its derivatives hold at 0
+    return (where(left, 0.0, x) + log1p(exp(where(left, x, -x)))) / beta  # type: ignore[no-any-return]
 
 
 def gelu(x: Any, approximate: str = "none") -> Tensor:
@@ -71,9 +84,11 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     [0.0, 100.0]
     """
     x = handle(x)
+    if approximate not in ("none", "tanh"):
+        raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}")
+    if not x.dtype.is_float or x.dtype.itemsize == 2:
+        return _in_single(gelu, x, approximate)
     if approximate == "none":
         return x * 0.5 * (erf(x * (1 / math.sqrt(2))) + 1.0)  # type: ignore[no-any-return]
-    if approximate != "tanh":
-        raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}")
     inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)
     return x * 0.5 * (tanh(inner) + 1.0)  # type: ignore[no-any-return]

@@ -279,11 +279,11 @@ def hypot(x: Any, y: Any) -> Tensor:
     [5.0]
     """
     a, b = floats(x, y)
-    a, b = abs(a), abs(b)
-    big, small = maximum(a, b), minimum(a, b)
-    ratio = small / where(big == 0, 1.0, big)
-    plain = big * sqrt(ratio * ratio + 1.0)
-    return where((a == math.inf) | (b == math.inf), math.inf, plain)  # type: ignore[no-any-return]
+    big = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
+    scale = where((big > 0) & (big < math.inf), big, 1.0)
+    left, right = a / scale, b / scale
+    plain = scale * sqrt(left * left + right * right)
+    return where((abs(a) == math.inf) | (abs(b) == math.inf), math.inf, plain)  # type: ignore[no-any-return]
 
 
 @torch_spellings
@@ -295,21 +295,23 @@ def logaddexp(x: Any, y: Any) -> Tensor:
     [1000.0]
     """
     a, b = floats(x, y)
-    big = maximum(a, b)
-    gap = where(a == b, 0.0, a - b)
-    return big + log1p(exp(-abs(gap)))  # type: ignore[no-any-return]
+    less = a < b  # either branch is the function itself, so that its derivatives hold where both are equal
+    gap = where(less, a - b, b - a)
+    gap = where((a == b) & (abs(a) == math.inf), 0.0, gap)
+    return where(less, b, a) + log1p(exp(gap))  # type: ignore[no-any-return]
 
 
 @torch_spellings
 def xlogy(x: Any, y: Any) -> Tensor:
-    """x * log(y), and 0 where x is 0.
+    """x * log(y), and 0 where x is 0 (NaN where y is).
 
     >>> import spiraltorch as st
     >>> xlogy(st.tensor([0.0, 2.0]), st.tensor([0.0, 1.0])).tolist()
     [0.0, 0.0]
     """
     a, b = floats(x, y)
-    return where(a == 0, 0.0, a * log(where(a == 0, 1.0, b)))  # type: ignore[no-any-return]
+    endless = (a == 0) & ((b <= 0) | (b == math.inf))  # elsewhere the derivative by x is log(y), also at 0
+    return a * log(where(endless, 1.0, b))  # type: ignore[no-any-return]
 
 
 def where(condition_: Any, x: Any = None, y: Any = None) -> Any:

@@ -305,7 +305,7 @@ def diag(x: Any, k: int = 0) -> Tensor:
 
     columns = pad(x, (max(k, 0), max(-k, 0)))  # the diagonal's element of each column
     hit = eye(x.size + abs(k), k=k, dtype=int64, device=x.device) == 1
-    return ew.where(hit, columns.unsqueeze(0), ew.cast(columns.unsqueeze(0) * 0, x.dtype))  # type: ignore[no-any-return]
+    return Tensor(build.where(see(hit), see(columns.unsqueeze(0)), build.const(0, x.dtype, x.device)))
 
 
 def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:

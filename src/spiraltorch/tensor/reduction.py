@@ -6,7 +6,7 @@ import math
 from collections import namedtuple
 from typing import Any
 
-from ..dtypes import as_dtype, default_float, default_int, int64
+from ..dtypes import as_dtype, default_float, default_int, float32, int64
 from ..graph import build
 from . import elementwise as ew
 from .alias import axes_of, axis_of, torch_spellings
@@ -74,11 +74,14 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
     axes = axes_of(axis, x.ndim, "mean")
     count = math.prod([x.shape[a] for a in axes])
     if x.dtype.itemsize == 2:
-        from ..dtypes import float32
-
-        return ew.cast(mean(ew.cast(x, float32), axis=axes, keepdims=keepdims), x.dtype)
+        return _in_single(mean, x, axis=axes, keepdims=keepdims)
     total = _reduce("reduce_sum", x, axes, keepdims)
     return total / (count or 0.0)
+
+
+def _in_single(function: Any, x: Tensor, **kwargs: Any) -> Tensor:
+    """A function of a 16-bit operand, computed in float32 and rounded once: squares and sums would overflow."""
+    return ew.cast(function(ew.cast(x, float32), **kwargs), x.dtype)
 
 
 @torch_spellings
@@ -92,6 +95,8 @@ def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False)
     x = handle(x)
     x = x if x.dtype.is_float else ew.cast(x, default_float)
     axes = axes_of(axis, x.ndim, "var")
+    if x.dtype.itemsize == 2:
+        return _in_single(var, x, axis=axes, correction=correction, keepdims=keepdims)
     count = math.prod([x.shape[a] for a in axes])
     gap = x - mean(x, axis=axes, keepdims=True)
     total = _reduce("reduce_sum", gap * gap, axes, keepdims)
@@ -107,7 +112,17 @@ def std(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False)
     >>> std(st.tensor([1.0, 3.0])).item()
     1.0
     """
-    return ew.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))  # type: ignore[no-any-return]
+    x = handle(x)
+    if x.dtype.is_float and x.dtype.itemsize == 2:
+        return _in_single(std, x, axis=axis, correction=correction, keepdims=keepdims)
+    return _root(var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+def _root(total: Tensor, order: float = 2) -> Tensor:
+    """A root of what is not negative. Where it is 0 its derivative is infinite; it is taken as 0, as in PyTorch."""
+    none = total == 0
+    safe = ew.where(none, 1.0, total)
+    return ew.where(none, total, ew.sqrt(safe) if order == 2 else safe ** (1.0 / order))  # type: ignore[no-any-return]
 
 
 @torch_spellings
@@ -268,6 +283,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     x = handle(x)
     x = x if x.dtype.is_float else ew.cast(x, default_float)
     axes = axes_of(axis, x.ndim, "logsumexp")
+    if x.dtype.itemsize == 2:
+        return _in_single(logsumexp, x, axis=axes, keepdims=keepdims)
     top = amax(x, axis=axes, keepdims=True).detach()
     top = ew.where(isfinite(top), top, 0.0)
     total = ew.log(sum(ew.exp(x - top), axis=axes, keepdims=True)) + top
@@ -284,6 +301,8 @@ def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
     """
     x = handle(x) if dtype is None else ew.cast(x, dtype)
     ew.need_float(x, "softmax")
+    if x.dtype.itemsize == 2:
+        return _in_single(softmax, x, axis=axis)
     powers = ew.exp(x - amax(x, axis=axis, keepdims=True).detach())
     return powers / sum(powers, axis=axis, keepdims=True)  # type: ignore[no-any-return]
 
@@ -298,6 +317,8 @@ def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
     """
     x = handle(x) if dtype is None else ew.cast(x, dtype)
     ew.need_float(x, "log_softmax")
+    if x.dtype.itemsize == 2:
+        return _in_single(log_softmax, x, axis=axis)
     moved = x - amax(x, axis=axis, keepdims=True).detach()
     return moved - ew.log(sum(ew.exp(moved), axis=axis, keepdims=True))  # type: ignore[no-any-return]
 
@@ -310,7 +331,10 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2
     >>> vector_norm(st.tensor([3.0, 4.0])).item()
     5.0
     """
-    x = ew.abs(handle(x))
+    x = handle(x)
+    if x.dtype.is_float and x.dtype.itemsize == 2:
+        return _in_single(vector_norm, x, axis=axis, keepdims=keepdims, ord=ord)
+    x = ew.abs(x)
     if ord == math.inf:
         return amax(x, axis=axis, keepdims=keepdims)
     if ord == -math.inf:
@@ -320,10 +344,9 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2
     if ord == 1:
         return sum(x, axis=axis, keepdims=keepdims)
     if ord == 2:
-        total = sum(x * x, axis=axis, keepdims=keepdims)
-        none = total == 0  # where the derivative of the root is infinite, that of the norm is taken as 0
-        return ew.where(none, total, ew.sqrt(ew.where(none, 1.0, total)))  # type: ignore[no-any-return]
-    return sum(x**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+        return _root(sum(x * x, axis=axis, keepdims=keepdims))
+    total = sum(x**ord, axis=axis, keepdims=keepdims)
+    return _root(total, ord) if ord > 0 else total ** (1.0 / ord)
 
 
 def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:

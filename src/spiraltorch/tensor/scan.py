@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import int64
+from ..dtypes import int64, uint8
 from ..errors import ArgumentError
 from ..graph import build
 from . import elementwise as ew
@@ -109,7 +109,7 @@ def cummax(x: Any, axis: Any = 0) -> Tensor:
     >>> cummax(st.tensor([1, 3, 2])).tolist()
     [1, 3, 3]
     """
-    return _scan("cummax", x, axis, widen=False)
+    return _extremes("cummax", x, axis)
 
 
 @torch_spellings
@@ -120,7 +120,14 @@ def cummin(x: Any, axis: Any = 0) -> Tensor:
     >>> cummin(st.tensor([3, 1, 2])).tolist()
     [3, 1, 1]
     """
-    return _scan("cummin", x, axis, widen=False)
+    return _extremes("cummin", x, axis)
+
+
+def _extremes(name: str, x: Any, axis: Any) -> Tensor:
+    x = handle(x)
+    if x.dtype.is_bool:
+        return ew.cast(_scan(name, ew.cast(x, uint8), axis, widen=False), x.dtype)
+    return _scan(name, x, axis, widen=False)
 
 
 @torch_spellings

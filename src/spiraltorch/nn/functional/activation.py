@@ -95,9 +95,8 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * x)) / beta, and x itself where `beta * x` is above `threshold`."""
-    scaled = input * beta
-    smooth = (st.maximum(scaled, 0.0) + st.log1p(st.exp(-st.abs(scaled)))) / beta
-    return smooth if threshold == float("inf") else st.where(scaled > threshold, input, smooth)
+    smooth = st.softplus(input, beta)
+    return smooth if threshold == float("inf") else st.where(input * beta > threshold, input, smooth)
 
 
 def softsign(input: Tensor) -> Tensor:
