@@ -120,11 +120,15 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Tensor:
     """
     a, b = _both(x, y)
     if isinstance(axes, int):
+        if axes < 0:
+            raise ArgumentError(f"[tensordot] expected at least 0 axes, got {axes}")
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
         left, right = ([s] if isinstance(s, int) else list(s) for s in axes)
     ax = tuple([axis_of(d, a.ndim, "tensordot") for d in left])
     by = tuple([axis_of(d, b.ndim, "tensordot") for d in right])
+    if len(set(ax)) != len(ax) or len(set(by)) != len(by):
+        raise ArgumentError(f"[tensordot] expected distinct axes of each operand, got {left} and {right}")
     if [a.shape[d] for d in ax] != [b.shape[d] for d in by]:
         raise ShapeError(f"[tensordot] expected equal extents on axes {ax} and {by}, got {a.shape} and {b.shape}")
     return Tensor(build.dot(a.node, b.node, ax, by))
@@ -140,6 +144,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
+    if not operands:
+        raise ArgumentError(f"[einsum] expected an operand for each term of {equation!r}, got none")
     tensors = handles(*operands)
     dtype = tensors[0].dtype
     for t in tensors[1:]:
@@ -164,6 +170,9 @@ def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
+    for part in (*terms, right):
+        if (symbols := part.replace("...", "", 1)) and not symbols.isalpha():
+            raise ArgumentError(f"[einsum] expected letters, commas, '...' and '->', got {part!r} in {equation!r}")
     if len(terms) != len(tensors):
         raise ArgumentError(f"[einsum] expected {len(terms)} operands for {equation!r}, got {len(tensors)}")
     rank = 0
@@ -254,8 +263,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     (2, 4)
     """
     a, w = _both(x, weight)
-    if a.shape[-1:] != w.shape[-1:]:
-        raise ShapeError(f"[linear] expected {w.shape[-1]} input features, got shape {a.shape}")
+    if w.ndim != 2 or a.shape[-1:] != w.shape[-1:]:
+        raise ShapeError(f"[linear] expected x (..., in) and a weight (out, in), got shapes {a.shape} and {w.shape}")
     made = Tensor(build.dot(a.node, w.node, (a.ndim - 1,), (1,)))
     return made if bias is None else made + handle(bias, made)
 
@@ -281,8 +290,11 @@ def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
     [0, 0, 1]
     """
     from .parts import roll
+    from .shape import broadcast_arrays
 
-    a, b = _both(x, y)
+    a, b = broadcast_arrays(*_both(x, y))
+    if a.ndim == 0:
+        raise ShapeError("[cross] expected vectors of extent 3, got 0-d tensors")
     (d,) = axes_of(axis, a.ndim, "cross")
     if a.shape[d] != 3 or b.shape[d] != 3:
         raise ShapeError(f"[cross] expected extent 3 along axis {d}, got {a.shape} and {b.shape}")

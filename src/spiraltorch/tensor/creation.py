@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, as_dtype, bool_, default_float, default_int, from_numpy, int64
+from ..dtypes import DType, as_dtype, bool_, default_float, default_int, from_numpy, int64, uint64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..graph import build
 from ..graph.node import aval_of, leaf
@@ -80,7 +80,7 @@ def asarray(
     target = (wanted or from_numpy(array.dtype)).numpy
     if wanted is not None and not given and wanted.is_integer and array.size:
         info = np.iinfo(target)
-        if array.dtype.kind in "iuf" and (array.min() < info.min or array.max() > info.max):
+        if array.dtype.kind in "iuf" and not (array.min() >= info.min and array.max() <= info.max):
             raise DTypeError(
                 f"[asarray] expected numbers that {wanted.name} can hold, got {array.min()} to {array.max()}"
             )
@@ -144,9 +144,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, req
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
     wanted = as_dtype(dtype)
-    from .record import _fit
+    from .record import fit
 
-    made = Tensor(build.full(as_shape(shape, "full"), _fit(fill_value, wanted), wanted, _device(device)))
+    made = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, wanted), wanted, _device(device)))
     return made.requires_grad_() if requires_grad else made
 
 
@@ -239,6 +239,7 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     count = max(0, int(np.ceil((stop - start) / step)) if not whole else -(-(stop - start) // step))
     name = _device(device)
     inner = wanted if wanted.is_float and wanted.itemsize >= 4 else default_float if wanted.is_float else int64
+    inner = wanted if wanted is uint64 else inner
     if not whole and not inner.is_float:
         inner = default_float
     node = build.iota((int(count),), 0, inner if not inner.is_float else int64, name)
@@ -331,5 +332,7 @@ def one_hot(x: Tensor, num_classes: int, dtype: DType = int64) -> Tensor:
     >>> one_hot(tensor([0, 2]), 3).tolist()
     [[1, 0, 0], [0, 0, 1]]
     """
+    if not x.dtype.is_integer:
+        raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
     classes = arange(num_classes, device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)  # type: ignore[no-any-return]

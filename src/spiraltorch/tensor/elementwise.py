@@ -65,7 +65,7 @@ floor, ceil, trunc = _whole("floor", "Rounds down"), _whole("ceil", "Rounds up")
 
 
 def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
-    """Rounds to the nearest integer, ties to even, or to so many decimals.
+    """Rounds to the nearest integer, ties to even, or to so many decimals (negative ones: to tens, hundreds, ...).
 
     >>> import spiraltorch as st
     >>> round(st.tensor([0.5, 1.5, 2.4])).tolist()
@@ -73,11 +73,23 @@ def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
     """
     x = handle(x)
     if not x.dtype.is_float:
-        return x  # type: ignore[no-any-return]
-    if decimals:
-        scale = 10.0**decimals
-        return unary(P["round"], x * scale) / scale  # type: ignore[no-any-return]
+        return x if decimals >= 0 or x.dtype.is_bool else _round_whole(x, 10**-decimals)  # type: ignore[no-any-return]
+    if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it
+        return cast(round(cast(x, float32), decimals), x.dtype)
+    if decimals > 0:
+        return unary(P["round"], x * 10.0**decimals) / 10.0**decimals  # type: ignore[no-any-return]
+    if decimals < 0:
+        return unary(P["round"], x / 10.0**-decimals) * 10.0**-decimals  # type: ignore[no-any-return]
     return unary(P["round"], x)  # type: ignore[no-any-return]
+
+
+def _round_whole(x: Any, unit: int) -> Any:
+    """Integers to the nearest multiple of `unit`, an even number of them where two are as near."""
+    low = x // unit
+    rest = x - low * unit
+    half = unit // 2
+    up = (rest > half) | ((rest == half) & (low % 2 == 1))
+    return (low + cast(up, x.dtype)) * unit
 
 
 def negative(x: Any) -> Tensor:

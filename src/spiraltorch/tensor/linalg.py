@@ -62,8 +62,8 @@ def matrix_power(x: Any, n: int) -> Tensor:
     x = handle(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"[matrix_power] expected square matrices, got shape {x.shape}")
-    if n < 0:
-        raise ArgumentError(f"[matrix_power] expected n >= 0, got {n}; inverses are not provided")
+    if not isinstance(n, int) or n < 0:
+        raise ArgumentError(f"[matrix_power] expected an int n >= 0, got {n}; inverses are not provided")
     made: Tensor | None = None
     while n:
         if n & 1:
@@ -74,12 +74,14 @@ def matrix_power(x: Any, n: int) -> Tensor:
 
 
 def norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:  # PyTorch's name
-    """PyTorch's norm: of vectors, or of matrices where `dim` has two axes and `ord` is given.
+    """PyTorch's norm: of vectors, or of matrices where `ord` is given and two axes are meant.
 
     >>> import spiraltorch as st
     >>> norm(st.tensor([3.0, 4.0])).item()
     5.0
     """
+    if dim is None and ord is not None and handle(x).ndim == 2:
+        dim = (0, 1)
     if isinstance(dim, (tuple, list)) and len(dim) == 2 and ord is not None:
         moved = handle(x).moveaxis(tuple(dim), (-2, -1))
         made = matrix_norm(moved, ord=ord)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import int16, int32, int64
+from ..dtypes import int16, int32, int64, uint64
+from ..graph import build
 from .alias import torch_spellings
-from .elementwise import abs, floats, where
-from .record import P, condition, first_handle, handle, handles, nary, see, unary
+from .elementwise import abs, floats, maximum, minimum, where
+from .record import P, common, condition, first_handle, handle, handles, nary, see, unary
 from .tensor import Tensor
 
 
@@ -146,10 +147,21 @@ def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     >>> isclose(handle([1.0, 2.0]), handle([1.0, 2.1])).tolist()
     [True, False]
     """
-    a, b = floats(x, y)
-    near = logical_and(abs(a - b) <= abs(b) * rtol + atol, isfinite(b))
+    a, b = _exact(x, y)
+    gap = maximum(a, b) - minimum(a, b) if a.dtype.is_integer else abs(a - b)
+    near = logical_and(gap <= abs(b) * rtol + atol, isfinite(b))
     found = logical_or(near, a == b)
     return logical_or(found, logical_and(isnan(a), isnan(b))) if equal_nan else found
+
+
+def _exact(x: Any, y: Any) -> tuple[Any, Any]:
+    """Both in one dtype: integers in 64 bits, where their difference is exact."""
+    nodes, dtype = common(x, y)
+    if dtype.is_float:
+        wide = dtype
+    else:
+        wide = uint64 if dtype is uint64 else int64
+    return Tensor(build.cast(nodes[0], wide)), Tensor(build.cast(nodes[1], wide))
 
 
 def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:

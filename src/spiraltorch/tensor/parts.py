@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import int64
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..graph import build
-from . import elementwise as ew
 from .alias import axes_of, axis_of, torch_spellings
-from .record import handle, see
+from .record import fit, handle, see
 from .shape import broadcast_to, concat, expand, listed, moveaxis, ravel, reshape, squeeze, unsqueeze
 from .tensor import Tensor
 
@@ -38,6 +37,8 @@ def roll(x: Any, shift: Any = None, axis: Any = None, shifts: Any = None) -> Ten
     """
     x = handle(x)
     amount = shift if shift is not None else shifts
+    if amount is None:
+        raise ArgumentError("[roll] expected a shift, got none; pass an int, or one for each axis")
     if axis is None:
         return reshape(roll(ravel(x), amount, axis=0), x.shape)
     amounts = amount if isinstance(amount, (tuple, list)) else (amount,)
@@ -63,6 +64,8 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
     [2, 3]
     """
     x = handle(x)
+    if x.ndim == 0:
+        raise ShapeError("[narrow] expected at least one axis, got a 0-d tensor; use reshape(1)")
     d = axis_of(dim, x.ndim, "narrow")
     start = start + x.shape[d] if start < 0 else start
     if not 0 <= start <= start + length <= x.shape[d]:
@@ -107,8 +110,7 @@ def pad(x: Any, pad: Sequence[Any], mode: str = "constant", value: float = 0.0) 
             x = narrow(x, d, max(-lo, 0), x.shape[d] - max(-lo, 0) - max(-hi, 0))
     pairs = [(max(lo, 0), max(hi, 0)) for lo, hi in pairs]
     if mode == "constant":
-        if isinstance(value, float) and not x.dtype.is_float and value == int(value):
-            value = int(value)
+        value = fit(value, x.dtype)
         return Tensor(build.pad(see(x), tuple([(lo, hi, 0) for lo, hi in pairs]), value))
     if mode not in ("reflect", "replicate", "circular"):
         raise ArgumentError(f"[pad] expected mode constant, reflect, replicate or circular, got {mode!r}")
@@ -228,7 +230,7 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
     if dim is None:
         x, dim = ravel(x), 0
     d = axis_of(dim, x.ndim, "repeat_interleave")
-    if isinstance(repeats, int):
+    if isinstance(repeats, int) and repeats >= 0:
         wide = broadcast_to(unsqueeze(x, d + 1), (*x.shape[: d + 1], repeats, *x.shape[d + 1 :]))
         return reshape(wide, (*x.shape[:d], x.shape[d] * repeats, *x.shape[d + 1 :]))
     import numpy as np
@@ -237,6 +239,10 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
     from .indexing import take
 
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
+    if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (x.shape[d],)) or (counts < 0).any():
+        raise ArgumentError(
+            f"[repeat_interleave] expected one repetition or {x.shape[d]}, ints of at least 0, got {counts.tolist()}"
+        )
     return take(x, asarray(np.repeat(np.arange(x.shape[d]), counts), device=x.device), axis=d)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def _beside(prim: Primitive, y: Any, a: Node) -> tuple[Node, Node]:
         wide = int64  # 300 and -1 have a place beside uint8
     if wide is not dtype:
         a = build.cast(a, wide)
-    return a, _number(_fit(y, wide), wide, a.aval.device)
+    return a, _number(fit(y, wide), wide, a.aval.device)
 
 
 def binary(prim: Primitive, x: Any, y: Any) -> Any:
@@ -168,18 +169,22 @@ def foreign(y: Any, like: Any) -> Any:
     """A number or NumPy array beside a handle, as a handle; None for anything else."""
     if isinstance(y, (bool, int, float)):
         dtype = scalar_dtype(y, like.node.aval.dtype)
-        return new_tensor(_number(_fit(y, dtype), dtype, like.node.aval.device))
+        return new_tensor(_number(fit(y, dtype), dtype, like.node.aval.device))
     if isinstance(y, (np.ndarray, np.generic)):
         return handle(y, like)
     return None
 
 
-def _fit(value: Any, dtype: DType) -> Any:
+def fit(value: Any, dtype: DType) -> Any:
     """A Python number as a value of the dtype. Raises `DTypeError` where an integer does not fit."""
+    if not hasattr(value, "__float__"):
+        raise DTypeError(f"[scalar] expected a number, got {value!r}; convert it with float() or int() first")
     if dtype.is_float:
         return float(value)
     if dtype.is_bool:
         return bool(value)
+    if not math.isfinite(value):
+        raise DTypeError(f"[scalar] expected a number that {dtype.name} can hold, got {value}; cast the tensor first")
     value = int(value)
     if not _fits(value, dtype):
         low, high = _limits(dtype)
@@ -226,7 +231,7 @@ def common(*xs: Any, like: Any = None) -> tuple[list[Node], DType]:
     nodes = []
     for x, o in zip(xs, others, strict=True):
         if isinstance(x, (bool, int, float)):
-            nodes.append(_number(_fit(x, dtype), dtype, device))
+            nodes.append(_number(fit(x, dtype), dtype, device))
         else:
             nodes.append(build.cast(see(o), dtype))
     return nodes, dtype

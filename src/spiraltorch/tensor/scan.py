@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import int64, uint8
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..graph import build
 from . import elementwise as ew
 from .alias import axis_of, torch_spellings
@@ -170,8 +170,10 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
     from .indexing import take_along_axis
 
     x = handle(x)
+    if x.ndim == 0:
+        raise ShapeError("[topk] expected at least one axis, got a 0-d tensor; use reshape(1)")
     number = axis_of(axis, x.ndim, "topk")
-    if not 0 <= k <= x.shape[number]:
+    if not isinstance(k, int) or not 0 <= k <= x.shape[number]:
         raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}")
     order = argsort(x, axis=number, descending=largest)
     stops = tuple([k if d == number else e for d, e in enumerate(x.shape)])

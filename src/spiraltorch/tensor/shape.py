@@ -27,7 +27,10 @@ def reshape(x: Any, *shape: Any, copy: bool | None = None) -> Tensor:
     [[1, 2], [3, 4]]
     """
     x = handle(x)
-    wanted = [int(e.__index__()) for e in listed(shape)]
+    try:
+        wanted = [int(e.__index__()) for e in listed(shape)]
+    except AttributeError:
+        raise ShapeError(f"[reshape] expected extents that are ints, got {listed(shape)}; convert them first") from None
     unknown = [n for n, e in enumerate(wanted) if e == -1]
     known = math.prod([e for e in wanted if e != -1])
     if len(unknown) > 1 or any(e < -1 for e in wanted):
