@@ -263,6 +263,22 @@ def linspace(
     return asarray(exact.astype(wanted.numpy), device=device)
 
 
+def logspace(
+    start: float, stop: float, num: int = 50, base: float = 10.0, dtype: Any = None, device: Any = None,
+    endpoint: bool = True,
+) -> Tensor:  # fmt: skip
+    """`base` to the power of `num` evenly spaced numbers, the end included unless `endpoint` is False.
+
+    >>> logspace(0, 2, 3).tolist()
+    [1.0, 10.0, 100.0]
+    """
+    if num < 0:
+        raise ArgumentError(f"[logspace] expected num >= 0, got {num}")
+    wanted = default_float if dtype is None else as_dtype(dtype)
+    exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
+    return asarray(exact.astype(wanted.numpy), device=device)
+
+
 def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones on the `k`-th diagonal.
 

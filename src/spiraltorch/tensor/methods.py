@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import activation, contraction, creation, elementwise, indexing, logic, parts, reduction, scan, shape, tracing
+from . import (
+    activation,
+    contraction,
+    creation,
+    elementwise,
+    indexing,
+    logic,
+    parts,
+    reduction,
+    scan,
+    shape,
+    special,
+    statistics,
+    tracing,
+)  # fmt: skip
 from .tensor import Tensor
 
 _METHODS: dict[Any, str] = {
@@ -20,6 +34,8 @@ _METHODS: dict[Any, str] = {
     indexing: "take gather scatter scatter_add index_select index_add masked_fill masked_select nonzero take_along_axis unique",
     contraction: "matmul mm bmm dot outer",
     creation: "tril triu",
+    special: "erfc",
+    statistics: "median quantile nansum nanmean cov",
 }
 _ALIASES: dict[str, str] = {
     "add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "eq": "__eq__", "ne": "__ne__",
