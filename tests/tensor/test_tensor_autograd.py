@@ -319,3 +319,13 @@ def test_two_derivatives_where_branches_meet(name: str) -> None:
 def test_xlogy_at_the_edges() -> None:
     x, y = np.array([0.0, 0.0, 0.0, 0.0, 2.0, np.nan]), np.array([0.0, np.inf, -1.0, np.nan, 0.0, 0.0])
     close(st.xlogy(st.tensor(x), st.tensor(y)), torch.special.xlogy(torch.tensor(x), torch.tensor(y)).numpy())
+
+
+def test_clip_passes_the_derivative_at_its_bounds() -> None:
+    v, low = np.array([-2.0, -1.0, 0.0, 1.0, 3.0, np.nan]), np.array([-2.0, 0.0, 0.0, 2.0, 1.0, 0.0])
+    x, t = st.tensor(v, requires_grad=True), torch.tensor(v, requires_grad=True)
+    (st.clip(x, -1.0, 1.0) * v + st.clip(x, st.tensor(low))).nansum().backward()
+    (torch.clamp(t, -1.0, 1.0) * torch.tensor(v) + torch.clamp(t, torch.tensor(low))).nansum().backward()
+    close(x.grad[:5], t.grad[:5].numpy())
+    close(st.clip(x, st.tensor(low)).detach(), np.clip(v, low, None))
+    close(st.clip(st.tensor(low), st.tensor(v)), np.clip(low, v, None))  # a NaN for a bound

@@ -343,7 +343,7 @@ def where(condition_: Any, x: Any = None, y: Any = None) -> Any:
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # the array API's names
-    """x kept between two bounds, each a number, a tensor, or None.
+    """x kept between two bounds, each a number, a tensor, or None. NaN passes; at a bound the derivative is 1.
 
     >>> import spiraltorch as st
     >>> clip(st.tensor([-2.0, 0.5, 3.0]), -1, 1).tolist()
@@ -354,8 +354,16 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # the array API's
         return x  # type: ignore[no-any-return]
     if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
         raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}")
-    x = x if min is None else maximum(x, min)
-    return x if max is None else minimum(x, max)  # type: ignore[no-any-return]
+    x = x if min is None else _cut(x, min, greater_equal)
+    return x if max is None else _cut(x, max, less_equal)  # type: ignore[no-any-return]
+
+
+def _cut(x: Any, bound: Any, within: Any) -> Any:
+    """The bound where x is beyond it, or it is NaN. At the bound itself x passes, and with it the whole derivative."""
+    if not isinstance(bound, (bool, int, float)):
+        bound = handle(bound, x)
+    inside = within(x, bound)
+    return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
