@@ -240,7 +240,8 @@ def _log1p(e: Instructions, x: Ssa) -> Ssa:
     """log(u) + log1p((1 + x - u) / u) for u, which is 1 + x to 12 bits: the second is small, so a few terms serve."""
     one = single(e, 1.0)
     whole = same_bits(e, add(e, x, one), uint32)
-    near = e.binary("and", e.binary("add", whole, e.const(0x800, uint32)), e.const(0xFFFFF000, uint32))
+    half = e.select(e.compare("olt", x, single(e, 1e30)), e.const(0x800, uint32), e.const(0, uint32))  # or it overflows
+    near = e.binary("and", e.binary("add", whole, half), e.const(0xFFFFF000, uint32))
     u = same_bits(e, near, float32)
     c = div(e, add(e, sub(e, one, u), x), u)
     small = mul(e, c, fma(e, c, fma(e, c, single(e, 1 / 3), single(e, -0.5)), one))
