@@ -28,7 +28,8 @@ from .rules_shared import (
     vectorize,
 )
 
-DEEP = 448  # terms of a packed block
+DEEP = 1040  # terms of a block whose right operand is packed
+SHALLOW = 128  # and where it is read in place, a few lines of many rows at a time
 
 
 def schedule(lowered: Lowered, target: Target) -> Kernel:
@@ -118,17 +119,20 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel, column_names = collapse(kernel, column_names)
     kernel, terms = collapse(kernel, lowered.terms)
     i, j, k = rows_names[-1], column_names[-1], terms[-1]
-    m, n = steps.iterations(kernel, *rows_names), steps.iterations(kernel, j)
+    m, height, n = (steps.iterations(kernel, *names) for names in (rows_names, [i], [j]))
     depth = steps.iterations(kernel, *terms)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
-    rows, vectors = register_tile(steps.iterations(kernel, i), n, lanes, target.registers)
-    packs = m > 2 * rows and depth * n * dtype.itemsize > target.l1_bytes // 2
-    kernel, over, terms = _blocked(kernel, terms, DEEP if packs else DEEP // 4)
+    rows, vectors = register_tile(height, n, lanes, target.registers)
+    right = depth * n * dtype.itemsize
+    packs = m > 2 * rows and right > target.l1_bytes // 2
+    over: list[str] = []
+    if packs or right > target.l2_bytes // 2:
+        kernel, over, terms = _blocked(kernel, terms, DEEP if packs else SHALLOW)
     kernel = steps.split(kernel, j, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     kernel = steps.split(kernel, i, rows, "ir", "ii")
     block = steps.iterations(kernel, *terms)
-    mc = max(1, min(steps.iterations(kernel, "ir"), target.l2_bytes // 4 // (block * rows * dtype.itemsize)))
+    mc = max(1, min(steps.iterations(kernel, "ir"), target.l2_bytes // 2 // (block * rows * dtype.itemsize)))
     outer_rows, outer_columns = rows_names[:-1], column_names[:-1]
     k = terms[-1]
     unroll = next((u for u in (4, 2) if steps.iterations(kernel, k) % u == 0), 1)
@@ -154,12 +158,10 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
             kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, order)
             kernel = parallel_copy(kernel, "pb", target, lowered.work)
         kernel = vector_copy(kernel, "pb", lanes)
-        if over:
-            kernel = steps.stage(kernel, 0, over[-1], "pa", Space.SCRATCH, ("i1", *terms, "ii"))
     if over:
         kernel = steps.realize(kernel, next(s.buffer.name for s in walk(kernel.body) if is_virtual(s)))
     kernel = steps.accumulate(kernel, terms[0], "tile")
-    if m % rows:
+    if height % rows:
         kernel = steps.specialize(kernel, "i1")
     return parallel_nest(kernel, spatial, lowered.work, target)
 
