@@ -6,8 +6,9 @@ Nothing here asks which backend it is. `schedule` is the one entry; each kind of
 from __future__ import annotations
 
 from ..ir import schedule as steps
-from ..ir.expr import Space
-from ..ir.stmt import Kernel, Kind, walk
+from ..ir.expr import Op, Space, loads
+from ..ir.index import index, substitute
+from ..ir.stmt import Accumulate, Kernel, Kind, walk
 from ..ir.target import Target
 from .lower import Lowered
 from .rules_conv import conv
@@ -158,12 +159,28 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
             kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, order)
             kernel = parallel_copy(kernel, "pb", target, lowered.work)
         kernel = vector_copy(kernel, "pb", lanes)
+        if not batch and _scattered(kernel, terms[-1]):
+            kernel = steps.stage(kernel, 0, None, "pa", Space.GLOBAL, (*outer_rows, "ic", "i1", *over, *terms, "ii"))
+            kernel = vector_copy(parallel_copy(kernel, "pa", target, lowered.work), "pa", lanes)
     if over:
         kernel = steps.realize(kernel, next(s.buffer.name for s in walk(kernel.body) if is_virtual(s)))
     kernel = steps.accumulate(kernel, terms[0], "tile")
     if height % rows:
         kernel = steps.specialize(kernel, "i1")
     return parallel_nest(kernel, spatial, lowered.work, target)
+
+
+def _scattered(kernel: Kernel, term: str) -> bool:
+    """Whether neighbouring terms of the left operand lie on different lines of the cache."""
+    var = steps.find_loop(kernel, term).var
+    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
+    assert isinstance(leaf.value, Op)
+    for load in loads(leaf.value.args[0]):
+        flat = load.buffer.flat(load.position)
+        apart = substitute(flat, {var: index(var) + 1}) - flat
+        if not apart.is_const or abs(apart.const) * load.dtype.itemsize >= 64:
+            return True
+    return False
 
 
 def _blocked(kernel: Kernel, terms: list[str], deep: int) -> tuple[Kernel, list[str], list[str]]:
