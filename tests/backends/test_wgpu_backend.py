@@ -259,3 +259,37 @@ def test_a_planted_mistake_shows(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal((on_wgpu([5.0, 7.0]) + on_wgpu([1.0, 2.0])).numpy(), [4, 5])
     monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})
+
+
+def test_reads_are_started_early_and_give_the_value_of_then() -> None:
+    """A started read keeps its memory: an update does not go over it, and what follows is not seen by it."""
+    x = st.asarray(np.arange(1000, dtype=np.float32)).to("wgpu:0") + 0
+    st.eval(x)
+    old = x.detach()
+    x.copy_to_host_async()
+    x *= 2
+    st.eval(x)
+    np.testing.assert_array_equal(old.numpy(), np.arange(1000))
+    np.testing.assert_array_equal(x.numpy(), np.arange(1000) * 2)
+
+
+def test_reads_use_their_buffers_again() -> None:
+    device: Any = devices.get("wgpu:0")
+    x = st.asarray(np.arange(5000, dtype=np.float32)).to("wgpu:0")
+    for n in range(5):
+        np.testing.assert_array_equal((x + n).numpy(), np.arange(5000, dtype=np.float32) + n)
+    kept = sum(map(len, device.staging.free.values()))
+    for n in range(5):
+        (x * n).numpy()
+    assert sum(map(len, device.staging.free.values())) == kept
+
+
+def test_many_started_reads_are_bounded() -> None:
+    device: Any = devices.get("wgpu:0")
+    values = [st.asarray(np.full(3, n, np.float32)).to("wgpu:0") + 1 for n in range(100)]
+    for v in values:
+        v.copy_to_host_async()
+    assert len(device.staging.started) <= 64
+    for n, v in enumerate(values):
+        np.testing.assert_array_equal(v.numpy(), np.full(3, n + 1))
+    assert not device.staging.started

@@ -131,6 +131,8 @@ class Plan:
     def _checked(self, made: list[Any]) -> list[Any]:
         """The wanted buffers, once the least and greatest of each index tensor behind them are in range."""
         wanted = len(made) - 2 * len(self.checks)
+        for buffer, (_, _, _, dtype) in zip(made[wanted:], [c for c in self.checks for _ in range(2)], strict=True):
+            self.device.start_read(buffer, dtype.itemsize)
         for n, (low, high, op, dtype) in enumerate(self.checks):
             least, greatest = [int(self.device.to_host(b, (), dtype.numpy)) for b in made[wanted + 2 * n :][:2]]
             if least < low or greatest >= high:

@@ -67,6 +67,9 @@ class Device(Protocol):
     def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """The buffer as an array; a view that keeps the buffer alive where the device has host memory."""
 
+    def start_read(self, buffer: Buffer, nbytes: int) -> None:
+        """Begins to copy the first bytes to the host, without waiting, for a `to_host` that comes later."""
+
     def compile(self, kernels: list[Any], keys: list[str | None]) -> list[Any]:
         """Compiles scheduled kernels (see the backend); a key finds an object in the disk cache."""
 

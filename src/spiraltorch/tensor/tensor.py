@@ -214,6 +214,18 @@ class Tensor:
         view.flags.writeable = False
         return view
 
+    def copy_to_host_async(self) -> None:
+        """Computes the tensor and begins to copy it to the host, without waiting: a later `numpy()` or `item()` finds it there.
+
+        >>> import spiraltorch as st
+        >>> loss = (st.ones(3) * 2).sum()
+        >>> loss.copy_to_host_async()
+        >>> loss.item()
+        6.0
+        """
+        node = evaluated(self, "copy_to_host_async")
+        devices.get(node.aval.device).start_read(node.buf, self.nbytes)
+
     def item(self) -> Any:
         """The only element, as a Python number."""
         if self.size != 1:

@@ -161,6 +161,9 @@ class CpuDevice:
                 pass
         return np.asarray(_View(buffer))[:count].view(dtype).reshape(shape)
 
+    def start_read(self, buffer: Buffer, nbytes: int) -> None:
+        """Nothing: the host sees the memory."""
+
     def workspace(self, nbytes: int) -> int:
         """Memory for the scratch of all threads, shared by all programs, since one runs at a time."""
         if nbytes > self._workspace.nbytes:

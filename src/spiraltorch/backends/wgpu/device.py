@@ -19,6 +19,7 @@ from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HO
 from ...telemetry.spans import span, transfer
 from . import adapters
 from .program import WgpuKernel, WgpuProgram
+from .staging import Staging
 
 
 class WgpuDevice:
@@ -42,6 +43,7 @@ class WgpuDevice:
         self.allocator = Allocator(name, 1 << 62, self._block)
         self._release = self.allocator.release
         self.kernels = Kernels(self._made, self._loaded)
+        self.staging = Staging(self)
 
     def _block(self, size: int) -> tuple[int, Any] | None:
         """A fresh buffer, or None where the device has none so large."""
@@ -101,14 +103,19 @@ class WgpuDevice:
         if count == 0:
             return np.empty(shape, dtype)
         with transfer(TO_HOST, self.name, count), self.translated():
-            raw = self.queue.read_buffer(self.allocator.blocks[buffer.ptr], 0, -(-count // 4) * 4)
-        whole: np.ndarray[Any, Any] = np.frombuffer(raw, np.uint8)[:count].copy()
-        return whole.view(dtype).reshape(shape)
+            raw = self.staging.fetch(buffer, count)
+        return np.frombuffer(raw, np.uint8).view(dtype).reshape(shape)
+
+    def start_read(self, buffer: Buffer, nbytes: int) -> None:
+        """Begins a copy to the host; nothing waits."""
+        if nbytes:
+            with self.translated():
+                self.staging.start(buffer, nbytes)
 
     def wait(self) -> None:
         """Returns when everything that was launched before is done, by a read: the binding's own wait fails (0.32)."""
         with self.translated():
-            self.queue.read_buffer(self._mark)
+            self.staging.read(self._mark, 4)
 
     def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[WgpuKernel]:
         """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
