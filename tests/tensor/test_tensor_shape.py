@@ -163,3 +163,13 @@ def test_diag_keeps_what_is_not_finite_on_the_diagonal() -> None:
     v = np.array([1.0, np.nan, np.inf], np.float32)
     for k in (0, 2, -1):
         close(st.diag(st.asarray(v), k), np.diag(v, k))
+
+
+@pytest.mark.parametrize("shape", [(33, 70), (16, 16), (5, 129), (200, 7), (3, 40, 50), (65, 4, 66)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])
+def test_transposed_memory_is_crossed_in_squares(shape: tuple[int, ...], dtype: Any) -> None:
+    x = np.random.default_rng(0).integers(-100, 100, shape).astype(dtype)
+    y = np.random.default_rng(1).integers(-5, 5, shape[::-1]).astype(dtype)
+    axes = tuple(range(len(shape)))[::-1]
+    got = st.permute(st.asarray(x), axes) + st.asarray(y)
+    np.testing.assert_array_equal(got.numpy(), x.transpose(axes) + y)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from ..ir import schedule as steps
 from ..ir.expr import Op, Space, loads
-from ..ir.index import index, substitute
-from ..ir.stmt import Accumulate, Kernel, Kind, walk
+from ..ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
 from ..ir.target import Target
 from .lower import Lowered
 from .rules_conv import conv
@@ -17,6 +16,7 @@ from .rules_shared import (
     PARALLEL_WORK,
     TASKS_A_THREAD,
     collapse,
+    far,
     interior,
     is_virtual,
     leaf_dtype,
@@ -25,6 +25,7 @@ from .rules_shared import (
     parallel_copy,
     parallel_nest,
     register_tile,
+    step,
     vector_copy,
     vectorize,
 )
@@ -44,6 +45,9 @@ def _map(lowered: Lowered, target: Target) -> Kernel:
     kernel, names = collapse(lowered.kernel, lowered.loops)
     if not names:
         return kernel
+    across = _across(kernel, names)
+    if across is not None:
+        return _crossed(lowered, kernel, names, across, target)
     lanes = target.lanes(narrowest(kernel))
     unroll = 4 if lowered.work < 8 * steps.iterations(kernel, *names) else 2
     extent = steps.iterations(kernel, names[-1])
@@ -51,6 +55,37 @@ def _map(lowered: Lowered, target: Target) -> Kernel:
     kernel = interior(kernel, outer, extent, parts)
     spatial = names[:-1] + ([outer] if outer else [])
     return parallel(kernel, spatial, lowered.work, target)
+
+
+def _across(kernel: Kernel, names: list[str]) -> str | None:
+    """The loop along which memory lies that the innermost loop strides over, as in a transposition."""
+    last = steps.find_loop(kernel, names[-1]).var
+    if len(names) < 2 or steps.iterations(kernel, names[-1]) < 2:
+        return None
+    for s in walk(kernel.body):
+        for load in leaf_loads(s) if isinstance(s, Store) else ():
+            if far(load, last):
+                for name in names[:-1]:
+                    if step(load, steps.find_loop(kernel, name).var) == 1 and steps.iterations(kernel, name) > 4:
+                        return name
+    return None
+
+
+def _crossed(lowered: Lowered, kernel: Kernel, names: list[str], across: str, target: Target) -> Kernel:
+    """Small squares of two loops, so that a line of either operand is used while it is in the cache."""
+    lanes = target.lanes(narrowest(kernel))
+    last, extent = names[-1], steps.iterations(kernel, names[-1])
+    lanes = min(lanes, 1 << (extent - 1).bit_length())
+    side = 64 // max(1, narrowest(kernel).itemsize)
+    others = [n for n in names[:-1] if n != across]
+    kernel = steps.split(kernel, across, side, "so", "si", exact=True)
+    kernel = steps.split(kernel, last, side, "to", "t1", exact=True)
+    if lanes > 1:
+        kernel = steps.split(kernel, "t1", lanes, "tv", "tl")
+        kernel = steps.mark(steps.reorder(kernel, *others, "so", "to", "si", "tv", "tl"), Kind.VECTOR, "tl")
+    else:
+        kernel = steps.reorder(kernel, *others, "so", "to", "si", "t1")
+    return parallel(kernel, [*others, "so", "to"], lowered.work, target)
 
 
 def _rows(lowered: Lowered, target: Target) -> Kernel:
@@ -175,12 +210,7 @@ def _scattered(kernel: Kernel, term: str) -> bool:
     var = steps.find_loop(kernel, term).var
     leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
     assert isinstance(leaf.value, Op)
-    for load in loads(leaf.value.args[0]):
-        flat = load.buffer.flat(load.position)
-        apart = substitute(flat, {var: index(var) + 1}) - flat
-        if not apart.is_const or abs(apart.const) * load.dtype.itemsize >= 64:
-            return True
-    return False
+    return any(far(load, var) for load in loads(leaf.value.args[0]))
 
 
 def _blocked(kernel: Kernel, terms: list[str], deep: int) -> tuple[Kernel, list[str], list[str]]:

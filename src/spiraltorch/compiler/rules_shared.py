@@ -6,7 +6,8 @@ from typing import TypeGuard
 
 from ..dtypes import DType, float32
 from ..ir import schedule as steps
-from ..ir.expr import Space
+from ..ir.expr import Load, Space
+from ..ir.index import Var, index, substitute
 from ..ir.schedule import ScheduleError
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, walk
 from ..ir.target import Target
@@ -161,3 +162,16 @@ def vector_copy(kernel: Kernel, name: str, lanes: int) -> Kernel:
 def is_virtual(s: Stmt) -> TypeGuard[Alloc]:
     """Whether the statement declares what a contraction sums into."""
     return isinstance(s, Alloc) and s.buffer.space is Space.VIRTUAL
+
+
+def step(load: Load, var: Var) -> int | None:
+    """By how many elements a loop moves a load; None where that is not always the same."""
+    flat = load.buffer.flat(load.position)
+    apart = substitute(flat, {var: index(var) + 1}) - flat
+    return apart.const if apart.is_const else None
+
+
+def far(load: Load, var: Var) -> bool:
+    """Whether neighbouring iterations of a loop read different lines of the cache."""
+    moved = step(load, var)
+    return moved is None or abs(moved) * load.dtype.itemsize >= 64

@@ -10,6 +10,7 @@ from ..ir.index import INFINITY, Guard, Index, guard, index, less, lookup
 from ..ir.loops import renamed_nest
 from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
+from ..kernels.radix import SHORTEST, argsort_radix
 from ..kernels.sort import argsort_passes
 from .program import Val
 
@@ -125,7 +126,8 @@ def _inside(row: Value, extent: int) -> Guard:
 
 
 def _argsort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
-    """A merge sort of each row: by one thread in scratch of its own, or for a wide device one launch for each pass."""
+    """A sort of each row by one thread in its scratch: by digits, or short ones by merging. For a wide device a merge sort
+    with one launch for each pass."""
     from .lower import Lowered
 
     (x,), (axis, descending) = val.args, val.params
@@ -142,6 +144,13 @@ def _argsort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
         return Store(out, (*place[:axis], position, *place[axis + 1 :]), value)
 
     n = val.shape[axis]
+    if not wide and n >= SHORTEST:
+        scratch, parts = argsort_radix(n, x.dtype, key, store, descending)
+        body = block(*parts)
+        for buffer in scratch:
+            body = Alloc(buffer, body)
+        kernel = Kernel("argsort", (), loop_nest(outer, body))
+        return Lowered(kernel, "serial", [one.var.name for one in outer], work=val.size * 64)
     work = val.size * max(1, n.bit_length()) ** 2 * 2
     tables, parts = argsort_passes(
         n, x.dtype, key, store, descending, outer if wide else [], Space.GLOBAL if wide else Space.SCRATCH

@@ -1,0 +1,65 @@
+"""Sorting rows of any length: stable, NaN greatest, zeros of both signs equal, in either direction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import spiraltorch as st
+
+DTYPES = [
+    np.float32, np.float64, np.float16, ml_dtypes.bfloat16, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16,
+    np.uint32, np.uint64, np.bool_,
+]  # fmt: skip
+
+
+def values(dtype: Any, n: int) -> Any:
+    """Rows with many ties and every special value."""
+    rng, kind = np.random.default_rng(n), np.dtype(dtype).kind
+    if kind in "fV":
+        x = rng.standard_normal((3, n)).astype(np.float32)
+        for start, every, special in ((0, 7, 0.0), (1, 11, -0.0), (3, 13, np.nan), (5, 17, np.inf), (6, 19, -np.inf)):
+            x[:, start::every] = special
+        x[:, 8::23] = np.copysign(np.nan, -1)
+        return x.astype(dtype)
+    if kind == "b":
+        return rng.random((3, n)) < 0.5
+    info = np.iinfo(dtype)
+    x = rng.integers(info.min, info.max, (3, n), dtype=dtype, endpoint=True)
+    x[:, ::5], x[:, 1::5] = info.min, info.max
+    return x
+
+
+def places(x: Any, descending: bool) -> Any:
+    """NumPy's stable order; descending keeps the order of equal elements."""
+    keys = x.astype(np.uint8) if x.dtype == bool else x.astype(np.float64) if x.dtype.kind in "fV" else x
+    if not descending:
+        return np.argsort(keys, axis=1, kind="stable")
+    return x.shape[1] - 1 - np.argsort(keys[:, ::-1], axis=1, kind="stable")[:, ::-1]
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 1000, 3001])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_argsort_of_rows(dtype: Any, n: int) -> None:
+    x = values(dtype, n)
+    for descending in (False, True):
+        got = st.argsort(st.asarray(x), 1, descending=descending).numpy()
+        np.testing.assert_array_equal(got, places(x, descending))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_other_axes_and_what_feeds_the_sort(axis: int) -> None:
+    x = np.random.default_rng(1).standard_normal((70, 65, 66)).astype(np.float32)
+    got = st.sort(st.asarray(x) * 2 - 1, axis)
+    got = got[0] if isinstance(got, tuple) else got
+    np.testing.assert_array_equal(got.numpy(), np.sort(x * np.float32(2) - np.float32(1), axis))
+
+
+def test_a_long_row() -> None:
+    x = np.random.default_rng(2).standard_normal(300_000).astype(np.float32)
+    np.testing.assert_array_equal(st.argsort(st.asarray(x)).numpy(), np.argsort(x, kind="stable"))
+    top = st.topk(st.asarray(x), 10)
+    np.testing.assert_array_equal(top[0].numpy(), np.sort(x)[::-1][:10])
