@@ -10,7 +10,7 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..dtypes import DType, as_dtype, bfloat16, float16, float32, float64
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MISSING = object()
 _TABLES = ("_parameters", "_buffers", "_modules")
+_INTERNAL = frozenset((*_TABLES, "_non_persistent", "_forward_hooks", "_forward_pre_hooks"))
 
 
 class IncompatibleKeys(NamedTuple):
@@ -156,6 +157,12 @@ class Module:
                 del members[other][name]
         members[table][name] = value
         MODULE_EPOCH[0] += 1
+
+    def _recorded_parts(self, names: Sequence[str]) -> list[Any]:
+        """What `tensor.surroundings` follows: `forward`, submodules, hooks, attributes of these names."""
+        hooked = [hook.function for hook in (*self._forward_pre_hooks.values(), *self._forward_hooks.values())]
+        plain = [self.__dict__[name] for name in names if name in self.__dict__ and name not in _INTERNAL]
+        return [self.forward, *self._modules.values(), *hooked, *plain]
 
     def _check_name(self, kind: str, name: str) -> None:
         """Raises `ArgumentError` where `name` cannot be a member's name."""

@@ -5,8 +5,8 @@ How it stays right
   modules or globals) gets a placeholder for its value when it is first read. So the recorded graph holds no value of
   theirs, each call reads them through their handles, and reading a number on the host raises `TracingError`.
 - A call replays only if nothing that recording depended on has changed: the arguments' structure, shapes, dtypes and
-  Python values; the captured tensors' shapes and dtypes; plain numbers and strings in closures and globals; the module
-  epoch; the gradient mode. Otherwise the function is recorded again.
+  Python values; the captured tensors' shapes and dtypes; what the function can see of Python (see `surroundings`); the
+  module epoch; the gradient mode. Otherwise the function is recorded again.
 - Tensors that the function updates in place (parameters, optimizer state, running statistics, `.grad`) get their new
   values after each call. Random numbers continue the generator's sequence.
 - If recording makes tensors that outlive the call in some object (an optimizer's state at its first step), that call
@@ -30,12 +30,13 @@ from ..telemetry.names import RECORD
 from ..telemetry.spans import span
 from . import tracing
 from .replay import MISS, quick
+from .surroundings import SIMPLE, Surroundings, look
 from .tensor import Tensor
 from .tree import flatten, unflatten
 
 F = TypeVar("F", bound=Callable[..., Any])
-SIMPLE = (int, float, str, bool, type(None), bytes, complex)
 ENTRY_LIMIT = 64
+AROUND_LIMIT = 4
 
 
 class _Placeholder:
@@ -142,6 +143,7 @@ class Entry:
         self.drawn: list[Any] = []
         self.one_shot = False
         self.quick: Any = None  # see `replay`, made when the recording is replayed for the first time
+        self.around: Surroundings | None = None  # for which `quick` was made
 
 
 def compile(fn: F) -> F:  # the field's word
@@ -167,6 +169,7 @@ class _Compiled:
         self.entries: dict[Any, list[Entry]] = {}
         self.eager: set[Any] = set()
         self.last: Entry | None = None
+        self.arounds: list[Surroundings] = []  # seen lately, the newest first
         self.quick: Any = None  # of the recording that was replayed last
         self.traces = 0
 
@@ -186,13 +189,16 @@ class _Compiled:
             positions: dict[int, int] = {}
             same = tuple([positions.setdefault(id(t), n) for n, t in enumerate(tensors)])
             described = tuple([_described(x) for x in leaves])
-            key = (tree, described, same, GRAD_MODE[0], self._surroundings())
+            around = self._surroundings(leaves)
+            key = (tree, described, same, GRAD_MODE[0], tracing.EPOCH[0], around.token)
             if key in self.eager:
                 return self.fn(*args, **kwargs)
             for entry in self.entries.get(key, ()):
                 if _usable(entry, tensors):
                     if not kwargs:
-                        self.quick = entry.quick = entry.quick or quick(entry, self.fn, args, SIMPLE)
+                        if entry.around is not around:
+                            entry.around, entry.quick = around, quick(entry, around, args)
+                        self.quick = entry.quick
                     return self._install(entry, tensors, self._run(entry, tensors))
             twins = {i: _twin(tensors[n]) for i, n in positions.items()}
             leaves = [twins.get(id(x), x) for x in leaves]
@@ -209,9 +215,14 @@ class _Compiled:
             "intermediate_bytes": plan.arena_bytes, "compile_seconds": plan.made, "recordings": self.traces,
         }  # fmt: skip
 
-    def _surroundings(self) -> Any:
-        """Plain values that the function can see outside its arguments, and the module epoch."""
-        return (tracing.EPOCH[0], _plain_values(self.fn))
+    def _surroundings(self, leaves: list[Any]) -> Surroundings:
+        """What can be seen from the function, and from arguments that are neither tensors nor plain values."""
+        roots = [self.fn, *(x for x in leaves if not isinstance(x, (Tensor, *SIMPLE)))]
+        for around in self.arounds:
+            if around.still(roots):
+                return around
+        self.arounds = [look(roots), *self.arounds[: AROUND_LIMIT - 1]]
+        return self.arounds[0]
 
     # ------------------------------------------------------------ recording
 
@@ -405,16 +416,12 @@ def _handle(entry: Entry, n: int, tensors: list[Tensor]) -> Tensor:
 
 
 def _described(x: Any) -> Any:
-    """What a recording depends on of one argument."""
+    """What a recording depends on of one argument. Of other objects than these `surroundings` keeps track."""
     if isinstance(x, Tensor):
         return (x.node.aval, x.node.rg)
     if isinstance(x, SIMPLE):
-        return (type(x), repr(x) if isinstance(x, float) else x)
-    try:
-        hash(x)
-    except TypeError:
-        return (type(x), id(x))
-    return (type(x), x)
+        return (type(x), repr(x) if isinstance(x, (float, complex)) else x)
+    return type(x)
 
 
 def _usable(entry: Entry, tensors: list[Tensor]) -> bool:
@@ -452,24 +459,3 @@ def _escaped(tracer: _Tracer, kept: set[int]) -> list[Tensor]:
         if issubclass(type(t), Tensor) and id(t) not in tracer.existing and id(t) not in kept
         and (t.node.buf is None or t.node in tracer.places)
     ]  # fmt: skip
-
-
-def _plain_values(fn: Any) -> tuple[Any, ...]:
-    """Numbers and strings in the closure and the globals that the function names."""
-    fn = getattr(fn, "__func__", fn)
-    code = getattr(fn, "__code__", None)
-    if code is None:
-        return ()
-    values = []
-    for cell in fn.__closure__ or ():
-        try:
-            content = cell.cell_contents
-        except ValueError:
-            continue
-        values.append(content if isinstance(content, SIMPLE) else id(content))
-    names = fn.__globals__
-    for name in code.co_names:
-        content = names.get(name)
-        if isinstance(content, SIMPLE):
-            values.append(content)
-    return tuple(values)

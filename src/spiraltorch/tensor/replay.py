@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ..compiler import engine
 from ..graph.node import GRAD_MODE, leaf
 from . import tracing
+from .surroundings import SIMPLE
 from .tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .compile import Draw, Entry
+    from .surroundings import Surroundings
 
 MISS = object()
 MAX_ARGUMENTS = 6
@@ -39,11 +41,10 @@ class _Writer:
         self.lines.append("    " * depth + line)
 
 
-def quick(entry: Entry, fn: Any, args: tuple[Any, ...], simple: tuple[type, ...]) -> Callable[[tuple[Any, ...]], Any]:
+def quick(entry: Entry, around: Surroundings, args: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], Any]:
     """A function of the positional arguments that replays the recording, or gives `MISS`.
 
-    `fn` is what was recorded and `args` are arguments for which the recording fits; `simple` are the types of plain
-    values, which are compared and not identified.
+    `around` and `args` are surroundings and arguments for which the recording fits.
     """
     w = _Writer()
     tensors = [n for n, a in enumerate(args) if isinstance(a, Tensor)]
@@ -55,7 +56,7 @@ def quick(entry: Entry, fn: Any, args: tuple[Any, ...], simple: tuple[type, ...]
         f"a{tensors[at]}" if at is not None else w.name(t) for t, at in zip(entry.captured, entry.in_args, strict=True)
     ]
     w.add("def replay(args):", 0)
-    _guards(w, entry, fn, args, tensors, handles, simple)
+    _guards(w, entry, around, args, tensors, handles)
     _run(w, entry, handles)
     _install(w, entry, handles)
     scope: dict[str, Any] = {"MISS": MISS, "leaf": leaf, "Tensor": Tensor, **w.names}
@@ -70,8 +71,7 @@ def _never(args: tuple[Any, ...]) -> Any:
 
 
 def _guards(
-    w: _Writer, entry: Entry, fn: Any, args: tuple[Any, ...], tensors: list[int], handles: list[str],
-    simple: tuple[type, ...],
+    w: _Writer, entry: Entry, around: Surroundings, args: tuple[Any, ...], tensors: list[int], handles: list[str],
 ) -> None:  # fmt: skip
     """What the recording depended on. Names of nodes are let go: `engine.sole` counts references."""
     tests = [f"len(args) != {len(args)}"]
@@ -79,7 +79,6 @@ def _guards(
     if args:
         w.add("".join(f"a{n}, " for n in range(len(args))) + "= args")
     tests = [
-        f"{w.name(tracing.EPOCH)}[0] != {tracing.EPOCH[0]}",
         f"{w.name(GRAD_MODE)}[0] is not {w.name(GRAD_MODE[0])}",
         f"{w.name(tracing.TRACER)}[0] is not None",
     ]
@@ -87,34 +86,16 @@ def _guards(
         if isinstance(a, Tensor):
             tests += [f"type(a{n}) is not {w.name(type(a))}", f"a{n}.node.aval is not {w.name(a.node.aval)}"]
             tests += [f"a{n}.node.rg is not {a.node.rg}", *(f"a{n} is a{m}" for m in tensors if m < n)]
-        elif isinstance(a, simple):
+        elif isinstance(a, SIMPLE):
             tests.append(f"type(a{n}) is not {w.name(type(a))} or repr(a{n}) != {w.name(repr(a))}")
         else:
             tests.append(f"a{n} is not {w.name(a)}")
-    inner = getattr(fn, "__func__", fn)
-    code = getattr(inner, "__code__", None)
-    cells = (inner.__closure__ or ()) if code is not None else ()
-    tests += [f"{w.name(c)}.cell_contents is not {w.name(c.cell_contents)}" for c in cells if _filled(c)]
-    tests += [f"filled({w.name(c)})" for c in cells if not _filled(c)]
-    w.names["filled"] = _filled
-    if code is not None:
-        scope = w.name(inner.__globals__)
-        tests += [f"{scope}.get({n!r}) is not {w.name(inner.__globals__.get(n))}" for n in code.co_names]
+    tests.append(f"not {w.name(around.unchanged)}()")
     for handle, aval, rg in zip(handles, entry.avals, entry.rgs, strict=True):
         tests.append(f"(x := {handle}.node).aval is not {w.name(aval)} or x.rg is not {rg} or x.buf is None")
     tests += [f"{w.name(t)}._grad is not {w.name(before)}" for t, before in entry.grads_before]
-    w.add("try:")
-    w.add(f"if {' or '.join(tests)}: return MISS", 2)
-    w.add("except ValueError: return MISS  # a cell that was emptied")
+    w.add(f"if {' or '.join(tests)}: return MISS")
     w.add("x = None")
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def _run(w: _Writer, entry: Entry, handles: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 
@@ -15,8 +16,8 @@ def _describe(tree: Any, leaves: list[Any]) -> Any:
     kind = type(tree)
     if kind is tuple or kind is list:
         return (kind, tuple([_describe(x, leaves) for x in tree]))
-    if kind is dict:
-        return (dict, tuple(tree), tuple([_describe(x, leaves) for x in tree.values()]))
+    if kind is dict or kind is OrderedDict:
+        return (kind, tuple(tree), tuple([_describe(x, leaves) for x in tree.values()]))
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return (kind, tuple([_describe(x, leaves) for x in tree]))
     leaves.append(tree)
@@ -32,7 +33,7 @@ def _build(tree: Any, leaves: Any) -> Any:
     if tree is None:
         return next(leaves)
     kind = tree[0]
-    if kind is dict:
-        return {k: _build(t, leaves) for k, t in zip(tree[1], tree[2], strict=True)}
+    if kind is dict or kind is OrderedDict:
+        return kind((k, _build(t, leaves)) for k, t in zip(tree[1], tree[2], strict=True))
     parts = [_build(t, leaves) for t in tree[1]]
     return parts if kind is list else tuple(parts) if kind is tuple else kind(*parts)
