@@ -13,6 +13,7 @@ from ..graph import build as b
 from ..graph.node import Node
 from .custom import Cotangents, Rule, recording, rule_of, with_vjp, wrap
 from .gradient import vjp
+from .hooks import share
 
 __all__ = ["checkpoint", "with_vjp"]
 
@@ -72,6 +73,7 @@ def _copy(roots: list[Node], copies: dict[Node, Node], wanted: set[Node]) -> lis
             continue
         args = tuple([copies.get(a, a) for a in node.args])
         copies[node] = node if args == node.args else Node(node.spec, args, node.scalar, True)
+        share(node, copies[node])
         found = rule_of(node)
         if found is not None and copies[node] is not node:
             ruled.setdefault(found[0], []).append((copies[node], found[1]))

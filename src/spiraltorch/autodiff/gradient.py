@@ -12,6 +12,7 @@ from ..errors import GradientError, ShapeError
 from ..graph import build as b
 from ..graph.node import Node, leaf
 from .custom import Rule, recording, rule_of
+from .hooks import HOOKS, passed
 
 
 def vjp(
@@ -44,7 +45,10 @@ def vjp(
             total[out] = b.add(total[out], g) if out in total else g
     groups: dict[Rule, list[Node | None]] = {}
     left: dict[Rule, int] = {}
+    hooked = len(HOOKS) > 0
     for node in reversed(order):
+        if hooked and node in HOOKS and node in total:
+            total[node] = passed(node, total[node])
         if not through and node in wanted:
             continue
         found = rule_of(node)

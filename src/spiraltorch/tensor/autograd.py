@@ -11,7 +11,7 @@ from ..compiler import engine
 from ..errors import GradientError, ShapeError
 from ..graph import build
 from ..graph.node import GRAD_MODE, Node
-from . import tracing
+from . import hooks, tracing
 from .record import handle, see
 from .tensor import Tensor
 from .tree import flatten
@@ -88,8 +88,20 @@ def eval(*trees: Any) -> None:  # the design's word
     engine.evaluate(nodes)
 
 
-def backward(root: Tensor, gradient: Any = None) -> None:
-    """Adds d root / d leaf to `.grad` of every leaf that requires one. `gradient` is needed unless root is one number."""
+def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
+    """Adds d root / d leaf to `.grad` of every leaf that requires one. `gradient` is needed unless root is one number.
+
+    With `create_graph` the gradients can be differentiated in turn. Graphs stay as long as something refers to them, so
+    calling it again needs no `retain_graph`.
+
+    >>> import spiraltorch as st
+    >>> x = st.tensor(2.0, requires_grad=True)
+    >>> (x**3).backward(create_graph=True)
+    >>> slope, x.grad = x.grad, None
+    >>> slope.backward()
+    >>> slope.item(), x.grad.item()
+    (12.0, 12.0)
+    """
     node = see(root)
     ad.check_differentiable(node, "backward")
     if gradient is None:
@@ -102,18 +114,14 @@ def backward(root: Tensor, gradient: Any = None) -> None:
             raise ShapeError(f"[backward] expected a gradient of shape {root.shape}, got {given.shape}")
         seed = build.cast(see(given), root.dtype)
     leaves = _leaves(node)
-    with no_grad():
+    with _GradMode(create_graph):
         grads = ad.vjp([node], [seed], leaves)
         for leaf, g in zip(leaves, grads, strict=True):
             owner = getattr(leaf, "owner", None)
             holder = owner() if owner is not None else None
             if holder is None or g is None:
                 continue
-            tracer = tracing.TRACER[0]
-            if tracer is not None:
-                tracer.saw_grad(holder)
-            before = holder._grad
-            holder._grad = Tensor(g) if before is None else Tensor(build.add(see(before), g))
+            hooks.add_grad(holder, hooks.leaf_passed(holder, g))
     if node.buf is None and tracing.TRACER[0] is None:
         tracing.defer(root)
 

@@ -217,7 +217,7 @@ class _Compiled:
 
     def _surroundings(self, leaves: list[Any]) -> Surroundings:
         """What can be seen from the function, and from arguments that are neither tensors nor plain values."""
-        roots = [self.fn, *(x for x in leaves if not isinstance(x, (Tensor, *SIMPLE)))]
+        roots = [self.fn, *(x for x in leaves if not isinstance(x, (Tensor, *SIMPLE))), *tracing.LEAF_HOOKS.values()]
         for around in self.arounds:
             if around.still(roots):
                 return around
@@ -246,6 +246,8 @@ class _Compiled:
         tracing.TRACER[0] = None
         out_leaves, out_tree = flatten(result)
         outs = [x for x in out_leaves if isinstance(x, Tensor)]
+        grads = [(tracing.raw_grad(t), before) for t, before in tracer.grads.values()]
+        outs += [after for after, before in grads if after is not None and after is not before]
         if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index):
             tracer.restore()
             self.eager.add(key)

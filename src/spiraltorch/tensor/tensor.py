@@ -32,12 +32,15 @@ class Tensor:
     [[8.0, 11.0], [16.0, 23.0]]
     """
 
-    __slots__ = ("__weakref__", "_grad", "node")
+    __slots__ = ("__weakref__", "_grad", "_hooks", "_retained", "node")  # the middle two are set by `tensor.hooks` only
     __array_priority__ = 1000
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self._grad: Any = None
+
+    _hooks: dict[int, Any]
+    _retained: Node
 
     if TYPE_CHECKING:  # the functions that `methods` attaches, and the operators below the class
 
@@ -198,11 +201,39 @@ class Tensor:
         plain = Node(spec_of(P["stop_gradient"], (node.aval,), ()), (node,))
         return Tensor(plain)
 
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Adds the gradient of this tensor to `.grad` of every leaf that requires one. See `autograd.backward`."""
         from .autograd import backward
 
-        backward(self, gradient)
+        backward(self, gradient, create_graph)
+
+    def register_hook(self, hook: Any) -> Any:
+        """Calls `hook` with each gradient of this tensor. See `hooks.register_hook`."""
+        from .hooks import register_hook
+
+        return register_hook(self, hook)
+
+    def retain_grad(self) -> None:
+        """Lets `backward` keep the gradient of a result in its `.grad`; of leaves it does anyway.
+
+        Raises `GradientError` for a tensor that requires no gradient.
+
+        >>> import spiraltorch as st
+        >>> x = st.tensor(3.0, requires_grad=True)
+        >>> y = x * 2
+        >>> y.retain_grad()
+        >>> (y * y).backward()
+        >>> y.grad.item()
+        12.0
+        """
+        from .hooks import retain_grad
+
+        retain_grad(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this result."""
+        return getattr(self, "_retained", None) is self.node
 
     # ------------------------------------------------------------ values on the host
 

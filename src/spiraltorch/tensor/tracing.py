@@ -3,12 +3,14 @@
 - `TRACER[0]` is the recorder of a compiled function, or None. Operations call its `see` for every tensor they read.
 - `assign` is the one way to give a handle another node; `.grad` is kept by `raw_grad` and `set_raw_grad`.
 - `EPOCH[0]` grows when any module changes in structure or mode.
+- `LEAF_HOOKS` holds the functions that `register_hook` put on leaves, whose nodes change with their values.
 - `PENDING` holds, weakly, roots that should be evaluated with whatever is evaluated next.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TracingError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 TRACER: list[Any] = [None]
 EPOCH: list[int] = [0]
+LEAF_HOOKS: dict[int, Callable[[Any], Any]] = {}
 PENDING: list[weakref.ref[Tensor]] = []
 PENDING_LIMIT = 64
 
