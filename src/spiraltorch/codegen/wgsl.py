@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..dtypes import float16
 from ..ir.expr import Buffer, Op, Space, index_loads
 from ..ir.index import Var
 from ..ir.stmt import (
@@ -31,9 +32,9 @@ from ..ir.stmt import (
     written,
 )
 from .operations import operation
-from .wgsl_emit import value_type
 from .wgsl_library import needed
-from .wgsl_memory import Memory, declaration
+from .wgsl_memory import Memory
+from .wgsl_types import CORE, Features
 
 AXES = "xyz"
 Triple = tuple[int, int, int]
@@ -58,8 +59,10 @@ class Rendered:
     temp_bytes: tuple[int, ...]
 
 
-def render(kernel: Kernel) -> Rendered:
-    """Renders a scheduled kernel. Raises `ValueError` for what has no WGSL: float64, a loop over CPU threads.
+def render(kernel: Kernel, features: Features = CORE) -> Rendered:
+    """Renders a scheduled kernel for a device with `features`; without them float64 has no WGSL.
+
+    Raises `ValueError` for what has none: that, and a loop over CPU threads.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Load, at, op
@@ -73,7 +76,7 @@ def render(kernel: Kernel) -> Rendered:
     temps: list[Buffer] = []
     phases: list[Stmt] = []
     _collect(kernel.body, temps, phases)
-    shaders = tuple([_Shader(kernel, temps).render(part) for part in phases])
+    shaders = tuple([_Shader(kernel, temps, features).render(part) for part in phases])
     return Rendered(shaders, tuple([max(b.nbytes, b.dtype.itemsize) for b in temps]))
 
 
@@ -92,8 +95,8 @@ def _collect(body: Stmt, temps: list[Buffer], phases: list[Stmt]) -> None:
 class _Shader(Memory):
     """One phase as a shader."""
 
-    def __init__(self, kernel: Kernel, temps: list[Buffer]) -> None:
-        super().__init__(kernel.scalars)
+    def __init__(self, kernel: Kernel, temps: list[Buffer], features: Features) -> None:
+        super().__init__(kernel.scalars, features)
         self.kernel = kernel
         self.all = [*kernel.params, *temps]
         self.names.update({b: f"b{n}" for n, b in enumerate(self.all)})
@@ -103,15 +106,14 @@ class _Shader(Memory):
         self.inside_items = False
 
     def render(self, part: Stmt) -> Shader:
-        self.packed_writes = {b for b in written(part) if b.dtype.itemsize < 4}
+        self.packed_writes = {b for b in written(part) if self.features.is_packed(b.dtype)}
         for s in walk(part):
             if isinstance(s, For) and s.kind is Kind.ITEM:
                 self.items[s.axis] = max(self.items[s.axis], s.extent.const)
         self.stmt(part)
         bound = [n for n, b in enumerate(self.all) if b in self.touched]
         head = [
-            f"@group(0) @binding({place}) var<storage, read_write> b{n}: "
-            f"{declaration(self.all[n].dtype, self.all[n] in self.packed_writes)};"
+            f"@group(0) @binding({place}) var<storage, read_write> b{n}: array<{self.element(self.all[n])}>;"
             for place, n in enumerate(bound)
         ]
         scalars = len(self.kernel.scalars) if self.scalars_used else 0
@@ -123,10 +125,18 @@ class _Shader(Memory):
             "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) item: vec3<u32>,\n"
             f"        @builtin(local_invocation_index) which: u32) {{\n{body}\n}}"
         )
-        text = "\n".join([*head, *self.shared, needed("\n".join([*self.shared, body])), main])
+        enabled = ["enable f16;"] if self.features.half and any(self.all[n].dtype is float16 for n in bound) else []
+        functions = needed("\n".join([*self.shared, body]), self.features)
+        text = "\n".join([*enabled, *head, *self.shared, functions, main])
         gx, gy, gz = self.groups
         ix, iy, iz = self.items
         return Shader(text, (gx, gy, gz), (ix, iy, iz), tuple(bound), scalars)
+
+    def element(self, buffer: Buffer) -> str:
+        """The type of an element of a buffer in device memory, or of the words that hold several."""
+        if self.features.is_packed(buffer.dtype):
+            return "atomic<u32>" if buffer in self.packed_writes else "u32"
+        return self.features.element(buffer.dtype)
 
     # ------------------------------------------------------------ statements
 
@@ -209,7 +219,7 @@ class _Shader(Memory):
     def allocate(self, s: Alloc) -> None:
         buffer = s.buffer
         count = max(buffer.size, 1)
-        kind = value_type(buffer.dtype)
+        kind = self.features.type_of(buffer.dtype)
         if buffer.space is Space.WORKGROUP:
             self.names[buffer] = f"w{len(self.shared)}"
             self.shared.append(f"var<workgroup> {self.names[buffer]}: array<{kind}, {count}>;")

@@ -1,64 +1,29 @@
 """The instructions of `Instructions` as WGSL text.
 
 Values are `bool`, `i32` (also int8 and int16, kept in range), `u32` (also uint8 and uint16), `f32` (also 16-bit floats,
-kept rounded) and `vec2<u32>` for 64-bit integers. Literals are never combined with literals: WGSL would evaluate that
-while compiling, where overflow is an error.
+kept rounded), `f64`, and for 64-bit integers `i64` and `u64` or pairs of words, `vec2<u32>`: see `wgsl_types.Features`.
+Literals are never combined with literals: WGSL would evaluate that while compiling, where overflow is an error.
 """
 
 from __future__ import annotations
 
-import math
 import re
-import struct
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import DType, bool_, float32
+from ..dtypes import DType, bool_, float64
 from .instructions import Instructions, Ssa
+from .wgsl_types import Features
 
 _INFIX = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "add": "+", "sub": "-", "mul": "*", "sdiv": "/",
           "udiv": "/", "srem": "%", "urem": "%", "and": "&", "or": "|", "xor": "^"}  # fmt: skip
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
-_ZEROS = {"0.0f": 0, "-0.0f": 1 << 31, f"bits_f32({1 << 31}u)": 1 << 31}
+_ZEROS = {
+    "0.0f": "0u", f"bits_f32({1 << 31}u)": f"{1 << 31}u", "0.0lf": "0lu", f"bits_f64({1 << 63}lu)": f"{1 << 63}lu",
+}  # fmt: skip
 _UNARY = {"fabs": "abs", "sqrt": "sqrt"}
 _INTEGRAL = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round"}
-
-
-def value_type(dtype: DType) -> str:
-    """The WGSL type of a value."""
-    if dtype.is_bool:
-        return "bool"
-    if dtype.is_float:
-        if dtype.itemsize == 8:
-            raise ValueError("[wgsl] float64 has no WGSL type")
-        return "f32"
-    if dtype.itemsize == 8:
-        return "vec2<u32>"
-    return "i32" if dtype.kind == "i" else "u32"
-
-
-def is_pair(dtype: DType) -> bool:
-    """Whether values of the dtype are two words."""
-    return dtype.is_integer and dtype.itemsize == 8
-
-
-def literal(value: Any, dtype: DType) -> str:
-    """A number; special floats go through their bits at run time."""
-    if dtype.is_bool:
-        return "true" if value else "false"
-    if dtype.is_integer:
-        bits = int(value) & ((1 << dtype.bits) - 1)
-        if is_pair(dtype):
-            return f"vec2<u32>({bits & 0xFFFFFFFF}u, {bits >> 32}u)"
-        if dtype.kind == "u":
-            return f"{bits}u"
-        signed = bits - (1 << dtype.bits) if bits >> (dtype.bits - 1) else bits
-        return f"{signed}i" if signed > -(1 << 31) else "bitcast<i32>(0x80000000u)"
-    with_value = float(dtype.numpy.type(value))
-    bits = struct.unpack("<I", struct.pack("<f", with_value))[0]
-    plain = math.isfinite(with_value) and (abs(with_value) >= 1.2e-38 or bits == 0)
-    return f"{with_value!r}f" if plain else f"bits_f32({bits}u)"
 
 
 _NAMED = re.compile(r"(v|r_)\d")  # what `fresh` gives, and no literal begins with
@@ -68,10 +33,16 @@ def _is_literal(name: str) -> bool:
     return _NAMED.match(name) is None
 
 
+def _width(v: Ssa) -> str:
+    """The ending of the names of functions for a float; 16-bit ones are computed as f32."""
+    return "f64" if v.dtype is float64 else "f32"
+
+
 class WgslEmitter(Instructions):
     """Text of one function: every instruction becomes a `let`."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: Features) -> None:
+        self.features = features
         self.lines: list[str] = []
         self.indent = 1
         self.counter = 0
@@ -109,7 +80,7 @@ class WgslEmitter(Instructions):
     # ------------------------------------------------------------ instructions
 
     def const(self, value: Any, dtype: DType, lanes: int = 1) -> Ssa:
-        return Ssa(literal(value, dtype), dtype)
+        return Ssa(self.features.literal(value, dtype), dtype)
 
     def broadcast(self, v: Ssa, lanes: int) -> Ssa:
         return v
@@ -120,7 +91,7 @@ class WgslEmitter(Instructions):
         if special is not None:
             return self.let(special, made)
         x, y = self.operands(a, b)
-        if is_pair(a.dtype):
+        if self.features.is_pair(a.dtype):
             if instruction in ("and", "or", "xor"):
                 return self.let(f"{x} {_INFIX[instruction]} {y}", made)
             return self.let(f"{instruction}_64({x}, {y})", made)
@@ -134,16 +105,19 @@ class WgslEmitter(Instructions):
     def _degenerate(self, instruction: str, a: Ssa, b: Ssa) -> str | None:
         """What drivers' compilers simplify although it is not so for infinities and NaN."""
         if a.name == b.name and instruction in ("fsub", "fdiv"):
-            return f"self_{instruction[1:]}_f32({self.named(a)})"
+            return f"self_{instruction[1:]}_{_width(a)}({self.named(a)})"
         for x, zero in ((a, b), (b, a)):
             if instruction == "fmul" and zero.name in _ZEROS:
-                return f"times_zero_f32({self.named(x)}, {_ZEROS[zero.name]}u)"
+                return f"times_zero_{_width(x)}({self.named(x)}, {_ZEROS[zero.name]})"
         return None
 
     def _shift(self, instruction: str, x: str, y: str, dtype: DType) -> str:
-        amount = y if dtype.kind == "u" else f"u32({y})"
+        wide = dtype.bits == 64
+        amount = y if dtype.kind == "u" and not wide else f"u32({y})"
         if instruction == "shl":
             return f"{x} << {amount}"
+        if instruction == "lshr" and dtype.kind == "i" and wide:
+            return f"bitcast<i64>(bitcast<u64>({x}) >> {amount})"
         if instruction == "lshr" and dtype.kind == "i":
             mask = (1 << dtype.bits) - 1
             return f"bitcast<i32>((bitcast<u32>({x}) & {mask}u) >> {amount})"
@@ -162,21 +136,23 @@ class WgslEmitter(Instructions):
         dtype = a.dtype
         if dtype.is_float:
             if predicate == "uno":
-                return self.let(f"is_nan({x}) || is_nan({y})", bool_)
+                test = "is_nan_f64" if dtype is float64 else "is_nan"
+                return self.let(f"{test}({x}) || {test}({y})", bool_)
             if predicate[0] == "u":  # the opposite is ordered, so it fails for NaN
                 return self.let(f"!({x} {_COMPARE[_OPPOSITE[predicate[1:]]]} {y})", bool_)
             return self.let(f"{x} {_COMPARE[predicate[1:]]} {y}", bool_)
         if predicate in ("eq", "ne"):
-            if is_pair(dtype):
+            if self.features.is_pair(dtype):
                 return self.let(f"{'all' if predicate == 'eq' else 'any'}({x} {_COMPARE[predicate]} {y})", bool_)
             return self.let(f"{x} {_COMPARE[predicate]} {y}", bool_)
         signed, order = predicate[0] == "s", predicate[1:]
-        if is_pair(dtype):
+        if self.features.is_pair(dtype):
             name = "lt_i64" if signed else "lt_u64"
             swap, negate = order in ("gt", "le"), order in ("le", "ge")
             return self.let(f"{'!' if negate else ''}{name}({y if swap else x}, {x if swap else y})", bool_)
         if dtype.kind == "i" and not signed:
-            x, y = f"bitcast<u32>({x})", f"bitcast<u32>({y})"
+            unsigned = "u64" if dtype.bits == 64 else "u32"
+            x, y = f"bitcast<{unsigned}>({x})", f"bitcast<{unsigned}>({y})"
         return self.let(f"{x} {_COMPARE[order]} {y}", bool_)
 
     def select(self, condition: Ssa, a: Ssa, b: Ssa) -> Ssa:
@@ -188,24 +164,39 @@ class WgslEmitter(Instructions):
         source = v.dtype
         x = self.named(v)
         if source.is_float and dtype.is_float:
-            return Ssa(x, dtype)
+            return (
+                Ssa(x, dtype)
+                if float64 not in (source, dtype)
+                else self.let(f"{self.features.type_of(dtype)}({x})", dtype)
+            )
         if source.is_bool:
-            one, zero = (literal(k, dtype) for k in (1, 0))
+            one, zero = (self.features.literal(k, dtype) for k in (1, 0))
             return self.let(f"select({zero}, {one}, {x})", dtype)
         if dtype.is_float:
-            if is_pair(source):
+            if self.features.is_pair(source):
                 return self.let(f"f32_of_{'i' if source.kind == 'i' else 'u'}64({x})", dtype)
-            return self.let(f"f32({x})", dtype)
-        if is_pair(source):
-            return self._from_word(f"{x}.x", dtype)
-        if is_pair(dtype):
-            low = x if source.kind == "u" else f"bitcast<u32>({x})"
-            high = f"bitcast<u32>({x} >> 31u)" if instruction == "sext" else "0u"
-            return self.let(f"vec2<u32>({low}, {high})", dtype)
-        word = x if source.kind == "u" else f"bitcast<u32>({x})"
+            return self.let(f"{self.features.type_of(dtype)}({x})", dtype)
+        if source.bits == 64:
+            low = f"{x}.x" if self.features.is_pair(source) else f"u32({self._bits(x, source)})"
+            return self._from_word(low, dtype)
+        if dtype.bits == 64:
+            return self._widened(x, source, dtype, instruction == "sext")
+        word = self._bits(x, source)
         if instruction == "zext" and source.kind == "i" and source.bits < 32:
             word = f"({word} & {(1 << source.bits) - 1}u)"
         return self._from_word(word, dtype)
+
+    def _bits(self, x: str, dtype: DType) -> str:
+        """An integer that is no pair as an unsigned one of the same width."""
+        return x if dtype.kind == "u" else f"bitcast<u{max(dtype.bits, 32)}>({x})"
+
+    def _widened(self, x: str, source: DType, dtype: DType, signed: bool) -> Ssa:
+        """An integer of at most 32 bits as one of 64; WGSL's own conversion of u32 to i64 would copy the highest bit."""
+        if self.features.is_pair(dtype):
+            high = f"bitcast<u32>({x} >> 31u)" if signed else "0u"
+            return self.let(f"vec2<u32>({self._bits(x, source)}, {high})", dtype)
+        made, text = ("i", f"i64({x})") if signed else ("u", f"u64({self._bits(x, source)})")
+        return self.let(text if made == dtype.kind else f"bitcast<{self.features.type_of(dtype)}>({text})", dtype)
 
     def _from_word(self, word: str, dtype: DType) -> Ssa:
         """The low bits of a u32 as a value of at most 32 bits."""
@@ -218,16 +209,16 @@ class WgslEmitter(Instructions):
         if name in ("fmuladd", "fma"):
             return self.let(f"fma({', '.join(names)})", made)
         if name in ("maximum", "minimum"):
-            return self.let(f"{name[:3]}_f32({', '.join(names)})", made)
+            return self.let(f"{name[:3]}_{_width(args[0])}({', '.join(names)})", made)
         if name == "copysign":
-            return self.let(f"copysign_f32({', '.join(names)})", made)
+            return self.let(f"copysign_{_width(args[0])}({', '.join(names)})", made)
         if name in _INTEGRAL:
-            return self.let(f"integral_f32({names[0]}, {_INTEGRAL[name]}({names[0]}))", made)
+            return self.let(f"integral_{_width(args[0])}({names[0]}, {_INTEGRAL[name]}({names[0]}))", made)
         if name in _UNARY:
             return self.let(f"{_UNARY[name]}({names[0]})", made)
         signed, kind = name[0] == "s", name[1:]  # smax, umin, ...
         a, b = (Ssa(n, args[0].dtype) for n in names)
-        if is_pair(args[0].dtype):
+        if self.features.is_pair(args[0].dtype):
             less = self.compare("slt" if signed else "ult", a, b)
             return self.select(less, b, a) if kind == "max" else self.select(less, a, b)
         return self.let(f"{kind}({a.name}, {b.name})", made)
@@ -236,7 +227,7 @@ class WgslEmitter(Instructions):
         return self.let(f"-{self.named(x)}", x.dtype)
 
     def reinterpret(self, v: Ssa, dtype: DType) -> Ssa:
-        source, target = value_type(v.dtype), value_type(dtype)
+        source, target = self.features.type_of(v.dtype), self.features.type_of(dtype)
         if v.dtype.bits < 32:
             return self.convert("zext" if v.dtype.kind == "u" else "sext", v, dtype)
         if source == target:
@@ -245,9 +236,7 @@ class WgslEmitter(Instructions):
 
     def saturate(self, v: Ssa, dtype: DType) -> Ssa:
         x = self.named(v)
-        if is_pair(dtype):
-            return self.let(f"to_{'i' if dtype.kind == 'i' else 'u'}64({x})", dtype)
-        text = f"to_i32({x})" if dtype.kind == "i" else f"to_u32({x})"
+        text = f"to_{dtype.kind}{max(dtype.bits, 32)}{'_of_f64' if v.dtype is float64 else ''}({x})"
         if dtype.bits < 32:
             top = (1 << (dtype.bits - (dtype.kind == "i"))) - 1
             suffix = "i" if dtype.kind == "i" else "u"
@@ -266,7 +255,7 @@ class WgslEmitter(Instructions):
     def libm(self, name: str, *args: Ssa) -> Ssa:
         if name != "fmod":
             raise ValueError(f"[wgsl] there is no function {name}")
-        return self.let(f"fmod_f32({', '.join(self.operands(*args))})", float32)
+        return self.let(f"fmod_{_width(args[0])}({', '.join(self.operands(*args))})", args[0].dtype)
 
     def or_else(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
         name = self.fresh()

@@ -1,11 +1,15 @@
 """WGSL functions that rendered kernels call, each included where it is used: 64-bit integers as pairs, exact remainders.
 
-A 64-bit integer is `vec2<u32>` with the low word in `x`; signed and unsigned share what wraps.
+A 64-bit integer is `vec2<u32>` with the low word in `x`; signed and unsigned share what wraps. `wgsl_wide` has the
+functions of devices that have more.
 """
 
 from __future__ import annotations
 
 import re
+
+from .wgsl_types import CORE, Features
+from .wgsl_wide import DOUBLE, WIDE
 
 FUNCTIONS: dict[str, str] = {
     "bits_f32": """
@@ -280,18 +284,19 @@ fn index_i64(a: vec2<u32>) -> i32 {
   return select(1073741823, -1073741824, (a.y >> 31u) == 1u);
 }""",
 }
-_CALL = re.compile(r"\b([a-z]\w*_(?:f32|i32|u32|i64|u64|64)|is_nan|\w+_of_\w+)\(")
+_CALL = re.compile(r"\b([a-z]\w*_(?:f32|f64|i32|u32|i64|u64|64)|is_nan|\w+_of_\w+)\(")
 
 
-def needed(text: str) -> str:
+def needed(text: str, features: Features = CORE) -> str:
     """The functions that the text calls, and those that they call."""
+    known = {**FUNCTIONS, **(WIDE if features.wide else {}), **(DOUBLE if features.double else {})}
     wanted: dict[str, None] = {}
 
     def visit(part: str) -> None:
         for name in _CALL.findall(part):
-            if name in FUNCTIONS and name not in wanted:
+            if name in known and name not in wanted:
                 wanted[name] = None
-                visit(FUNCTIONS[name].split("{", 1)[1])
+                visit(known[name].split("{", 1)[1])
 
     visit(text)
-    return "\n".join([FUNCTIONS[n].strip() for n in FUNCTIONS if n in wanted])
+    return "\n".join([known[n].strip() for n in known if n in wanted])

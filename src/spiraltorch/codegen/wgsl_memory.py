@@ -1,12 +1,14 @@
 """Values, positions and memory as WGSL text: each value once in a block, sub-word elements inside words.
 
 Elements of one or two bytes lie densely in an array of words, as the host has them. A kernel that writes such a buffer
-sees its words as atomics: an element is cleared and set, which leaves its neighbours alone whoever writes them.
+sees its words as atomics: an element is cleared and set, which leaves its neighbours alone whoever writes them. Where the
+device has 16-bit floats, each is an element of its own; its value in registers is an f32 that it holds exactly, so that no
+conversion rounds (WGSL leaves open how).
 """
 
 from __future__ import annotations
 
-from ..dtypes import DType, int32, uint16, uint32
+from ..dtypes import DType, float16, int32, uint16, uint32, uint64
 from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
 from ..ir.index import (
     INFINITY,
@@ -24,21 +26,16 @@ from ..ir.index import (
 )
 from .instructions import NARROW, Ssa
 from .operations import bitcast, cast, operation
-from .wgsl_emit import WgslEmitter, is_pair, literal, value_type
-
-
-def declaration(dtype: DType, atomic: bool) -> str:
-    """The type of a buffer in device memory."""
-    if dtype.itemsize < 4:
-        return "array<atomic<u32>>" if atomic else "array<u32>"
-    return f"array<{value_type(dtype)}>"
+from .wgsl_emit import WgslEmitter
+from .wgsl_types import Features
 
 
 class Memory:
     """The values that are known in the present block, and how places are spelled."""
 
-    def __init__(self, scalars: tuple[Scalar, ...]) -> None:
-        self.e = WgslEmitter()
+    def __init__(self, scalars: tuple[Scalar, ...], features: Features) -> None:
+        self.e = WgslEmitter(features)
+        self.features = features
         self.constants: dict[Var, int] = {}  # of expanded loops
         self.variables: dict[Var, str] = {}
         self.names: dict[Buffer, str] = {}
@@ -152,8 +149,11 @@ class Memory:
         self.scalars_used = True
         n = self.numbers[v.name]
         x, y = f"numbers[{n // 2}].{'xz'[n % 2]}", f"numbers[{n // 2}].{'yw'[n % 2]}"
-        if is_pair(v.dtype):
+        if self.features.is_pair(v.dtype):
             return self.e.let(f"vec2<u32>({x}, {y})", v.dtype)
+        if v.dtype.bits == 64:
+            bits = self.e.let(f"u64({x}) | (u64({y}) << 32u)", uint64)
+            return self.e.reinterpret(bits, v.dtype)
         return self._from_word(self.e.let(x, uint32), v.dtype)
 
     # ------------------------------------------------------------ positions
@@ -187,8 +187,9 @@ class Memory:
 
     def _lookup(self, atom: Lookup) -> str:
         v = self.value(atom.value)
-        if is_pair(v.dtype):
-            text = f"index_i64({v.name})"
+        if v.dtype.bits == 64:
+            plain = self.features.is_pair(v.dtype) or v.dtype.kind == "i"
+            text = f"index_i64({v.name if plain else f'bitcast<i64>({v.name})'})"
         elif v.dtype.is_bool:
             text = f"select(0, 1, {v.name})"
         else:
@@ -215,7 +216,7 @@ class Memory:
         if condition is None:
             return self.read(v.buffer, v.position)
         name = self.e.fresh()
-        self.e.emit(f"var {name} = {literal(0, v.dtype)};")
+        self.e.emit(f"var {name} = {self.features.literal(0, v.dtype)};")
         self.e.emit(f"if ({condition}) {{")
         self.push()
         self.e.emit(f"{name} = {self.read(v.buffer, v.position).name};")
@@ -228,12 +229,13 @@ class Memory:
         dtype = buffer.dtype
         if buffer.space is Space.GLOBAL:
             self.touched.add(buffer)
-        if buffer.space is not Space.GLOBAL or dtype.itemsize >= 4:
+        if buffer.space is not Space.GLOBAL or not self.features.is_packed(dtype):
             text = self.place(buffer, position)
             for places in reversed(self.loaded):
                 if (buffer, text) in places:
                     return places[buffer, text]
-            made = self.loaded[-1][buffer, text] = self.e.let(text, dtype)
+            half = buffer.space is Space.GLOBAL and dtype is float16
+            made = self.loaded[-1][buffer, text] = self.e.let(f"f32({text})" if half else text, dtype)
             return made
         word, shift = self._packed(buffer, position)
         held = f"atomicLoad(&{word})" if buffer in self.packed_writes else word
@@ -243,10 +245,12 @@ class Memory:
     def write(self, buffer: Buffer, position: tuple[Index, ...], value: Ssa) -> None:
         """Stores an element."""
         dtype = buffer.dtype
-        if buffer.space is not Space.GLOBAL or dtype.itemsize >= 4:
+        if buffer.space is not Space.GLOBAL or not self.features.is_packed(dtype):
+            text = value.name
             if buffer.space is Space.GLOBAL:
                 self.touched.add(buffer)
-            self.e.emit(f"{self.place(buffer, position)} = {value.name};")
+                text = f"f16({self.e.named(value)})" if dtype is float16 else text
+            self.e.emit(f"{self.place(buffer, position)} = {text};")
             return
         self.touched.add(buffer)
         mask = (1 << (8 * dtype.itemsize)) - 1

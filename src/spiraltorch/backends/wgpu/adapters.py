@@ -19,6 +19,7 @@ LIMITS = (
     "max-compute-workgroup-storage-size", "max-compute-invocations-per-workgroup", "max-compute-workgroup-size-x",
     "max-compute-workgroup-size-y", "max-compute-workgroup-size-z", "max-compute-workgroups-per-dimension",
 )  # fmt: skip
+NATIVE = frozenset(("shader-f16", "shader-int64", "shader-f64"))
 _ORDER = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "Unknown": 3, "CPU": 4}
 
 
@@ -59,6 +60,7 @@ def describe(adapter: Any) -> dict[str, Any]:
     return {
         "device": info["device"], "vendor": info["vendor"], "driver": info["description"], "api": info["backend_type"],
         "software": info["adapter_type"] == "CPU", "limits": limits(adapter),
+        "native": sorted(native(adapter)),
         "features": sorted(f for f in adapter.features if f.startswith(("shader-", "subgroup", "timestamp"))),
     }  # fmt: skip
 
@@ -68,21 +70,33 @@ def limits(adapter: Any) -> dict[str, int]:
     return {name: adapter.limits[name] for name in LIMITS}
 
 
+def native(adapter: Any) -> frozenset[str]:
+    """The features of `NATIVE` that kernels use where the adapter has them.
+
+    float64 needs 64-bit integers for its bits, and Vulkan: the shaders of the other interfaces have no such conversion.
+    """
+    having = NATIVE.intersection(adapter.features)
+    if "shader-int64" not in having or adapter.info["backend_type"] != "Vulkan":
+        having -= {"shader-f64"}
+    return having
+
+
 def tick_ns(queue: Any) -> float:
     """Nanoseconds in one tick of the timestamps that queries write, which the binding itself does not tell."""
     native = importlib.import_module("wgpu.backends.wgpu_native")
     return float(native.lib.wgpuQueueGetTimestampPeriod(queue._internal))
 
 
-def target(adapter: Any) -> Target:
-    """The facts that the compiler may know."""
+def target(adapter: Any, used: frozenset[str]) -> Target:
+    """The facts that the compiler may know, where kernels use the features of `NATIVE` in `used`."""
     limit = limits(adapter)
     info = adapter.info
     items = min(limit["max-compute-invocations-per-workgroup"], limit["max-compute-workgroup-size-x"], 256)
     buffers = limit["max-storage-buffers-per-shader-stage"]
     return Target(
-        key=f"wgsl 1|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}",
+        key=f"wgsl 1|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}|{' '.join(sorted(used))}",
         vector_bytes=0, groups=True, group_items=items, shared_bytes=limit["max-compute-workgroup-storage-size"],
         max_buffers=buffers, buffer_align=256,
-        buffer_bytes=min(limit["max-storage-buffer-binding-size"], limit["max-buffer-size"]), dtypes=frozenset(d for d in ALL if d is not float64),
+        buffer_bytes=min(limit["max-storage-buffer-binding-size"], limit["max-buffer-size"]),
+        dtypes=frozenset(d for d in ALL if d is not float64 or "shader-f64" in used),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...codegen.wgsl import Rendered, Shader, render
+from ...codegen.wgsl_types import Features
 from ...errors import DeviceError, DeviceLostError
 from ...ir.stmt import Kernel
 from ...runtime.allocator import Allocator
@@ -23,17 +24,23 @@ from .staging import Staging
 
 
 class WgpuDevice:
-    """See `runtime.device.Device`. A buffer's `ptr` is a number under which `allocator.blocks` has it."""
+    """See `runtime.device.Device`. A buffer's `ptr` is a number under which `allocator.blocks` has it.
+
+    `native` are the features of `adapters.NATIVE` that kernels may use, by default all that the adapter has; without them
+    16-bit floats and 64-bit integers are made of words, and there is no float64.
+    """
 
     host_memory = False
 
-    def __init__(self, name: str, adapter: Any) -> None:
+    def __init__(self, name: str, adapter: Any, native: frozenset[str] = adapters.NATIVE) -> None:
         self.name = name
         self.adapter = adapter
         self.wgpu = adapters.binding()
         self.limits = adapters.limits(adapter)
-        self.target = adapters.target(adapter)
-        features = [f for f in ("timestamp-query",) if f in adapter.features]
+        native &= adapters.native(adapter)
+        self.target = adapters.target(adapter, native)
+        self.features = Features("shader-f16" in native, "shader-int64" in native, "shader-f64" in native)
+        features = [f for f in ("timestamp-query", *sorted(native)) if f in adapter.features]
         self.gpu = adapter.request_device_sync(required_features=features, required_limits=self.limits)
         self.queue = self.gpu.queue
         self.tick_ns = adapters.tick_ns(self.queue)
@@ -124,7 +131,7 @@ class WgpuDevice:
     def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], bytes]:
         """Facts and shaders of a kernel that no cache has."""
         with span(COMPILE_RENDER, kernel=kernel.name):
-            rendered = render(kernel)
+            rendered = render(kernel, self.features)
         facts = {"params": [max(b.nbytes, 1) for b in kernel.params], "scalars": len(kernel.scalars)}
         return facts, _packed(rendered)
 
