@@ -98,5 +98,6 @@ def scaled(e: Instructions, p: Ssa, n: Ssa) -> Ssa:
 
 def clamp(e: Instructions, x: Ssa, low: float, high: float) -> Ssa:
     """Keeps NaN."""
-    x = e.select(e.compare("ogt", x, single(e, high)), single(e, high), x)
-    return e.select(e.compare("olt", x, single(e, low)), single(e, low), x)
+    top, bottom = e.const(high, x.dtype), e.const(low, x.dtype)
+    x = e.select(e.compare("ogt", x, top), top, x)
+    return e.select(e.compare("olt", x, bottom), bottom, x)

@@ -21,6 +21,7 @@ from .arithmetic import (
     sqrt,
     sub,
 )
+from .circular_double import arctangent2_64
 from .instructions import Instructions, Ssa
 
 
@@ -171,6 +172,8 @@ def arctangent2(e: Instructions, y: Ssa, x: Ssa) -> Ssa:
     """The angle of the point (x, y), with the C library's values at zeros and infinities."""
     if e.library:
         return e.libm("atan2", y, x)
+    if x.dtype is float64:
+        return arctangent2_64(e, y, x)
     a, b = magnitude(e, y), magnitude(e, x)
     steep = e.compare("ogt", a, b)
     big, small = e.select(steep, a, b), e.select(steep, b, a)

@@ -3,7 +3,8 @@
 float32 values are branch-free polynomials (those of the Cephes library, Moshier, 1989, with range reductions of our
 own), within 2 units of the last place of the exact result. Arguments that the fast code cannot serve (a sine beyond
 4e8, a power of a negative number) are rare: one branch for a whole vector sends them to the C library, and each lane's
-result depends on its own argument only. float64 calls the library. Without a library everything is computed here.
+result depends on its own argument only. float64 calls the library. Without a library everything is computed here, and
+float64 in `elementary_double`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .arithmetic import (
     sub,
 )
 from .circular import _acos, _asin, _atan, _cos, _sin, _tan
+from .elementary_double import function64, power64, power_special
 from .instructions import Instructions, Ssa
 
 LN2 = math.log(2)
@@ -39,6 +41,8 @@ LN2 = math.log(2)
 
 def function(e: Instructions, name: str, x: Ssa) -> Ssa:
     """`name(x)` for float32 or float64."""
+    if x.dtype is float64 and not e.library:
+        return function64(e, name, x)
     own = _VECTOR.get(name) if x.dtype is float32 else None
     if own is None or (e.library and x.lanes == 1 and name in _BRANCHING):
         return e.libm(name, x)
@@ -49,7 +53,7 @@ def power(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     """`x ** y` for float32 or float64."""
     x, y = e.match(x, y)
     if not e.library:
-        return _pow_single(e, x, y)
+        return power64(e, x, y) if x.dtype is float64 else _pow_single(e, x, y)
     return _pow(e, x, y) if x.lanes > 1 and x.dtype is float32 else e.libm("pow", x, y)
 
 
@@ -303,7 +307,7 @@ def _pow(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
 
 def _pow_single(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     """exp2(y log2|x|) with both factors in parts of 12 bits, whose products are exact; then the C library's special values."""
-    zero, one, infinity = single(e, 0.0), single(e, 1.0), single(e, math.inf)
+    zero = single(e, 0.0)
     a = magnitude(e, x)
     f, n = _mantissa(e, a)
     tail = fma(e, mul(e, f, f), single(e, -0.5), _log_tail(e, f))
@@ -329,24 +333,12 @@ def _pow_single(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     near = e.intrinsic("rint", clamp(e, small, -3e5, 3e5))
     fraction = sub(e, clamp(e, small, -3e5, 3e5), near)
     size = clamp(e, add(e, whole, near), -200.0, 200.0)
+    # Where the parts are too large to tell, their sum is far out of range: it is taken as it is.
+    about = mul(e, y, add(e, n, add(e, exact_high, rest)))
+    far = e.compare("ogt", magnitude(e, about), single(e, 200.0))
+    size = e.select(far, clamp(e, about, -200.0, 200.0), size)
     made = scaled(e, _exp_core(e, mul(e, fraction, single(e, LN2))), e.saturate(size, int32))
-    endless = e.compare("oeq", magnitude(e, y), infinity)
-    edge = e.binary("or", e.compare("oeq", a, zero), e.binary("or", e.compare("oeq", a, infinity), endless))
-    grows = e.binary("xor", e.compare("ogt", a, one), e.compare("olt", y, zero))
-    made = e.select(edge, e.select(grows, infinity, zero), made)
-    integral = e.compare("oeq", e.intrinsic("trunc", y), y)
-    half = mul(e, y, single(e, 0.5))
-    odd = e.binary("and", integral, e.compare("une", e.intrinsic("trunc", half), half))
-    minus = e.compare("slt", same_bits(e, x, int32), e.const(0, int32))
-    made = e.select(e.binary("and", odd, minus), negative(e, made), made)
-    proper = e.binary("and", e.compare("olt", x, zero), e.compare("ogt", x, negative(e, infinity)))
-    wrong = e.binary("and", proper, e.compare("une", e.intrinsic("trunc", y), y))
-    made = e.select(wrong, single(e, math.nan), made)
-    unit = e.binary("and", e.compare("oeq", a, one), e.compare("oeq", magnitude(e, y), infinity))
-    made = e.select(unit, one, made)
-    always = e.binary("or", e.compare("oeq", x, one), e.compare("oeq", y, zero))
-    either = e.binary("or", e.compare("uno", x, x), e.compare("uno", y, y))
-    return e.select(always, one, e.select(either, add(e, x, y), made))
+    return power_special(e, x, y, made)
 
 
 def _upper(e: Instructions, x: Ssa) -> Ssa:

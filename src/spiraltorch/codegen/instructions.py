@@ -46,7 +46,7 @@ class Instructions(ABC):
     """What a renderer provides. Operands of one instruction have one dtype; lanes are matched by broadcasting."""
 
     library = False  # whether `libm` may be called
-    double = False  # whether float64 exists
+    double = False  # whether float32 functions may compute in float64, exactly and fast
     exact = False  # whether sums are done as written: drivers' compilers may take (x + c) - c for x
 
     @abstractmethod

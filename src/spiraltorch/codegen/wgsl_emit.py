@@ -113,7 +113,7 @@ class WgslEmitter(Instructions):
 
     def _shift(self, instruction: str, x: str, y: str, dtype: DType) -> str:
         wide = dtype.bits == 64
-        amount = y if dtype.kind == "u" and not wide else f"u32({y})"
+        amount = f"{y.rstrip('liu')}u" if _is_literal(y) else y if dtype.kind == "u" and not wide else f"u32({y})"
         if instruction == "shl":
             return f"{x} << {amount}"
         if instruction == "lshr" and dtype.kind == "i" and wide:

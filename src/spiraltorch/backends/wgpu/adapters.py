@@ -94,7 +94,7 @@ def target(adapter: Any, used: frozenset[str]) -> Target:
     items = min(limit["max-compute-invocations-per-workgroup"], limit["max-compute-workgroup-size-x"], 256)
     buffers = limit["max-storage-buffers-per-shader-stage"]
     return Target(
-        key=f"wgsl 1|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}|{' '.join(sorted(used))}",
+        key=f"wgsl 2|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}|{' '.join(sorted(used))}",
         vector_bytes=0, groups=True, group_items=items, shared_bytes=limit["max-compute-workgroup-storage-size"],
         max_buffers=buffers, buffer_align=256,
         buffer_bytes=min(limit["max-storage-buffer-binding-size"], limit["max-buffer-size"]),
