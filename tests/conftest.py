@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 os.environ.setdefault("SPIRALTORCH_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"spiraltorch-tests-{os.getuid()}"))
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+BEYOND_TINT = re.compile(r"\b[iuf]64\b|\dl[iuf]\b")  # naga's types and literals of 64 bits, which Dawn does not have
+BEYOND_COUNT = {"shaders": 0}  # that Tint was not asked about, in this process and in its workers
 
 
 def _tint() -> Any:
@@ -19,7 +22,9 @@ def _tint() -> Any:
     try:
         from pydawn import utils, webgpu
 
-        device = utils.request_device_sync(utils.request_adapter_sync(webgpu.WGPUPowerPreference_HighPerformance))
+        adapter = utils.request_adapter_sync(webgpu.WGPUPowerPreference_HighPerformance)
+        half = "WGPUFeatureName_ShaderF16" in utils.supported_features(adapter)
+        device = utils.request_device_sync(adapter, [webgpu.WGPUFeatureName_ShaderF16] if half else [])
     except Exception:  # no package, no driver: named at the end of the run
         return None
     return lambda text: utils.create_shader_module(device, text)
@@ -39,7 +44,9 @@ def _second_compiler() -> Iterator[None]:
     def checked(self: Any, text: str) -> Any:
         if "tint" not in state:
             state["tint"] = _tint()
-        if state["tint"] is not None:
+        if BEYOND_TINT.search(text):
+            BEYOND_COUNT["shaders"] += 1
+        elif state["tint"] is not None:
             try:
                 state["tint"](text)
             except RuntimeError as error:
@@ -49,6 +56,18 @@ def _second_compiler() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WgpuKernel, "_pipeline", checked)
         yield
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """A worker of pytest-xdist reports its count."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["beyond"] = BEYOND_COUNT["shaders"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Adds a worker's count."""
+    BEYOND_COUNT["shaders"] += getattr(node, "workeroutput", {}).get("beyond", 0)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -62,3 +81,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.write_line(f"NOT TESTED: {name} ({count} tests skipped): {backend.reason()}", red=True)
         elif name == "wgpu" and _tint() is None:
             terminalreporter.write_line("NOT TESTED: shaders with Tint: install dawn-python", red=True)
+        elif name == "wgpu" and BEYOND_COUNT["shaders"]:
+            terminalreporter.write_line(
+                f"NOT TESTED: {BEYOND_COUNT['shaders']} shaders with Tint: they use 64-bit types, which it does not have"
+            )

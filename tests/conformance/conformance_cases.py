@@ -18,7 +18,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 NUMBERS = FLOATS + INTEGERS
 EVERY = (*NUMBERS, "bool")
-KNOWN: dict[tuple[str, str, str], str] = {}  # (backend, case, dtype) -> why
+KNOWN: dict[tuple[str, str, str], str] = {}  # (device as in the test's name, case, dtype) -> why
 
 
 @dataclass(frozen=True)

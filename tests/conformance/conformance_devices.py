@@ -1,4 +1,7 @@
-"""The devices that the suite runs on: one of each installed backend. A backend without one is named, with the reason."""
+"""The devices that the suite runs on: one of each installed backend. A backend without one is named, with the reason.
+
+An adapter that has 16-bit floats or 64-bit integers is met twice: as `wgpu:core` it does without.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,19 @@ def _available() -> tuple[list[str], dict[str, str]]:
     return found, missing
 
 
+def _without_features() -> list[str]:
+    """The first WebGPU adapter as a device that uses none of its features, where it has some."""
+    from spiraltorch.backends.wgpu import adapters
+    from spiraltorch.backends.wgpu.device import WgpuDevice
+
+    having = [a for a in adapters.found()[:1] if adapters.native(a)]
+    for adapter in having:
+        device._DEVICES["wgpu:core"] = WgpuDevice("wgpu:core", adapter, frozenset())
+    return ["wgpu:core"] * len(having)
+
+
 DEVICES, MISSING = _available()
+DEVICES += _without_features()
 for _name, _why in MISSING.items():
     warnings.warn(f"CONFORMANCE: no test ran on {_name}: {_why}", stacklevel=1)
 DTYPES = dtypes.ALL
