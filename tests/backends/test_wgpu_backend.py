@@ -156,11 +156,20 @@ def test_devices_are_not_mixed_by_accident() -> None:
         st.ones(2) + on_wgpu(np.ones(2, np.float32))
 
 
-def test_float64_is_refused_where_the_tensor_is_made() -> None:
+def test_float64_is_refused_where_the_tensor_is_made(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(devices._DEVICES, "wgpu:core", WgpuDevice("wgpu:core", gpu.adapter, frozenset()))
     with pytest.raises(DTypeError, match=r"got float64; cast to one that it has .* or use cpu:0"):
-        on_wgpu(np.ones(3))
+        st.tensor(np.ones(3), device="wgpu:core")
     with pytest.raises(DTypeError, match="float64"):
-        on_wgpu(np.ones(3, np.float32)).to(st.float64)
+        st.tensor(np.ones(3, np.float32), device="wgpu:core").to(st.float64)
+
+
+def test_float64_where_the_adapter_has_it(gpu: WgpuDevice) -> None:
+    if "shader-f64" not in gpu.adapter.features:
+        pytest.skip("the adapter has no float64")
+    x = np.linspace(-3, 3, 1001)
+    got = (on_wgpu(x).exp() * 3 + on_wgpu(x).sin()).sum().item()
+    assert abs(got - (np.exp(x) * 3 + np.sin(x)).sum()) < 1e-9 * abs(got)
 
 
 def test_what_no_buffer_can_hold_is_out_of_memory(gpu: WgpuDevice) -> None:

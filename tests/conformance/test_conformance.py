@@ -51,7 +51,9 @@ def agree(have: np.ndarray, want: np.ndarray, case: Case) -> None:
     assert not wrong.any(), f"{int(wrong.sum())} of {wrong.size}: {x[wrong][:4]} instead of {y[wrong][:4]}"
 
 
-@pytest.mark.parametrize(("where", "case", "name"), CELLS, ids=[f"{d.removesuffix(':0')}-{c.name}-{t}" for d, c, t in CELLS])
+@pytest.mark.parametrize(
+    ("where", "case", "name"), CELLS, ids=[f"{d.removesuffix(':0')}-{c.name}-{t}" for d, c, t in CELLS]
+)
 def test_conformance(where: str, case: Case, name: str) -> None:
     dtype = dtypes.BY_NAME[name]
     arrays = operands(case, dtype)
