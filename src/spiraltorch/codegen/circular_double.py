@@ -23,10 +23,12 @@ TWO_OVER_PI = (
 def _quadrant(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
     """r in [-pi/4, pi/4] and n with x = n pi/2 + r, for |x| below a million (Cody and Waite, 1980)."""
     n = e.intrinsic("rint", mul(e, x, double(e, 2 / math.pi)))
+    count = e.saturate(n, int32)
+    again = e.convert("sitofp", count, float64)
     r = x
-    for part in HALF_PI:
-        r = sub(e, r, mul(e, n, double(e, part)))
-    return r, e.saturate(n, int32)
+    for k, part in enumerate(HALF_PI):  # drivers take the constants of neighbours together: Mesa's of fma, NVIDIA's of mul
+        r = fma(e, again, double(e, -part), r) if k % 2 else sub(e, r, mul(e, n, double(e, part)))
+    return r, count
 
 
 def _quadrant_large(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
