@@ -12,6 +12,7 @@ import numpy as np
 import spiraltorch as st
 from spiraltorch import dtypes
 from spiraltorch.runtime import device
+from wgpu_devices import without_features
 
 
 def _available() -> tuple[list[str], dict[str, str]]:
@@ -25,19 +26,8 @@ def _available() -> tuple[list[str], dict[str, str]]:
     return found, missing
 
 
-def _without_features() -> list[str]:
-    """The first WebGPU adapter as a device that uses none of its features, where it has some."""
-    from spiraltorch.backends.wgpu import adapters
-    from spiraltorch.backends.wgpu.device import WgpuDevice
-
-    having = [a for a in adapters.found()[:1] if adapters.native(a)]
-    for adapter in having:
-        device._DEVICES["wgpu:core"] = WgpuDevice("wgpu:core", adapter, frozenset())
-    return ["wgpu:core"] * len(having)
-
-
 DEVICES, MISSING = _available()
-DEVICES += _without_features()
+DEVICES += without_features()
 for _name, _why in MISSING.items():
     warnings.warn(f"CONFORMANCE: no test ran on {_name}: {_why}", stacklevel=1)
 DTYPES = dtypes.ALL

@@ -11,15 +11,16 @@ from functools import partial
 import numpy as np
 import pytest
 from checking import fault, interpreting, reduced, snippet, verifying
-from generator import CONTRACTIONS, EVERYTHING, FUSIBLE, Generator, Program
+from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator, Program
 
-from spiraltorch import dtypes
 from spiraltorch.compiler import engine, rules, simplify
 from spiraltorch.runtime import device
+from wgpu_devices import without_features
 
 SEED = int(os.environ.get("SPIRALTORCH_TEST_SEED", "20261123"))
 SMALL, LARGE, TINY = 5000, 40_000, 80
 SECOND = device.backends()["wgpu"].devices()
+CORE = without_features()
 
 
 def program(family: int, number: int, limit: int, kinds: dict[str, int], floats_only: bool = False) -> Program:
@@ -93,13 +94,25 @@ def test_interpreted_kernels(chunk: int) -> None:
 @pytest.mark.skipif(not SECOND, reason=f"wgpu: {device.backends()['wgpu'].reason()}")
 @pytest.mark.parametrize("chunk", range(16))
 def test_a_second_machine(chunk: int) -> None:
-    """The same kernels through the other renderer, schedule and driver: without float64, which it lacks."""
+    """The same kernels through the other renderer, schedule and driver, with the dtypes that it has."""
     for n in range(chunk * 25, chunk * 25 + 25):
-        family, limit, kinds = (2, SMALL, CONTRACTIONS) if n % 5 == 0 else (0, SMALL, EVERYTHING)
-        rng = np.random.default_rng([SEED, 5, family, n])
-        floats = (dtypes.float32, dtypes.float16, dtypes.bfloat16)
-        made = Generator(rng, limit, kinds, False, floats).grow(int(rng.integers(3, 13)))
-        check(made, f"5/{n}", SECOND[0])
+        check(machine_program(5, n, SECOND[0]), f"5/{n}", SECOND[0])
+
+
+@pytest.mark.skipif(not CORE, reason="wgpu: there is no adapter with features to do without")
+@pytest.mark.parametrize("chunk", range(8))
+def test_a_second_machine_without_features(chunk: int) -> None:
+    """Once more with 16-bit floats and 64-bit integers made of words."""
+    for n in range(chunk * 25, chunk * 25 + 25):
+        check(machine_program(7, n, CORE[0]), f"7/{n}", CORE[0])
+
+
+def machine_program(salt: int, number: int, where: str) -> Program:
+    """A random program of a device's dtypes, one in five with products."""
+    family, kinds = (2, CONTRACTIONS) if number % 5 == 0 else (0, EVERYTHING)
+    rng = np.random.default_rng([SEED, salt, family, number])
+    floats = tuple(d for d in FLOATS if d in device.get(where).target.dtypes)
+    return Generator(rng, SMALL, kinds, False, floats).grow(int(rng.integers(3, 13)))
 
 
 def test_a_planted_mistake_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:

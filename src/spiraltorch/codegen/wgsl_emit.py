@@ -191,12 +191,16 @@ class WgslEmitter(Instructions):
         return x if dtype.kind == "u" else f"bitcast<u{max(dtype.bits, 32)}>({x})"
 
     def _widened(self, x: str, source: DType, dtype: DType, signed: bool) -> Ssa:
-        """An integer of at most 32 bits as one of 64; WGSL's own conversion of u32 to i64 would copy the highest bit."""
+        """An integer of at most 32 bits as one of 64, by its words.
+
+        WGSL's own conversion of u32 to i64 copies the highest bit (naga 29), and drivers' compilers compare what i64(i32)
+        gives as if it were positive (Mesa 22.3).
+        """
+        low, high = self._bits(x, source), f"bitcast<u32>({x} >> 31u)"
         if self.features.is_pair(dtype):
-            high = f"bitcast<u32>({x} >> 31u)" if signed else "0u"
-            return self.let(f"vec2<u32>({self._bits(x, source)}, {high})", dtype)
-        made, text = ("i", f"i64({x})") if signed else ("u", f"u64({self._bits(x, source)})")
-        return self.let(text if made == dtype.kind else f"bitcast<{self.features.type_of(dtype)}>({text})", dtype)
+            return self.let(f"vec2<u32>({low}, {high if signed else '0u'})", dtype)
+        text = f"u64({low}) | (u64({high}) << 32u)" if signed else f"u64({low})"
+        return self.let(text if dtype.kind == "u" else f"bitcast<i64>({text})", dtype)
 
     def _from_word(self, word: str, dtype: DType) -> Ssa:
         """The low bits of a u32 as a value of at most 32 bits."""

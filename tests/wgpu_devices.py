@@ -1,0 +1,18 @@
+"""A WebGPU adapter as a second device, which does without what the adapter has beyond WGSL's core."""
+
+from __future__ import annotations
+
+from spiraltorch.backends.wgpu import adapters
+from spiraltorch.backends.wgpu.device import WgpuDevice
+from spiraltorch.runtime import device
+
+CORE = "wgpu:core"
+
+
+def without_features() -> list[str]:
+    """The name of the first adapter's second device, opened; nothing where there is no adapter or it has no features."""
+    having = [a for a in adapters.found()[:1] if adapters.native(a)]
+    for adapter in having:
+        if CORE not in device._DEVICES:
+            device._DEVICES[CORE] = WgpuDevice(CORE, adapter, frozenset())
+    return [CORE] * len(having)
