@@ -16,7 +16,7 @@ from spiraltorch.codegen import wgsl_library
 from spiraltorch.codegen.wgsl import render
 from spiraltorch.compiler import engine
 from spiraltorch.dtypes import float16, float32, int32
-from spiraltorch.errors import DeviceError, DeviceLostError, DTypeError, OutOfMemoryError
+from spiraltorch.errors import DeviceError, DeviceLostError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, at, cast, op
 from spiraltorch.ir.stmt import Kernel, Kind, Store, loop, loop_nest
 from spiraltorch.runtime import device as devices
@@ -156,22 +156,6 @@ def test_devices_are_not_mixed_by_accident() -> None:
         st.ones(2) + on_wgpu(np.ones(2, np.float32))
 
 
-def test_float64_is_refused_where_the_tensor_is_made(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(devices._DEVICES, "wgpu:core", WgpuDevice("wgpu:core", gpu.adapter, frozenset()))
-    with pytest.raises(DTypeError, match=r"got float64; cast to one that it has .* or use cpu:0"):
-        st.tensor(np.ones(3), device="wgpu:core")
-    with pytest.raises(DTypeError, match="float64"):
-        st.tensor(np.ones(3, np.float32), device="wgpu:core").to(st.float64)
-
-
-def test_float64_where_the_adapter_has_it(gpu: WgpuDevice) -> None:
-    if "shader-f64" not in gpu.adapter.features:
-        pytest.skip("the adapter has no float64")
-    x = np.linspace(-3, 3, 1001)
-    got = (on_wgpu(x).exp() * 3 + on_wgpu(x).sin()).sum().item()
-    assert abs(got - (np.exp(x) * 3 + np.sin(x)).sum()) < 1e-9 * abs(got)
-
-
 def test_what_no_buffer_can_hold_is_out_of_memory(gpu: WgpuDevice) -> None:
     with pytest.raises(OutOfMemoryError, match="wgpu"):
         st.ones(10**13, device="wgpu").numpy()
@@ -211,32 +195,6 @@ def test_a_broken_shader_names_itself(gpu: WgpuDevice) -> None:
     )
     with pytest.raises((CompileError, AssertionError), match="i32"):
         WgpuKernel(gpu, bad, [], 0)
-
-
-@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int16, np.float16])
-def test_neighbours_of_packed_elements_survive(dtype: Any) -> None:
-    """Elements of one or two bytes share words: a write by one item leaves the others' alone."""
-    x = np.arange(1003).astype(dtype)
-    y = on_wgpu(x)
-    y[1::3] = y[0::3][:334]
-    want = x.copy()
-    want[1::3] = x[0::3][:334]
-    np.testing.assert_array_equal(y.numpy(), want)
-
-
-def test_sixty_four_bits_as_pairs() -> None:
-    rng = np.random.default_rng(5)
-    for dtype in (np.int64, np.uint64):
-        info = np.iinfo(dtype)
-        a, b = rng.integers(info.min, info.max, (2, 500), dtype=dtype)
-        b[:50] = [0, 1, 3, 7, 10] * 10
-        a[50:60] = info.min
-        with np.errstate(all="ignore"):
-            for name in ("add", "subtract", "multiply", "floor_divide", "remainder"):
-                have = getattr(st, name)(on_wgpu(a), on_wgpu(b))
-                np.testing.assert_array_equal(have.numpy(), getattr(np, name)(a, b), err_msg=f"{name} {dtype.__name__}")
-        np.testing.assert_array_equal(on_wgpu(a).to(st.float32).numpy(), a.astype(np.float32))
-        np.testing.assert_array_equal((on_wgpu(a) < on_wgpu(b)).numpy(), a < b)
 
 
 def test_only_needed_functions_are_in_a_shader() -> None:
