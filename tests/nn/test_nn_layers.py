@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from nn_helpers import compare
+from nn_helpers import close, compare
 
 import spiraltorch as st
 from peers import torch
@@ -28,6 +28,8 @@ LAYERS = {
     "Conv3d": ((2, 3, 2), {"padding": 1}, (1, 2, 3, 4, 3)),
     "ConvTranspose1d": ((4, 2, 3), {"stride": 2, "padding": 1, "output_padding": 1}, (2, 4, 5)),
     "ConvTranspose2d": ((4, 6, 3), {"stride": 2, "groups": 2}, (1, 4, 4, 3)),
+    "ConvTranspose3d": ((4, 2, (2, 3, 1)), {"stride": (2, 1, 2), "padding": (0, 1, 0)}, (2, 4, 3, 4, 2)),
+    "ConvTranspose3d groups": ((4, 2, 2), {"stride": 2, "output_padding": 1, "groups": 2, "bias": False}, (4, 2, 3, 2)),
     "LayerNorm": ((6,), {}, (3, 6)),
     "LayerNorm two axes": (((4, 6),), {"eps": 1e-3}, (2, 4, 6)),
     "LayerNorm no bias": ((6,), {"bias": False}, (3, 6)),
@@ -38,14 +40,29 @@ LAYERS = {
     "BatchNorm1d cumulative": ((4,), {"momentum": None}, (5, 4)),
     "BatchNorm2d": ((3,), {}, (2, 3, 4, 4)),
     "BatchNorm2d plain": ((3,), {"affine": False, "track_running_stats": False}, (2, 3, 4, 4)),
+    "InstanceNorm1d": ((3,), {}, (2, 3, 5)),
+    "InstanceNorm1d running": ((3,), {"affine": True, "track_running_stats": True}, (2, 3, 5)),
+    "InstanceNorm2d": ((3,), {"affine": True, "eps": 1e-3}, (2, 3, 4, 5)),
+    "InstanceNorm2d one": ((3,), {"track_running_stats": True, "momentum": 0.4}, (3, 4, 5)),
+    "InstanceNorm2d fixed": ((3,), {"track_running_stats": True, "momentum": None}, (2, 3, 4, 5)),
+    "InstanceNorm3d": ((2,), {"affine": True}, (2, 2, 3, 2, 2)),
     "MaxPool1d": ((3,), {"stride": 2, "padding": 1}, (2, 3, 8)),
     "MaxPool2d": ((2,), {}, (2, 3, 6, 6)),
     "MaxPool2d ceil": ((3,), {"stride": 2, "ceil_mode": True}, (1, 2, 7, 8)),
+    "MaxPool3d": ((2,), {"stride": 1, "padding": 1, "dilation": 2}, (1, 2, 5, 4, 4)),
+    "MaxPool3d ceil": (((2, 3, 2),), {"ceil_mode": True}, (2, 5, 4, 5)),
     "AvgPool1d": ((2,), {}, (2, 3, 8)),
+    "AvgPool2d divisor": ((2,), {"divisor_override": 3}, (1, 2, 6, 7)),
+    "AvgPool3d": (((2, 3, 2),), {"stride": (1, 2, 2), "padding": (1, 1, 0)}, (1, 2, 4, 5, 4)),
+    "AvgPool3d ceil": ((2,), {"ceil_mode": True, "count_include_pad": False, "padding": 1}, (2, 4, 5, 4)),
     "AvgPool2d": ((3,), {"stride": 2, "padding": 1, "count_include_pad": False}, (1, 2, 6, 7)),
     "AdaptiveAvgPool1d": ((3,), {}, (2, 3, 8)),
     "AdaptiveAvgPool2d": (((2, 3),), {}, (1, 2, 5, 7)),
     "AdaptiveAvgPool2d one": ((1,), {}, (1, 2, 5, 7)),
+    "AdaptiveAvgPool3d": (((2, 3, None),), {}, (1, 2, 5, 7, 3)),
+    "AdaptiveAvgPool3d one": ((1,), {}, (2, 3, 4, 5)),
+    "Upsample": ((), {"scale_factor": 2}, (1, 2, 3, 4)),
+    "Upsample sized": (((5, 3),), {"mode": "bilinear"}, (1, 2, 3, 4)),
     "Flatten": ((), {}, (2, 3, 4)),
     "Unflatten": ((1, (2, 3)), {}, (2, 6)),
     "Identity": ((), {}, (2, 3)),
@@ -140,6 +157,21 @@ def test_dropout_keeps_the_mean_and_only_acts_in_training():
     assert (channels == channels[:, :, :1, :1]).all() and 0 < (channels[:, :, 0, 0] == 0).sum() < 128
 
 
+@pytest.mark.parametrize("momentum", [0.3, None])
+def test_instance_statistics_move_in_training_and_serve_in_evaluation(momentum):
+    ours = nn.InstanceNorm1d(3, momentum=momentum, affine=True, track_running_stats=True)
+    theirs = torch.nn.InstanceNorm1d(3, momentum=momentum, affine=True, track_running_stats=True)
+    for _ in range(3):
+        x = normal(4, 3, 5) + 2
+        close(ours(st.tensor(x)), theirs(torch.tensor(x)), 1e-5)
+    for key, value in theirs.state_dict().items():
+        close(ours.state_dict()[key], value, 1e-6)
+    x = normal(2, 3, 1)
+    close(ours.eval()(st.tensor(x)), theirs.eval()(torch.tensor(x)), 1e-5)
+    ours.reset_parameters()
+    assert ours.running_mean.tolist() == [0.0] * 3
+
+
 def test_half_width_normalisation_computes_wide():
     x = normal(4, 64) * 30
     layer = nn.LayerNorm(64).half()
@@ -162,6 +194,11 @@ def test_half_width_normalisation_computes_wide():
         (lambda: nn.Linear(3, 2)(st.zeros(2, 4)), ShapeError),
         (lambda: nn.BatchNorm2d(3)(st.zeros(2, 3)), ShapeError),
         (lambda: nn.BatchNorm1d(3)(st.zeros(1, 3)), ArgumentError),
+        (lambda: nn.InstanceNorm1d(3)(st.zeros(2, 4, 5)), ShapeError),
+        (lambda: nn.InstanceNorm2d(3)(st.zeros(3, 4)), ShapeError),
+        (lambda: nn.InstanceNorm1d(3)(st.zeros(2, 3, 1)), ArgumentError),
+        (lambda: nn.AdaptiveAvgPool3d((2, 2))(st.zeros(1, 2, 4, 4, 4)), ArgumentError),
+        (lambda: nn.AdaptiveAvgPool3d(2)(st.zeros(1, 2, 4)), ShapeError),
         (lambda: nn.LayerNorm(3)(st.zeros(2, 4)), ShapeError),
         (lambda: nn.TransformerEncoderLayer(8, 2, activation="swish"), ArgumentError),
         (lambda: nn.GRU(3, 4)(st.zeros(5, 2, 4)), ShapeError),

@@ -214,6 +214,10 @@ def test_repr_matches_torch():
             lib.Conv2d(3, 4, 3, stride=2, padding=1, bias=False),
             lib.ReLU(),
             lib.Sequential(lib.Flatten(), lib.Linear(4, 2), lib.Dropout(0.1)),
+            lib.Sequential(
+                lib.ConvTranspose3d(2, 3, 2), lib.Upsample(scale_factor=2), lib.Upsample((3, 4), mode="bilinear")
+            ),
+            lib.Sequential(lib.AvgPool3d(2), lib.MaxPool3d(2), lib.AdaptiveAvgPool3d((1, 2, None))),
         )
 
     assert repr(build(nn)) == repr(build(torch.nn))

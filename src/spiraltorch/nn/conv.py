@@ -216,3 +216,20 @@ class ConvTranspose2d(_Transposed):
         return F.conv_transpose2d(
             input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
+
+
+class ConvTranspose3d(_Transposed):
+    """The gradient of `Conv3d` as a layer; weight (in_channels, out_channels / groups, kernel, kernel, kernel).
+
+    >>> from spiraltorch import nn, zeros
+    >>> nn.ConvTranspose3d(2, 3, 2, stride=2)(zeros(1, 2, 3, 3, 4)).shape
+    (1, 3, 6, 6, 8)
+    """
+
+    axes = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Shape (N, in_channels, D, H, W) to (N, out_channels, D', H', W')."""
+        return F.conv_transpose3d(
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )

@@ -118,6 +118,36 @@ def _reset_affine(module: Module) -> None:
         init.constant_(parameter, 1.0 if name == "weight" else 0.0)
 
 
+def _register(
+    module: Module, num_features: int, eps: float, momentum: float | None, affine: bool, track: bool, device: Any,
+    dtype: Any,
+) -> None:  # fmt: skip
+    """Settings, parameters and buffers of a normalisation that may keep running statistics."""
+    positive(type(module).__name__, num_features=num_features)
+    module.num_features, module.eps, module.momentum = num_features, eps, momentum
+    module.affine, module.track_running_stats = affine, track
+    module.register_parameter("weight", _ones(num_features, device=device, dtype=dtype) if affine else None)
+    module.register_parameter("bias", new(num_features, device=device, dtype=dtype) if affine else None)
+    module.register_buffer("running_mean", st.zeros(num_features, dtype=dtype, device=device) if track else None)
+    module.register_buffer("running_var", st.ones(num_features, dtype=dtype, device=device) if track else None)
+    module.register_buffer("num_batches_tracked", st.tensor(0, device=device) if track else None)
+
+
+def _reset_running(module: Module) -> None:
+    """Mean 0, variance 1, no batches seen."""
+    if module.track_running_stats:
+        init.zeros_(module.running_mean)
+        init.ones_(module.running_var)
+        state.put(module.num_batches_tracked, st.tensor(0))
+
+
+def _shown(module: Module) -> str:
+    return (
+        f"{module.num_features}, eps={module.eps}, momentum={module.momentum}, affine={module.affine}, "
+        f"track_running_stats={module.track_running_stats}"
+    )
+
+
 class _BatchNorm(Module):
     """Batch statistics in training, running ones in evaluation."""
 
@@ -134,22 +164,11 @@ class _BatchNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        positive(type(self).__name__, num_features=num_features)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.register_parameter("weight", _ones(num_features, device=device, dtype=dtype) if affine else None)
-        self.register_parameter("bias", new(num_features, device=device, dtype=dtype) if affine else None)
-        track = track_running_stats
-        self.register_buffer("running_mean", st.zeros(num_features, dtype=dtype, device=device) if track else None)
-        self.register_buffer("running_var", st.ones(num_features, dtype=dtype, device=device) if track else None)
-        self.register_buffer("num_batches_tracked", st.tensor(0, device=device) if track else None)
+        _register(self, num_features, eps, momentum, affine, track_running_stats, device, dtype)
 
     def reset_running_stats(self) -> None:
         """Mean 0, variance 1, no batches seen."""
-        if self.track_running_stats:
-            init.zeros_(self.running_mean)
-            init.ones_(self.running_var)
-            state.put(self.num_batches_tracked, st.tensor(0))
+        _reset_running(self)
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, fresh statistics."""
@@ -184,10 +203,7 @@ class _BatchNorm(Module):
         )
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
+        return _shown(self)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -211,3 +227,78 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, C, D, H, W)."""
 
     ranks = (5,)
+
+
+class _InstanceNorm(Module):
+    """Statistics of each channel of each element; running ones in evaluation, where they are kept."""
+
+    rank = 0
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        _register(self, num_features, eps, momentum, affine, track_running_stats, device, dtype)
+
+    def reset_running_stats(self) -> None:
+        """Mean 0, variance 1, no batches seen."""
+        _reset_running(self)
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0, fresh statistics."""
+        self.reset_running_stats()
+        _reset_affine(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Same shape and dtype; (N, num_features, *space), or without N. Raises `ShapeError` for others."""
+        channels = input.ndim - self.rank + 1
+        if channels not in (0, 1) or input.shape[channels] != self.num_features:
+            raise ShapeError(
+                f"[{type(self).__name__}] expected {self.rank} axes, or {self.rank - 1} without a batch, with "
+                f"{self.num_features} channels, got shape={tuple(input.shape)}; change num_features or the input"
+            )
+        batch = input if channels else input.unsqueeze(0)
+        made = F.instance_norm(
+            batch,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return made if channels else made.squeeze(0)
+
+    def extra_repr(self) -> str:
+        return _shown(self)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (N, C, L) or (C, L)."""
+
+    rank = 3
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of (N, C, H, W) or (C, H, W).
+
+    >>> from spiraltorch import nn
+    >>> nn.InstanceNorm2d(3)
+    InstanceNorm2d(3, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False)
+    """
+
+    rank = 4
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W)."""
+
+    rank = 5

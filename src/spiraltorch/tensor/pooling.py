@@ -205,6 +205,23 @@ def avg_pool3d(
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+def _adaptive(rank: int, input: Any, output_size: Any) -> Tensor:
+    op = f"adaptive_avg_pool{rank}d"
+    x = handle(input)
+    if not x.dtype.is_float:
+        raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast it first")
+    if x.ndim not in (rank + 1, rank + 2):
+        raise ShapeError(f"[{op}] expected {rank + 2} (or {rank + 1}) axes, got shape {x.shape}")
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * rank
+    if len(sizes) != rank or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
+        raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}")
+    node = see(x)
+    for axis, size in zip(range(x.ndim - rank, x.ndim), sizes, strict=True):
+        if size is not None:
+            node = _bins(node, axis, size)
+    return Tensor(node)
+
+
 def adaptive_avg_pool2d(input: Any, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Averages (N, C, H, W) or (C, H, W) into nearly equal bins; an output size of None keeps that axis.
 
@@ -214,19 +231,17 @@ def adaptive_avg_pool2d(input: Any, output_size: int | Sequence[int | None] | No
     >>> adaptive_avg_pool2d(st.ones(1, 3, 5, 7), (2, 1)).shape
     (1, 3, 2, 1)
     """
-    x = handle(input)
-    if not x.dtype.is_float:
-        raise DTypeError(f"[adaptive_avg_pool2d] expected a floating dtype, got {x.dtype.name}; cast it first")
-    if x.ndim not in (3, 4):
-        raise ShapeError(f"[adaptive_avg_pool2d] expected 4 (or 3) axes, got shape {x.shape}")
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if len(sizes) != 2 or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
-        raise ArgumentError(f"[adaptive_avg_pool2d] expected one or two sizes of at least 1, got {output_size!r}")
-    node = see(x)
-    for axis, size in zip((x.ndim - 2, x.ndim - 1), sizes, strict=True):
-        if size is not None:
-            node = _bins(node, axis, size)
-    return Tensor(node)
+    return _adaptive(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Any, output_size: int | Sequence[int | None] | None) -> Tensor:
+    """Averages (N, C, D, H, W) or (C, D, H, W) into nearly equal bins; see `adaptive_avg_pool2d`.
+
+    >>> import spiraltorch as st
+    >>> adaptive_avg_pool3d(st.ones(1, 3, 5, 7, 4), (2, 1, None)).shape
+    (1, 3, 2, 1, 4)
+    """
+    return _adaptive(3, input, output_size)
 
 
 def adaptive_avg_pool1d(input: Any, output_size: int) -> Tensor:

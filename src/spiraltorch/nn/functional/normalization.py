@@ -126,6 +126,55 @@ def batch_norm(
     return _affine(centred * st.rsqrt(var + eps), weight, bias, shape).to(input.dtype)
 
 
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalises each channel of each element of an (N, C, *space) batch over its space; same shape and dtype.
+
+    With `use_input_stats` running statistics move by `momentum`, in place, towards the mean over the batch of the
+    means and unbiased variances; without it they are used instead. Raises `ShapeError`, and `ArgumentError` for
+    statistics of one value or running statistics that are missing.
+
+    >>> from spiraltorch import tensor
+    >>> from spiraltorch.nn import functional as F
+    >>> F.instance_norm(tensor([[[1.0, 3.0], [2.0, 6.0]]]), eps=0.0).tolist()
+    [[[-1.0, 1.0], [-1.0, 1.0]]]
+    """
+    if input.ndim < 3:
+        raise ShapeError(
+            f"[instance_norm] expected (N, C, *space), got shape={tuple(input.shape)}; add the missing axes"
+        )
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ArgumentError(
+                "[instance_norm] expected running statistics without use_input_stats, got None; pass them"
+            )
+        return batch_norm(input, running_mean, running_var, weight, bias, False, eps=eps)
+    axes, count = tuple(range(2, input.ndim)), math.prod(input.shape[2:])
+    if count < 2:
+        raise ArgumentError(
+            f"[instance_norm] expected more than 1 value a channel, got shape={tuple(input.shape)}; use a larger input"
+        )
+    wide = _wide(input)
+    mean = wide.mean(axis=axes, keepdims=True)
+    centred = wide - mean
+    var = (centred * centred).mean(axis=axes, keepdims=True)
+    for running, seen, factor in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
+        if running is not None:
+            with st.no_grad():
+                batch = seen.detach().reshape(*input.shape[:2]).mean(axis=0) * factor
+                state.put(running, running + (batch - running) * momentum, pending=True)
+    shape = (1, -1, *[1] * (input.ndim - 2))
+    return _affine(centred * st.rsqrt(var + eps), weight, bias, shape).to(input.dtype)
+
+
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Divides by the p-norm along `dim`, but by no less than `eps`."""
     if p == 2.0:

@@ -1,0 +1,136 @@
+"""`interpolate`: other extents of the spatial axes, by nearest neighbours or linear weights, with PyTorch's conventions.
+
+Each axis is resized by itself: places in the input are worked out on the host, as they depend on extents only, and
+elements are taken at them. Nearest neighbours at a whole factor are a view.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import float32
+from ...errors import ArgumentError, DTypeError, ShapeError
+from ..api import Tensor, st
+
+_LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
+_NEAREST = ("nearest", "nearest-exact")
+
+
+def interpolate(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+) -> Tensor:
+    """Resizes the spatial axes of (N, C, *space) to `size`, or by `scale_factor`; dtype as before.
+
+    Modes are `nearest` (PyTorch's rule: the element at floor(place * scale)), `nearest-exact` (the nearest centre), and
+    `linear`, `bilinear` or `trilinear` for one, two or three spatial axes, of floating dtypes. With `align_corners` the
+    centres of the outer elements stay where they are, otherwise the outer edges do. Without
+    `recompute_scale_factor` the given factor itself places the elements. Raises `ArgumentError`, `ShapeError` and
+    `DTypeError`.
+
+    >>> import spiraltorch as st
+    >>> from spiraltorch.nn import functional as F
+    >>> F.interpolate(st.tensor([[[1.0, 3.0]]]), size=3, mode="linear", align_corners=True).tolist()
+    [[[1.0, 2.0, 3.0]]]
+    """
+    rank = input.ndim - 2
+    if input.ndim not in _LINEAR:
+        raise ShapeError(
+            f"[interpolate] expected (N, C) and 1 to 3 spatial axes, got shape={tuple(input.shape)}; reshape it"
+        )
+    if mode not in (*_NEAREST, _LINEAR[input.ndim]):
+        raise ArgumentError(
+            f"[interpolate] expected mode nearest, nearest-exact or {_LINEAR[input.ndim]} for {rank} spatial axes, "
+            f"got {mode!r}; choose one"
+        )
+    if mode in _NEAREST and align_corners is not None:
+        raise ArgumentError(
+            f"[interpolate] expected align_corners=None for mode {mode!r}, got {align_corners}; omit it"
+        )
+    if mode not in _NEAREST and not input.dtype.is_float:
+        raise DTypeError(f"[interpolate] expected a floating dtype, got {input.dtype.name}; cast with .to(st.float32)")
+    old = tuple(input.shape[2:])
+    if 0 in input.shape[1:]:
+        raise ShapeError(f"[interpolate] expected axes that are not empty, got shape={tuple(input.shape)}; check it")
+    new, factors = _sizes(old, size, scale_factor, bool(recompute_scale_factor))
+    if mode in _NEAREST:
+        for axis in range(rank):
+            input = _nearest(input, axis + 2, new[axis], factors[axis], mode == "nearest-exact")
+        return input
+    made = input.to(float32) if input.dtype.itemsize < 4 else input
+    for axis in range(rank):
+        made = _linear(made, axis + 2, new[axis], factors[axis], bool(align_corners))
+    return made.to(input.dtype)
+
+
+def _sizes(
+    old: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """The new extents, and for each axis the factor that places elements; None: the ratio of the extents."""
+    rank = len(old)
+    if (size is None) == (scale_factor is None):
+        raise ArgumentError(f"[interpolate] expected size or scale_factor, got {size} and {scale_factor}; pass one")
+    if size is not None:
+        if recompute:
+            raise ArgumentError("[interpolate] expected a scale_factor to recompute, got size; omit one of them")
+        new = (size,) * rank if isinstance(size, int) else tuple(size)
+        if len(new) != rank or not all(isinstance(n, int) and n > 0 for n in new):
+            raise ArgumentError(f"[interpolate] expected size as 1 or {rank} positive integers, got {size}; change it")
+        return new, (None,) * rank
+    factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
+    if len(factors) != rank or not all(isinstance(f, (int, float)) and 0 < f < math.inf for f in factors):
+        raise ArgumentError(
+            f"[interpolate] expected scale_factor as 1 or {rank} positive numbers, got {scale_factor}; change it"
+        )
+    new = tuple([math.floor(n * float(f)) for n, f in zip(old, factors)])
+    if 0 in new:
+        raise ShapeError(f"[interpolate] expected a result with elements, got shape {new}; raise scale_factor")
+    return new, (None,) * rank if recompute else tuple([float(f) for f in factors])
+
+
+def _step(old: int, new: int, factor: float | None) -> float:
+    """How far the place in the input moves from one element of the result to the next."""
+    return old / new if factor is None else 1.0 / factor
+
+
+def _nearest(x: Tensor, axis: int, new: int, factor: float | None, exact: bool) -> Tensor:
+    old, shape = x.shape[axis], tuple(x.shape)
+    if new == old and (exact or factor in (None, 1.0)):
+        return x
+    if new % old == 0 and factor in (None, new / old):
+        spread = x.reshape(*shape[: axis + 1], 1, *shape[axis + 1 :])
+        spread = spread.expand(*shape[: axis + 1], new // old, *shape[axis + 1 :])
+        return spread.reshape(*shape[:axis], new, *shape[axis + 1 :])
+    # in single precision, as the rounding of the product decides which element it is
+    place = np.arange(new).astype(np.float32) + np.float32(0.5 if exact else 0.0)
+    places = np.floor(place * np.float32(_step(old, new, factor))).astype(np.int64)
+    return _taken(x, np.minimum(places, old - 1), axis)
+
+
+def _linear(x: Tensor, axis: int, new: int, factor: float | None, align_corners: bool) -> Tensor:
+    old = x.shape[axis]
+    if new == old and (align_corners or factor in (None, 1.0)):
+        return x
+    dtype = x.dtype.numpy
+    to = np.arange(new).astype(dtype)
+    if align_corners:
+        place = to * dtype.type((old - 1) / (new - 1) if new > 1 else 0.0)
+    else:
+        place = np.maximum((to + dtype.type(0.5)) * dtype.type(_step(old, new, factor)) - dtype.type(0.5), 0)
+    low = np.minimum(place.astype(np.int64), old - 1)
+    weight = np.clip(place - low, 0, 1).astype(dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+    first, second = _taken(x, low, axis), _taken(x, np.minimum(low + 1, old - 1), axis)
+    upper = st.asarray(weight, device=x.device)
+    return first * (1 - upper) + second * upper
+
+
+def _taken(x: Tensor, places: Any, axis: int) -> Tensor:
+    return st.take(x, st.asarray(places, device=x.device), axis=axis)
