@@ -26,7 +26,9 @@ def _quadrant(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
     count = e.saturate(n, int32)
     again = e.convert("sitofp", count, float64)
     r = x
-    for k, part in enumerate(HALF_PI):  # drivers take the constants of neighbours together: Mesa's of fma, NVIDIA's of mul
+    for k, part in enumerate(
+        HALF_PI
+    ):  # drivers take the constants of neighbours together: Mesa's of fma, NVIDIA's of mul
         r = fma(e, again, double(e, -part), r) if k % 2 else sub(e, r, mul(e, n, double(e, part)))
     return r, count
 
