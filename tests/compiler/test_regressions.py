@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from compiler_helpers import compare, data, normal, number, plan
 
-from spiraltorch.compiler import engine, rules
+from spiraltorch.compiler import engine, rules, rules_shared
 from spiraltorch.dtypes import float32
 from spiraltorch.graph import build as b
 from spiraltorch.ir.expr import Buffer, Const, Load, Space
@@ -41,7 +41,8 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kernel]]:
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM turned a masked store of truncated lanes, one of them on, into a store of the untruncated element."""
-    monkeypatch.setattr(rules, "PARALLEL_WORK", 1000)
+    for module in (rules, rules_shared):
+        monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
     monkeypatch.setattr(engine, "_PLANS", {})
     x = data((np.arange(169) % 7).reshape(13, 13).astype(dtype))
     for columns in (17, 33, 49):
@@ -51,7 +52,8 @@ def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pyte
 
 def test_a_spread_convolution_is_provably_inside(kernels: list[Kernel], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its guard was of the position between spread elements, the access of the quotient."""
-    monkeypatch.setattr(rules, "PARALLEL_WORK", 1000)
+    for module in (rules, rules_shared):
+        monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
     x, w = normal(3, 2, 8, 27, 13), normal(2, 16, 8, 3, 5)
     compare(b.conv(x, w, (1, 2), ((2, 1), (2, 0)), (2, 2), (2, 1)), tolerance=1e-4)
 

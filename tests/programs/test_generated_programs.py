@@ -1,4 +1,4 @@
-"""More than two thousand random programs a run: the CPU backend against the NumPy meaning.
+"""More than two thousand random programs a run: the CPU backend against the NumPy meaning, and hundreds three ways.
 
 The seed is fixed; SPIRALTORCH_TEST_SEED gives another. A failure is reduced to a few operations and printed as a script.
 """
@@ -13,7 +13,7 @@ import pytest
 from checking import fault, interpreting, reduced, snippet, verifying
 from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator, Program
 
-from spiraltorch.compiler import engine, rules, simplify
+from spiraltorch.compiler import engine, rules, rules_shared, simplify
 from spiraltorch.runtime import device
 from wgpu_devices import without_features
 
@@ -60,7 +60,8 @@ def test_element_wise_views_and_reductions_fuse(chunk: int) -> None:
 
 @pytest.mark.parametrize("chunk", range(10))
 def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "PARALLEL_WORK", 2000)
+    for module in (rules, rules_shared):
+        monkeypatch.setattr(module, "PARALLEL_WORK", 2000)
     for n in range(chunk * 20, chunk * 20 + 20):
         check(program(2, n, LARGE, CONTRACTIONS), f"2/{n}")
 
@@ -68,7 +69,8 @@ def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.M
 @pytest.mark.parametrize("chunk", range(6))
 def test_verified_kernels(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every scheduled kernel is proven safe, or else run by the interpreter, which checks each access."""
-    monkeypatch.setattr(rules, "PARALLEL_WORK", 1000)
+    for module in (rules, rules_shared):
+        monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
     kernels = missing = 0
     for n in range(chunk * 40, chunk * 40 + 40):
         made = program(3, n, 1500, CONTRACTIONS if n % 4 == 0 else EVERYTHING)
@@ -94,9 +96,11 @@ def test_interpreted_kernels(chunk: int) -> None:
 @pytest.mark.skipif(not SECOND, reason=f"wgpu: {device.backends()['wgpu'].reason()}")
 @pytest.mark.parametrize("chunk", range(16))
 def test_a_second_machine(chunk: int) -> None:
-    """The same kernels through the other renderer, schedule and driver, with the dtypes that it has."""
+    """One program three ways: its meaning in NumPy, the CPU, and another renderer, schedule and driver."""
     for n in range(chunk * 25, chunk * 25 + 25):
-        check(machine_program(5, n, SECOND[0]), f"5/{n}", SECOND[0])
+        made = machine_program(5, n, SECOND[0])
+        check(made, f"5/{n} on {SECOND[0]}", SECOND[0])
+        check(made, f"5/{n} on cpu:0")
 
 
 @pytest.mark.skipif(not CORE, reason="wgpu: there is no adapter with features to do without")
