@@ -59,6 +59,11 @@ def test_bad_arguments():
         init.calculate_gain("swish")
     with pytest.raises(ArgumentError, match="fan_in"):
         init.kaiming_normal_(st.zeros(3, 3), mode="fan")
+    p = nn.Parameter(st.ones(2))
+    p.grad = st.ones(2)
+    for norm_type in (0.0, -1.0, float("nan")):
+        with pytest.raises(ArgumentError, match="norm_type"):
+            nn.utils.clip_grad_norm_([p], 1.0, norm_type)
 
 
 def both(*arrays):

@@ -131,6 +131,9 @@ def test_load_state_dict_refuses_and_changes_nothing():
             net.load_state_dict(state)
         for key, value in net.state_dict().items():
             np.testing.assert_array_equal(value.numpy(), old[key])
+    for wrong in (None, [1], "state"):
+        with pytest.raises(CheckpointError, match="dict of names"):
+            net.load_state_dict(wrong)
     partial = {"scale": np.full(4, 2.0), "extra": np.ones(1)}
     result = net.load_state_dict(partial, strict=False)
     assert result.unexpected_keys == ["extra"] and "first.weight" in result.missing_keys

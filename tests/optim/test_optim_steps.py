@@ -239,6 +239,14 @@ def test_everything_has_its_value_after_a_step():
         ("RMSprop", {"alpha": -1.0}),
         ("Adagrad", {"lr_decay": -0.1}),
         ("Lion", {"betas": (0.9,)}),
+        ("Lion", {"betas": 0.5}),
+        ("Adam", {"betas": 0.9}),
+        ("Adam", {"betas": (0.9,)}),
+        ("Adam", {"betas": ("a", "b")}),
+        ("SGD", {"lr": "fast"}),
+        ("SGD", {"lr": None}),
+        ("SGD", {"lr": (0.1, 0.2)}),
+        ("SGD", {"lr": 0.1, "momentum": "much", "nesterov": True}),
     ],
 )
 def test_impossible_settings(name, kwargs):
@@ -254,9 +262,26 @@ def test_bad_parameters_and_later_settings():
     with pytest.raises(DTypeError, match="tensors"):
         optim.SGD([1.0])
     optimizer = optim.SGD([nn.Parameter(st.ones(1))], lr=0.1)
+    for wrong in (math.nan, "fast", None, [0.1]):
+        with pytest.raises(ArgumentError, match="lr"):
+            optimizer.param_groups[0]["lr"] = wrong
+        assert optimizer.param_groups[0]["lr"] == 0.1
+    for group in ({"lr": 0.1}, [nn.Parameter(st.ones(1))]):
+        with pytest.raises(ArgumentError, match="params"):
+            optimizer.add_param_group(group)
+    assert len(optimizer.param_groups) == 1
+
+
+def test_numbers_of_numpy_and_torch_are_numbers():
+    p = nn.Parameter(st.ones(1))
+    optimizer = optim.SGD([p], lr=np.float32(0.5))
+    p.grad = st.ones(1)
+    optimizer.step()
+    optimizer.param_groups[0]["lr"] = torch.tensor(0.25)
+    optimizer.step()
+    assert p.tolist() == [0.25]
     with pytest.raises(ArgumentError, match="lr"):
-        optimizer.param_groups[0]["lr"] = math.nan
-    assert optimizer.param_groups[0]["lr"] == 0.1
+        optimizer.param_groups[0]["lr"] = np.float32(-1.0)
 
 
 def test_foreign_state_is_refused_and_changes_nothing():

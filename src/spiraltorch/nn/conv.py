@@ -16,11 +16,13 @@ from .module import Module
 Size = int | Sequence[int]
 
 
-def tuple_of(owner: str, name: str, value: Size, axes: int) -> tuple[int, ...]:
-    """`value` for each axis; raises `ArgumentError` for another number of entries."""
+def tuple_of(owner: str, name: str, value: Size, axes: int, least: int = 0) -> tuple[int, ...]:
+    """`value` for each axis; raises `ArgumentError` for another number of entries, or one below `least`."""
     entries = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(entries) != axes or not all(isinstance(entry, int) and entry >= 0 for entry in entries):
-        raise ArgumentError(f"[{owner}] expected {name} as an integer or {axes} of them, got {value!r}; change it")
+    if len(entries) != axes or not all(isinstance(entry, int) and entry >= least for entry in entries):
+        raise ArgumentError(
+            f"[{owner}] expected {name} as an integer >= {least} or {axes} of them, got {value!r}; change it"
+        )
     return entries
 
 
@@ -56,9 +58,9 @@ class _Conv(Module):
         if padding_mode not in modes:
             raise ArgumentError(f"[{owner}] expected padding_mode {', '.join(modes)}, got {padding_mode!r}; choose one")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = tuple_of(owner, "kernel_size", kernel_size, axes)
-        self.stride = tuple_of(owner, "stride", stride, axes)
-        self.dilation = tuple_of(owner, "dilation", dilation, axes)
+        self.kernel_size = tuple_of(owner, "kernel_size", kernel_size, axes, 1)
+        self.stride = tuple_of(owner, "stride", stride, axes, 1)
+        self.dilation = tuple_of(owner, "dilation", dilation, axes, 1)
         self.output_padding = tuple_of(owner, "output_padding", output_padding, axes)
         self.padding_mode = padding_mode
         self.padding: tuple[int, ...] | str

@@ -83,6 +83,11 @@ def state_dict(module: Module, prefix: str) -> dict[str, Tensor]:
 
 def load_state_dict(module: Module, values: Mapping[str, Any], strict: bool) -> tuple[list[str], list[str]]:
     """Checks all keys and shapes, then takes the values over; returns missing and unexpected keys."""
+    if not isinstance(values, Mapping):
+        raise CheckpointError(
+            f"[load_state_dict] expected a dict of names and tensors, got {type(values).__name__}; "
+            "pass what state_dict() or load() returned"
+        )
     slots = _slots(module, "")
     missing = [key for key in slots if key not in values]
     unexpected = [key for key in values if key not in slots]

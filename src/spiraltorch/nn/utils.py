@@ -17,7 +17,9 @@ def _listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0) -> Tensor:
-    """The norm of all tensors taken together, 0-d, at least float32."""
+    """The norm of all tensors taken together, 0-d, at least float32. Raises `ArgumentError` unless `norm_type` > 0."""
+    if not norm_type > 0:
+        raise ArgumentError(f"[get_total_norm] expected norm_type > 0, got {norm_type}; change it")
     wide = [t.to(float32) if t.dtype.itemsize < 4 else t for t in _listed(tensors)]
     if not wide:
         return st.zeros(())

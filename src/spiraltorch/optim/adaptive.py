@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import ArgumentError
 from ..nn.api import Tensor, st
 from .group import ParamGroup
 from .optimizer import Optimizer, compute_dtype, wide
@@ -131,8 +130,6 @@ class Lion(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        if len(betas) != 2:
-            raise ArgumentError(f"[Lion] expected two betas, got {betas!r}; pass a pair")
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize})
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:

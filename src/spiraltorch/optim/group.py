@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _MISSING = object()
+_SINGLE = frozenset(
+    ("lr", "momentum", "dampening", "weight_decay", "eps", "alpha", "lr_decay", "initial_accumulator_value")
+)
+_PAIRS = {"betas"}
 _UNBOUNDED = {"dampening"}
 _BELOW_ONE = {"betas"}
 
@@ -62,6 +66,8 @@ class ParamGroup(dict[str, Any]):
             self[name] = value
 
     def __setitem__(self, name: str, value: Any) -> None:
+        if hasattr(value, "item") and not isinstance(value, TensorClass):
+            value = value.item()  # a number of NumPy or PyTorch
         if name in self.checked:
             self._check(name, value)
         old = self.get(name, _MISSING)
@@ -101,8 +107,13 @@ class ParamGroup(dict[str, Any]):
         return self
 
     def _check(self, name: str, value: Any) -> None:
-        """Raises `ArgumentError` for a number that no update can use."""
+        """Raises `ArgumentError` for what no update can use."""
         numbers = _numbers(value)
+        if name in _PAIRS and (numbers is None or len(numbers) != 2):
+            raise ArgumentError(f"[{self.owner}] expected {name} as two numbers, got {value!r}; pass a pair")
+        single = _is_number(value) or (isinstance(value, TensorClass) and value.size == 1)
+        if name in _SINGLE and not single:
+            raise ArgumentError(f"[{self.owner}] expected {name} as a number, got {value!r}; change {name}")
         if numbers is None:
             return
         low = -math.inf if name in _UNBOUNDED else 0.0

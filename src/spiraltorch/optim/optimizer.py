@@ -72,6 +72,8 @@ class Optimizer:
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Adds parameters with their own settings; what is not given comes from the defaults."""
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise ArgumentError(f"[{self._name}] expected a dict with an entry params, got {param_group!r}; add it")
         params = param_group["params"]
         params = [params] if isinstance(params, TensorClass) else list(params)
         known = {id(p) for group in self.param_groups for p in group["params"]}

@@ -39,10 +39,6 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ArgumentError(
-                f"[SGD] expected momentum > 0 and dampening 0 for nesterov, got {momentum} and {dampening}; change them"
-            )
         super().__init__(
             params,
             {
@@ -54,6 +50,10 @@ class SGD(Optimizer):
                 "maximize": maximize,
             },
         )
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ArgumentError(
+                f"[SGD] expected momentum > 0 and dampening 0 for nesterov, got {momentum} and {dampening}; change them"
+            )
 
     def _advance(self, params: list[Tensor]) -> None:
         # Only dampening has to know the first step, which is not dampened.
