@@ -256,3 +256,57 @@ def test_checkpointed_parameters_reach_a_compiled_step() -> None:
     start = {k: st.zeros_like(v) for k, v in model.state_dict().items()}
     model.load_state_dict(start)
     assert f(x).item() == 0
+
+
+def test_gradients_of_arguments_go_to_the_argument() -> None:
+    @st.compile
+    def step(x: st.Tensor) -> None:
+        x.grad = None
+        (x * x).sum().backward()
+
+    tensors = [st.tensor([float(n)], requires_grad=True) for n in range(5)]
+    for _ in range(3):
+        for x in tensors:
+            with st.no_grad():
+                x += 1
+            step(x)
+        for x in tensors:
+            assert x.grad.item() == 2 * x.item()
+
+
+def test_an_argument_with_gradients_that_is_also_captured() -> None:
+    p = st.tensor([2.0], requires_grad=True)
+    f = st.compile(lambda x: (x * p).sum().detach())
+    for _ in range(3):
+        assert f(p).item() == 4
+        assert f(st.tensor([5.0], requires_grad=True)).item() == 10
+
+
+def test_an_updated_argument_that_is_also_captured() -> None:
+    state = [st.ones(2), st.zeros(2)]
+
+    def step(x: st.Tensor, y: st.Tensor) -> st.Tensor:
+        state[0] += 1
+        y *= 2
+        return x * 1
+
+    compiled = st.compile(step)
+    for n in range(3):
+        assert compiled(st.ones(2), st.ones(2)).tolist() == [1, 1]
+        expected = state[0].tolist()[0] + 1
+        assert compiled(state[0], st.ones(2)).tolist() == [expected] * 2
+        assert compiled(st.ones(2), state[0]).tolist() == [1, 1]
+        assert state[0].tolist() == [(expected + 1) * 2] * 2
+        assert compiled(state[1], st.ones(2)).tolist() == [n, n]
+        state[1] += 1
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_a_gradient_flows_on_into_what_was_recorded_before(captured: bool) -> None:
+    w = st.tensor([3.0], requires_grad=True)
+    y = w * 2
+    step = st.compile((lambda: (y * y).sum().backward()) if captured else (lambda x: (x * x).sum().backward()))
+    for n in range(1, 4):
+        step() if captured else step(y)
+        assert y.grad is None
+        assert w.grad.item() == 24 * n

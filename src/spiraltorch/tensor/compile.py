@@ -11,8 +11,10 @@ How it stays right
   values after each call. Random numbers continue the generator's sequence.
 - If recording makes tensors that outlive the call in some object (an optimizer's state at its first step), that call
   runs as it was recorded and the next one records again.
-- A result through which a gradient could flow outside cannot be replayed, nor can a graph that spans devices: such a
-  function is run as plain Python.
+- A result through which a gradient could flow outside cannot be replayed, nor can a gradient that flows on into what was
+  recorded before, nor a graph that spans devices: such a function is run as plain Python. So is a call with an argument
+  that the function also reaches otherwise, where either is updated.
+- Arguments that require gradients are part of a recording: `.grad` and closures belong to one tensor.
 """
 
 from __future__ import annotations
@@ -115,6 +117,13 @@ class _Tracer:
         counter = build.scalar(Draw(generator, used), uint64, device)
         return seed, counter
 
+    def beyond(self) -> bool:
+        """Whether a gradient came to a result of earlier operations, through which it has to flow on."""
+        return any(
+            tracing.raw_grad(t) is not before and not tracing.is_leaf(self.originals[self.index[id(t)]])
+            for t, before in self.grads.values()
+        )
+
     def restore(self) -> None:
         """Puts every captured tensor and gradient back as it was."""
         for tensor, node in zip(self.captured, self.originals, strict=True):
@@ -132,6 +141,8 @@ class Entry:
         self.scalars: list[Any] = []
         self.captured: list[Tensor] = []
         self.in_args: list[int | None] = []  # for each captured tensor its place among the arguments
+        self.fixed: list[tuple[int, Tensor]] = []  # arguments that require gradients, which have to be these
+        self.apart: frozenset[int] = frozenset()  # ids of captured tensors that no argument may be
         self.avals: list[Any] = []
         self.rgs: list[bool] = []
         self.updates: list[Any] = []  # (captured tensor, source of its new value)
@@ -248,7 +259,7 @@ class _Compiled:
         outs = [x for x in out_leaves if isinstance(x, Tensor)]
         grads = [(tracing.raw_grad(t), before) for t, before in tracer.grads.values()]
         outs += [after for after, before in grads if after is not None and after is not before]
-        if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index):
+        if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index) or tracer.beyond():
             tracer.restore()
             self.eager.add(key)
             return self.fn(*given[0], **given[1])
@@ -260,6 +271,11 @@ class _Compiled:
     ) -> Any:  # fmt: skip
         entry = Entry()
         updates = [(n, t.node) for n, t in enumerate(tracer.captured) if t.node is not tracer.places[n]]
+        entry.in_args = [positions.get(id(t)) for t in tracer.captured]
+        entry.apart = _apart(tracer.captured, entry.in_args, [n for n, _ in updates])
+        if any(id(t) in entry.apart for t in tensors):
+            tracer.restore()
+            return self.fn(*given[0], **given[1])
         grads = []
         for tensor, before in tracer.grads.values():
             after = tracing.raw_grad(tensor)
@@ -287,7 +303,7 @@ class _Compiled:
         entry.inputs = [index_of_place[n] if n in index_of_place else n.buf for n in leaves]
         entry.scalars = scalars
         entry.captured = tracer.captured
-        entry.in_args = [positions.get(id(t)) for t in tracer.captured]
+        entry.fixed = [(n, t) for n, t in enumerate(tensors) if t.node.rg]
         entry.avals = [p.aval for p in tracer.places]
         entry.rgs = [p.rg for p in tracer.places]
 
@@ -401,6 +417,14 @@ def _twin(tensor: Tensor) -> Tensor:
     return twin
 
 
+def _apart(captured: list[Tensor], in_args: list[int | None], updates: list[int]) -> frozenset[int]:
+    """Which captured tensors an argument may not be, as one of the two is updated and the other would not notice."""
+    outside = [n for n, at in enumerate(in_args) if at is None]
+    if all(in_args[n] is None for n in updates):
+        outside = [n for n in outside if n in updates]
+    return frozenset(id(captured[n]) for n in outside) if updates else frozenset()
+
+
 def _replaced(entry: Entry) -> list[tuple[int, int]]:
     """Captured tensors that get new values and whose old ones no result is, with their places among the plan's inputs."""
     if entry.plan is None:
@@ -429,6 +453,8 @@ def _described(x: Any) -> Any:
 def _usable(entry: Entry, tensors: list[Tensor]) -> bool:
     """Whether the captured tensors are still what the recording saw. Evaluates those that are pending."""
     pending = []
+    if any(tensors[n] is not t for n, t in entry.fixed) or any(id(t) in entry.apart for t in tensors):
+        return False
     for n, aval in enumerate(entry.avals):
         node = _handle(entry, n, tensors).node
         if node.aval is not aval or node.rg is not entry.rgs[n]:

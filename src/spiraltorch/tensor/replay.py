@@ -86,6 +86,8 @@ def _guards(
         if isinstance(a, Tensor):
             tests += [f"type(a{n}) is not {w.name(type(a))}", f"a{n}.node.aval is not {w.name(a.node.aval)}"]
             tests += [f"a{n}.node.rg is not {a.node.rg}", *(f"a{n} is a{m}" for m in tensors if m < n)]
+            tests += [f"id(a{n}) in {w.name(entry.apart)}"] if entry.apart else []
+            tests += [f"a{n} is not {w.name(a)}"] if a.node.rg else []
         elif isinstance(a, SIMPLE):
             tests.append(f"type(a{n}) is not {w.name(type(a))} or repr(a{n}) != {w.name(repr(a))}")
         else:
