@@ -94,7 +94,7 @@ def test_interpreted_kernels(chunk: int) -> None:
 
 
 @pytest.mark.skipif(not SECOND, reason=f"wgpu: {device.backends()['wgpu'].reason()}")
-@pytest.mark.parametrize("chunk", range(16))
+@pytest.mark.parametrize("chunk", range(10))
 def test_a_second_machine(chunk: int) -> None:
     """One program three ways: its meaning in NumPy, the CPU, and another renderer, schedule and driver."""
     for n in range(chunk * 25, chunk * 25 + 25):
@@ -104,7 +104,7 @@ def test_a_second_machine(chunk: int) -> None:
 
 
 @pytest.mark.skipif(not CORE, reason="wgpu: there is no adapter with features to do without")
-@pytest.mark.parametrize("chunk", range(8))
+@pytest.mark.parametrize("chunk", range(4))
 def test_a_second_machine_without_features(chunk: int) -> None:
     """Once more with 16-bit floats and 64-bit integers made of words."""
     for n in range(chunk * 25, chunk * 25 + 25):
