@@ -310,3 +310,21 @@ def test_a_gradient_flows_on_into_what_was_recorded_before(captured: bool) -> No
         step() if captured else step(y)
         assert y.grad is None
         assert w.grad.item() == 24 * n
+
+
+def test_a_captured_tensor_that_is_only_handed_on() -> None:
+    tensors, p = [st.ones(2), st.ones(2)], nn.Parameter(st.zeros(2))
+
+    def hand_on(x: st.Tensor) -> list[st.Tensor]:
+        p.grad = tensors[1]
+        return [tensors[0], x]
+
+    compiled = st.compile(hand_on)
+    for n in range(1, 5):
+        x = st.zeros(1)
+        first, second = compiled(x)
+        assert first is tensors[0]
+        assert second is x
+        assert first.tolist() == p.grad.tolist() == [n, n]
+        tensors[0] += 1
+        tensors[1] += 1

@@ -250,6 +250,9 @@ class _Compiled:
         try:
             with span(RECORD, function=getattr(self.fn, "__qualname__", type(self.fn).__name__)):
                 result = self.fn(*inside[0], **inside[1])
+            for t in (*flatten(result)[0], *(tracing.raw_grad(t) for t, _ in tracer.grads.values())):
+                if isinstance(t, Tensor):  # what is only handed on was read by no operation
+                    tracer.see(t)
         except BaseException:
             tracing.TRACER[0] = None
             tracer.restore()
