@@ -42,7 +42,7 @@ system:
 	else echo "some tests may be skipped: they need Chromium and a Vulkan driver"; fi
 
 test: $(VENV)/.test system
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

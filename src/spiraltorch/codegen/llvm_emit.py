@@ -157,7 +157,8 @@ class Emitter(Instructions):
         function = f"@llvm.{name}.{suffix(first.dtype, first.lanes)}"
         type_ = vector_type(scalar_type(result), first.lanes)
         self.declare(f"{type_} {function}({', '.join(a.type for a in args)})")
-        text = f"call {type_} {function}({', '.join(f'{a.type} {a.name}' for a in args)})"
+        flags = "nsz " if name in ("maximum", "minimum") else ""  # which zero is greater, NumPy leaves open
+        text = f"call {flags}{type_} {function}({', '.join(f'{a.type} {a.name}' for a in args)})"
         return Ssa(self.let(text), result, first.lanes)
 
     def libm(self, name: str, *args: Ssa) -> Ssa:
@@ -264,7 +265,8 @@ def reduce_lanes(e: Emitter, op: str, v: Ssa) -> Ssa:
         made = e.let(f"call reassoc {t} {symbol}({t} {'-0.0' if op == 'add' else start}, {v.type} {v.name})")
     else:
         e.declare(f"{t} {symbol}({v.type})")
-        made = e.let(f"call {t} {symbol}({v.type} {v.name})")
+        flags = "nsz " if dtype.is_float else ""
+        made = e.let(f"call {flags}{t} {symbol}({v.type} {v.name})")
     scalar = Ssa(made, dtype)
     return e.rounded(Ssa(made, float32), dtype) if dtype.name in NARROW else scalar
 
