@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from ..errors import GradientError, ShapeError
 from ..graph import build as b
-from ..graph.node import Node, leaf
+from ..graph.node import Node, leaf, spec_of
+from ..graph.primitive import REGISTRY, Parts
 from .custom import Rule, recording, rule_of
 from .hooks import HOOKS, passed
 
@@ -65,10 +66,15 @@ def vjp(
             continue
         g = total.get(node) if node in wanted else total.pop(node, None)
         prim = node.spec.prim
-        if g is None or prim is None or prim.vjp is None or not node.args:
+        if g is None or prim is None or not node.args:
             continue
-        for arg, part in zip(node.args, prim.vjp(g, node.args, node), strict=True):
-            _accumulate(total, order, arg, part)
+        if prim.vjp is not None:
+            for arg, part in zip(node.args, prim.vjp(g, node.args, node), strict=True):
+                _accumulate(total, order, arg, part)
+        elif prim.parts is not None:
+            args, made = _in_parts(node, prim.parts)
+            for arg, part in zip(node.args, vjp([made], [g], args, through=False), strict=True):
+                _accumulate(total, order, arg, part)
     return [total.get(i) for i in inputs]
 
 
@@ -100,9 +106,14 @@ def jvp(outputs: Sequence[Node], inputs: Sequence[Node], tangents: Sequence[Node
         if found is not None and not found[0].transparent:
             made = _transposed(node, *found, known, wanted)
         elif prim is not None and node.args and any(a in known for a in node.args):
-            if prim.jvp is None:
+            tangents = tuple([known.get(a) for a in node.args])
+            if prim.jvp is not None:
+                made = prim.jvp(tangents, node.args, node)
+            elif prim.parts is not None:
+                args, whole = _in_parts(node, prim.parts)
+                made = jvp([whole], args, tangents)[0]
+            else:
                 raise GradientError(f"[jvp] expected operations with a forward derivative, got {prim.name}")
-            made = prim.jvp(tuple([known.get(a) for a in node.args]), node.args, node)
         if made is not None:
             known[node] = b.add(known[node], made) if node in known else made
     return [known.get(out) for out in outputs]
@@ -121,6 +132,14 @@ def _accumulate(total: dict[Node, Node], order: dict[Node, None], node: Node, pa
     if part is not None and node in order:
         before = total.get(node)
         total[node] = part if before is None else b.add(before, part)
+
+
+def _in_parts(node: Node, parts: Parts) -> tuple[list[Node], Node]:
+    """The node's value in simpler primitives of operands that stand for its own: independent, and each its own."""
+    with recording(True):
+        reshape = REGISTRY["reshape"]
+        args = [Node(spec_of(reshape, (a.aval,), (a.aval.shape,)), (a,), None, a.rg) for a in node.args]
+        return args, parts(tuple(args), node.spec.params)
 
 
 def _transposed(node: Node, rule: Rule, index: int, known: dict[Node, Node], wanted: set[Node]) -> Node | None:

@@ -8,7 +8,7 @@ reads is read at the place being computed, or opens its own.
 - `map`: one loop for each axis of the members' shape.
 - `rows`: outer loops over the kept axes, and for each reduction or full-shape member a loop over the reduced axes.
 - `contract`: a dot or convolution, with members of its result's shape as epilogue.
-- `single`: a scan, sort or scatter on its own.
+- `single`: a scan, sort, scatter or attention on its own.
 
 Extents of 1 are ignored when shapes are compared.
 """
@@ -19,7 +19,7 @@ from ..ir.expr import Buffer, Const, Load, Op, Space, Value
 from ..ir.index import ALWAYS, ZERO, Guard, Var, index
 from ..telemetry import Decision
 from .emit import Emitter, NotFusible, Position
-from .program import CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
+from .program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
 MAX_COST = 512  # of a kernel's code, in operations: compilers take more than twice as long for twice as much
@@ -434,7 +434,7 @@ def _must_store(program: Program, max_buffers: int) -> dict[int, str]:
     """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader; and why."""
     stored = {o.id: "it is a result" for o in program.outputs if o.prim != "leaf"}
     for val in program.vals:
-        if val.prim in CONTRACTIONS or val.prim == "argsort":
+        if val.prim in CONTRACTIONS or val.prim in ATTENTIONS or val.prim == "argsort":
             for arg in val.args:
                 root = _view_root(arg)
                 if root.prim not in ("leaf", "const") and root.prim not in HEAVY:

@@ -29,6 +29,7 @@ from ..ir.stmt import (
     walk,
 )
 from ..ir.target import Target
+from ..kernels.attention import Nest
 from .fuse import COSTLY, Cluster, weight
 from .program import CONTRACTIONS, REDUCTIONS, Val
 
@@ -42,13 +43,14 @@ class Lowered:
     """An unscheduled kernel, with what the rules need to know of it."""
 
     kernel: Kernel
-    kind: str  # map, rows, columns, dot, conv, serial
+    kind: str  # map, rows, columns, dot, conv, serial, scatter, phases, attention
     loops: list[str]  # spatial loops, outermost first
     phases: list[list[str]] = field(default_factory=list)  # of rows: the loops of each phase; reductions first
     reductions: list[bool] = field(default_factory=list)  # which phases reduce
     terms: list[str] = field(default_factory=list)  # of contractions: the loops over terms
     batch: int = 0  # of contractions: how many of `loops` are batch axes
     rows: int = 0  # of contractions: how many of `loops` come from the left operand
+    nests: list[Nest] = field(default_factory=list)  # of attention
     work: int = 1  # operations, roughly
     params: list[Val] = field(default_factory=list)
     scalars: list[int] = field(default_factory=list)
@@ -70,7 +72,7 @@ def lower(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     else:
         from .single import lower_single
 
-        lowered = lower_single(cluster, target.groups)
+        lowered = lower_single(cluster, target)
     emitter = cluster.emitter
     lowered.params = [emitter.values[i] for i in emitter.buffers]
     lowered.scalars = list(emitter.scalars)

@@ -16,7 +16,8 @@ REDUCTIONS = frozenset(("reduce_sum", "reduce_prod", "reduce_max", "reduce_min")
 CONTRACTIONS = frozenset(("dot", "conv"))
 SCANS = frozenset(("cumsum", "cumprod", "cummax", "cummin"))
 SCATTERS = frozenset(("scatter", "scatter_along"))
-HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | {"argsort", "to_device"}
+ATTENTIONS = frozenset(("attention", "attention_grad"))
+HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | ATTENTIONS | {"argsort", "to_device"}
 VIEWS = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows"))
 
 

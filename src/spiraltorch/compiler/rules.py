@@ -10,6 +10,7 @@ from ..ir.expr import Op, Space, loads
 from ..ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
 from ..ir.target import Target
 from .lower import Lowered
+from .rules_attention import attention
 from .rules_conv import conv
 from .rules_groups import schedule_groups
 from .rules_shared import (
@@ -228,5 +229,5 @@ def _blocked(kernel: Kernel, terms: list[str], deep: int) -> tuple[Kernel, list[
 
 _RULES = {
     "map": _map, "rows": _rows, "columns": _columns, "serial": _serial, "scatter": _scatter, "dot": _dot,
-    "conv": conv,
+    "conv": conv, "attention": attention,
 }  # fmt: skip

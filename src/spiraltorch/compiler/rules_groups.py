@@ -9,6 +9,7 @@ from ..ir.schedule import ScheduleError
 from ..ir.stmt import For, Kernel, Kind, loop
 from ..ir.target import Target
 from .lower import Lowered, depends_on_right
+from .rules_attention import attention_groups
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
 MANY = 1 << 16  # elements from which on an item takes several
@@ -141,4 +142,5 @@ def _each(extent: int, side: int) -> int:
 
 _RULES = {
     "map": _map, "rows": _rows, "columns": _loops, "dot": _dot, "conv": _conv, "serial": _loops, "phases": _phases,
+    "attention": attention_groups,
 }  # fmt: skip

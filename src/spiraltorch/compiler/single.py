@@ -1,4 +1,4 @@
-"""Kernels of primitives that stand alone: scans, scatters and sorts."""
+"""Kernels of primitives that stand alone: scans, scatters and sorts; attention is in `attend`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from ..ir.index import INFINITY, Guard, Index, guard, index, less, lookup
 from ..ir.loops import renamed_nest
 from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
+from ..ir.target import Target
 from ..kernels.radix import SHORTEST, argsort_radix
 from ..kernels.sort import argsort_passes
-from .program import Val
+from .attend import lower_attention
+from .program import ATTENTIONS, Val
 
 if TYPE_CHECKING:
     from .fuse import Cluster
@@ -22,9 +24,11 @@ SCAN_OP = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}
 SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 
-def lower_single(cluster: Cluster, wide: bool) -> Lowered:
-    """The kernel of a scan, a sort or a scatter; `wide`: for a device that wants thousands of independent iterations."""
-    val = cluster.members[0]
+def lower_single(cluster: Cluster, target: Target) -> Lowered:
+    """The kernel of a scan, a sort, a scatter or an attention."""
+    val, wide = cluster.members[0], target.groups  # wide: it wants thousands of independent iterations
+    if val.prim in ATTENTIONS:
+        return lower_attention(cluster, val, target)
     if val.prim in SCAN_OP:
         return _scan(cluster, val, 1 if wide else 64)
     if val.prim == "argsort":

@@ -298,6 +298,14 @@ def conv(
     return _apply(_named("conv"), (x, w), (strides, padding, lhs_dilation, rhs_dilation))
 
 
+def attention(q: Node, k: Node, v: Node, bias: Node | None, causal: bool, scale: float) -> tuple[Node, Node]:
+    """Weighted values (B, H, L, Ev), and (B, H, L) the logarithm of each query's sum of exponentials."""
+    from .primitives.attention import split
+
+    args = (q, k, v) if bias is None else (q, k, v, bias)
+    return split(_apply(_named("attention"), args, (causal, scale)), q, v)
+
+
 def take(x: Node, idx: Node, axis: int) -> Node:
     """Elements of `x` along an axis."""
     return _apply(_named("take"), (x, idx), (axis,))

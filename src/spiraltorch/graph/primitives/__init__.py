@@ -1,5 +1,5 @@
 """All primitives, by name: see `docs/architecture.md` for the table."""
 
-from . import contract, elementwise, indexing, reduce, sort_scan, source, view
+from . import attention, contract, elementwise, indexing, reduce, sort_scan, source, view
 
-__all__ = ["contract", "elementwise", "indexing", "reduce", "sort_scan", "source", "view"]
+__all__ = ["attention", "contract", "elementwise", "indexing", "reduce", "sort_scan", "source", "view"]

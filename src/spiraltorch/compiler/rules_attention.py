@@ -1,0 +1,70 @@
+"""The schedule of attention: every nest of a block gets lanes over queries, its products register tiles."""
+
+from __future__ import annotations
+
+from ..ir import schedule as steps
+from ..ir.stmt import Kernel, Kind
+from ..ir.target import Target
+from ..kernels.attention import Nest
+from .lower import Lowered
+from .rules_shared import leaf_dtype, parallel_nest, register_tile, vectorize
+
+
+def attention(lowered: Lowered, target: Target) -> Kernel:
+    """Tasks are blocks of queries, or heads where gradients are added up."""
+    kernel = lowered.kernel
+    lanes = target.lanes(leaf_dtype(kernel))
+    for nest in lowered.nests:
+        if nest.kind == "product":
+            kernel = _product(kernel, nest, lanes, target)
+        elif nest.kind == "reduce":
+            kernel = _reduce(kernel, nest, lanes)
+        else:
+            kernel, _, _ = vectorize(kernel, nest.names[-1], lanes, 4)
+    return parallel_nest(kernel, lowered.loops, lowered.work, target)
+
+
+def _product(kernel: Kernel, nest: Nest, lanes: int, target: Target) -> Kernel:
+    """Rows broadcast one operand's elements to the vectors of the other."""
+    r, c, t = nest.names
+    height, width, depth = (steps.iterations(kernel, name) for name in nest.names)
+    lanes = min(lanes, 1 << (width - 1).bit_length())
+    rows, vectors = register_tile(height, width, lanes, target.registers)
+    kernel = steps.split(kernel, c, lanes * vectors, f"{c}r", f"{c}i")
+    kernel = steps.split(kernel, f"{c}i", lanes, f"{c}v", f"{c}l")
+    kernel = steps.split(kernel, r, rows, f"{r}r", f"{r}i")
+    terms = [t]
+    unroll = next((u for u in (4, 2) if depth % u == 0 and depth > u), 1)
+    if unroll > 1:
+        kernel = steps.split(kernel, t, unroll, f"{t}u", f"{t}k")
+        kernel = steps.mark(kernel, Kind.UNROLLED, f"{t}k")
+        terms = [f"{t}u", f"{t}k"]
+    kernel = steps.reorder(kernel, f"{c}r", f"{r}r", *terms, f"{r}i", f"{c}v", f"{c}l")
+    kernel = steps.mark(steps.mark(kernel, Kind.UNROLLED, f"{r}i", f"{c}v"), Kind.VECTOR, f"{c}l")
+    kernel = steps.accumulate(kernel, terms[0], f"{r}t")
+    if height % rows:
+        kernel = steps.specialize(kernel, f"{r}r")
+    return kernel
+
+
+def _reduce(kernel: Kernel, nest: Nest, lanes: int) -> Kernel:
+    """A vector of queries at a time goes along the keys with its result in a register."""
+    j, i = nest.names
+    width = steps.iterations(kernel, i)
+    lanes = min(lanes, 1 << (width - 1).bit_length())
+    vectors = next(v for v in (4, 2, 1) if width % (v * lanes) == 0 or v == 1)
+    kernel = steps.split(kernel, i, lanes * vectors, f"{i}r", f"{i}i")
+    kernel = steps.split(kernel, f"{i}i", lanes, f"{i}v", f"{i}l")
+    kernel = steps.reorder(kernel, f"{i}r", j, f"{i}v", f"{i}l")
+    kernel = steps.mark(steps.mark(kernel, Kind.UNROLLED, f"{i}v"), Kind.VECTOR, f"{i}l")
+    return steps.accumulate(kernel, j, f"{j}t")
+
+
+def attention_groups(lowered: Lowered, target: Target) -> Kernel:
+    """A group to a task, its items share every nest."""
+    kernel = lowered.kernel
+    items = min(64, target.group_items)
+    for nest in lowered.nests:
+        kernel = steps.share_loop(kernel, nest.query, items)
+    kernel, flat = steps.flatten(kernel, lowered.loops)
+    return steps.bind_groups(kernel, flat)
