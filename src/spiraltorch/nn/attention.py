@@ -165,15 +165,20 @@ class MultiheadAttention(Module):
             attn_mask = st.triu(st.ones(rows, columns, dtype=bool_, device=query.device), 1)
             causal = False
         mask = self._mask(key_padding_mask, attn_mask, q, extra)
-        weights = attention_weights(self._heads(q), self._heads(k), mask, causal, None)
-        weights = F.dropout(weights, self.dropout, self.training)
-        mixed = st.matmul(weights, self._heads(v)).transpose(1, 2)
+        q, k, v = self._heads(q), self._heads(k), self._heads(v)
+        weights = None
+        if need_weights:
+            weights = F.dropout(attention_weights(q, k, mask, causal, None), self.dropout, self.training)
+            mixed = st.matmul(weights, v).transpose(1, 2)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, causal).transpose(1, 2)
         output = self.out_proj(mixed.reshape(mixed.shape[0], mixed.shape[1], self.embed_dim))
         if single:
             output = output.squeeze(0)
         elif not self.batch_first:
             output = output.transpose(0, 1)
-        if not need_weights:
+        if weights is None:
             return output, None
         shown = weights.mean(axis=1) if average_attn_weights else weights
         return output, shown.squeeze(0) if single else shown

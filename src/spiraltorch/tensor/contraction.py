@@ -50,6 +50,17 @@ def matmul(x: Any, y: Any) -> Tensor:
     return Tensor(build.dot(see(a), see(b), (n + 1,), (n,), axes, axes))
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
+    """Weighted values (B, H, L, Ev) of q (B, H, L, E), k (B, H / n, S, E) and v (B, H / n, S, Ev) in one float dtype.
+
+    The mask, where there is one, broadcasts to (B, H, L, S); a query without any key gets zeros.
+
+    >>> attend(handle([[[[1.0]]]]), handle([[[[1.0], [1.0]]]]), handle([[[[2.0], [4.0]]]]), None, False, 1.0).tolist()
+    [[[[3.0]]]]
+    """
+    return Tensor(build.attention(see(q), see(k), see(v), None if mask is None else see(mask), causal, scale)[0])
+
+
 def mm(x: Any, y: Any) -> Tensor:
     """PyTorch's product of two matrices.
 

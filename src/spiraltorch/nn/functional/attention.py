@@ -6,8 +6,11 @@ import math
 
 from ...dtypes import bool_, float32
 from ...errors import ArgumentError, ShapeError
+from ...tensor.contraction import attend
 from ..api import Tensor, st
 from .layers import dropout
+
+FEW_QUERIES = 8  # below, scores are not much memory and queries too few for lanes
 
 
 def scaled_dot_product_attention(
@@ -40,10 +43,34 @@ def scaled_dot_product_attention(
         raise ArgumentError(
             "[scaled_dot_product_attention] expected attn_mask or is_causal, got both; put the triangle into the mask"
         )
+    if dropout_p == 0 and query.shape[-2] >= FEW_QUERIES:
+        return _blockwise(query, key, value, attn_mask, is_causal, scale, enable_gqa)
     if enable_gqa:
         key, value = (st.repeat_interleave(x, query.shape[-3] // x.shape[-3], -3) for x in (key, value))
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     return st.matmul(dropout(weights, dropout_p), value)
+
+
+def _blockwise(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float | None, shared: bool
+) -> Tensor:
+    """Block by block, in memory that grows with the length and not with its square; float32 for the half-width dtypes."""
+    dtype = query.dtype
+    lead = st.broadcast_shapes(*(x.shape[:-2] for x in (query, key, value))) if not shared else query.shape[:-2]
+    flat = []
+    for x in (query, key, value):
+        own = (*lead[:-1], x.shape[-3]) if shared else lead
+        wide = st.broadcast_to(x, (*own, *x.shape[-2:])).to(float32 if dtype.itemsize < 4 else dtype)
+        flat.append(wide.reshape(math.prod(own[:-1]), own[-1] if own else 1, *x.shape[-2:]))
+    if mask is not None:
+        before = (1,) * (len(lead) + 2 - mask.ndim) + tuple(mask.shape)
+        if len(lead) > 2 and any(e != 1 for e in before[:-3]):
+            mask = st.broadcast_to(mask, (*lead[:-1], *before[-3:]))
+            before = tuple(mask.shape)
+        mask = mask.reshape(math.prod(before[:-3]), *(before[-3:] if lead else (1, *before)))
+        mask = mask if mask.dtype is bool_ else mask.to(flat[0].dtype)
+    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    return attend(*flat, mask, causal, factor).reshape(*lead, query.shape[-2], value.shape[-1]).to(dtype)
 
 
 def attention_weights(
