@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 SYSTEM = chromium mesa-vulkan-drivers libvulkan1
 
 .PHONY: demo test check bench evidence system clean
@@ -55,7 +56,7 @@ evidence: $(VENV)/.test system
 	$(BIN)/spiraltorch matrix --write docs/backend_matrix.md
 
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/spiraltorch bench $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) dist build

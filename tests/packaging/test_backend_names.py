@@ -17,6 +17,7 @@ ALLOWED = {
     "graph/build.py": "the default device",
     "graph/node.py": "the default device",
     "cli/main.py": "the default device and help",
+    "benchmark/machine.py": "the suite's device, and what the standard library and XLA call processors",
     "nn/module.py": "Module.cpu, as in PyTorch",
     "tensor/methods.py": "Tensor.cpu, as in PyTorch",
 }

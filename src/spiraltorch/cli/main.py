@@ -1,4 +1,4 @@
-"""The command line: `spiraltorch demo | devices | verify | matrix | trace | --version`."""
+"""The command line: `spiraltorch demo | devices | verify | matrix | trace | bench | --version`."""
 
 from __future__ import annotations
 
@@ -102,6 +102,34 @@ def trace(
     from .trace import run
 
     sys.exit(run(script, args or [], output, as_json))
+
+
+@app.command()
+def bench(
+    suite: Annotated[str, typer.Option(help="What the rows run on: cpu.")] = "cpu",
+    peers: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="torch, torch-compile, jax and numpy, with commas.", show_default="all"),
+    ] = None,
+    threads: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Threads of every library.", show_default="2, or 1 where there is one processor"),
+    ] = None,
+    rows: Annotated[Optional[str], typer.Option(help="Names of rows, with commas; all by default.")] = None,  # noqa: UP045
+    rounds: Annotated[int, typer.Option(help="Rounds of each library; slow rows have fewer.")] = 7,
+    seconds: Annotated[float, typer.Option(help="Seconds of calls in a round.")] = 0.3,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Curves over threads, sizes and graphs in place of the rows.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put it into docs/performance.md and the README; needs an idle machine.")
+    ] = False,
+) -> None:
+    """Time rows of work beside other libraries, checked against float64; exit with 1 where a result here is wrong."""
+    from .bench import run
+
+    raise typer.Exit(run(suite, peers, threads, rows, rounds, seconds, scaling, as_json, write))
 
 
 def main() -> None:

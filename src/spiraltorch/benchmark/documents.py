@@ -1,0 +1,48 @@
+"""Puts what was measured between the markers of docs/performance.md and the README, with the charts beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import ArgumentError
+from . import chart
+from .report import Report
+from .rows import README
+
+PAGE, FRONT = Path("docs/performance.md"), Path("README.md")
+
+
+def require(root: Path) -> None:
+    """Raises `ArgumentError` where the documents are not in the folder `root`, or charts cannot be drawn."""
+    for path in (PAGE, FRONT):
+        if not (root / path).is_file():
+            raise ArgumentError(
+                f"[bench] expected {path} in the current folder, where --write puts the table, and it is not there; "
+                "run it at the root of a checkout"
+            )
+    chart.require()
+
+
+def write(report: Report, root: Path) -> list[Path]:
+    """Writes the rows, or the curves, of a report; returns the files."""
+    require(root)
+    if report.curves:
+        image = "![Curves](scaling.svg)"
+        _between(root / PAGE, "SCALING", "\n\n".join((report.header(), image, report.curve_tables())))
+        return [root / PAGE, *chart.curves(report, root / PAGE.parent / "scaling")]
+    image = "![Ratios](performance.svg)\n\nThe chart as a [PNG](performance.png)."
+    _between(root / PAGE, "BENCH", "\n\n".join((report.header(), report.table(), report.once_table(), image)))
+    _between(root / FRONT, "BENCH", "\n\n".join((report.header(), report.table(README), report.once_table())))
+    return [root / PAGE, root / FRONT, *chart.ratios(report, root / PAGE.with_suffix(""))]
+
+
+def _between(path: Path, marker: str, text: str) -> None:
+    begin, end = f"<!-- {marker}:BEGIN -->", f"<!-- {marker}:END -->"
+    old = path.read_text(encoding="utf-8")
+    head, found, rest = old.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ArgumentError(
+            f"[bench] expected the markers {begin} and {end} in {path.name}; put them where the table goes"
+        )
+    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8", newline="\n")

@@ -1,0 +1,73 @@
+"""`spiraltorch bench`: measures rows or curves beside the peers, shows them, and may write them down."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from ..benchmark import documents, machine, once
+from ..benchmark.libraries import LIBRARIES, OURS, PEERS
+from ..benchmark.measure import measure
+from ..benchmark.report import Report
+from ..benchmark.rows import chosen
+from ..benchmark.scaling import measure_curves
+from ..errors import ArgumentError
+
+
+def run(
+    suite: str, peers: str | None, threads: int | None, rows: str | None, rounds: int, seconds: float, scaling: bool,
+    as_json: bool, write: bool,
+) -> int:  # fmt: skip
+    """Runs the benchmark; returns the exit code: 1 where this library was wrong or failed."""
+    machine.device(suite)
+    wanted, names = chosen(rows), wanted_peers(peers)
+    if rounds < 1 or not seconds > 0 or (threads is not None and threads < 1):
+        raise ArgumentError(
+            f"[bench] expected rounds, seconds and threads of at least one, got {rounds}, {seconds:g} and {threads}"
+        )
+    if rows is not None and (write or scaling):
+        flag = "--scaling, which has rows of its own" if scaling else "--write, because the table replaces the old one"
+        raise ArgumentError(f"[bench] expected all rows with {flag}; leave --rows out")
+    if write:
+        documents.require(Path.cwd())
+        machine.require_idle()
+    missing = [name for name in names if not LIBRARIES[name].installed()]
+    for name in missing:
+        _say(f"{name} is not installed and is left out")
+    libraries = [OURS, *(name for name in names if name not in missing)]
+    report = Report(libraries, threads or min(2, machine.cores()), suite, missing)
+    if scaling:
+        report.curves = measure_curves(libraries, report.threads, rounds, seconds, _say, suite=suite)
+    else:
+        report.rows = measure(wanted, libraries, rounds, report.threads, seconds, say=_say, suite=suite)
+        if rows is None:
+            report.once = once.measure(libraries, report.threads, _say)
+    if write:
+        for path in documents.write(report, Path.cwd()):
+            _say(f"wrote {path}")
+    print(json.dumps(report.as_json()) if as_json else _text(report))
+    return 1 if report.failed else 0
+
+
+def wanted_peers(given: str | None) -> list[str]:
+    """The peers of a list with commas between them; all where there is none, none where it is empty."""
+    names = list(PEERS) if given is None else [name.strip() for name in given.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in PEERS]:
+        raise ArgumentError(f"[bench] expected peers of {', '.join(PEERS)}, got {', '.join(unknown)}")
+    return list(dict.fromkeys(names))
+
+
+def _text(report: Report) -> str:
+    parts = [report.header()]
+    if report.rows:
+        parts.append(report.table())
+    if report.once:
+        parts.append(report.once_table())
+    if report.curves:
+        parts.append(report.curve_tables())
+    return "\n\n".join(parts)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
