@@ -72,9 +72,9 @@ class Measured:
 
     @property
     def ratio(self) -> float | None:
-        """This library's time over the best peer's: below 1 is faster."""
+        """This library's time over the best peer's: below 1 is faster. None where it is wrong, or no peer is right."""
         ours = self.timings.get(OURS)
-        if ours is None or ours.median is None or self.best is None:
+        if ours is None or ours.median is None or ours.verdict in ("WRONG", "failed") or self.best is None:
             return None
         theirs = self.timings[self.best].median
         assert theirs is not None

@@ -62,6 +62,7 @@ def resnet18(nn: Any, width: int, classes: int) -> Any:
 
 def gpt(nn: Any, vocabulary: int, context: int, d: int, h: int, depth: int) -> Any:
     """A decoder as GPT-2 (Radford et al., 2019): learned places, pre-norm blocks, the head tied to the embedding."""
+
     class Block(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()

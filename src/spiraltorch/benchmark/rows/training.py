@@ -139,7 +139,10 @@ def _block(name: str, b: int, t: int) -> Row:
     )  # fmt: skip
 
 
-_MLP: dict[str, Any] = {"size": {"b": 256, "n": 784, "width": 512, "classes": 10}, "small": {"b": 8, "n": 30, "width": 20}}
+_MLP: dict[str, Any] = {
+    "size": {"b": 256, "n": 784, "width": 512, "classes": 10},
+    "small": {"b": 8, "n": 30, "width": 20},
+}
 _RESNET: dict[str, Any] = {
     "size": {"b": 16, "side": 224, "width": 64, "classes": 1000},
     "small": {"b": 2, "side": 64, "width": 4, "classes": 10},
