@@ -68,7 +68,7 @@ def curves(report: Report, stem: Path) -> list[Path]:
                 [x for x, _ in points], [y for _, y in points], color=COLOURS[name], marker=MARKS[name], markersize=4,
                 label=LIBRARIES[name].title,
             )  # fmt: skip
-        axes.set_xscale("log", base=2 if curve.places[-1] < 10_000 else 10)
+        axes.set_xscale("log", base=2 if all(x & (x - 1) == 0 for x in curve.places) else 10)
         axes.set_xticks(curve.places, [f"{x:,}" for x in curve.places], fontsize=7)
         axes.set_yscale("log")
         axes.set_title(curve.title, fontsize=8)

@@ -113,13 +113,17 @@ class SpiralTorch(Library):
         return run
 
     def prepare(self, fn: Fn, row: Row) -> Fn:
-        """A compiled function, or one that evaluates its result."""
-        call = fn if row.grad or row.mode is Mode.RECORD else self.xp.no_grad(fn)
+        """A compiled function, or one that evaluates its result.
+
+        What is compiled may have to run as plain Python where gradients are taken, so there the result is asked for too.
+        """
         if row.mode is Mode.RECORD:
             return fn
+        call: Fn = fn if row.grad else self.xp.no_grad(fn)
         if row.mode is Mode.COMPILED:
-            compiled: Fn = self.xp.compile(call)
-            return compiled
+            call = self.xp.compile(call)
+            if not row.grad:
+                return call
 
         def run(*tensors: Any) -> Any:
             result = call(*tensors)

@@ -144,7 +144,10 @@ class Process:
 
     def _last_words(self) -> str:
         assert self.process is not None and self.errors is not None
-        code = self.process.wait(timeout=10)
+        try:
+            code = self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
         self.errors.seek(0)
         written = [line.strip() for line in self.errors.read().splitlines() if line.strip()]
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

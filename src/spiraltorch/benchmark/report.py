@@ -17,7 +17,6 @@ from .row import Mode
 from .scaling import Curve
 
 SLOWER = 1.1  # a ratio above it counts as slower than the best peer
-PACKAGES = ("spiraltorch", "torch", "jax", "numpy", "llvmlite")
 
 
 @dataclass
@@ -33,7 +32,11 @@ class Report:
     curves: list[Curve] = field(default_factory=list)
     date: str = field(default_factory=lambda: str(datetime.date.today()))
     processor: str = field(default_factory=machine.processor)
-    versions: dict[str, str] = field(default_factory=lambda: machine.versions(PACKAGES))
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        packages = dict.fromkeys([*(LIBRARIES[name].module for name in self.libraries), "numpy", "llvmlite"])
+        self.versions = self.versions or machine.versions(packages)
 
     @property
     def failed(self) -> bool:
@@ -148,8 +151,13 @@ def _row_json(r: Measured) -> dict[str, Any]:
         "libraries": {
             name: {
                 "median": t.median, "min": min(t.rounds, default=None), "max": max(t.rounds, default=None),
-                "rounds": len(t.rounds), "first": t.first, "error": t.relative, "verdict": t.verdict, "problem": t.problem,
+                "rounds": len(t.rounds), "first": t.first, "error": _finite(t.relative), "verdict": t.verdict, "problem": t.problem,
             }
             for name, t in r.timings.items()
         },
     }  # fmt: skip
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity, which is the error of a result of another shape or with NaN."""
+    return value if value is not None and math.isfinite(value) else None

@@ -184,6 +184,7 @@ ROWS = [
     Row(
         "resnet_train", "ResNet-18 train step, {b}x3x{side}x{side}, SGD", inputs=_image_batch,
         programs=shared(_resnet_step), **_RESNET, **_TRAIN,
+        tolerance=1e-4,  # its gradients in float32 are 1e-2 off float64's in PyTorch too, mostly where ReLU's sign flips
     ),
     Row(
         "gpt2", "GPT-2 small forward, {b}x{t} tokens", inputs=lambda rng, **size: _text(rng, **size)[:1],
