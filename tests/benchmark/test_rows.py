@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,23 @@ def test_a_program_that_raises_is_an_answer(monkeypatch: pytest.MonkeyPatch, fol
 
     monkeypatch.setitem(ROWS, "broken", replace(ROWS["rowsum"].reduced(), name="broken", programs={"numpy": program}))
     assert prepared("numpy", ROWS["broken"], folder) == {"error": "ValueError: no such thing"}
+
+
+def test_a_worker_answers_when_its_threads_sleep() -> None:
+    end = time.perf_counter() + 0.3
+
+    def spin() -> None:
+        while time.perf_counter() < end:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    worker.settle()
+    assert time.perf_counter() > end
+    thread.join()
+    begin = time.perf_counter()
+    worker.settle()
+    assert time.perf_counter() - begin < 0.3
 
 
 def test_inputs_are_the_same_every_time_and_differ_between_operands() -> None:
