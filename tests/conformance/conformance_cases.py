@@ -89,6 +89,12 @@ def _conv(x: Any, w: Any) -> Any:
     return np.einsum("nchwij,ocij->nohw", windows, w)
 
 
+def _attention(q: Any, k: Any, v: Any) -> Any:
+    scores = q @ k.swapaxes(-2, -1) / np.sqrt(q.shape[-1])
+    scores = np.where(np.arange(k.shape[-2]) <= np.arange(q.shape[-2])[:, None], scores, -np.inf)
+    return _softmax(scores) @ v
+
+
 BOTH = ((5, 7), (5, 7))
 CASES = (
     *[_unary(n) for n in "exp exp2 expm1 sin cos tan atan sinh cosh tanh asinh".split()],
@@ -152,6 +158,8 @@ CASES = (
     Case("matvec", ("float32",), lambda a, b: a @ b, _wide(np.matmul), ((40, 90), (90,)), ulps=8, size=100),
     Case("conv2d", ("float32",), lambda x, w: st.nn.functional.conv2d(x, w, padding=1), _wide(_conv),
          ((2, 3, 9, 8), (10, 3, 3, 3)), ulps=8, size=100),
+    Case("attention", ("float16", "bfloat16", "float32", "float64"), lambda q, k, v: st.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
+         _wide(_attention), ((2, 37, 20), (2, 70, 20), (2, 70, 9)), ulps=8, size=20),
     Case("einsum", ("float32",), lambda a, b: st.einsum("ij,kj->ik", a, b), _wide(lambda a, b: np.einsum("ij,kj->ik", a, b)),
          ((12, 30), (11, 30)), ulps=8, size=100),
 )  # fmt: skip

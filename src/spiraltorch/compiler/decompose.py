@@ -27,6 +27,14 @@ def decompose(program: Program) -> Program:
     return rebuild(program, _rule)
 
 
+def apart(target: Target) -> frozenset[str]:
+    """Primitives that a target has no good kernel for, and gets in parts.
+
+    The gradient of attention adds up those of its keys in one task for each head: too few for a device of many groups.
+    """
+    return frozenset(("attention_grad",)) if target.groups else frozenset()
+
+
 def spread_reductions(program: Program, target: Target) -> Program:
     """For devices of many groups: a reduction that would keep few of them busy is done in two steps."""
     if not target.groups or not any(v.prim in REDUCTIONS for v in program.vals):

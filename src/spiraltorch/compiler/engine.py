@@ -18,6 +18,7 @@ from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE
 from ..telemetry.spans import ACTIVE, decided, looked_up, span
 from .decisions import deep, schedules
+from .decompose import apart
 from .explain import explain_plan
 from .key import walk
 from .plan import Plan, build
@@ -206,7 +207,7 @@ def _compile(order: list[Node], count: int, leaves: list[Node]) -> Plan:
                 f"[eval] expected one device in a graph, got {device} and {node.aval.device}; move tensors with .to()"
             )
     with deep(), span(COMPILE, device=device, values=len(order)) as s:
-        program = from_nodes(order, list(range(count)))
+        program = from_nodes(order, list(range(count)), apart(devices.get(device).target))
         scalars = [n.aval.dtype for n in order if n.buf is None and n.scalar is not None]
         plan = build(program, len(leaves), scalars, device)
         where = f"all of its {len(order)} values are on {device}"

@@ -161,8 +161,10 @@ def live(program: Program) -> Program:
     return Program([v for v in program.vals if v.id in needed], program.outputs, program.checks)
 
 
-def from_nodes(order: list[Node], wanted: list[int]) -> Program:
+def from_nodes(order: list[Node], wanted: list[int], apart: frozenset[str] = frozenset()) -> Program:
     """The program of nodes in the walk's discovery order; `wanted` are positions in it.
+
+    Primitives in `apart` are taken as their parts.
 
     Leaves and scalars get the number that the plan key gives them, so equal keys mean interchangeable programs. Behind
     the wanted values stand two for each entry of `checks`: the least and the greatest index of what must be in range.
@@ -178,6 +180,7 @@ def from_nodes(order: list[Node], wanted: list[int]) -> Program:
             scalars += 1
     builder = Builder()
     made: dict[Node, Val] = {}
+    instead: dict[Node, Node] = {}
     watched: list[Val] = []
     checks: list[tuple[int, int, str]] = []
     for wanted_node in [order[i] for i in wanted]:
@@ -188,6 +191,16 @@ def from_nodes(order: list[Node], wanted: list[int]) -> Program:
                 stack.pop()
                 continue
             if node.buf is None:
+                prim = node.spec.prim
+                assert prim is not None
+                if prim.name in apart and prim.parts is not None:
+                    if node not in instead:
+                        instead[node] = prim.parts(node.args, node.spec.params)
+                    if instead[node] in made:
+                        made[node] = made[instead[node]]
+                    else:
+                        stack.append(instead[node])
+                    continue
                 todo = [a for a in node.args if a not in made]
                 if todo:
                     stack += todo

@@ -61,10 +61,35 @@ def _reduce(kernel: Kernel, nest: Nest, lanes: int) -> Kernel:
 
 
 def attention_groups(lowered: Lowered, target: Target) -> Kernel:
-    """A group to a task, its items share every nest."""
+    """A group to a block of queries; its items share every nest, and keep a few rows of a product in registers."""
     kernel = lowered.kernel
     items = min(64, target.group_items)
     for nest in lowered.nests:
-        kernel = steps.share_loop(kernel, nest.query, items)
+        if nest.kind == "product":
+            kernel = _items_product(kernel, nest)
+        elif nest.kind == "reduce":
+            kernel = _items_reduce(kernel, nest)
+        kernel = steps.share_loop(kernel, nest.shared, items)
     kernel, flat = steps.flatten(kernel, lowered.loops)
     return steps.bind_groups(kernel, flat)
+
+
+def _items_product(kernel: Kernel, nest: Nest) -> Kernel:
+    r, c, t = nest.names
+    kernel = steps.split(kernel, r, 4, f"{r}r", f"{r}i")
+    terms = [t]
+    if steps.iterations(kernel, t) % 8 == 0 and steps.iterations(kernel, t) > 8:
+        kernel = steps.mark(steps.split(kernel, t, 8, f"{t}u", f"{t}k"), Kind.UNROLLED, f"{t}k")
+        terms = [f"{t}u", f"{t}k"]
+    kernel = steps.reorder(kernel, c, f"{r}r", *terms, f"{r}i")
+    kernel = steps.mark(kernel, Kind.UNROLLED, f"{r}i")
+    return steps.accumulate(kernel, terms[0], f"{r}t")
+
+
+def _items_reduce(kernel: Kernel, nest: Nest) -> Kernel:
+    j, i = nest.names
+    kernel = steps.reorder(kernel, i, j)
+    if steps.iterations(kernel, j) % 8 == 0 and steps.iterations(kernel, j) > 8:
+        kernel = steps.mark(steps.split(kernel, j, 8, f"{j}u", f"{j}k"), Kind.UNROLLED, f"{j}k")
+        j = f"{j}u"
+    return steps.accumulate(kernel, j, f"{nest.names[0]}t")

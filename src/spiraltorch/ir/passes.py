@@ -213,3 +213,16 @@ def _constant_part(extent: Index) -> tuple[Index, Index] | None:
             if right.is_const:
                 return right, left
     return None
+
+
+def item_iterations(kernel: Kernel) -> int:
+    """How often loops go round in one item (or task) of a kernel's longest phase, at most."""
+
+    def count(s: Stmt) -> int:
+        inside = sum(count(c) for c in children(s))
+        if isinstance(s, If):
+            inside = max(count(c) for c in children(s))
+        return (s.var.upper + 1) * (1 + inside) if isinstance(s, For) and s.kind is Kind.SERIAL else inside
+
+    phases = kernel.body.body if isinstance(kernel.body, Block) else (kernel.body,)
+    return max(count(p) for p in phases)

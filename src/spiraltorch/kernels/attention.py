@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..dtypes import DType
-from ..ir.expr import Buffer, Const, Load, Op, Space, Test, Value, op
+from ..ir.expr import Buffer, Const, Load, Space, Test, Value, op
 from ..ir.index import ALWAYS, Guard, Index, Var, guard, index, less, minimum
 from ..ir.stmt import Accumulate, Alloc, For, Stmt, Store, block, loop, loop_nest
 
@@ -55,7 +55,7 @@ class Nest:
 
     names: list[str]
     kind: str  # product, reduce or map
-    query: str  # the loop over the block's queries
+    shared: str  # the loop that items of a group share; those over queries in all nests that may
 
 
 @dataclass(slots=True)
@@ -77,15 +77,17 @@ class _Builder:
     def const(self, value: float) -> Const:
         return Const(value, self.dtype)
 
-    def nest(self, name: str, extents: tuple[int, ...], kind: str, query: int, body: Callable[..., list[Stmt]]) -> Stmt:
+    def nest(
+        self, name: str, extents: tuple[int, ...], kind: str, shared: int, body: Callable[..., list[Stmt]]
+    ) -> Stmt:
         """Loops `{name}0, {name}1, ...` around what `body` makes of their variables."""
         loops = [loop(f"{name}{d}", e) for d, e in enumerate(extents)]
         names = [one.var.name for one in loops]
-        self.nests.append(Nest(names, kind, names[query]))
+        self.nests.append(Nest(names, kind, names[shared]))
         return loop_nest(loops, block(*body(*[one.var for one in loops])))
 
     def product(
-        self, name: str, target: Buffer, extents: tuple[int, int, int], query: int, left: Callable[..., Value],
+        self, name: str, target: Buffer, extents: tuple[int, int, int], shared: int, left: Callable[..., Value],
         right: Callable[..., Value], init: Callable[..., Value] | None, position: Callable[..., tuple[Index, ...]],
         condition: Callable[..., Guard] = lambda *_: ALWAYS,
     ) -> Stmt:  # fmt: skip
@@ -96,7 +98,7 @@ class _Builder:
             start = None if init is None else init(r, c)
             return [Accumulate(target, position(r, c), "add", value, condition(r, c), (t,), start)]
 
-        return self.nest(name, extents, "product", query, body)
+        return self.nest(name, extents, "product", shared, body)
 
     def inside(self, row: Index | None, column: Index | None) -> Guard:
         """Where a query and a key exist."""
@@ -282,10 +284,10 @@ def backward(
         e.product("w", dp, (m, n, sizes.width), 1, value, lambda j, i, d: Load(gt, (index(d), index(i))),
                   lambda j, i: zero, lambda j, i: (index(j), index(i))),
         e.nest("p", (m, n), "map", 1, weights),
-        e.product("v", gradients, (m, sizes.width, n), 2, lambda j, d, i: Load(st, (index(j), index(i))),
+        e.product("v", gradients, (m, sizes.width, n), 1, lambda j, d, i: Load(st, (index(j), index(i))),
                   lambda j, d, i: g(first + i, index(d), e.inside(first + i, None)), None,
                   lambda j, d: of_value(start + j, index(d)), exists),
-        e.product("k", gradients, (m, sizes.depth, n), 2, lambda j, d, i: Load(dp, (index(j), index(i))),
+        e.product("k", gradients, (m, sizes.depth, n), 1, lambda j, d, i: Load(dp, (index(j), index(i))),
                   lambda j, d, i: q(first + i, index(d), e.inside(first + i, None)), None,
                   lambda j, d: of_key(start + j, index(d)), exists),
         e.product("y", dq, (sizes.depth, n, m), 1,

@@ -81,6 +81,14 @@ def native(adapter: Any) -> frozenset[str]:
     return having
 
 
+def loop_limit(adapter: Any) -> int | None:
+    """Iterations of all loops together after which the driver leaves them, without a word; None where it does not.
+
+    Mesa's software driver counts down from 65,535 (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+    """
+    return 65535 if "llvmpipe" in adapter.info["device"] else None
+
+
 def tick_ns(queue: Any) -> float:
     """Nanoseconds in one tick of the timestamps that queries write, which the binding itself does not tell."""
     native = importlib.import_module("wgpu.backends.wgpu_native")

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...codegen.wgsl import Rendered, Shader, render
 from ...codegen.wgsl_types import Features
-from ...errors import DeviceError, DeviceLostError
+from ...errors import CompileError, DeviceError, DeviceLostError
+from ...ir.passes import item_iterations
 from ...ir.stmt import Kernel
 from ...runtime.allocator import Allocator
 from ...runtime.cache import Kernels
@@ -130,6 +131,12 @@ class WgpuDevice:
 
     def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], bytes]:
         """Facts and shaders of a kernel that no cache has."""
+        limit = adapters.loop_limit(self.adapter)
+        if limit is not None and (count := item_iterations(kernel)) > limit:
+            raise CompileError(
+                f"[{self.name}] expected at most {limit:,} iterations in an item of the kernel {kernel.name}, where this "
+                f"software driver stops, got up to {count:,}; use the CPU, or smaller extents"
+            )
         with span(COMPILE_RENDER, kernel=kernel.name):
             rendered = render(kernel, self.features)
         facts = {"params": [max(b.nbytes, 1) for b in kernel.params], "scalars": len(kernel.scalars)}

@@ -57,20 +57,21 @@ def _blockwise(
     """Block by block, in memory that grows with the length and not with its square; float32 for the half-width dtypes."""
     dtype = query.dtype
     lead = st.broadcast_shapes(*(x.shape[:-2] for x in (query, key, value))) if not shared else query.shape[:-2]
-    flat = []
+    heads: list[Tensor] = []
     for x in (query, key, value):
         own = (*lead[:-1], x.shape[-3]) if shared else lead
         wide = st.broadcast_to(x, (*own, *x.shape[-2:])).to(float32 if dtype.itemsize < 4 else dtype)
-        flat.append(wide.reshape(math.prod(own[:-1]), own[-1] if own else 1, *x.shape[-2:]))
+        heads.append(wide.reshape(math.prod(own[:-1]), own[-1] if own else 1, *x.shape[-2:]))
     if mask is not None:
         before = (1,) * (len(lead) + 2 - mask.ndim) + tuple(mask.shape)
         if len(lead) > 2 and any(e != 1 for e in before[:-3]):
             mask = st.broadcast_to(mask, (*lead[:-1], *before[-3:]))
             before = tuple(mask.shape)
         mask = mask.reshape(math.prod(before[:-3]), *(before[-3:] if lead else (1, *before)))
-        mask = mask if mask.dtype is bool_ else mask.to(flat[0].dtype)
+        mask = mask if mask.dtype is bool_ else mask.to(heads[0].dtype)
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
-    return attend(*flat, mask, causal, factor).reshape(*lead, query.shape[-2], value.shape[-1]).to(dtype)
+    q, k, v = heads
+    return attend(q, k, v, mask, causal, factor).reshape(*lead, query.shape[-2], value.shape[-1]).to(dtype)
 
 
 def attention_weights(
