@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import DType, bool_, float32, int64, uint8, uint32, uint64
+from ..dtypes import DType, bool_, float32, int32, int64, uint8, uint32, uint64
 from ..ir.target import Target
 from . import convolve
 from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
@@ -144,14 +144,15 @@ def _divisor(n: int, limit: int) -> int:
 def _arg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
     (x,), axis = args, val.params[0]
     wide = b.cast(x, uint8 if x.dtype.is_bool else float32) if x.dtype.is_bool or _narrow(x) else x
-    best = b.reduce("reduce_max" if val.prim == "argmax" else "reduce_min", wide, (axis,))
+    best = _split(b, "reduce_max" if val.prim == "argmax" else "reduce_min", wide, (axis,))
     kept = tuple([1 if d == axis else e for d, e in enumerate(x.shape)])
     hit = b.op("eq", wide, b.reshape(best, kept), dtype=bool_)
     if wide.dtype.is_float:
         hit = b.op("bitor", hit, b.op("isnan", wide, dtype=bool_), dtype=bool_)
-    count = b.make("iota", (), (x.shape, axis, int64, x.device), x.shape, int64, x.device)
-    last = b.const(x.shape[axis], int64, x.device)
-    return b.reduce("reduce_min", b.op("where", hit, count, last), (axis,))
+    place = int32 if x.shape[axis] < 1 << 31 else int64  # twice the lanes
+    count = b.make("iota", (), (x.shape, axis, place, x.device), x.shape, place, x.device)
+    last = b.const(x.shape[axis], place, x.device)
+    return b.cast(_split(b, "reduce_min", b.op("where", hit, count, last), (axis,)), int64)
 
 
 def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
