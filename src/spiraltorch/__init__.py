@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from . import dtypes as dtypes
@@ -38,10 +39,10 @@ from .runtime.device import default as default_device  # noqa: F401
 from .runtime.device import set_default as set_default_device  # noqa: F401
 from .tensor import *  # noqa: F403
 from .tensor import Tensor as Tensor
+from .version import __version__ as __version__
 
-__version__ = "0.1.0"
 __array_api_version__ = "2024.12"
-_LAZY = ("capability", "nn", "optim", "io")
+_LAZY = ("capability", "nn", "optim", "io", "tuning")
 
 
 def __getattr__(name: str) -> Any:
@@ -54,4 +55,14 @@ def __getattr__(name: str) -> Any:
         from . import io
 
         return getattr(io, name)
+    if name == "tune":
+        from . import tuning
+
+        return tuning.tune
     raise AttributeError(f"module 'spiraltorch' has no attribute {name!r}")
+
+
+if os.environ.get("SPIRALTORCH_TUNE", "0") not in ("", "0"):
+    from .tuning import start
+
+    start()

@@ -100,6 +100,7 @@ def describe(kernel: Kernel, one: Group, target: Target) -> str:
         size = sum(s.buffer.nbytes for s in walk(kernel.body) if isinstance(s, Alloc) and s.buffer.space is space)
         if size:
             parts.append(f"{size:,} bytes in {word}")
+    parts += dict.fromkeys(m.choices.origin for m in one.members if m.choices.origin)
     return ", ".join(parts)
 
 

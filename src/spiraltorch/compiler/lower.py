@@ -30,6 +30,7 @@ from ..ir.stmt import (
 )
 from ..ir.target import Target
 from ..kernels.attention import Nest
+from .choices import Choices
 from .fuse import COSTLY, Cluster, weight
 from .program import CONTRACTIONS, REDUCTIONS, Val
 
@@ -55,6 +56,7 @@ class Lowered:
     params: list[Val] = field(default_factory=list)
     scalars: list[int] = field(default_factory=list)
     stores: list[Val] = field(default_factory=list)
+    choices: Choices = field(default_factory=Choices)  # decisions of the rules
 
 
 def lower(cluster: Cluster, stored: set[int], target: Target) -> Lowered:

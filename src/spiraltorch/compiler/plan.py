@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..telemetry import Decision
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
 from ..telemetry.spans import ACTIVE, KernelFacts, launch, span
-from .decisions import numbered, phases, reuses, scheduled
+from .decisions import deep, numbered, phases, reuses, scheduled
 from .decompose import decompose, join_in_steps, spread_reductions
 from .fuse import Fusion, fuse
 from .key import kernel_key
@@ -31,10 +31,11 @@ from .merge import Group, group
 from .program import VIEWS, Program, Val, live
 from .reuse import Reuse
 from .simplify import drop_barriers, simplify
+from .tuned import GENERATION, decide
 
 PASSES = (simplify, decompose, simplify, drop_barriers)
 TARGET_PASSES = (spread_reductions, join_in_steps)  # after those, with the facts of the target
-_FORMATS = {
+FORMATS = {
     "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
     "uint32": "I4x", "uint64": "Q", "float16": "e6x", "bfloat16": "H6x", "float32": "f4x", "float64": "d",
 }  # fmt: skip
@@ -44,7 +45,7 @@ class Plan:
     """A compiled graph. `run` gives a buffer for each wanted value."""
 
     __slots__ = (
-        "aliases", "arena_bytes", "avals", "bytes_moved", "checking", "checks", "convert", "decisions", "device", "donors", "groups", "kernel_facts", "kernels", "lowered",
+        "aliases", "arena_bytes", "avals", "bytes_moved", "checking", "checks", "convert", "decisions", "device", "donors", "generation", "groups", "kernel_facts", "kernels", "keys", "link", "lowered",
         "made", "output_bytes", "pack", "programs", "reuse", "reuses", "scalars", "unfused",
     )  # fmt: skip
 
@@ -65,6 +66,9 @@ class Plan:
         self.bytes_moved = 0
         self.decisions: list[Decision] = []  # all but the schedules: `decisions.schedules` explains those
         self.lowered: list[Lowered] = []
+        self.keys: list[list[str]] = []  # of the lowered kernels of each group, whatever was decided
+        self.link: Any = None  # gives compiled kernels their arguments
+        self.generation = 0  # see `tuned`
         self.groups: list[Group] = []  # the kernels: each is one or several of `lowered`
         self.kernel_facts: list[KernelFacts] = []
         self.reuse = 0
@@ -77,6 +81,8 @@ class Plan:
 
         `given` are numbers of leaves whose memory nothing needs afterwards: results may be written over it.
         """
+        if self.generation != GENERATION[0]:
+            _renew(self)
         allocate = self.device.allocate
         if given:
             outputs = self._outputs(leaves, given)
@@ -164,17 +170,41 @@ def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_
         plan.groups = checking + group(plan.lowered[fusion.checking :], device.target)
         plan.checking = len(checking)
     plan.decisions = numbered(fusion, plan.groups) + phases(plan.groups)
-    keys: list[str | None] = [
-        g.key([kernel_key(m.kernel, m.kind, device.target.key) for m in g.members]) for g in plan.groups
-    ]
-    makers = [partial(scheduled, g, n, device.target) for n, g in enumerate(plan.groups)]
-    compiled = device.compile(makers, keys) if makers else []
-    with span(COMPILE_LINK):
-        _link(plan, program, fusion, compiled, leaf_count, scalar_dtypes)
+    plan.keys = [[kernel_key(m.kernel, m.kind, device.target.key) for m in g.members] for g in plan.groups]
+    plan.link = partial(_link, plan, program, leaf_count, scalar_dtypes)
+    plan.generation = GENERATION[0]
+    decide(device, _members(plan))
+    _finish(plan)
     plan.made = time.perf_counter() - started
     COUNTS["plans_compiled"] += 1
     COUNTS["compile_seconds"] += plan.made
     return plan
+
+
+def _members(plan: Plan) -> Iterator[tuple[str, Lowered]]:
+    """The lowered kernels with their keys."""
+    for one, keys in zip(plan.groups, plan.keys, strict=True):
+        yield from zip(keys, one.members, strict=True)
+
+
+def _finish(plan: Plan) -> None:
+    """Compiles the kernels as decided, and links them."""
+    keys: list[str | None] = [
+        one.key([m.choices.key(key) for m, key in zip(one.members, own, strict=True)])
+        for one, own in zip(plan.groups, plan.keys, strict=True)
+    ]
+    makers = [partial(scheduled, g, n, plan.device.target) for n, g in enumerate(plan.groups)]
+    compiled = plan.device.compile(makers, keys) if makers else []
+    with span(COMPILE_LINK):
+        plan.link(compiled)
+
+
+def _renew(plan: Plan) -> None:
+    """A plan from before a tuner began, or ended: kernels about which something else is known now are compiled again."""
+    plan.generation = GENERATION[0]
+    with deep():
+        if decide(plan.device, _members(plan)):
+            _finish(plan)
 
 
 def _require_room(fusion: Fusion, device: Any) -> None:
@@ -201,9 +231,12 @@ def _root(val: Val) -> Val:
 
 
 def _link(
-    plan: Plan, program: Program, fusion: Fusion, compiled: list[Any], leaf_count: int, scalar_dtypes: list[DType]
-) -> None:
+    plan: Plan, program: Program, leaf_count: int, scalar_dtypes: list[DType], compiled: list[Any]
+) -> None:  # fmt: skip
     """Gives every stored value its place, and every kernel its arguments."""
+    plan.aliases, plan.output_bytes, plan.kernel_facts, plan.convert = [], [], [], []
+    plan.arena_bytes = plan.bytes_moved = 0
+    plan.decisions = [d for d in plan.decisions if d.kind != "reuse"]
     slots: dict[int, tuple[int, int]] = {v.id: (v.slot, 0) for v in program.vals if v.prim == "leaf"}
     outputs: dict[int, int] = {}
     for root in program.outputs:
@@ -233,7 +266,7 @@ def _link(
         makes = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for m in low.members for v in m.stores)
         plan.kernel_facts.append(KernelFacts(low.name, moved, makes))
     plan.kernels = len(steps)
-    formats = [_FORMATS[d.name] for d in scalar_dtypes]
+    formats = [FORMATS[d.name] for d in scalar_dtypes]
     layout = struct.Struct("=" + f"{scalar_at}Q" + "".join(formats))
     plan.pack = layout.pack_into
     plan.scalars = scalar_dtypes

@@ -5,10 +5,13 @@ Nothing here asks which backend it is. `schedule` is the one entry; each kind of
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..ir import schedule as steps
 from ..ir.expr import Op, Space, loads
 from ..ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
 from ..ir.target import Target
+from .choices import Choices
 from .lower import Lowered
 from .rules_attention import attention
 from .rules_conv import conv
@@ -16,27 +19,33 @@ from .rules_groups import schedule_groups
 from .rules_shared import (
     PARALLEL_WORK,
     TASKS_A_THREAD,
+    UNROLL,
     collapse,
     far,
     interior,
     is_virtual,
     leaf_dtype,
+    multiples,
     narrowest,
     parallel,
     parallel_copy,
     parallel_nest,
     register_tile,
     step,
+    tiles,
     vector_copy,
     vectorize,
 )
 
 DEEP = 1040  # terms of a block whose right operand is packed
 SHALLOW = 128  # and where it is read in place, a few lines of many rows at a time
+DEPTHS = (0, 128, 256, 512, DEEP, 2080)  # 0: all terms at once
 
 
-def schedule(lowered: Lowered, target: Target) -> Kernel:
-    """The scheduled kernel."""
+def schedule(lowered: Lowered, target: Target, choices: Choices | None = None) -> Kernel:
+    """The scheduled kernel. The rules ask `choices` at each decision, by default those that came with the kernel."""
+    if choices is not None:
+        lowered = replace(lowered, choices=choices)
     if target.groups:
         return steps.finish(schedule_groups(lowered, target))
     return steps.finish(_RULES[lowered.kind](lowered, target))
@@ -50,12 +59,12 @@ def _map(lowered: Lowered, target: Target) -> Kernel:
     if across is not None:
         return _crossed(lowered, kernel, names, across, target)
     lanes = target.lanes(narrowest(kernel))
-    unroll = 4 if lowered.work < 8 * steps.iterations(kernel, *names) else 2
+    unroll = lowered.choices.pick("unroll", 4 if lowered.work < 8 * steps.iterations(kernel, *names) else 2, UNROLL)
     extent = steps.iterations(kernel, names[-1])
     kernel, outer, parts = vectorize(kernel, names[-1], lanes, unroll)
     kernel = interior(kernel, outer, extent, parts)
     spatial = names[:-1] + ([outer] if outer else [])
-    return parallel(kernel, spatial, lowered.work, target)
+    return parallel(kernel, spatial, lowered.work, target, lowered.choices)
 
 
 def _across(kernel: Kernel, names: list[str]) -> str | None:
@@ -77,7 +86,7 @@ def _crossed(lowered: Lowered, kernel: Kernel, names: list[str], across: str, ta
     lanes = target.lanes(narrowest(kernel))
     last, extent = names[-1], steps.iterations(kernel, names[-1])
     lanes = min(lanes, 1 << (extent - 1).bit_length())
-    side = 64 // max(1, narrowest(kernel).itemsize)
+    side = lowered.choices.pick("side", 64 // max(1, narrowest(kernel).itemsize), (4, 8, 16, 32, 64))
     others = [n for n in names[:-1] if n != across]
     kernel = steps.split(kernel, across, side, "so", "si", exact=True)
     kernel = steps.split(kernel, last, side, "to", "t1", exact=True)
@@ -86,17 +95,18 @@ def _crossed(lowered: Lowered, kernel: Kernel, names: list[str], across: str, ta
         kernel = steps.mark(steps.reorder(kernel, *others, "so", "to", "si", "tv", "tl"), Kind.VECTOR, "tl")
     else:
         kernel = steps.reorder(kernel, *others, "so", "to", "si", "t1")
-    return parallel(kernel, [*others, "so", "to"], lowered.work, target)
+    return parallel(kernel, [*others, "so", "to"], lowered.work, target, lowered.choices)
 
 
 def _rows(lowered: Lowered, target: Target) -> Kernel:
     kernel = lowered.kernel
     lanes = target.lanes(narrowest(kernel))
-    for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
+    for n, (names, reduces) in enumerate(zip(lowered.phases, lowered.reductions, strict=True)):
         kernel, names = collapse(kernel, names)
         first = names[0]
         extent = steps.iterations(kernel, names[-1])
-        kernel, outer, parts = vectorize(kernel, names[-1], lanes, 4 if reduces else 2)
+        unroll = lowered.choices.pick(f"unroll.{n}", 4 if reduces else 2, UNROLL)
+        kernel, outer, parts = vectorize(kernel, names[-1], lanes, unroll)
         if len(names) == 1:
             first = outer or parts[0]
         if reduces and parts:
@@ -104,7 +114,7 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
                 kernel = steps.accumulate(kernel, first, f"{first}_part", tuple(parts))
         kernel = interior(kernel, outer, extent, parts)
     kernel, spatial = collapse(kernel, lowered.loops)
-    return parallel(kernel, spatial, lowered.work, target)
+    return parallel(kernel, spatial, lowered.work, target, lowered.choices)
 
 
 def _columns(lowered: Lowered, target: Target) -> Kernel:
@@ -120,11 +130,11 @@ def _columns(lowered: Lowered, target: Target) -> Kernel:
             kernel = steps.mark(kernel, Kind.VECTOR, inner)
         if len(names) > 2:
             kernel, _ = collapse(kernel, names[:-1])
-    return parallel(kernel, lowered.loops, lowered.work, target)
+    return parallel(kernel, lowered.loops, lowered.work, target, lowered.choices)
 
 
 def _serial(lowered: Lowered, target: Target) -> Kernel:
-    return parallel(lowered.kernel, lowered.loops, lowered.work, target)
+    return parallel(lowered.kernel, lowered.loops, lowered.work, target, lowered.choices)
 
 
 def _scatter(lowered: Lowered, target: Target) -> Kernel:
@@ -135,7 +145,7 @@ def _scatter(lowered: Lowered, target: Target) -> Kernel:
     if copy:
         kernel, names = collapse(kernel, copy)
         extent = steps.iterations(kernel, names[-1])
-        kernel, outer, parts = vectorize(kernel, names[-1], lanes, 2)
+        kernel, outer, parts = vectorize(kernel, names[-1], lanes, lowered.choices.pick("unroll", 2, UNROLL))
         kernel = interior(kernel, outer, extent, parts)
     if lowered.terms and update:
         kernel, names = collapse(kernel, lowered.terms)
@@ -148,7 +158,7 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
 
     Long sums are taken in blocks whose operands stay in the cache; the result waits in memory meanwhile.
     """
-    kernel = lowered.kernel
+    kernel, choices = lowered.kernel, lowered.choices
     dtype = leaf_dtype(kernel)
     batch, names = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
     rows_names, column_names = names[: lowered.rows], names[lowered.rows :]
@@ -159,20 +169,26 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     m, height, n = (steps.iterations(kernel, *names) for names in (rows_names, [i], [j]))
     depth = steps.iterations(kernel, *terms)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
-    rows, vectors = register_tile(height, n, lanes, target.registers)
+    best = register_tile(height, n, lanes, target.registers)
+    rows, vectors = choices.pick("tile", best, tiles(height, n, lanes, target.registers))
     right = depth * n * dtype.itemsize
-    packs = m > 2 * rows and right > target.l1_bytes // 2
+    packs = choices.pick("pack", m > 2 * rows and right > target.l1_bytes // 2, (False, True))
     over: list[str] = []
-    if packs or right > target.l2_bytes // 2:
-        kernel, over, terms = _blocked(kernel, terms, DEEP if packs else SHALLOW)
+    deep = (DEEP if packs else SHALLOW) if packs or right > target.l2_bytes // 2 else 0
+    deep = choices.pick("depth", deep, [d for d in DEPTHS if 3 * d <= 2 * depth])
+    if deep:
+        kernel, over, terms = _blocked(kernel, terms, deep)
     kernel = steps.split(kernel, j, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     kernel = steps.split(kernel, i, rows, "ir", "ii")
     block = steps.iterations(kernel, *terms)
-    mc = max(1, min(steps.iterations(kernel, "ir"), target.l2_bytes // 2 // (block * rows * dtype.itemsize)))
+    most = steps.iterations(kernel, "ir")
+    mc = max(1, min(most, target.l2_bytes // 2 // (block * rows * dtype.itemsize)))
+    mc = choices.pick("mc", mc, multiples(mc, most))
     outer_rows, outer_columns = rows_names[:-1], column_names[:-1]
     k = terms[-1]
-    unroll = next((u for u in (4, 2) if steps.iterations(kernel, k) % u == 0), 1)
+    fitting = [u for u in UNROLL if steps.iterations(kernel, k) % u == 0]
+    unroll = choices.pick("unroll", max(u for u in fitting if u <= 4), fitting)
     if unroll > 1:
         kernel = steps.split(kernel, k, unroll, "ku", "kk")
         kernel = steps.mark(kernel, Kind.UNROLLED, "kk")
@@ -182,6 +198,7 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     blocks = steps.iterations(kernel, "ic")
     want = max(1, (target.threads * TASKS_A_THREAD) // max(1, blocks)) if lowered.work >= PARALLEL_WORK else 1
     nc = max(1, -(-count // want))
+    nc = choices.pick("nc", nc, multiples(nc, count))
     kernel = steps.split(kernel, "jr", nc, "jc", "j1", exact=True)
     spatial = [*batch, *outer_rows, *outer_columns, "ic", "jc"]
     kernel = steps.reorder(kernel, *spatial, *over, "j1", "i1", *terms, "ii", "jv", "jl")
@@ -195,7 +212,7 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
             kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, order)
             kernel = parallel_copy(kernel, "pb", target, lowered.work)
         kernel = vector_copy(kernel, "pb", lanes)
-        if not batch and _scattered(kernel, terms[-1]):
+        if not batch and choices.pick("left", _scattered(kernel, terms[-1]), (False, True)):
             kernel = steps.stage(kernel, 0, None, "pa", Space.GLOBAL, (*outer_rows, "ic", "i1", *over, *terms, "ii"))
             kernel = vector_copy(parallel_copy(kernel, "pa", target, lowered.work), "pa", lanes)
     if over:
@@ -203,7 +220,7 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel = steps.accumulate(kernel, terms[0], "tile")
     if height % rows:
         kernel = steps.specialize(kernel, "i1")
-    return parallel_nest(kernel, spatial, lowered.work, target)
+    return parallel_nest(kernel, spatial, lowered.work, target, choices)
 
 
 def _scattered(kernel: Kernel, term: str) -> bool:

@@ -11,9 +11,11 @@ from ..ir.index import Var, index, substitute
 from ..ir.schedule import ScheduleError
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, walk
 from ..ir.target import Target
+from .choices import Choices
 
 PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives
 TASKS_A_THREAD = 4
+UNROLL = (1, 2, 4, 8)
 
 
 def narrowest(kernel: Kernel) -> DType:
@@ -89,9 +91,11 @@ def interior(kernel: Kernel, outer: str | None, extent: int, parts: list[str]) -
     return steps.specialize(kernel, outer) if outer and extent % step else kernel
 
 
-def parallel(kernel: Kernel, names: list[str], work: int, target: Target) -> Kernel:
-    """Spreads the outermost loops over threads, where the work pays for it."""
-    if target.threads < 2 or work < PARALLEL_WORK or not names:
+def parallel(
+    kernel: Kernel, names: list[str], work: int, target: Target, choices: Choices | None = None
+) -> Kernel:  # fmt: skip
+    """Spreads the outermost loops over threads, where the work pays for it. Without `choices` nothing is asked."""
+    if not names or not _pays(work, target, choices):
         return kernel
     want = target.threads * TASKS_A_THREAD
     first = names[0]
@@ -102,11 +106,28 @@ def parallel(kernel: Kernel, names: list[str], work: int, target: Target) -> Ker
         extent = steps.iterations(kernel, first)
     if extent < 2:
         return kernel
-    chunk = extent // (want * 4)
+    chunk = max(1, extent // (want * 4))
+    if choices is not None:
+        chunk = choices.pick("chunk", chunk, [c for c in multiples(chunk, extent) if 2 * c <= extent])
     if chunk > 1:  # few large tasks: each call of a task costs
         kernel = steps.split(kernel, first, chunk, f"{first}t", f"{first}c", exact=True)
         first = f"{first}t"
     return steps.mark(kernel, Kind.PARALLEL, first)
+
+
+def _pays(work: int, target: Target, choices: Choices | None) -> bool:
+    """Whether the work is worth waking threads."""
+    if target.threads < 2:
+        return False
+    pays = work >= PARALLEL_WORK
+    if choices is None or not PARALLEL_WORK // 16 <= work <= PARALLEL_WORK * 16:
+        return pays
+    return choices.pick("threads", pays, (False, True))
+
+
+def multiples(number: int, most: int) -> list[int]:
+    """A number, its halves and its doubles, from 1 to `most`."""
+    return sorted({n for n in (number // 4, number // 2, number, 2 * number, 4 * number) if 1 <= n <= most})
 
 
 TILES = ((6, 4, 1.0), (8, 3, 1.0), (12, 2, 1.0), (7, 3, 0.97), (8, 2, 0.93), (4, 4, 0.9), (14, 1, 0.8), (4, 2, 0.7),
@@ -127,15 +148,23 @@ def register_tile(m: int, n: int, lanes: int, registers: int) -> tuple[int, int]
     return rows, vectors
 
 
+def tiles(m: int, n: int, lanes: int, registers: int) -> list[tuple[int, int]]:
+    """Register tiles that fit, and are not larger than what they cover needs."""
+    fitting = [(rows, vectors) for rows, vectors, _ in TILES if rows * vectors + vectors + 1 <= registers]
+    return [(rows, vectors) for rows, vectors in fitting if rows < 2 * m and (vectors - 1) * lanes < n]
+
+
 def parallel_copy(kernel: Kernel, name: str, target: Target, work: int) -> Kernel:
     """The packing phase runs on all threads, over panels."""
     loops = [s.var.name for s in walk(kernel.body) if isinstance(s, For) and s.var.name.startswith(f"{name}.")]
     return parallel(kernel, loops[:2], work, target) if len(loops) > 1 else kernel
 
 
-def parallel_nest(kernel: Kernel, names: list[str], work: int, target: Target) -> Kernel:
+def parallel_nest(
+    kernel: Kernel, names: list[str], work: int, target: Target, choices: Choices | None = None
+) -> Kernel:  # fmt: skip
     """Fuses the leading loops until there are enough tasks, then runs them on all threads."""
-    if target.threads < 2 or work < PARALLEL_WORK:
+    if not _pays(work, target, choices):
         return kernel
     first = names[0]
     for name in names[1:]:

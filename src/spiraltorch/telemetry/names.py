@@ -22,6 +22,7 @@ COMPILE_LINK = "spiraltorch.compile.link"
 LAUNCH = "spiraltorch.launch"
 KERNEL = "spiraltorch.kernel"
 TRANSFER = "spiraltorch.transfer"
+TUNE = "spiraltorch.tune"
 DECISION = "spiraltorch.decision"  # an event inside a span, not a span
 
 
@@ -50,6 +51,7 @@ SPANS: dict[str, str] = {
     COMPILE_RENDER: "the kernel as the backend's source text; `kernel`",
     COMPILE_MACHINE: "the text as machine code, or as the driver's object",
     COMPILE_LINK: "places for intermediate results, and the device's program",
+    TUNE: "the schedules of one kernel are searched; `device`, `kernel`, then `candidates`, `speedup`",
     LAUNCH: "a plan runs on its device; `device`, `kernels`, `bytes`, and where devices are timed `device_ns`",
     KERNEL: "one kernel on its device, where devices are timed; `kernel`, `bytes`, `makes`",
     TRANSFER: "memory crosses between host and device; `direction`, `device`, `bytes`, `shared` where nothing is copied",
@@ -95,6 +97,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("kernel_cache_misses", "spiraltorch.cache.misses", "{miss}", "What was not.", (("cache", "kernel"),)),
     Metric("object_cache_hits", "spiraltorch.cache.hits", "{hit}", "What was found in a cache.", (("cache", "object"),)),
     Metric("object_cache_misses", "spiraltorch.cache.misses", "{miss}", "What was not.", (("cache", "object"),)),
+    Metric("kernels_tuned", "spiraltorch.tuning.kernels", "{kernel}", "Kernels whose schedules were searched here."),
+    Metric("tuning_candidates", "spiraltorch.tuning.candidates", "{schedule}", "Schedules that searches compiled."),
+    Metric(
+        "tuning_disqualified", "spiraltorch.tuning.disqualified", "{schedule}",
+        "Those among them that crashed, hung, or gave a wrong result.",
+    ),
     Metric(
         "bytes_in_use", "spiraltorch.allocator.in_use", "By", "Device memory that buffers hold now.", rises=False,
     ),
