@@ -12,7 +12,17 @@ from ..ir.schedule import ScheduleError
 from ..ir.stmt import Kernel, Kind, walk
 from ..ir.target import Target
 from .lower import Lowered, depends_on_right
-from .rules_shared import TILES, is_virtual, leaf_dtype, parallel_copy, parallel_nest, register_tile, vector_copy
+from .rules_shared import (
+    TILES,
+    is_virtual,
+    leaf_dtype,
+    multiples,
+    parallel_copy,
+    parallel_nest,
+    register_tile,
+    tiles,
+    vector_copy,
+)  # fmt: skip
 
 
 def conv(lowered: Lowered, target: Target) -> Kernel:
@@ -23,20 +33,28 @@ def conv(lowered: Lowered, target: Target) -> Kernel:
         return lowered.kernel
     if not lowered.rows:
         return _thin_conv(lowered, target)
-    if len(spatial) > 1:
-        lanes = target.lanes(leaf_dtype(lowered.kernel))
-        channels, pixels = (steps.iterations(lowered.kernel, n) for n in (spatial[0], spatial[-1]))
-        if _filled(pixels, lanes) >= 0.75 * _filled(channels, lanes):
-            return _pixel_conv(lowered, target)
+    best, forms = "channel", ["channel"]
     images = [n for n in loops[: lowered.batch] if not depends_on_right(lowered.kernel, n)]
     if images and len(terms) > 1 and len(spatial) > 1:
         count, pixels = (steps.iterations(lowered.kernel, n) for n in (images[0], spatial[-1]))
         depth = steps.iterations(lowered.kernel, *terms[-2:])
+        forms.append("image")
         if count > pixels and depth >= 64:
-            try:
-                return _image_conv(lowered, images[0], target)
-            except ScheduleError:
-                pass  # windows of one axis and places of another: nothing to share
+            best = "image"
+    if len(spatial) > 1:
+        lanes = target.lanes(leaf_dtype(lowered.kernel))
+        channels, pixels = (steps.iterations(lowered.kernel, n) for n in (spatial[0], spatial[-1]))
+        forms.append("pixel")
+        if _filled(pixels, lanes) >= 0.75 * _filled(channels, lanes):
+            best = "pixel"
+    form = lowered.choices.pick("form", best, forms)
+    if form == "pixel":
+        return _pixel_conv(lowered, target)
+    if form == "image":
+        try:
+            return _image_conv(lowered, images[0], target)
+        except ScheduleError:
+            pass  # windows of one axis and places of another: nothing to share
     return _channel_conv(lowered, target)
 
 
@@ -58,7 +76,8 @@ def _pixel_conv(lowered: Lowered, target: Target) -> Kernel:
     lines = spatial[-2] if len(spatial) > 2 else None
     m, n = steps.iterations(kernel, o), steps.iterations(kernel, x)
     lanes = min(target.lanes(leaf_dtype(kernel)), 1 << (n - 1).bit_length())
-    rows, height, width = _pixel_tile(m, steps.iterations(kernel, lines) if lines else 1, n, lanes, target.registers)
+    covered = (m, steps.iterations(kernel, lines) if lines else 1, n, lanes, target.registers)
+    rows, height, width = lowered.choices.pick("pixel.tile", _pixel_tile(*covered), _pixel_tiles(*covered))
     kernel = steps.split(kernel, x, lanes * width, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     kernel = steps.split(kernel, o, rows, "ir", "ii")
@@ -84,7 +103,7 @@ def _pixel_conv(lowered: Lowered, target: Target) -> Kernel:
             kernel = steps.stage(kernel, 0, outer[-1], "pa", Space.SCRATCH, (*terms, *line, "jr", "jv", "jl"))
     kernel = vector_copy(kernel, "pa", lanes)
     kernel = steps.accumulate(kernel, terms[0], "tile")
-    return parallel_nest(kernel, outer or ["ir"], lowered.work, target)
+    return parallel_nest(kernel, outer or ["ir"], lowered.work, target, lowered.choices)
 
 
 def _pixel_tile(m: int, height: int, width: int, lanes: int, registers: int) -> tuple[int, int, int]:
@@ -99,6 +118,16 @@ def _pixel_tile(m: int, height: int, width: int, lanes: int, registers: int) -> 
             if rate > best:
                 best, found = rate, (rows, lines, vectors // lines)
     return found
+
+
+def _pixel_tiles(m: int, height: int, width: int, lanes: int, registers: int) -> list[tuple[int, int, int]]:
+    """What `_pixel_tile` chooses from, without what is larger than it needs to be."""
+    return [
+        (rows, lines, vectors // lines)
+        for rows, vectors in tiles(m, width * height, lanes, registers)
+        for lines in (1, 2, 3, 4)
+        if vectors % lines == 0 and lines <= height and (vectors // lines - 1) * lanes < width
+    ]
 
 
 def _whole(extent: int, part: int) -> float:
@@ -116,13 +145,16 @@ def _image_conv(lowered: Lowered, image: str, target: Target) -> Kernel:
     others = [n for n in loops[: lowered.batch] if n != image]
     m, n = steps.iterations(kernel, image), steps.iterations(kernel, o)
     lanes = min(target.lanes(leaf_dtype(kernel)), 1 << (n - 1).bit_length())
-    rows, vectors = register_tile(m, n, lanes, target.registers)
+    best = register_tile(m, n, lanes, target.registers)
+    rows, vectors = lowered.choices.pick("image.tile", best, tiles(m, n, lanes, target.registers))
     kernel = steps.split(kernel, o, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     kernel = steps.split(kernel, image, rows, "ir", "ii")
     over, inner = terms[:-2], terms[-2:]
     kernel = steps.reorder(kernel, *others, "jr", "ir", *over, *places, *inner, "ii", "jv", "jl")
-    chunk = max(1, -(-steps.iterations(kernel, "ir") // (2 * target.threads)))
+    most = steps.iterations(kernel, "ir")
+    chunk = max(1, -(-most // (2 * target.threads)))
+    chunk = lowered.choices.pick("image.chunk", chunk, multiples(chunk, most))
     kernel = steps.split(kernel, "ir", chunk, "ic", "i1", exact=True)
     kernel = steps.reorder(kernel, *others, "jr", "ic", *over, "i1", *places, *inner, "ii", "jv", "jl")
     kernel = steps.mark(kernel, Kind.UNROLLED, "ii", "jv")
@@ -136,7 +168,7 @@ def _image_conv(lowered: Lowered, image: str, target: Target) -> Kernel:
     if over:
         kernel = steps.realize(kernel, next(s.buffer.name for s in walk(kernel.body) if is_virtual(s)))
     kernel = steps.accumulate(kernel, inner[0], "tile")
-    return parallel_nest(kernel, [*others, "jr", "ic"], lowered.work, target)
+    return parallel_nest(kernel, [*others, "jr", "ic"], lowered.work, target, lowered.choices)
 
 
 def _channel_conv(lowered: Lowered, target: Target) -> Kernel:
@@ -149,7 +181,8 @@ def _channel_conv(lowered: Lowered, target: Target) -> Kernel:
     n = steps.iterations(kernel, o)
     lanes = min(target.lanes(dtype), 1 << (n - 1).bit_length())
     m = steps.iterations(kernel, x) if x else 1
-    rows, vectors = register_tile(m, n, lanes, target.registers)
+    best = register_tile(m, n, lanes, target.registers)
+    rows, vectors = lowered.choices.pick("channel.tile", best, tiles(m, n, lanes, target.registers))
     kernel = steps.split(kernel, o, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     outer = [*loops[: lowered.batch], *spatial[1:-1]]
@@ -168,7 +201,7 @@ def _channel_conv(lowered: Lowered, target: Target) -> Kernel:
         kernel = steps.stage(kernel, 0, outer[-1], "pa", Space.SCRATCH, (*terms, "ir", "ii"))
         kernel = vector_copy(kernel, "pa", target.lanes(dtype))
     kernel = steps.accumulate(kernel, terms[0], "tile")
-    return parallel_nest(kernel, outer or ["jr"], lowered.work, target)
+    return parallel_nest(kernel, outer or ["jr"], lowered.work, target, lowered.choices)
 
 
 def _thin_conv(lowered: Lowered, target: Target) -> Kernel:
@@ -183,16 +216,18 @@ def _thin_conv(lowered: Lowered, target: Target) -> Kernel:
     window = terms[len(terms) - len(places) :] if len(terms) >= len(places) else []
     size = steps.iterations(kernel, *places, *terms[: len(terms) - len(window)]) * leaf_dtype(kernel).itemsize
     lanes = min(target.lanes(leaf_dtype(kernel)), 1 << (n - 1).bit_length())
-    vectors = next((v for v in (4, 2) if n > lanes * (v - 1)), 1)
+    fitting = [v for v in (4, 2, 1) if n > lanes * (v - 1)]
+    vectors = lowered.choices.pick("vectors", fitting[0], fitting)
     kernel = steps.split(kernel, x, lanes * vectors, "jr", "j2")
     kernel = steps.split(kernel, "j2", lanes, "jv", "jl")
     unrolled, rows = ["jv"], places[:-1]
     if len(places) > 1:
-        kernel = steps.split(kernel, places[-2], 4, "yr", "yi")
+        kernel = steps.split(kernel, places[-2], lowered.choices.pick("lines", 4, (1, 2, 4, 8)), "yr", "yi")
         unrolled, rows = ["yi", "jv"], [*places[:-2], "yr"]
     kernel = steps.reorder(kernel, *outer, *rows, "jr", *terms, *unrolled, "jl")
     kernel = steps.mark(steps.mark(kernel, Kind.UNROLLED, *unrolled), Kind.VECTOR, "jl")
-    if outer and window and 4 * size <= target.l2_bytes:
+    copied: bool = lowered.choices.pick("copy", 4 * size <= target.l2_bytes, (False, True))
+    if outer and window and copied:
         parts = [(name,) for name in places[:-2]] + [("yi", "yr")] * (len(places) > 1) + [("jl", "jv", "jr")]
         windows = tuple((*part, term) for part, term in zip(parts, window, strict=True))
         order = (*terms[: len(terms) - len(window)], *(w[0] for w in windows))
@@ -202,4 +237,4 @@ def _thin_conv(lowered: Lowered, target: Target) -> Kernel:
         except ScheduleError:
             pass  # with a stride, lanes do not lie side by side: read as they are
     kernel = steps.accumulate(kernel, terms[0], "tile")
-    return parallel_nest(kernel, [*outer, *rows, "jr"], lowered.work, target)
+    return parallel_nest(kernel, [*outer, *rows, "jr"], lowered.work, target, lowered.choices)

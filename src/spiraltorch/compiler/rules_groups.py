@@ -8,11 +8,13 @@ from ..ir.index import index
 from ..ir.schedule import ScheduleError
 from ..ir.stmt import For, Kernel, Kind, loop
 from ..ir.target import Target
+from .choices import Choices
 from .lower import Lowered, depends_on_right
 from .rules_attention import attention_groups
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
 MANY = 1 << 16  # elements from which on an item takes several
+ITEMS = (16, 32, 64, 128, 256)  # of a group
 
 
 def schedule_groups(lowered: Lowered, target: Target) -> Kernel:
@@ -25,29 +27,33 @@ def _power_of_two(n: int) -> int:
     return 1 << max(0, n - 1).bit_length()
 
 
-def _spread(kernel: Kernel, names: list[str], target: Target, each: int = 1) -> Kernel:
-    """Every iteration of the loops to one item."""
+def _spread(
+    kernel: Kernel, names: list[str], target: Target, choices: Choices, each: int = 1, part: str = ""
+) -> Kernel:  # fmt: skip
+    """Every iteration of the loops to one item. Decisions are named after the `part` of the kernel."""
     if not names:
         return kernel
     kernel, flat = steps.flatten(kernel, names)
     total = steps.iterations(kernel, flat)
     most = min(256, target.group_items)
     items = most if total >= most * 256 else min(64, most, _power_of_two(total))
-    return steps.bind_items(kernel, flat, items, each if total >= MANY else 1)
+    items = choices.pick(f"items{part}", items, [i for i in ITEMS if i <= min(most, _power_of_two(total))])
+    each = choices.pick(f"each{part}", each if total >= MANY else 1, [e for e in (1, 2, 4, 8) if e * items <= total])
+    return steps.bind_items(kernel, flat, items, each)
 
 
 def _map(lowered: Lowered, target: Target) -> Kernel:
-    return _spread(lowered.kernel, lowered.loops, target, 4)
+    return _spread(lowered.kernel, lowered.loops, target, lowered.choices, 4)
 
 
 def _loops(lowered: Lowered, target: Target) -> Kernel:
-    return _spread(lowered.kernel, lowered.loops, target)
+    return _spread(lowered.kernel, lowered.loops, target, lowered.choices)
 
 
 def _phases(lowered: Lowered, target: Target) -> Kernel:
     kernel = lowered.kernel
-    for names in lowered.phases:
-        kernel = _spread(kernel, names, target)
+    for n, names in enumerate(lowered.phases):
+        kernel = _spread(kernel, names, target, lowered.choices, part=f".{n}")
     return kernel
 
 
@@ -56,10 +62,12 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
     kernel = lowered.kernel
     widest = max(steps.iterations(kernel, *names) for names in lowered.phases)
     rows = steps.iterations(kernel, *lowered.loops)
-    if widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14):
+    short = widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14)
+    if not lowered.choices.pick("share", not short, (False, True)):
         return _loops(lowered, target)
     most = min(256, target.group_items)
     items = min(most, max(32, _power_of_two(widest // 8)))
+    items = lowered.choices.pick("row.items", items, [i for i in ITEMS if i <= min(most, _power_of_two(widest))])
     for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
         kernel, flat = steps.flatten(kernel, names)
         kernel = (steps.reduce_together if reduces else steps.share_loop)(kernel, flat, items)
@@ -106,11 +114,13 @@ def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[st
         steps.iterations(kernel, *columns),
         steps.iterations(kernel, *lowered.terms),
     )
-    if min(m, n) < 8 or depth < 8 or m * n < 256:
+    choices, most = lowered.choices, target.group_items
+    if min(m, n) < 8 or depth < 8 or m * n < 256 or not choices.pick("tiled", True, (False, True)):
         return None
-    side = 16 if target.group_items >= 256 else 8
-    each_m, each_n = _each(m, side), _each(n, side)
-    step = 16
+    side = choices.pick("side", 16 if most >= 256 else 8, [s for s in (4, 8, 16) if s * s <= most])
+    each_m = choices.pick("each_m", _each(m, side), [e for e in (1, 2, 4, 8) if e * side < 2 * m])
+    each_n = choices.pick("each_n", _each(n, side), [e for e in (1, 2, 4, 8) if e * side < 2 * n])
+    step = choices.pick("step", 16, [s for s in (4, 8, 16, 32) if s < 2 * depth])
     if (each_m + each_n) * side * step * 4 > target.shared_bytes:
         return None
     kernel = steps.reorder(kernel, *batch, *rows, *columns, *lowered.terms)

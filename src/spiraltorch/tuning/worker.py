@@ -28,7 +28,7 @@ from ..compiler.lower import Lowered
 from ..compiler.rules import schedule
 from ..errors import ArgumentError
 from ..ir.stmt import Kernel
-from ..ir.verifier import verify
+from ..ir.verifier import IRError, verify
 from ..ir.wire import unpack
 from ..runtime import device as devices
 from .cost import predict
@@ -78,6 +78,7 @@ class _State:
         self.lowered = unpack(packed)
         self.trial = Trial(self.device, self.lowered.kernel)
         self.made: dict[str, Any] = {}
+        self.proven = _verifies(self._scheduled({})[0])
         self.rule = self._ready({})
         self.trial.remember(self.rule)
         self.trial.check(self.rule)  # what is not the same twice cannot be compared
@@ -109,12 +110,21 @@ class _State:
         name = json.dumps(decisions, sort_keys=True)
         if name not in self.made:
             kernel, _ = self._scheduled(decisions)
-            if decisions:
+            if decisions and self.proven:
                 verify(kernel, lowered=True)
-                if self.alter is not None:
-                    kernel = self.alter(kernel, decisions)
+            if decisions and self.alter is not None:
+                kernel = self.alter(kernel, decisions)
             self.made = {k: v for k, v in self.made.items() if k == "{}"} | {name: self.trial.program(kernel)}
         return self.made[name]
+
+
+def _verifies(kernel: Kernel) -> bool:
+    """Whether the rule's choice can be proven; of others no more is asked, their results are compared in any case."""
+    try:
+        verify(kernel, lowered=True)
+    except IRError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
