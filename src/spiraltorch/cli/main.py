@@ -1,4 +1,4 @@
-"""The command line: `spiraltorch demo | devices | verify | matrix | trace | bench | --version`."""
+"""The command line: `spiraltorch demo | devices | verify | matrix | trace | tune | bench | --version`."""
 
 from __future__ import annotations
 
@@ -130,6 +130,23 @@ def bench(
     from .bench import run
 
     raise typer.Exit(run(suite, peers, threads, rows, rounds, seconds, scaling, as_json, write))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def tune(
+    script: Annotated[Optional[str], typer.Argument(help="A Python program.")] = None,  # noqa: UP045
+    args: Annotated[list[str] | None, typer.Argument(help="Its arguments; those after -- are not read here.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long the search for one kernel may take.")] = 10.0,
+    show: Annotated[bool, typer.Option("--show", help="Print what was tried and won, of all kernels.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget what was found, first.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; what SCRIPT prints goes to stderr.")
+    ] = False,
+) -> None:
+    """Run SCRIPT and search a better schedule for each of its kernels; later runs use what was found."""
+    from .tune import run
+
+    sys.exit(run(script, args or [], seconds, show, clear, as_json))
 
 
 def main() -> None:

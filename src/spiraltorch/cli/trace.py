@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import runpy
 import sys
-import traceback
-from pathlib import Path
 
 from .. import telemetry
-from ..errors import ArgumentError
+from .script import execute, require
 
 
 def run(script: str, args: list[str], output: str, as_json: bool) -> int:
@@ -19,17 +16,10 @@ def run(script: str, args: list[str], output: str, as_json: bool) -> int:
     The trace is written however the program ends. Raises `ArgumentError` where there is no such program, or no folder
     for the trace.
     """
-    if not Path(script).is_file():
-        raise ArgumentError(f"[trace] expected a Python program, got {script!r}, which is no file")
-    saved = sys.argv, list(sys.path)
+    require("trace", script)
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    try:
-        with printed, telemetry.trace(output) as collected:
-            sys.argv = [script, *args]
-            sys.path.insert(0, str(Path(script).resolve().parent))
-            code = _ended(script)
-    finally:
-        sys.argv, sys.path[:] = saved
+    with printed, telemetry.trace(output) as collected:
+        code = execute(script, args)
     figures = {**collected.summary(), "exit_code": code, "trace": output}
     if as_json:
         print(json.dumps(figures))
@@ -41,18 +31,3 @@ def run(script: str, args: list[str], output: str, as_json: bool) -> int:
             file=sys.stderr,
         )
     return code
-
-
-def _ended(script: str) -> int:
-    """The program's exit code; what it raised is printed as Python prints it."""
-    try:
-        runpy.run_path(script, run_name="__main__")
-    except SystemExit as stop:
-        if stop.code is None or isinstance(stop.code, int):
-            return stop.code or 0
-        print(stop.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0

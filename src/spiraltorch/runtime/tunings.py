@@ -19,6 +19,10 @@ from ..version import __version__
 from . import cache
 
 VERSION = 1  # of the search and of the entries; another one makes the entries of this one unknown
+OUTCOMES = {
+    "timed": "timed", "wrong": "with wrong results", "failed": "crashed or hung", "refused": "refused",
+    "predicted": "left out by the cost model",
+}  # fmt: skip
 _KNOWN: dict[tuple[str, str], Entry] = {}  # by folder and key: also what could not be written
 
 
@@ -33,6 +37,7 @@ class Entry:
     decisions: dict[str, Any]  # the winner's, where they differ from the rule's; empty: the rule's choice won
     default: float  # of the rule's choice, measured together with `best`
     best: float  # of the winner
+    rule: dict[str, Any] = field(default_factory=dict)  # what the rule decides by itself
     tried: list[dict[str, Any]] = field(default_factory=list)  # each with decisions, outcome, and ratio or reason
 
     @property
@@ -51,7 +56,7 @@ class Entry:
         timed = f"the tuner tried {self.count} other schedules"
         if not self.decisions:
             return f"{timed} and kept the rule's"
-        changed = ", ".join(f"{name}={option}" for name, option in self.decisions.items())
+        changed = ", ".join(f"{name} {option}" for name, option in self.decisions.items())
         return f"{timed} and took {changed}: {self.speedup:.2f} times as fast as the rule's"
 
 

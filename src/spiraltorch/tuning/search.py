@@ -24,6 +24,7 @@ class Found:
     decisions: dict[str, Any]  # empty: the rule's choice stays
     default: float
     best: float
+    rule: dict[str, Any]  # its own decisions
     tried: list[dict[str, Any]]
 
 
@@ -41,6 +42,7 @@ class Search:
         self.timed: list[tuple[float, dict[str, Any]]] = []  # ratios to the rule's time
         self.default = 0.0
         self.best_guess = math.inf
+        self.rule: dict[str, Any] = {}
 
     def run(self) -> Found:
         """Searches until nothing gets better or the time is over. Raises `Failed` where the rule's own choice does."""
@@ -48,6 +50,7 @@ class Search:
         here = self._look({})
         if "refused" in here:
             raise Failed(here["refused"])
+        self.rule = {name: default for name, (default, _, _) in here["asked"].items()}
         ratio = 1.0
         for _ in range(PASSES):
             before = ratio
@@ -148,5 +151,5 @@ class Search:
                 self._begin()
                 continue
             if "ratio" in answer and answer["ratio"] + answer["spread"] < GAIN:
-                return Found(decisions, answer["default"], answer["default"] * answer["ratio"], self.tried)
-        return Found({}, self.default, self.default, self.tried)
+                return Found(decisions, answer["default"], answer["default"] * answer["ratio"], self.rule, self.tried)
+        return Found({}, self.default, self.default, self.rule, self.tried)

@@ -62,7 +62,8 @@ class Session:
                 self._give_up(key, f"{name} on {device.name}: {failed}")
                 return None
             entry = Entry(
-                key, name, device.name, __version__, found.decisions, found.default, found.best, found.tried
+                key, name, device.name, __version__, found.decisions, found.default, found.best, found.rule,
+                found.tried,
             )  # fmt: skip
             s.set(candidates=entry.count, speedup=entry.speedup)
         COUNTS["kernels_tuned"] += 1
