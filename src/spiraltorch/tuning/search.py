@@ -13,6 +13,7 @@ from .client import Client, Failed
 PASSES = 4
 HOPELESS = 4.0  # what is predicted to take so many times as long as the best prediction is not tried
 GAIN = 0.97  # a winner takes at most this part of the rule's time, noise deducted
+NO_LOSS = 1.02  # and this part where the device was idle before
 FINALISTS = 3
 RUN = ("timed", "wrong", "failed")  # outcomes of candidates that were compiled
 
@@ -150,6 +151,6 @@ class Search:
                 self._note(decisions, "failed", reason=str(failed))
                 self._begin()
                 continue
-            if "ratio" in answer and answer["ratio"] + answer["spread"] < GAIN:
+            if "ratio" in answer and answer["ratio"] + answer["spread"] < GAIN and answer["cold"] < NO_LOSS:
                 return Found(decisions, answer["default"], answer["default"] * answer["ratio"], self.rule, self.tried)
         return Found({}, self.default, self.default, self.rule, self.tried)

@@ -1,4 +1,4 @@
-"""One kernel on one device: its memory filled with random numbers, its schedules run, compared and timed."""
+"""One kernel on one device: its memory filled with random numbers, its schedules run, checked and timed."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SAMPLE_SECONDS = 2e-4  # a sample of a short kernel is several runs
 CLEARLY = 1.15  # slower than the best by this: no need to look longer
 FEWEST, MOST = 3, 12  # rounds of a first look
 CERTAIN = 30  # rounds of a last one
+PAUSE = 2e-3  # seconds
 LOOK_SECONDS, LAST_SECONDS = 0.3, 1.5
 
 
@@ -41,7 +42,7 @@ class Timing:
 
 
 class Trial:
-    """The memory of a kernel. `run` and `compare` take schedules of it."""
+    """The memory of a kernel. `check`, `look` and `settle` compare schedules of it with the rule's choice."""
 
     def __init__(self, device: Any, kernel: Kernel) -> None:
         self.device = device
@@ -94,20 +95,29 @@ class Trial:
         ready.fill(self.buffers)
         return made
 
-    def compare(self, default: Any, other: Any, best: float, certain: bool = False) -> Timing:
-        """Runs two schedules in turn. Without `certain`, ends as soon as the other is clearly slower than `best` times the
-        rule's."""
-        began, rounds = time.perf_counter(), CERTAIN if certain else MOST
-        limit = LAST_SECONDS if certain else LOOK_SECONDS
+    def look(self, default: Any, other: Any, best: float) -> Timing:
+        """A first comparison: it ends as soon as the other schedule is clearly slower than `best` times the rule's."""
+        return self._compare(default, other, MOST, LOOK_SECONDS, best)
+
+    def settle(self, default: Any, other: Any) -> tuple[Timing, Timing]:
+        """A last one, with patience; and another with pauses before each run, when threads sleep and caches are cold."""
+        hot = self._compare(default, other, CERTAIN, LAST_SECONDS)
+        return hot, self._compare(default, other, CERTAIN, LAST_SECONDS, pause=PAUSE)
+
+    def _compare(
+        self, default: Any, other: Any, rounds: int, limit: float, best: float | None = None, pause: float = 0.0
+    ) -> Timing:  # fmt: skip
+        """Runs two schedules in turn."""
+        began = time.perf_counter()
         own: list[float] = []
         rule: list[float] = []
-        default.sample(), other.sample()
+        default.sample(pause), other.sample(pause)
         while len(own) < rounds:
             pair = (default, rule), (other, own)
             for one, times in pair if len(own) % 2 else pair[::-1]:  # neither is always the first
-                times.append(one.sample())
+                times.append(one.sample(pause))
             if len(own) >= FEWEST:
-                if not certain and min(own) > CLEARLY * best * min(rule):
+                if best is not None and min(own) > CLEARLY * best * min(rule):
                     break
                 if time.perf_counter() - began > limit:
                     break
@@ -132,8 +142,12 @@ class _Ready:
         arena = self.arena.ptr if self.arena is not None else 0
         self.layout.pack_into(self.program.table, 0, *(b.ptr for b in buffers), arena, *self.scalars)
 
-    def sample(self) -> float:
-        """Seconds for one run, of several where it is short."""
+    def sample(self, pause: float = 0.0) -> float:
+        """Seconds for one run, of several where it is short and there is no pause before it."""
+        if pause:
+            time.sleep(pause)
+            alone: int = sum(stop - start for start, stop in self.program.timed())
+            return max(alone / 1e9, 1e-9)
         total: int = sum(stop - start for _ in range(self.runs) for start, stop in self.program.timed())
         each = max(total / self.runs / 1e9, 1e-9)
         self.runs = max(1, min(64, round(SAMPLE_SECONDS / each)))

@@ -6,7 +6,7 @@ and its arguments:
 - `kernel`, a packed lowered kernel and the target's key: the rule's choice is compiled and run. Gives its time.
 - `look`, decisions: the kernel is scheduled with them. Gives what was asked, the changes, and the predicted seconds.
 - `attempt`, decisions and the best ratio so far: it is compiled, checked and timed against the rule's choice.
-- `last`, decisions: it is timed once more, with more patience.
+- `last`, decisions: it is timed once more, with more patience, and after pauses.
 
 An answer with `refused` says why there is nothing to measure. The process ends with its stdin.
 """
@@ -94,12 +94,13 @@ class _State:
     def attempt(self, decisions: dict[str, Any], best: float) -> dict[str, Any]:
         ready = self._ready(decisions)
         self.trial.check(ready)
-        return asdict(self.trial.compare(self.rule, ready, best))
+        return asdict(self.trial.look(self.rule, ready, best))
 
     def last(self, decisions: dict[str, Any]) -> dict[str, Any]:
         ready = self._ready(decisions)
         self.trial.check(ready)
-        return asdict(self.trial.compare(self.rule, ready, 1.0, certain=True))
+        hot, cold = self.trial.settle(self.rule, ready)
+        return {**asdict(hot), "cold": cold.ratio}
 
     def _scheduled(self, decisions: dict[str, Any]) -> tuple[Kernel, Choices]:
         assert self.lowered is not None
