@@ -161,6 +161,19 @@ def test_clients_end_their_workers() -> None:
     assert not silent.running
 
 
+def test_an_interrupted_search_leaves_no_answer_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client("cpu:0", ("-c", "print('{}', flush=True); import time; time.sleep(60)"))
+    client.start()
+
+    def interrupted(timeout: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client._lines, "get", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        client.ask("look", {}, seconds=5)
+    assert not client.running
+
+
 def test_arguments() -> None:
     for given in ({"seconds": 0}, {"seconds": -1.0}, {"limit": 0}, {"seconds": float("nan")}):
         with pytest.raises(st.ArgumentError, match=r"\[tune\] expected"), st.tune(**given):

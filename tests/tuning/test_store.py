@@ -6,13 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from tuning_samples import normal, store
 
 import spiraltorch as st
+from spiraltorch.compiler import engine, merge
+from spiraltorch.compiler.lower import Lowered
+from spiraltorch.ir.schedule import ScheduleError
+from spiraltorch.ir.stmt import Kernel
+from spiraltorch.ir.target import Target
 from spiraltorch.runtime import tunings
 from spiraltorch.runtime.tunings import Entry, entry_key
 
@@ -130,6 +135,25 @@ def test_an_entry_for_decisions_that_nothing_offers_is_the_rule(root: Path) -> N
     with st.tune(seconds=0.3) as again:
         assert (st.sigmoid(x).numpy() == want).all()
     assert again.entries == []
+
+
+def test_decisions_that_are_refused_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = normal("cpu", 91, 400)
+    with st.tune(seconds=0.3) as session:
+        want = st.sigmoid(x).numpy()
+    (one,) = session.entries
+    tunings.write(replace(one, decisions={"unroll": 1, "chunk": 1}))
+    plain = merge.schedule
+
+    def refusing(low: Lowered, target: Target) -> Kernel:
+        if low.choices.decisions:
+            raise ScheduleError("[split] on purpose")
+        return plain(low, target)
+
+    monkeypatch.setattr(merge, "schedule", refusing)
+    engine._PLANS.clear()
+    assert (st.sigmoid(x).numpy() == want).all()
+    assert "what the tuner's store has for it is refused ([split] on purpose)" in st.explain(st.sigmoid(x))
 
 
 @pytest.mark.parametrize("where", ["file", "", "/dev/null/nowhere"])

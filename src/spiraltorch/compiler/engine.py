@@ -21,7 +21,7 @@ from .decisions import deep, schedules
 from .decompose import apart
 from .explain import explain_plan
 from .key import walk
-from .plan import Plan, build
+from .plan import Plan, build, renew
 from .program import from_nodes
 
 LOCK = threading.RLock()  # two threads that evaluate graphs with shared nodes must not see each other's half-done work
@@ -225,4 +225,6 @@ def explain(roots: list[Node]) -> str:
         return "plan: nothing to do, the values exist"
     order, _, _, leaves = walk(wanted)
     with LOCK:
-        return explain_plan(plan_for(wanted, order, leaves))
+        plan = plan_for(wanted, order, leaves)
+        renew(plan)
+        return explain_plan(plan)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 
 from ..ir.expr import Buffer, Load, Rewriter, Value
-from ..ir.loops import rename_loops
+from ..ir.loops import ScheduleError, rename_loops
 from ..ir.stmt import Accumulate, Kernel, Prefetch, Stmt, Store, block, rewrite_leaf, transform
 from ..ir.target import Target
+from .choices import Choices
 from .lower import Lowered
 from .program import Val
 from .rules import schedule
@@ -62,7 +63,7 @@ class Group:
 
     def kernel(self, target: Target) -> Kernel:
         """The scheduled kernel."""
-        made = [schedule(m, target) for m in self.members]
+        made = [_scheduled(m, target) for m in self.members]
         if len(made) == 1:
             return made[0]
         buffers: dict[int, Buffer] = {}
@@ -90,6 +91,17 @@ def group(lowered: list[Lowered], target: Target) -> list[Group]:
         else:
             groups.append(Group(low))
     return groups
+
+
+def _scheduled(low: Lowered, target: Target) -> Kernel:
+    """As decided; decisions that are refused, as somebody may have written them into the store, are forgotten."""
+    try:
+        return schedule(low, target)
+    except ScheduleError as error:
+        if not low.choices.decisions:
+            raise
+        low.choices = Choices(origin=f"what the tuner's store has for it is refused ({error})")
+        return schedule(low, target)
 
 
 def _redirected(body: Stmt, mapping: dict[Buffer, Buffer]) -> Stmt:

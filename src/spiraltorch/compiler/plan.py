@@ -82,7 +82,7 @@ class Plan:
         `given` are numbers of leaves whose memory nothing needs afterwards: results may be written over it.
         """
         if self.generation != GENERATION[0]:
-            _renew(self)
+            renew(self)
         allocate = self.device.allocate
         if given:
             outputs = self._outputs(leaves, given)
@@ -199,8 +199,10 @@ def _finish(plan: Plan) -> None:
         plan.link(compiled)
 
 
-def _renew(plan: Plan) -> None:
+def renew(plan: Plan) -> None:
     """A plan from before a tuner began, or ended: kernels about which something else is known now are compiled again."""
+    if plan.generation == GENERATION[0]:
+        return
     plan.generation = GENERATION[0]
     with deep():
         if decide(plan.device, _members(plan)):

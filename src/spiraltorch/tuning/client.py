@@ -66,6 +66,9 @@ class Client:
         except queue.Empty:
             self.close()
             raise Failed(f"no answer within {seconds:g} s") from None
+        except BaseException:  # somebody interrupts: the answer would be taken for the next one
+            self.close()
+            raise
         if line is None:
             raise Failed(self._end())
         answer: dict[str, Any] = json.loads(line)

@@ -14,7 +14,7 @@ PASSES = 4
 HOPELESS = 4.0  # what is predicted to take so many times as long as the best prediction is not tried
 GAIN = 0.97  # a winner takes at most this part of the rule's time, noise deducted
 NO_LOSS = 1.02  # and this part where the device was idle before
-FINALISTS = 3
+FINALISTS = 2
 RUN = ("timed", "wrong", "failed")  # outcomes of candidates that were compiled
 
 
@@ -38,6 +38,7 @@ class Search:
         self.target = target
         self.limit = limit  # for one answer
         self.until = time.monotonic() + seconds
+        self.patience = min(2.5, seconds / 8)  # of half a last comparison
         self.tried: list[dict[str, Any]] = []
         self.seen: set[str] = set()
         self.timed: list[tuple[float, dict[str, Any]]] = []  # ratios to the rule's time
@@ -146,7 +147,7 @@ class Search:
             if ratio > GAIN:
                 break
             try:
-                answer = self.client.ask("last", decisions, seconds=self.limit + 100 * self.default)
+                answer = self.client.ask("last", decisions, self.patience, seconds=self.limit + 100 * self.default)
             except Failed as failed:
                 self._note(decisions, "failed", reason=str(failed))
                 self._begin()

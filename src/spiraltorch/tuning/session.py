@@ -26,6 +26,7 @@ from .search import Search
 
 SECONDS = 10.0  # of a kernel's search
 LIMIT = 10.0  # seconds for a candidate
+LARGEST = 1 << 30  # bytes that a kernel reads and writes above which its memory is not taken twice
 SMALLEST = 1 << 10  # operations of a kernel below which a launch costs more than any schedule
 
 
@@ -42,7 +43,9 @@ class Session:
 
     def tune(self, device: Any, key: str, lowered: Lowered) -> Entry | None:
         """The entry of a kernel, searched and kept. None where it is not worth it, or cannot be tuned."""
-        if lowered.work < SMALLEST or key in self._given_up or device.name in self._given_up:
+        if key in self._given_up or device.name in self._given_up or lowered.work < SMALLEST:
+            return None
+        if sum(b.nbytes for b in lowered.kernel.params) > LARGEST:
             return None
         client = self._clients.setdefault(device.name, Client(device.name, self.worker))
         plain = replace(lowered, params=[], stores=[], scalars=[], choices=Choices())

@@ -22,9 +22,10 @@ from ..runtime.allocator import ALIGN
 SAMPLE_SECONDS = 2e-4  # a sample of a short kernel is several runs
 CLEARLY = 1.15  # slower than the best by this: no need to look longer
 FEWEST, MOST = 3, 12  # rounds of a first look
-CERTAIN = 30  # rounds of a last one
+CERTAIN = 60  # rounds of a last one
+FEW = 5  # rounds of which the best counts
 PAUSE = 2e-3  # seconds
-LOOK_SECONDS, LAST_SECONDS = 0.3, 1.5
+LOOK_SECONDS = 0.3
 
 
 class Wrong(Exception):
@@ -33,7 +34,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """A comparison with the rule's choice, round by round. Times are the medians in seconds for one run."""
+    """A comparison with the rule's choice, a few rounds at a time. Times are medians in seconds for one run."""
 
     default: float
     own: float
@@ -99,10 +100,10 @@ class Trial:
         """A first comparison: it ends as soon as the other schedule is clearly slower than `best` times the rule's."""
         return self._compare(default, other, MOST, LOOK_SECONDS, best)
 
-    def settle(self, default: Any, other: Any) -> tuple[Timing, Timing]:
+    def settle(self, default: Any, other: Any, seconds: float) -> tuple[Timing, Timing]:
         """A last one, with patience; and another with pauses before each run, when threads sleep and caches are cold."""
-        hot = self._compare(default, other, CERTAIN, LAST_SECONDS)
-        return hot, self._compare(default, other, CERTAIN, LAST_SECONDS, pause=PAUSE)
+        hot = self._compare(default, other, CERTAIN, seconds)
+        return hot, self._compare(default, other, CERTAIN, seconds, pause=PAUSE)
 
     def _compare(
         self, default: Any, other: Any, rounds: int, limit: float, best: float | None = None, pause: float = 0.0
@@ -121,6 +122,7 @@ class Trial:
                     break
                 if time.perf_counter() - began > limit:
                     break
+        own, rule = _quickest(own), _quickest(rule)
         ratios = [a / b for a, b in zip(own, rule, strict=True)]
         return Timing(statistics.median(rule), statistics.median(own), statistics.median(ratios), _spread(ratios))
 
@@ -152,6 +154,12 @@ class _Ready:
         each = max(total / self.runs / 1e9, 1e-9)
         self.runs = max(1, min(64, round(SAMPLE_SECONDS / each)))
         return each
+
+
+def _quickest(times: list[float]) -> list[float]:
+    """The best of each few rounds: other programs on the machine only ever make a run slower."""
+    few = FEW if len(times) >= 4 * FEW else len(times)
+    return [min(times[n : n + few]) for n in range(0, len(times) - few + 1, few)]
 
 
 def _spread(ratios: list[float]) -> float:

@@ -6,7 +6,7 @@ and its arguments:
 - `kernel`, a packed lowered kernel and the target's key: the rule's choice is compiled and run. Gives its time.
 - `look`, decisions: the kernel is scheduled with them. Gives what was asked, the changes, and the predicted seconds.
 - `attempt`, decisions and the best ratio so far: it is compiled, checked and timed against the rule's choice.
-- `last`, decisions: it is timed once more, with more patience, and after pauses.
+- `last`, decisions and seconds: it is timed for twice so long, at once and after pauses.
 
 An answer with `refused` says why there is nothing to measure. The process ends with its stdin.
 """
@@ -96,10 +96,10 @@ class _State:
         self.trial.check(ready)
         return asdict(self.trial.look(self.rule, ready, best))
 
-    def last(self, decisions: dict[str, Any]) -> dict[str, Any]:
+    def last(self, decisions: dict[str, Any], seconds: float) -> dict[str, Any]:
         ready = self._ready(decisions)
         self.trial.check(ready)
-        hot, cold = self.trial.settle(self.rule, ready)
+        hot, cold = self.trial.settle(self.rule, ready, seconds)
         return {**asdict(hot), "cold": cold.ratio}
 
     def _scheduled(self, decisions: dict[str, Any]) -> tuple[Kernel, Choices]:
