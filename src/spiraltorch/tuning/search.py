@@ -11,7 +11,7 @@ from ..telemetry.counting import COUNTS
 from .client import Client, Failed
 
 PASSES = 4
-HOPELESS = 4.0  # what is predicted to take so many times as long as the best prediction is not tried
+HOPELESS = 3.0  # what is predicted to take so many times as long as the best prediction is not tried
 GAIN = 0.97  # a winner takes at most this part of the rule's time, noise deducted
 NO_LOSS = 1.02  # and this part where the device was idle before
 FINALISTS = 2
