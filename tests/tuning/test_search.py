@@ -33,7 +33,7 @@ def outcomes(session: Any) -> list[str]:
 def test_a_search_tries_and_keeps(where: str) -> None:
     x, y = normal(where, 100, 90), normal(where, 90, 120)
     before = st.telemetry.counters()
-    with st.tune(seconds=2) as session:
+    with st.tune(seconds=5) as session:
         np.testing.assert_allclose((x @ y).numpy(), x.numpy() @ y.numpy(), atol=1e-3)
     (entry,) = session.entries
     assert entry.device == where and entry.count >= 1 and entry.best <= entry.default
@@ -114,9 +114,9 @@ def test_random_gather_and_scatter_survive_random_inputs() -> None:
 def test_bad_candidates_are_disqualified(fault: str, outcome: str) -> None:
     x = normal("cpu", 300, 500)
     began, before = time.perf_counter(), st.telemetry.counters()["tuning_disqualified"]
-    with st.tune(seconds=6, limit=1.5, worker=("-m", FAULTY, fault)) as session:
+    with st.tune(seconds=12, limit=1.5, worker=("-m", FAULTY, fault)) as session:
         np.testing.assert_allclose(st.tanh(x).numpy(), np.tanh(x.numpy()), atol=1e-6)
-    assert time.perf_counter() - began < 40
+    assert time.perf_counter() - began < 60
     (entry,) = session.entries
     bad = [t for t in entry.tried if t["outcome"] == outcome]
     assert bad and {t["outcome"] for t in entry.tried} <= {outcome, "timed", "predicted"}

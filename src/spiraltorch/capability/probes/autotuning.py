@@ -173,7 +173,7 @@ def rebuild(device: str) -> None:
     expect(session.entries, "expected the entry to be made again, got none")
 
 
-@probe(seconds=240)
+@probe(seconds=300)
 def bad_candidates(device: str) -> str:
     """Candidates that hang, crash or give wrong results are disqualified; the program goes on."""
     tune, found = public("tune"), []
@@ -183,7 +183,7 @@ def bad_candidates(device: str) -> str:
         began = time.perf_counter()
         with _store(), warnings.catch_warnings():
             warnings.simplefilter("error")
-            with tune(seconds=8, limit=2, worker=("-m", __name__, fault)) as session:
+            with tune(seconds=16, limit=2, worker=("-m", __name__, fault)) as session:
                 equal(f"the value, with candidates that {fault}", make(), want, 1e-4, 1e-4)
         expect(session.entries, f"{fault}: expected an entry, got none")
         bad = [t for e in session.entries for t in e.tried if t["outcome"] == outcome]
@@ -192,7 +192,7 @@ def bad_candidates(device: str) -> str:
         expect(all(t["decisions"] not in won for t in bad), f"{fault}: a disqualified candidate won")
         counted = st.telemetry.counters()["tuning_disqualified"] - before
         expect(counted >= len(bad), f"{fault}: expected {len(bad)} counted, got {counted}")
-        expect(time.perf_counter() - began < 60, f"{fault}: the search did not end in time")
+        expect(time.perf_counter() - began < 80, f"{fault}: the search did not end in time")
         found.append(f"{len(bad)} {fault}")
     return ", ".join(found)
 
