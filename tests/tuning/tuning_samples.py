@@ -55,6 +55,7 @@ GRAPHS: dict[str, Callable[[str], Any]] = {
     "wide dot": lambda d: normal(d, 50, 130) @ normal(d, 130, 66),
     "batched dot": lambda d: normal(d, 2, 35, 40) @ normal(d, 2, 40, 34),
     "vector": lambda d: normal(d, 90, 120) @ normal(d, 120),
+    "attention": lambda d: st.nn.functional.scaled_dot_product_attention(*(normal(d, 2, 20, 16) for _ in range(3))),
     "conv": lambda d: st.conv2d(normal(d, 2, 3, 8, 18), normal(d, 17, 3, 3, 3), padding=1),
     "strided conv": lambda d: st.conv2d(normal(d, 2, 6, 13, 9), normal(d, 16, 6, 3, 3), stride=2),
     "thin conv": lambda d: st.conv2d(normal(d, 3, 4, 12, 18), normal(d, 1, 4, 3, 3), padding=1),

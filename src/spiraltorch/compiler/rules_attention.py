@@ -6,8 +6,9 @@ from ..ir import schedule as steps
 from ..ir.stmt import Kernel, Kind
 from ..ir.target import Target
 from ..kernels.attention import Nest
+from .choices import Choices
 from .lower import Lowered
-from .rules_shared import leaf_dtype, parallel_nest, register_tile, vectorize
+from .rules_shared import UNROLL, leaf_dtype, parallel_nest, register_tile, tiles, vectorize
 
 
 def attention(lowered: Lowered, target: Target) -> Kernel:
@@ -16,25 +17,28 @@ def attention(lowered: Lowered, target: Target) -> Kernel:
     lanes = target.lanes(leaf_dtype(kernel))
     for nest in lowered.nests:
         if nest.kind == "product":
-            kernel = _product(kernel, nest, lanes, target)
+            kernel = _product(kernel, nest, lanes, target, lowered.choices)
         elif nest.kind == "reduce":
             kernel = _reduce(kernel, nest, lanes)
         else:
-            kernel, _, _ = vectorize(kernel, nest.names[-1], lanes, 4)
-    return parallel_nest(kernel, lowered.loops, lowered.work, target)
+            unroll = lowered.choices.pick(f"unroll.{nest.names[-1]}", 4, UNROLL)
+            kernel, _, _ = vectorize(kernel, nest.names[-1], lanes, unroll)
+    return parallel_nest(kernel, lowered.loops, lowered.work, target, lowered.choices)
 
 
-def _product(kernel: Kernel, nest: Nest, lanes: int, target: Target) -> Kernel:
+def _product(kernel: Kernel, nest: Nest, lanes: int, target: Target, choices: Choices) -> Kernel:
     """Rows broadcast one operand's elements to the vectors of the other."""
     r, c, t = nest.names
     height, width, depth = (steps.iterations(kernel, name) for name in nest.names)
     lanes = min(lanes, 1 << (width - 1).bit_length())
-    rows, vectors = register_tile(height, width, lanes, target.registers)
+    best = register_tile(height, width, lanes, target.registers)
+    rows, vectors = choices.pick(f"tile.{r}", best, tiles(height, width, lanes, target.registers))
     kernel = steps.split(kernel, c, lanes * vectors, f"{c}r", f"{c}i")
     kernel = steps.split(kernel, f"{c}i", lanes, f"{c}v", f"{c}l")
     kernel = steps.split(kernel, r, rows, f"{r}r", f"{r}i")
     terms = [t]
-    unroll = next((u for u in (4, 2) if depth % u == 0 and depth > u), 1)
+    fitting = [u for u in UNROLL if u == 1 or (depth % u == 0 and depth > u)]
+    unroll = choices.pick(f"unroll.{t}", max(u for u in fitting if u <= 4), fitting)
     if unroll > 1:
         kernel = steps.split(kernel, t, unroll, f"{t}u", f"{t}k")
         kernel = steps.mark(kernel, Kind.UNROLLED, f"{t}k")
@@ -64,6 +68,7 @@ def attention_groups(lowered: Lowered, target: Target) -> Kernel:
     """A group to a block of queries; its items share every nest, and keep a few rows of a product in registers."""
     kernel = lowered.kernel
     items = min(64, target.group_items)
+    items = lowered.choices.pick("items", items, [i for i in (16, 32, 64, 128, 256) if i <= target.group_items])
     for nest in lowered.nests:
         if nest.kind == "product":
             kernel = _items_product(kernel, nest)
