@@ -188,6 +188,14 @@ def test_a_search_is_a_span(tmp_path: Path) -> None:
     assert len(found) == 1 and found[0]["args"]["device"] == "cpu:0" and found[0]["args"]["candidates"] >= 0
 
 
+def test_a_search_without_time_tries_one_candidate() -> None:
+    x = normal("cpu", 120, 501)
+    with st.tune(seconds=1e-6) as session:
+        st.eval(st.softmax(x, -1))
+    (entry,) = session.entries
+    assert entry.count == 1
+
+
 def test_nothing_small_is_tuned() -> None:
     with st.tune() as session:
         assert (st.ones(8) + 1).sum().item() == 16

@@ -70,7 +70,8 @@ class Search:
         return self._decided()
 
     def _over(self) -> bool:
-        return time.monotonic() > self.until
+        """Whether the time is over; something is always tried."""
+        return bool(self.tried) and time.monotonic() > self.until
 
     def _begin(self) -> None:
         if not self.client.running:
