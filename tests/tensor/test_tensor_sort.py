@@ -63,3 +63,36 @@ def test_a_long_row() -> None:
     np.testing.assert_array_equal(st.argsort(st.asarray(x)).numpy(), np.argsort(x, kind="stable"))
     top = st.topk(st.asarray(x), 10)
     np.testing.assert_array_equal(top[0].numpy(), np.sort(x)[::-1][:10])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_topk_of_long_rows_is_the_head_of_a_stable_sort(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lead = tuple(int(e) for e in rng.integers(1, 4, rng.integers(0, 3)))
+    axis, n, k = int(rng.integers(0, len(lead) + 1)), int(rng.integers(1024, 5000)), int(rng.integers(1, 40))
+    shape, largest = (*lead[:axis], n, *lead[axis:]), bool(rng.integers(0, 2))
+    dtype = ("float32", "float64", "float16", "int32", "uint8", "int64", "bool")[seed % 7]
+    x = (rng.standard_normal(shape) * rng.choice([1, 3, 1000])).astype(dtype)
+    if x.dtype.kind == "f":
+        for value, share in ((np.nan, 0.003), (np.inf, 0.01), (-np.inf, 0.01), (-0.0, 0.01), (0.0, 0.01)):
+            x[rng.random(shape) < share] = value
+        if seed % 3 == 0:
+            x[rng.random(shape) < 0.995] = np.nan
+    along = np.moveaxis(x, axis, -1)
+    if largest:
+        order = n - 1 - np.flip(np.argsort(np.flip(along, -1), -1, kind="stable"), -1)
+    else:
+        order = np.argsort(along, -1, kind="stable")
+    want = np.moveaxis(order[..., :k], -1, axis)
+    values, places = st.topk(st.tensor(x), k, axis=axis, largest=largest)
+    np.testing.assert_array_equal(places.numpy(), want)
+    np.testing.assert_array_equal(values.numpy(), np.take_along_axis(x, want, axis))
+
+
+def test_topk_of_long_rows_gives_its_gradient_to_the_elements_it_took() -> None:
+    x = st.randn(3, 2000).requires_grad_()
+    values, places = st.topk(x, 5)
+    (values * st.tensor([1.0, 2.0, 3.0, 4.0, 5.0])).sum().backward()
+    want = np.zeros((3, 2000), np.float32)
+    np.put_along_axis(want, places.numpy(), np.tile(np.arange(1, 6, dtype=np.float32), (3, 1)), 1)
+    np.testing.assert_array_equal(x.grad.numpy(), want)
