@@ -96,3 +96,21 @@ def test_topk_of_long_rows_gives_its_gradient_to_the_elements_it_took() -> None:
     want = np.zeros((3, 2000), np.float32)
     np.put_along_axis(want, places.numpy(), np.tile(np.arange(1, 6, dtype=np.float32), (3, 1)), 1)
     np.testing.assert_array_equal(x.grad.numpy(), want)
+
+
+@pytest.mark.parametrize("n", [64, 1000, 40000])
+@pytest.mark.parametrize(
+    "dtype", "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split()
+)
+def test_values_alone_are_sorted_without_places(dtype: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    x = (rng.standard_normal((2, n)) * 1000).astype(np.float64)
+    if dtype.startswith("float"):
+        for value in (np.nan, np.inf, -np.inf, -0.0, 0.0):
+            x[rng.random(x.shape) < 0.01] = value
+    x = x.astype(dtype)
+    for descending in (False, True):
+        made = st.sort(st.tensor(x), descending=descending)
+        assert "%2 sort" in st.explain(made)
+        want = np.sort(x, -1)
+        np.testing.assert_array_equal(made.numpy(), want[:, ::-1] if descending else want)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..dtypes import DType, bool_, float32, int32, int64, uint8, uint32, uint64
 from ..ir.target import Target
+from ..kernels.radix import SHORTEST
 from . import convolve
 from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
 
@@ -50,6 +51,29 @@ def spread_reductions(program: Program, target: Target) -> Program:
         want, least = (1024, 2048) if along else (1 << 18, 32)
         parts = min(-(-want // val.size), x.size // val.size // least, 1024)
         return _in_parts(b, val.prim, x, axes, axis, _divisor(x.shape[axis], parts)) if parts > 1 else None
+
+    return rebuild(program, rule)
+
+
+def sort_values(program: Program, target: Target) -> Program:
+    """Elements taken in sorted order, where nothing else wants the order, are sorted themselves: digits carry no places."""
+    if target.groups or not any(v.prim == "argsort" for v in program.vals):
+        return program
+    readers: dict[int, int] = {o.id: 2 for o in program.outputs}
+    for val in program.vals:
+        for arg in val.args:
+            readers[arg.id] = readers.get(arg.id, 0) + 1
+    only = {v.id for v in program.vals if v.prim == "take_along" and readers[v.args[1].id] == 1}
+
+    def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+        if val.id not in only:
+            return None
+        x, order = args
+        if order.prim != "argsort" or order.args[0] is not x or order.params[0] != val.params[0]:
+            return None
+        if x.shape[val.params[0]] < SHORTEST:
+            return None
+        return b.make("sort", (x,), order.params, x.shape, x.dtype, x.device)
 
     return rebuild(program, rule)
 

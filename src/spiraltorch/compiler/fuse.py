@@ -19,7 +19,7 @@ from ..ir.expr import Buffer, Const, Load, Op, Space, Value
 from ..ir.index import ALWAYS, ZERO, Guard, Var, index
 from ..telemetry import Decision
 from .emit import Emitter, NotFusible, Position
-from .program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, VIEWS, Program, Val
+from .program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, SORTS, VIEWS, Program, Val
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
 MAX_COST = 512  # of a kernel's code, in operations: compilers take more than twice as long for twice as much
@@ -434,7 +434,7 @@ def _must_store(program: Program, max_buffers: int) -> dict[int, str]:
     """Outputs, operands of contractions and sorts, and values too dear to compute once for each reader; and why."""
     stored = {o.id: "it is a result" for o in program.outputs if o.prim != "leaf"}
     for val in program.vals:
-        if val.prim in CONTRACTIONS or val.prim in ATTENTIONS or val.prim == "argsort":
+        if val.prim in CONTRACTIONS or val.prim in ATTENTIONS or val.prim in SORTS:
             for arg in val.args:
                 root = _view_root(arg)
                 if root.prim not in ("leaf", "const") and root.prim not in HEAVY:

@@ -17,7 +17,8 @@ CONTRACTIONS = frozenset(("dot", "conv"))
 SCANS = frozenset(("cumsum", "cumprod", "cummax", "cummin"))
 SCATTERS = frozenset(("scatter", "scatter_along"))
 ATTENTIONS = frozenset(("attention", "attention_grad"))
-HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | ATTENTIONS | {"argsort", "to_device"}
+SORTS = frozenset(("argsort", "sort"))  # `sort` is what `decompose.sort_values` makes of an argsort
+HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | ATTENTIONS | SORTS | {"to_device"}
 VIEWS = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows"))
 
 

@@ -11,10 +11,10 @@ from ..ir.loops import renamed_nest
 from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
 from ..ir.target import Target
-from ..kernels.radix import SHORTEST, argsort_radix
+from ..kernels.radix import SHORTEST, argsort_radix, sort_radix
 from ..kernels.sort import argsort_passes
 from .attend import lower_attention
-from .program import ATTENTIONS, Val
+from .program import ATTENTIONS, SORTS, Val
 
 if TYPE_CHECKING:
     from .fuse import Cluster
@@ -31,8 +31,8 @@ def lower_single(cluster: Cluster, target: Target) -> Lowered:
         return lower_attention(cluster, val, target)
     if val.prim in SCAN_OP:
         return _scan(cluster, val, 1 if wide else 64)
-    if val.prim == "argsort":
-        return _argsort(cluster, val, wide)
+    if val.prim in SORTS:
+        return _sort(cluster, val, wide)
     return _scatter(cluster, val, wide)
 
 
@@ -129,7 +129,7 @@ def _inside(row: Value, extent: int) -> Guard:
     return guard(raw, index(extent - 1) - raw)
 
 
-def _argsort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
+def _sort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
     """A sort of each row by one thread in its scratch: by digits, or short ones by merging. For a wide device a merge sort
     with one launch for each pass."""
     from .lower import Lowered
@@ -149,11 +149,12 @@ def _argsort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
 
     n = val.shape[axis]
     if not wide and n >= SHORTEST:
-        scratch, parts = argsort_radix(n, x.dtype, key, store, descending)
+        radix = argsort_radix if val.prim == "argsort" else sort_radix
+        scratch, parts = radix(n, x.dtype, key, store, descending)
         body = block(*parts)
         for buffer in scratch:
             body = Alloc(buffer, body)
-        kernel = Kernel("argsort", (), loop_nest(outer, body))
+        kernel = Kernel(val.prim, (), loop_nest(outer, body))
         return Lowered(kernel, "serial", [one.var.name for one in outer], work=val.size * 64)
     work = val.size * max(1, n.bit_length()) ** 2 * 2
     tables, parts = argsort_passes(
