@@ -173,6 +173,8 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     rows, vectors = choices.pick("tile", best, tiles(height, n, lanes, target.registers))
     right = depth * n * dtype.itemsize
     packs = choices.pick("pack", m > 2 * rows and right > target.l1_bytes // 2, (False, True))
+    if _near_terms(kernel, j, terms) and choices.pick("along", not packs and depth >= 4 * lanes, (False, True)):
+        return _dot_along(lowered, kernel, [batch, rows_names, column_names, terms], target)
     over: list[str] = []
     deep = (DEEP if packs else SHALLOW) if packs or right > target.l2_bytes // 2 else 0
     deep = choices.pick("depth", deep, [d for d in DEPTHS if 3 * d <= 2 * depth])
@@ -221,6 +223,43 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     if height % rows:
         kernel = steps.specialize(kernel, "i1")
     return parallel_nest(kernel, spatial, lowered.work, target, choices)
+
+
+def _near_terms(kernel: Kernel, column: str, terms: list[str]) -> bool:
+    """Whether terms lie side by side in both operands, and columns of the right one far apart: a transposed matrix."""
+    if len(terms) > 1:
+        return False
+    term, var = steps.find_loop(kernel, terms[0]).var, steps.find_loop(kernel, column).var
+    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
+    assert isinstance(leaf.value, Op)
+    left, right = (list(loads(arg)) for arg in leaf.value.args)
+    return all(step(load, term) == 1 for load in left + right) and any(far(load, var) for load in right)
+
+
+def _dot_along(lowered: Lowered, kernel: Kernel, loops: list[list[str]], target: Target) -> Kernel:
+    """Lanes run over terms, so that few rows times a transposed matrix read both as they lie; sums across lanes come last."""
+    batch, rows_names, column_names, (k,) = loops
+    i, j = rows_names[-1], column_names[-1]
+    lanes = target.lanes(leaf_dtype(kernel))
+    extents = [steps.iterations(kernel, name) for name in (i, j)]
+    best = (min(4, extents[0]), min(4 if target.registers > 16 else 2, extents[1]))
+    rows, columns = lowered.choices.pick("tile.along", best, [(a, b) for a in (1, 2, 4, 8) for b in (1, 2, 4)])
+    ragged = steps.iterations(kernel, k) % lanes
+    kernel = steps.split(kernel, i, rows, "ir", "ii")
+    kernel = steps.split(kernel, j, columns, "jr", "ji")
+    kernel = steps.split(kernel, k, lanes, "ko", "kl")
+    spatial = [*batch, *rows_names[:-1], *column_names[:-1], "jr", "ir"]
+    kernel = steps.reorder(kernel, *spatial, "ko", "ii", "ji", "kl")
+    kernel = steps.mark(steps.mark(kernel, Kind.UNROLLED, "ii", "ji"), Kind.VECTOR, "kl")
+    kernel = steps.accumulate(kernel, "ko", "tile", ("kl",))
+    if ragged:
+        kernel = steps.specialize(kernel, "ko")
+    count = steps.iterations(kernel, "jr")
+    each = max(1, count // (target.threads * TASKS_A_THREAD * 2))
+    if lowered.work >= PARALLEL_WORK and each > 1:
+        kernel = steps.split(kernel, "jr", each, "jc", "j1", exact=True)
+        spatial[-2:] = ["jc"]
+    return parallel_nest(kernel, spatial, lowered.work, target, lowered.choices)
 
 
 def _scattered(kernel: Kernel, term: str) -> bool:
