@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from peers import torch
-from spiraltorch.dtypes import from_numpy
+from spiraltorch.dtypes import float32, from_numpy
 from spiraltorch.graph import build as b
 from spiraltorch.graph.node import Node, aval_of, leaf
 from spiraltorch.runtime import device
@@ -91,6 +91,15 @@ def windows_case(size: int, stride: int, dilation: int) -> Case:
     return Case(f"windows_{size}_{stride}_{dilation}", record, [(2, 7, 5)])
 
 
+def attention(q: Node, k: Node, v: Node, bias: Node | None, causal: bool, scale: float) -> tuple[Node, Node]:
+    """In float32 for the half-width dtypes, as `scaled_dot_product_attention` has it."""
+    dtype = q.aval.dtype
+    wide = float32 if dtype.itemsize == 2 else dtype
+    q, k, v = (b.cast(x, wide) for x in (q, k, v))
+    made = b.attention(q, k, v, None if bias is None else b.cast(bias, wide), causal, scale)
+    return b.cast(made[0], dtype), b.cast(made[1], dtype)
+
+
 CASES = [
     unary("neg", -2, 2), Case("abs", b.abs_, [(3, 4)], torch=torch.abs), unary("sqrt", 0.5, 3), unary("exp", -2, 2),
     unary("expm1", -2, 2), unary("exp2", -2, 2), unary("log", 0.3, 3), unary("log1p", -0.5, 3),
@@ -134,12 +143,12 @@ CASES = [
     Case("dot_outer", lambda x, y: b.dot(x, y, (), ()), [(4,), (3,)], torch=torch.outer),
     conv_case(1, 1, (0, 0), 1, 1), conv_case(2, 2, (1, 1), 1, 1), conv_case(2, 1, (2, 1), 1, 2),
     conv_case(2, 1, (1, 0), 2, 1), conv_case(2, 3, (2, 3), 2, 2), conv_case(1, 2, (-1, 1), 1, 1),
-    Case("attention", lambda q, k, v: b.attention(q, k, v, None, True, 0.6)[0], [(1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 2)],
+    Case("attention", lambda q, k, v: attention(q, k, v, None, True, 0.6)[0], [(1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 2)],
          torch=lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.6)),
-    Case("attention_biased", lambda q, k, v, m: b.attention(q, k, v, m, False, 0.5)[0],
+    Case("attention_biased", lambda q, k, v, m: attention(q, k, v, m, False, 0.5)[0],
          [(2, 2, 3, 2), (2, 1, 4, 2), (2, 1, 4, 3), (1, 2, 1, 4)],
          torch=lambda q, k, v, m: torch.softmax(q @ k.mT * 0.5 + m, -1) @ v),
-    Case("attention_sums", lambda q, k: b.attention(q, k, k, None, False, 0.5)[1], [(1, 1, 3, 2), (1, 1, 2, 2)],
+    Case("attention_sums", lambda q, k: attention(q, k, k, None, False, 0.5)[1], [(1, 1, 3, 2), (1, 1, 2, 2)],
          torch=lambda q, k: torch.logsumexp(q @ k.mT * 0.5, -1)),
     Case("cumsum", lambda x: b.cumsum(x, 1), [(2, 5)], torch=lambda x: x.cumsum(1)),
     Case("cumsum_reverse", lambda x: b.cumsum(x, 0, True), [(5, 2)], torch=lambda x: x.flip(0).cumsum(0).flip(0)),

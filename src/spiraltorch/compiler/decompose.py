@@ -21,6 +21,7 @@ from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program
 
 SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
 SPLIT_RESULTS = 16
+MANY_PARTS = 8
 
 
 def decompose(program: Program) -> Program:
@@ -86,6 +87,19 @@ def join_in_steps(program: Program, target: Target) -> Program:
 
     def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
         return _joined(b, args, val.params[0], most) if val.prim == "concat" and len(args) > most else None
+
+    return rebuild(program, rule)
+
+
+def copy_joins(program: Program, target: Target) -> Program:
+    """A join of many is copied part by part: inside another kernel each element would ask which part it is in."""
+    if not any(v.prim == "concat" and len(v.args) >= MANY_PARTS for v in program.vals):
+        return program
+
+    def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+        if val.prim != "concat" or len(args) < MANY_PARTS:
+            return None
+        return b.make("join", args, val.params, val.shape, val.dtype, val.device)
 
     return rebuild(program, rule)
 

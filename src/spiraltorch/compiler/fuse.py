@@ -15,6 +15,9 @@ Extents of 1 are ignored when shapes are compared.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from ..ir.expr import Buffer, Const, Load, Op, Space, Value
 from ..ir.index import ALWAYS, ZERO, Guard, Var, index
 from ..telemetry import Decision
@@ -22,6 +25,7 @@ from .emit import Emitter, NotFusible, Position
 from .program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, SORTS, VIEWS, Program, Val
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
+DEAR = 32  # operations from which on a value is stored rather than computed again by another kernel
 MAX_COST = 512  # of a kernel's code, in operations: compilers take more than twice as long for twice as much
 COSTLY = frozenset(
     "exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow atan2 "
@@ -141,6 +145,8 @@ class _Fuser:
         self.why: dict[int, str] = {}  # why they must
         self.decisions: list[Decision] = []
         self.readers: dict[int, set[int]] = {}  # which clusters read a value from memory
+        self.computed: dict[int, Cluster] = {}  # values that a cluster computes and could store
+        self.by_id = {v.id: v for v in program.vals if v.prim not in HEAVY and v.prim not in VIEWS}
         self.after: dict[int, set[int]] = {}  # which clusters wait for a cluster
 
     def run(self) -> Fusion:
@@ -180,6 +186,7 @@ class _Fuser:
         for full in [c for c in candidates if c.full][:1]:
             reason = f"kernel code of more than {MAX_COST} operations takes too long to compile"
             self._cut(val, full)
+        self._share(val)
         cluster = self._open(val)
         if not self._join(cluster, val):
             raise AssertionError(f"[fuse] {val} does not fit its own kernel")
@@ -202,6 +209,27 @@ class _Fuser:
             self.stored.add(v.id)
             self.why[v.id] = "the kernel that computes it is full"
             self._decided("fuse", v, "the kernel computes it anyway", cluster)
+
+    def _share(self, val: Val) -> None:
+        """Stores dear values that a kernel before computes on its way, so that the new one need not, as a state in steps."""
+        seen: set[int] = set()
+        stack = list(val.args)
+        while stack:
+            v = stack.pop()
+            if v.id in seen or v.id in self.placed or v.prim in HEAVY or v.prim in ("leaf", "const", "scalar"):
+                continue
+            seen.add(v.id)
+            home = self.computed.get(v.id)
+            if home is None or self._to_compute(v) < DEAR or not self._join(home, v, force=True):
+                stack += v.args
+                continue
+            self.stored.add(v.id)
+            self.why[v.id] = "another kernel would have to compute it again, and it is dear"
+            self._decided("fuse", v, "the kernel computes it anyway", home)
+
+    def _to_compute(self, val: Val) -> int:
+        """Roughly the operations behind one element, from what is in memory."""
+        return _cost_of(val, self.placed)
 
     def _decided(self, kind: str, val: Val, reason: str, cluster: Cluster) -> None:
         stored = self.why.get(val.id)
@@ -309,6 +337,8 @@ class _Fuser:
             cluster.values[val.id] = value
         for n in cluster.emitter.values:
             self.readers.setdefault(n, set()).add(cluster.number)
+        for key in emitter.memo.keys() - memo.keys():
+            self._note(cluster, key)
         self._wait(cluster, cluster.touched - cluster.deps)
         self.placed[val.id] = cluster
         if val.prim in HEAVY and val.prim in (REDUCTIONS | CONTRACTIONS):
@@ -318,6 +348,12 @@ class _Fuser:
             acc = Buffer(f"acc{len(cluster.accumulators)}", tuple([index(e) for e in shape]), val.dtype, space)
             cluster.accumulators[val.id] = acc
         return True
+
+    def _note(self, cluster: Cluster, key: Any) -> None:
+        """Remembers a value that a cluster now computes at the place where it could store it."""
+        if len(key) == 3 and key[2] is ALWAYS and (v := self.by_id.get(key[0])) is not None:
+            if v.id not in self.placed and key[1] == cluster.place_of(v):
+                self.computed.setdefault(v.id, cluster)
 
     def _cost(self, cluster: Cluster, value: Value | None) -> int:
         """Of the cluster's code with one more member. Phases over rows compute again what the earlier ones did."""
@@ -465,13 +501,13 @@ def _view_root(val: Val) -> Val:
     return val
 
 
-def _cost_of(val: Val) -> int:
-    """A rough count of the operations behind one element, up to what is stored."""
+def _cost_of(val: Val, placed: Collection[int] = ()) -> int:
+    """A rough count of the operations behind one element, from what is in memory."""
     seen: set[int] = set()
     stack, cost = [val], 0
     while stack:
         v = stack.pop()
-        if v.id in seen or v.prim in HEAVY or v.prim in ("leaf", "const", "scalar"):
+        if v.id in seen or v.id in placed or v.prim in HEAVY or v.prim in ("leaf", "const", "scalar"):
             continue
         seen.add(v.id)
         cost += 8 if v.prim in COSTLY else 0 if v.prim in VIEWS else 1

@@ -23,7 +23,7 @@ from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
 from ..telemetry.spans import ACTIVE, KernelFacts, launch, span
 from .decisions import deep, numbered, phases, reuses, scheduled
-from .decompose import decompose, join_in_steps, sort_values, spread_reductions
+from .decompose import copy_joins, decompose, join_in_steps, sort_values, spread_reductions
 from .fuse import Fusion, fuse
 from .key import kernel_key
 from .lower import Lowered, lower
@@ -34,7 +34,7 @@ from .simplify import drop_barriers, simplify
 from .tuned import GENERATION, decide
 
 PASSES = (simplify, decompose, simplify, drop_barriers)
-TARGET_PASSES = (sort_values, spread_reductions, join_in_steps)  # after those, with the facts of the target
+TARGET_PASSES = (sort_values, spread_reductions, join_in_steps, copy_joins)  # after those, with the facts of the target
 FORMATS = {
     "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
     "uint32": "I4x", "uint64": "Q", "float16": "e6x", "bfloat16": "H6x", "float32": "f4x", "float64": "d",

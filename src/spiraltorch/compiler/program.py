@@ -18,7 +18,7 @@ SCANS = frozenset(("cumsum", "cumprod", "cummax", "cummin"))
 SCATTERS = frozenset(("scatter", "scatter_along"))
 ATTENTIONS = frozenset(("attention", "attention_grad"))
 SORTS = frozenset(("argsort", "sort"))  # `sort` is what `decompose.sort_values` makes of an argsort
-HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | ATTENTIONS | SORTS | {"to_device"}
+HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | ATTENTIONS | SORTS | {"join", "to_device"}
 VIEWS = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows"))
 
 

@@ -133,6 +133,18 @@ def _columns(lowered: Lowered, target: Target) -> Kernel:
     return parallel(kernel, lowered.loops, lowered.work, target, lowered.choices)
 
 
+def _phases(lowered: Lowered, target: Target) -> Kernel:
+    """Nests after each other, each with lanes along its innermost loop."""
+    kernel = lowered.kernel
+    lanes = target.lanes(narrowest(kernel))
+    for loops in lowered.phases:
+        kernel, names = collapse(kernel, loops)
+        kernel, outer, _ = vectorize(kernel, names[-1], lanes, 2)
+        spatial = names[:-1] + ([outer] if outer else [])
+        kernel = parallel(kernel, spatial, lowered.work // len(lowered.phases), target, lowered.choices)
+    return kernel
+
+
 def _serial(lowered: Lowered, target: Target) -> Kernel:
     return parallel(lowered.kernel, lowered.loops, lowered.work, target, lowered.choices)
 
@@ -284,6 +296,6 @@ def _blocked(kernel: Kernel, terms: list[str], deep: int) -> tuple[Kernel, list[
 
 
 _RULES = {
-    "map": _map, "rows": _rows, "columns": _columns, "serial": _serial, "scatter": _scatter, "dot": _dot,
+    "map": _map, "rows": _rows, "columns": _columns, "serial": _serial, "phases": _phases, "scatter": _scatter, "dot": _dot,
     "conv": conv, "attention": attention,
 }  # fmt: skip

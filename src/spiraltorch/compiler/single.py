@@ -29,6 +29,8 @@ def lower_single(cluster: Cluster, target: Target) -> Lowered:
     val, wide = cluster.members[0], target.groups  # wide: it wants thousands of independent iterations
     if val.prim in ATTENTIONS:
         return lower_attention(cluster, val, target)
+    if val.prim == "join":
+        return _join(cluster, val)
     if val.prim in SCAN_OP:
         return _scan(cluster, val, 1 if wide else 64)
     if val.prim in SORTS:
@@ -82,6 +84,24 @@ def _scan(cluster: Cluster, val: Val, width: int) -> Lowered:
     return Lowered(
         kernel, "columns", [one.var.name for one in outer], [["oi0"], ["t", "oi1"]], [False, False], work=4 * val.size
     )
+
+
+def _join(cluster: Cluster, val: Val) -> Lowered:
+    """A copy of each part to its place."""
+    from .lower import Lowered
+
+    axis, start = val.params[0], 0
+    out, parts, phases = cluster.emitter.buffer(val), [], []
+    for n, x in enumerate(val.args):
+        if not x.size:
+            continue
+        loops = _loops(x.shape, f"j{n}_")
+        place = _at(loops)
+        there = (*place[:axis], place[axis] + start, *place[axis + 1 :])
+        parts.append(loop_nest(loops, Store(out, there, cluster.emitter.value(x, tuple(place)))))
+        phases.append([one.var.name for one in loops])
+        start += x.shape[axis]
+    return Lowered(Kernel("join", (), block(*parts)), "phases", [], phases, work=2 * val.size)
 
 
 def _scatter(cluster: Cluster, val: Val, wide: bool) -> Lowered:
