@@ -137,3 +137,24 @@ def test_checkpointing_keeps_the_second_computation_apart() -> None:
     plain = st.grad(lambda t: f(t).sum())(x)
     again = st.grad(lambda t: st.checkpoint(f, t).sum())(x)
     np.testing.assert_allclose(again.numpy(), plain.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_state_in_steps_is_stored_and_not_computed_again() -> None:
+    """Each step's kernel computes one step, though products stand between them."""
+    w, c = st.randn(8, 8), st.zeros(8, 8)
+    h = c
+    for _ in range(6):
+        gates = h @ w
+        c = st.sigmoid(gates) * c + st.tanh(gates) * st.exp(gates)
+        h = st.tanh(c)
+    text = st.explain(h)
+    work = [int(line.split("about ")[1].split(" ")[0].replace(",", "")) for line in text.splitlines() if "(map)" in line]
+    assert max(work[1:]) <= 2 * min(work[1:]), work
+
+
+def test_a_join_of_many_copies_each_part() -> None:
+    parts = [st.exp(st.randn(3, n)) for n in range(1, 20)]
+    text = st.explain(st.concat(parts, 1))
+    assert "join" in text and "concat" not in text
+    want = np.concatenate([p.numpy() for p in parts], 1)
+    np.testing.assert_array_equal(st.concat(parts, 1).numpy(), want)
