@@ -177,6 +177,7 @@ class _Fuser:
 
     def _place(self, val: Val) -> None:
         candidates = self._candidates(val)
+        self._share(val, candidates[:1])
         for cluster in candidates:
             if self._join(cluster, val):
                 reason = f"it fits the loops over {list(cluster.shape)} ({cluster.kind}) and shares data with them"
@@ -186,7 +187,7 @@ class _Fuser:
         for full in [c for c in candidates if c.full][:1]:
             reason = f"kernel code of more than {MAX_COST} operations takes too long to compile"
             self._cut(val, full)
-        self._share(val)
+        self._share(val, [])
         cluster = self._open(val)
         if not self._join(cluster, val):
             raise AssertionError(f"[fuse] {val} does not fit its own kernel")
@@ -210,8 +211,11 @@ class _Fuser:
             self.why[v.id] = "the kernel that computes it is full"
             self._decided("fuse", v, "the kernel computes it anyway", cluster)
 
-    def _share(self, val: Val) -> None:
-        """Stores dear values that a kernel before computes on its way, so that the new one need not, as a state in steps."""
+    def _share(self, val: Val, near: list[Cluster]) -> None:
+        """Stores dear values that a kernel computes on its way, so that another need not, as a state in steps.
+
+        Those in `near` are likely to become the value's own kernel.
+        """
         seen: set[int] = set()
         stack = list(val.args)
         while stack:
@@ -220,7 +224,7 @@ class _Fuser:
                 continue
             seen.add(v.id)
             home = self.computed.get(v.id)
-            if home is None or self._to_compute(v) < DEAR or not self._join(home, v, force=True):
+            if home is None or home in near or self._to_compute(v) < DEAR or not self._join(home, v, force=True):
                 stack += v.args
                 continue
             self.stored.add(v.id)
