@@ -74,7 +74,15 @@ def _reduced(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
     """r and n with x = n ln(2) + r and |r| <= ln(2)/2."""
     n, whole = _nearest(e, mul(e, x, double(e, 1 / LN2)))
     low = mul(e, e.convert("sitofp", whole, float64), double(e, LN2_LOW))  # a value of its own, as in `elementary`
-    return sub(e, sub(e, x, mul(e, n, double(e, LN2_HIGH))), low), whole
+    return sub(e, _opaque(e, sub(e, x, mul(e, n, double(e, LN2_HIGH))), x), low), whole
+
+
+def _opaque(e: Instructions, v: Ssa, x: Ssa) -> Ssa:
+    """v, by way of its bits, which all stay unless x is one certain NaN: drivers' compilers take (a - b) - c for
+    a - (b + c), which rounds where the other does not, and see no difference of differences here."""
+    none = e.compare("eq", same_bits(e, x, uint64), e.const(0x7FF8_0000_5350_4952, uint64))
+    mask = e.select(none, e.const(0, uint64), e.const((1 << 64) - 1, uint64))
+    return same_bits(e, e.binary("and", same_bits(e, v, uint64), mask), float64)
 
 
 def _expm1_core(e: Instructions, r: Ssa) -> Ssa:
@@ -291,13 +299,22 @@ def _table(e: Instructions, m: Ssa) -> tuple[Ssa, Ssa, Ssa]:
     return mul(e, whole, double(e, 1 / 32)), high, low
 
 
+def _infinite(e: Instructions, x: Ssa) -> Ssa:
+    """Whether x is an infinity, by its bits: a driver's compiler may hold that no value is."""
+    wide = x.dtype is float64
+    signed, magnitude_bits = (int64, (1 << 63) - 1) if wide else (int32, (1 << 31) - 1)
+    exponent = 0x7FF << 52 if wide else 0xFF << 23
+    bits = e.binary("and", same_bits(e, x, signed), e.const(magnitude_bits, signed))
+    return e.compare("eq", bits, e.const(exponent, signed))
+
+
 def power_special(e: Instructions, x: Ssa, y: Ssa, made: Ssa) -> Ssa:
     """The C library's values of a power, where |x| ** y is not all there is to it."""
     dtype = x.dtype
     zero, one, infinity = e.const(0.0, dtype), e.const(1.0, dtype), e.const(math.inf, dtype)
     a = magnitude(e, x)
-    endless = e.compare("oeq", magnitude(e, y), infinity)
-    edge = e.binary("or", e.compare("oeq", a, zero), e.binary("or", e.compare("oeq", a, infinity), endless))
+    endless = _infinite(e, y)
+    edge = e.binary("or", e.compare("oeq", a, zero), e.binary("or", _infinite(e, x), endless))
     grows = e.binary("xor", e.compare("ogt", a, one), e.compare("olt", y, zero))
     made = e.select(edge, e.select(grows, infinity, zero), made)
     integral = e.compare("oeq", e.intrinsic("trunc", y), y)
