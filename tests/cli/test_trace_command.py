@@ -64,6 +64,21 @@ def test_the_exit_code_is_the_scripts_and_the_trace_is_written(
     assert ("ValueError: on purpose" in done.stderr) == (code == 1)
 
 
+def test_what_a_script_raises_is_shown_without_the_commands_own_frames(script: Path) -> None:
+    shown = trace(script, "--fail").stderr
+    assert shown.startswith("Traceback (most recent call last):\n") and shown.count('  File "') == 1
+    assert "script.py" in shown.splitlines()[1] and "runpy" not in shown
+    script.write_text("def f(:\n")
+    shown = trace(script).stderr
+    assert "SyntaxError" in shown and shown.startswith('  File "') and "runpy" not in shown
+
+
+def test_an_unknown_option_is_called_one(script: Path) -> None:
+    done = trace(Path("--jsno"), str(script))
+    assert done.returncode == 2, done.stdout
+    assert "[trace] expected an option of its own" in done.stderr and "'--jsno'" in done.stderr
+
+
 def test_bad_arguments_are_one_line(script: Path) -> None:
     for done in (trace(script.parent / "none.py"), trace(script, "-o", "nowhere/out.json")):
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and "[trace] expected" in done.stderr

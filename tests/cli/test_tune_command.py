@@ -53,12 +53,13 @@ def test_a_script_is_tuned_shown_and_forgotten(script: Path) -> None:
     assert {t["outcome"] for t in entry["tried"]} <= {"timed", "predicted", "refused", "wrong", "failed"}
     again = json.loads(tune(script, "--json", str(script)).stdout)
     assert again["entries"] == [] and again["exit_code"] == 4
+    assert "no kernel was searched" in tune(script, str(script)).stderr and "no kernel" not in done.stderr
     cleared = tune(script, "--clear")
     assert cleared.returncode == 0 and "2 entries forgotten" in cleared.stderr
     assert json.loads(tune(script, "--show", "--json").stdout)["entries"] == []
 
 
-@pytest.mark.parametrize("args", [(), ("missing.py",), ("--seconds", "0", "script.py")])
+@pytest.mark.parametrize("args", [(), ("missing.py",), ("--seconds", "0", "script.py"), ("--shwo",)])
 def test_what_cannot_be_done_is_said(script: Path, args: tuple[str, ...]) -> None:
     done = tune(script, *args)
     assert done.returncode == 2 and done.stderr.startswith("spiraltorch: [tune] expected"), done.stderr

@@ -41,6 +41,12 @@ def run(
         print(json.dumps({**report, "exit_code": code}))
     elif show or script is not None:
         _show(entries)
+        if script is not None and not entries:
+            print(
+                "no kernel was searched: each was tuned before, or is too small or too large to be; "
+                "`spiraltorch tune --show` lists the tuned, --clear forgets them",
+                file=sys.stderr,
+            )
     return code
 
 
