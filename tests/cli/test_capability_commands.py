@@ -97,7 +97,11 @@ def test_write_changes_what_is_between_the_markers_and_nothing_else(tmp_path: Pa
         (("verify", "--row", "build-flag"), "fact about installing"),
         (("matrix", "--format", "pdf"), "markdown"),
         (("matrix", "--evidence", "nowhere"), "folder of evidence"),
-        (("matrix", "--write", "nowhere.md"), "nowhere.md"),
+        (("matrix", "--write", "folder/nowhere.md"), "folder/nowhere.md"),
+        (("matrix", "--write", "."), "expected the document ."),
+        (("matrix", "--format", "html", "-o", "nowhere/page.html"), "nowhere/page.html"),
+        (("matrix", "-o", "."), "expected a file"),
+        (("verify", "--evidence", "nowhere"), "--record"),
     ],
 )
 def test_bad_arguments_are_one_line_that_says_what_is_known(arguments: tuple[str, ...], says: str) -> None:

@@ -19,8 +19,10 @@ def run(form: str, output: str | None, evidence: str | None, write: str | None) 
     root = Path(evidence) if evidence else None
     if root is not None and not root.is_dir():
         raise ArgumentError(
-            f"[matrix] expected a folder of evidence, got {evidence!r}; make one with `spiraltorch verify`"
+            f"[matrix] expected a folder of evidence, got {evidence!r}; make one with `spiraltorch verify --record`"
         )
+    if output is not None and (Path(output).is_dir() or not Path(output).absolute().parent.is_dir()):
+        raise ArgumentError(f"[matrix] expected a file in an existing folder, got {output!r}; make the folder first")
     matrix = CapabilityMatrix.load(root)
     if write is not None:
         changed = markdown.write(Path(write), matrix)

@@ -24,6 +24,8 @@ def run(backend: str | None, which: str | None, record: bool, evidence: str | No
             f"[verify] expected a row that probes measure, got {which!r}, which is a fact about installing"
         )
     root = Path(evidence) if evidence else records.folder()
+    if evidence and not record and not root.is_dir():
+        raise ArgumentError(f"[verify] expected a folder of evidence, got {evidence!r}; make one with --record")
     with _Progress(as_json, probe_count(wanted)) as advance:
         checks = verify(wanted, root, advance)
     written = [c for c in checks if record and c.fresh and records.write(c.fresh, c.row, c.backend, root)]

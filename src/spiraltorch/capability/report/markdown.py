@@ -37,8 +37,8 @@ def write(path: Path, matrix: CapabilityMatrix) -> bool:
     """Brings the table in a file up to date; returns whether it had to change."""
     try:
         old = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ArgumentError(f"[matrix] expected the document {path.name} to write to, got none; name another") from None
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise ArgumentError(f"[matrix] expected the document {path} to write to, got none; name another") from None
     new = inserted(old, matrix)
     if new != old:
         path.write_text(new, encoding="utf-8", newline="\n")
