@@ -97,8 +97,10 @@ def test_a_wrong_result_is_the_exit_code(bench: Bench) -> None:
         (("--rows", "gelu", "--scaling"), "leave --rows out"),
         (("--peers", "torch,tensorfloe"), "got tensorfloe"),
         (("--suite", "abacus"), "got 'abacus'"),
-        (("--rounds", "0"), "rounds"),
-        (("--threads", "0"), "threads"),
+        (("--rounds", "-1"), "at least one round, got -1"),
+        (("--seconds", "nan"), "seconds above 0, got nan"),
+        (("--seconds", "inf"), "seconds above 0, got inf"),
+        (("--threads", "0"), "at least one thread, got 0"),
     ],
 )
 def test_what_cannot_be_is_refused_before_measuring(bench: Bench, args: tuple[str, ...], message: str) -> None:

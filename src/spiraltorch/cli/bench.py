@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -22,9 +23,15 @@ def run(
     """Runs the benchmark; returns the exit code: 1 where this library was wrong or failed."""
     machine.device(suite)
     wanted, names = chosen(rows), wanted_peers(peers)
-    if rounds < 1 or not seconds > 0 or (threads is not None and threads < 1):
+    if rounds < 1:
+        raise ArgumentError(f"[bench] expected at least one round, got {rounds}; leave --rounds out for the usual ones")
+    if not 0 < seconds < math.inf:
         raise ArgumentError(
-            f"[bench] expected rounds, seconds and threads of at least one, got {rounds}, {seconds:g} and {threads}"
+            f"[bench] expected seconds above 0, got {seconds:g}; leave --seconds out for the usual ones"
+        )
+    if threads is not None and threads < 1:
+        raise ArgumentError(
+            f"[bench] expected at least one thread, got {threads}; leave --threads out for the usual ones"
         )
     if rows is not None and (write or scaling):
         flag = "--scaling, which has rows of its own" if scaling else "--write, because the table replaces the old one"

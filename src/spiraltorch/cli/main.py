@@ -109,13 +109,16 @@ def bench(
     suite: Annotated[str, typer.Option(help="What the rows run on: cpu.")] = "cpu",
     peers: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="torch, torch-compile, jax and numpy, with commas.", show_default="all"),
+        typer.Option(help='Some of torch,torch-compile,jax,numpy; "" for none.', show_default="all that are installed"),
     ] = None,
     threads: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Threads of every library.", show_default="2, or 1 where there is one processor"),
     ] = None,
-    rows: Annotated[Optional[str], typer.Option(help="Names of rows, with commas; all by default.")] = None,  # noqa: UP045
+    rows: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Names of rows, such as gelu,mlp; all by default, and a wrong one lists them."),
+    ] = None,
     rounds: Annotated[int, typer.Option(help="Rounds of each library; slow rows have fewer.")] = 7,
     seconds: Annotated[float, typer.Option(help="Seconds of calls in a round.")] = 0.3,
     scaling: Annotated[
