@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import spiraltorch
+from spiraltorch.benchmark.rows import ROWS
 from spiraltorch.telemetry.decisions import KINDS
 from spiraltorch.telemetry.names import DECISION, METRICS, SPANS
 
@@ -49,6 +50,11 @@ def test_the_telemetry_page_names_every_span_and_metric() -> None:
     assert SPANS.keys() <= set(named) <= SPANS.keys() | {m.name for m in METRICS} | {DECISION}
     for kind, meaning in KINDS.items():
         assert f"`{kind}` ({meaning})" in text
+
+
+def test_the_performance_page_names_every_row() -> None:
+    _, _, text = (ROOT / "docs" / "performance.md").read_text().partition("The names that `--rows` takes")
+    assert re.findall(r"`(\w+)`", text.split("\n\n")[1]) == list(ROWS)
 
 
 def test_functions_that_the_architecture_names_exist() -> None:
