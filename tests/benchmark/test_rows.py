@@ -78,7 +78,7 @@ def test_a_program_that_raises_is_an_answer(monkeypatch: pytest.MonkeyPatch, fol
         raise ValueError("no such thing\nin this version")
 
     monkeypatch.setitem(ROWS, "broken", replace(ROWS["rowsum"].reduced(), name="broken", programs={"numpy": program}))
-    assert prepared("numpy", ROWS["broken"], folder) == {"error": "ValueError: no such thing"}
+    assert prepared("numpy", ROWS["broken"], folder) == {"error": "ValueError: no such thing in this version"}
 
 
 def test_a_worker_answers_when_its_threads_sleep() -> None:

@@ -75,7 +75,9 @@ class Worker:
             return self.prepare(row, Path(order["path"]))
         except Exception as error:
             self.run = None
-            return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+            return {
+                "error": " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            }  # the cause may be in a later line
 
     def prepare(self, row: Row, path: Path) -> dict[str, Any]:
         """Builds, checks and warms a row up."""
