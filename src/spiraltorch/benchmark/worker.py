@@ -75,9 +75,8 @@ class Worker:
             return self.prepare(row, Path(order["path"]))
         except Exception as error:
             self.run = None
-            return {
-                "error": " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            }  # the cause may be in a later line
+            told = f"{type(error).__name__}: {error}".split()  # all lines: the cause may be in a later one
+            return {"error": " ".join(told)[:300]}
 
     def prepare(self, row: Row, path: Path) -> dict[str, Any]:
         """Builds, checks and warms a row up."""
