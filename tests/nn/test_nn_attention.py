@@ -120,3 +120,24 @@ def test_multi_head_attention_is_the_same_with_and_without_weights() -> None:
     two, none = layer(x, x, x, key_padding_mask=padding, need_weights=False)
     assert none is None and weights is not None
     np.testing.assert_allclose(one.detach().numpy(), two.detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [2, 9])
+@pytest.mark.parametrize("empty", ["keys", "width", "batch", "queries"])
+def test_extents_of_zero(rows: int, empty: str) -> None:
+    batch, rows = 0 if empty == "batch" else 2, 0 if empty == "queries" else rows
+    columns, width = 0 if empty == "keys" else 5, 0 if empty == "width" else 3
+    shapes = ((batch, 2, rows, 4), (batch, 2, columns, 4), (batch, 2, columns, width))
+    q, k, v = (st.ones(*s).requires_grad_() for s in shapes)
+    got = F.scaled_dot_product_attention(q, k, v)
+    got.sum().backward()
+    assert got.shape == (batch, 2, rows, width)
+    np.testing.assert_array_equal(got.detach().numpy(), np.full(got.shape, 0.0 if empty == "keys" else 1.0))
+    assert tuple(x.grad.shape for x in (q, k, v)) == shapes
+
+
+@pytest.mark.parametrize("shapes", [((3, 9, 4), (2, 5, 4)), ((9, 4), (5, 4)), ((2, 9, 4), (0, 5, 4))])
+def test_groups_that_do_not_divide(shapes: tuple[tuple[int, ...], ...]) -> None:
+    q, k = (st.ones(*s) for s in shapes)
+    with pytest.raises(st.ShapeError, match="whole groups"):
+        F.scaled_dot_product_attention(q, k, k, enable_gqa=True)

@@ -43,12 +43,24 @@ def scaled_dot_product_attention(
         raise ArgumentError(
             "[scaled_dot_product_attention] expected attn_mask or is_causal, got both; put the triangle into the mask"
         )
-    if dropout_p == 0 and query.shape[-2] >= FEW_QUERIES:
+    if enable_gqa:
+        _check_groups(query, key, value)
+    if dropout_p == 0 and query.shape[-2] >= FEW_QUERIES and all(math.prod(x.shape) for x in (query, key, value)):
         return _blockwise(query, key, value, attn_mask, is_causal, scale, enable_gqa)
     if enable_gqa:
         key, value = (st.repeat_interleave(x, query.shape[-3] // x.shape[-3], -3) for x in (key, value))
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     return st.matmul(dropout(weights, dropout_p), value)
+
+
+def _check_groups(query: Tensor, key: Tensor, value: Tensor) -> None:
+    heads = [x.shape[-3] if x.ndim > 2 else 0 for x in (query, key, value)]
+    if any(own == 0 or heads[0] % own for own in heads):
+        raise ShapeError(
+            f"[scaled_dot_product_attention] expected query heads (axis -3) in whole groups to a key head with "
+            f"enable_gqa, got shape={tuple(query.shape)}, shape={tuple(key.shape)} and shape={tuple(value.shape)}; "
+            f"make the heads of query a multiple of those of key and value"
+        )
 
 
 def _blockwise(
@@ -69,7 +81,7 @@ def _blockwise(
             before = tuple(mask.shape)
         mask = mask.reshape(math.prod(before[:-3]), *(before[-3:] if lead else (1, *before)))
         mask = mask if mask.dtype is bool_ else mask.to(heads[0].dtype)
-    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    factor = 1.0 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
     q, k, v = heads
     return attend(q, k, v, mask, causal, factor).reshape(*lead, query.shape[-2], value.shape[-1]).to(dtype)
 
@@ -78,9 +90,11 @@ def attention_weights(
     query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float | None
 ) -> Tensor:
     """The softmax of the scores, computed in float32 for the half-width dtypes."""
-    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    factor = 1.0 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
     scores = st.matmul(query * factor, key.transpose(-2, -1))
     dtype = scores.dtype
+    if scores.shape[-1] == 0:
+        return scores  # no key, no weight: their product with the values is zero
     if dtype.itemsize < 4:
         scores = scores.to(float32)
     if is_causal:
