@@ -153,7 +153,10 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 
 @torch_spellings
 def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The elements in order along an axis.
+    """The elements in order along an axis; NaN counts as the greatest.
+
+    Equal elements cannot be told apart, but for zeros of both signs: which comes first is not said. `argsort` keeps
+    their order, so `take_along_axis(x, argsort(x))` does.
 
     >>> import spiraltorch as st
     >>> sort(st.tensor([3, 1, 2]), descending=True).tolist()
