@@ -8,6 +8,7 @@ from pathlib import Path
 from ..capability.matrix import CapabilityMatrix
 from ..capability.report import markdown, page, terminal
 from ..errors import ArgumentError
+from .folders import evidence_folder
 
 FORMATS = ("table", "markdown", "json", "html")
 
@@ -16,11 +17,7 @@ def run(form: str, output: str | None, evidence: str | None, write: str | None) 
     """Prints the matrix, or puts it into a file; see `matrix` in `main`."""
     if form not in FORMATS:
         raise ArgumentError(f"[matrix] expected a format of {', '.join(FORMATS)}, got {form!r}")
-    root = Path(evidence) if evidence else None
-    if root is not None and not root.is_dir():
-        raise ArgumentError(
-            f"[matrix] expected a folder of evidence, got {evidence!r}; make one with `spiraltorch verify --record`"
-        )
+    root = evidence_folder("matrix", evidence) if evidence else None
     if output is not None and (Path(output).is_dir() or not Path(output).absolute().parent.is_dir()):
         raise ArgumentError(f"[matrix] expected a file in an existing folder, got {output!r}; make the folder first")
     matrix = CapabilityMatrix.load(root)

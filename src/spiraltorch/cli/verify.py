@@ -12,6 +12,7 @@ from ..capability import evidence as records
 from ..capability.rows import ROWS, Backend, row
 from ..capability.verify import Check, Verdict, cells, probe_count, verify
 from ..errors import ArgumentError
+from .folders import evidence_folder
 
 
 def run(backend: str | None, which: str | None, record: bool, evidence: str | None, as_json: bool) -> int:
@@ -23,9 +24,10 @@ def run(backend: str | None, which: str | None, record: bool, evidence: str | No
         raise ArgumentError(
             f"[verify] expected a row that probes measure, got {which!r}, which is a fact about installing"
         )
-    root = Path(evidence) if evidence else records.folder()
-    if evidence and not record and not root.is_dir():
-        raise ArgumentError(f"[verify] expected a folder of evidence, got {evidence!r}; make one with --record")
+    if evidence:
+        root = Path(evidence) if record else evidence_folder("verify", evidence)
+    else:
+        root = records.folder()
     with _Progress(as_json, probe_count(wanted)) as advance:
         checks = verify(wanted, root, advance)
     written = [c for c in checks if record and c.fresh and records.write(c.fresh, c.row, c.backend, root)]
