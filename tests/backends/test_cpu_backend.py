@@ -78,14 +78,26 @@ def test_allocation_is_aligned_and_reused(device: CpuDevice) -> None:
 
 def test_statistics() -> None:
     allocator = Allocator("cpu", physical_memory(), _block)
-    a, b = allocator.allocate(1 << 16), allocator.allocate(100)
-    assert allocator.in_use == (1 << 16) + 128 and allocator.peak == allocator.in_use and allocator.cached == 0
-    allocator.release(a, 1 << 16)
-    assert allocator.in_use == 128 and allocator.cached == 1 << 16
+    large, small = allocator.shelf(1 << 16), allocator.shelf(100)
+    a, b = large.take(), small.take()
+    assert allocator.in_use == (1 << 16) + 128 == allocator.peak == allocator.held
+    large.release(a)
+    assert allocator.in_use == 128 and allocator.held == (1 << 16) + 128
     allocator.trim()
-    assert allocator.cached == 0 and allocator.peak == (1 << 16) + 128
-    allocator.release(b, 100)
-    assert allocator.in_use == 0
+    assert allocator.held == 128 and allocator.peak == (1 << 16) + 128
+    small.release(b)
+    assert allocator.in_use == 0 and allocator.held == 128 and allocator.shelf(128).take() == b
+    assert allocator.shelf(65) is allocator.shelf(128) is small
+
+
+def test_freed_blocks_beyond_the_limit_go_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spiraltorch.runtime.allocator.KEEP_LIMIT", 100)
+    allocator = Allocator("cpu", physical_memory(), _block)
+    shelf = allocator.shelf(64)
+    first, second = shelf.take(), shelf.take()
+    shelf.release(first)
+    shelf.release(second)
+    assert allocator.held == 64 and list(allocator.blocks) == [first] and allocator.in_use == 0
 
 
 def test_out_of_memory_raises_at_once_and_the_process_goes_on(device: CpuDevice) -> None:
@@ -99,11 +111,12 @@ def test_out_of_memory_raises_at_once_and_the_process_goes_on(device: CpuDevice)
 def test_a_full_allocator_gives_its_cache_back_first() -> None:
     allocator = Allocator("cpu", physical_memory(), _block)
     allocator.limit = 1 << 20
-    allocator.release(allocator.allocate(1 << 19), 1 << 19)
-    allocator.allocate(3 << 18)
-    assert allocator.cached == 0
+    half = allocator.shelf(1 << 19)
+    half.release(half.take())
+    allocator.shelf(3 << 18).take()
+    assert allocator.held == allocator.in_use == 3 << 18
     with pytest.raises(OutOfMemoryError):
-        allocator.allocate(1 << 19)
+        half.take()
 
 
 def test_host_arrays_are_shared(device: CpuDevice) -> None:

@@ -41,7 +41,7 @@ def places(x: Any, descending: bool) -> Any:
     return x.shape[1] - 1 - np.argsort(keys[:, ::-1], axis=1, kind="stable")[:, ::-1]
 
 
-@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 1000, 3001])
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 1000, 4101])
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 def test_argsort_of_rows(dtype: Any, n: int) -> None:
     x = values(dtype, n)
@@ -63,6 +63,19 @@ def test_a_long_row() -> None:
     np.testing.assert_array_equal(st.argsort(st.asarray(x)).numpy(), np.argsort(x, kind="stable"))
     top = st.topk(st.asarray(x), 10)
     np.testing.assert_array_equal(top[0].numpy(), np.sort(x)[::-1][:10])
+
+
+@pytest.mark.parametrize("rest", [0, 1, 5])
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.uint64], ids=lambda d: np.dtype(d).name)
+def test_rows_that_several_threads_share(dtype: Any, rows: int, rest: int) -> None:
+    """Blocks of a row keep the order of equal elements, whatever is left over after the last of them."""
+    x = values(dtype, (1 << 15) + 4096 + rest)[:rows]
+    for descending in (False, True):
+        got = st.argsort(st.asarray(x), 1, descending=descending).numpy()
+        np.testing.assert_array_equal(got, places(x, descending))
+    turned = st.sort(st.asarray(np.ascontiguousarray(x.T)), 0)
+    np.testing.assert_array_equal((turned[0] if isinstance(turned, tuple) else turned).numpy(), np.sort(x, 1).T)
 
 
 @pytest.mark.parametrize("seed", range(30))

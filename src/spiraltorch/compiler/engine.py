@@ -21,6 +21,7 @@ from .decisions import deep, schedules
 from .decompose import apart
 from .explain import explain_plan
 from .key import walk
+from .launch import launcher
 from .plan import Plan, build, renew
 from .program import from_nodes
 
@@ -72,7 +73,11 @@ def evaluate(roots: list[Node]) -> None:
             looked_up(began, known.plan is not None, len(order))
         plan = known.plan or _compiled(known, order, len(wanted), leaves)
         given = _given(plan, leaves, known.leaf_references) if plan.donors else ()
-        buffers = plan.run([n.buf for n in leaves], scalars, given)
+        if given or not plan.launch:
+            buffers = plan.run([n.buf for n in leaves], scalars, given)
+            plan.launch = launcher(plan, len(leaves), len(scalars)) if plan.launch is False else False
+        else:
+            buffers = plan.launch(*[n.buf for n in leaves], *scalars)
         for node, buffer in zip(wanted, buffers, strict=True):
             node.buf = buffer
             _settle(node)
@@ -132,7 +137,9 @@ def _references(order: list[Node], count: int) -> tuple[list[int], list[int]]:
 def _given(plan: Plan, leaves: list[Node], references: list[int]) -> list[int]:
     """The leaves whose memory the plan could write over and that nothing but the graph refers to."""
     counts = list(map(sys.getrefcount, leaves))
-    dying = dict.fromkeys(s for slots in plan.donors.values() for s in slots if counts[s] == references[s])
+    dying = [s for s in plan.donating if counts[s] == references[s]]
+    if not dying:
+        return dying
     return [s for s, own in zip(dying, _owned([leaves[s] for s in dying]), strict=True) if own]
 
 

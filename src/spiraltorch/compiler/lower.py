@@ -36,6 +36,7 @@ from .program import CONTRACTIONS, REDUCTIONS, Val
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 STASH_ROWS = 8
+NARROW, WIDE = 64, 256  # columns that are walked together
 STASH_BYTES = 128 << 10  # a row of dear values is kept, rather than computed again, up to this size
 
 
@@ -44,7 +45,7 @@ class Lowered:
     """An unscheduled kernel, with what the rules need to know of it."""
 
     kernel: Kernel
-    kind: str  # map, rows, columns, dot, conv, serial, scatter, phases, attention
+    kind: str  # map, rows, columns, dot, conv, serial, scatter, sort, phases, attention
     loops: list[str]  # spatial loops, outermost first
     phases: list[list[str]] = field(default_factory=list)  # of rows: the loops of each phase; reductions first
     reductions: list[bool] = field(default_factory=list)  # which phases reduce
@@ -66,7 +67,7 @@ def lower(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     elif cluster.kind == "rows":
         column = len(cluster.shape) - 1 not in cluster.reduced
         if column:
-            lowered = _columns(cluster, stored, 1 if target.groups else 64)
+            lowered = _columns(cluster, stored, 1 if target.groups else _width(cluster, target))
         else:
             lowered = _rows(cluster, stored, 0 if target.groups else STASH_BYTES)
     elif cluster.kind == "map":
@@ -284,6 +285,14 @@ def _renamed(cluster: Cluster, body: list[Stmt], phase: int) -> tuple[Stmt, list
     mapping = {old: index(new) for old, new in fresh.items()}
     nest = loop_nest(loops, block(*body))
     return substitute_stmt(nest, mapping, {o: (v,) for o, v in fresh.items()}), [one.var.name for one in loops]
+
+
+def _width(cluster: Cluster, target: Target) -> int:
+    """How many columns are walked together: more, where they leave every thread enough to do, go along longer stretches."""
+    blocks = 1
+    for d in cluster.kept:
+        blocks *= cluster.shape[d]
+    return WIDE if blocks >= WIDE * target.threads * 8 else NARROW
 
 
 def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:

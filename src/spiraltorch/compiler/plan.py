@@ -45,7 +45,8 @@ class Plan:
     """A compiled graph. `run` gives a buffer for each wanted value."""
 
     __slots__ = (
-        "aliases", "arena_bytes", "avals", "bytes_moved", "checking", "checks", "convert", "decisions", "device", "donors", "generation", "groups", "kernel_facts", "kernels", "keys", "link", "lowered",
+        "aliases", "arena_bytes", "avals", "bytes_moved", "checking", "checks", "convert", "decisions", "device",
+        "donating", "donors", "generation", "groups", "kernel_facts", "kernels", "keys", "launch", "link", "lowered",
         "made", "output_bytes", "pack", "programs", "reuse", "reuses", "scalars", "unfused",
     )  # fmt: skip
 
@@ -59,6 +60,7 @@ class Plan:
         self.output_bytes: list[int] = []
         self.aliases: list[tuple[bool, int]] = []  # for each wanted value: is it a leaf, and its number
         self.donors: dict[int, list[int]] = {}  # for an output the leaves that it may be written over
+        self.donating: list[int] = []  # those leaves, each once
         self.reuses: list[Reuse] = []  # of each kernel
         self.arena_bytes = 0
         self.kernels = 0
@@ -74,6 +76,7 @@ class Plan:
         self.reuse = 0
         self.made = 0.0
         self.avals: list[Any] = []  # of the wanted values
+        self.launch: Any = None  # `run` as one generated function, see `launch`; False after the first run
         self.checks: list[tuple[int, int, str, DType]] = []  # ranges of indices, whose extremes are the last results
 
     def run(self, leaves: list[Any], scalars: list[Any], given: Collection[int] = ()) -> list[Any]:
@@ -203,7 +206,7 @@ def renew(plan: Plan) -> None:
     """A plan from before a tuner began, or ended: kernels about which something else is known now are compiled again."""
     if plan.generation == GENERATION[0]:
         return
-    plan.generation = GENERATION[0]
+    plan.generation, plan.launch = GENERATION[0], None
     with deep():
         if decide(plan.device, _members(plan)):
             _finish(plan)
@@ -252,6 +255,7 @@ def _link(
         plan.aliases.append((False, outputs[root.id]))
     plan.reuses = [Reuse(one) for one in plan.groups]
     plan.donors = _donors(plan, outputs)
+    plan.donating = list(dict.fromkeys(s for slots in plan.donors.values() for s in slots))
     arena = leaf_count + len(plan.output_bytes)
     places = _place_temporaries(plan, slots, compiled)
     for value_id, offset in places[0].items():

@@ -145,6 +145,21 @@ def _phases(lowered: Lowered, target: Target) -> Kernel:
     return kernel
 
 
+def _sort(lowered: Lowered, target: Target) -> Kernel:
+    """Copies in and out have lanes, blocks of a group go side by side; rows, or groups of blocks, are tasks."""
+    kernel = lowered.kernel
+    if lowered.terms:
+        kernel = steps.mark(kernel, Kind.UNROLLED, *lowered.terms)
+    split: dict[str, str] = {}
+    for name in lowered.loops:
+        kernel, outer, _ = vectorize(kernel, name, target.lanes(narrowest(kernel)), 2)
+        split[name] = outer or ""
+    for names in lowered.phases:
+        spatial = [split.get(name, name) for name in names]
+        kernel = parallel(kernel, [name for name in spatial if name], lowered.work, target, lowered.choices)
+    return kernel
+
+
 def _serial(lowered: Lowered, target: Target) -> Kernel:
     return parallel(lowered.kernel, lowered.loops, lowered.work, target, lowered.choices)
 
@@ -220,7 +235,9 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel = steps.mark(kernel, Kind.VECTOR, "jl")
     if packs:
         order = (*outer_columns, "jc", "j1", *over, *terms, "jv", "jl")
-        if batch:
+        if choices.pick("panel", blocks == 1, (False, True)):
+            kernel = steps.stage(kernel, 1, "j1", "pb", Space.SCRATCH, (*terms, "jv", "jl"))
+        elif batch:
             kernel = steps.stage(kernel, 1, batch[-1], "pb", Space.SCRATCH, order)
         else:
             kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, order)
@@ -296,6 +313,6 @@ def _blocked(kernel: Kernel, terms: list[str], deep: int) -> tuple[Kernel, list[
 
 
 _RULES = {
-    "map": _map, "rows": _rows, "columns": _columns, "serial": _serial, "phases": _phases, "scatter": _scatter, "dot": _dot,
+    "map": _map, "rows": _rows, "columns": _columns, "serial": _serial, "phases": _phases, "sort": _sort, "scatter": _scatter, "dot": _dot,
     "conv": conv, "attention": attention,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from ..ir.loops import renamed_nest
 from ..ir.reductions import identity
 from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
 from ..ir.target import Target
-from ..kernels.radix import SHORTEST, argsort_radix, sort_radix
+from ..kernels.radix import LONG, SHORTEST, Key, Put, Radix, sort_parts
 from ..kernels.sort import argsort_passes
 from .attend import lower_attention
 from .program import ATTENTIONS, SORTS, Val
@@ -34,7 +34,7 @@ def lower_single(cluster: Cluster, target: Target) -> Lowered:
     if val.prim in SCAN_OP:
         return _scan(cluster, val, 1 if wide else 64)
     if val.prim in SORTS:
-        return _sort(cluster, val, wide)
+        return _sort(cluster, val, target)
     return _scatter(cluster, val, wide)
 
 
@@ -149,12 +149,12 @@ def _inside(row: Value, extent: int) -> Guard:
     return guard(raw, index(extent - 1) - raw)
 
 
-def _sort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
-    """A sort of each row by one thread in its scratch: by digits, or short ones by merging. For a wide device a merge sort
-    with one launch for each pass."""
+def _sort(cluster: Cluster, val: Val, target: Target) -> Lowered:
+    """A sort of each row by digits, or of a short one by merging. For a wide device a merge sort with one launch for each
+    pass."""
     from .lower import Lowered
 
-    (x,), (axis, descending) = val.args, val.params
+    (x,), (axis, descending), wide = val.args, val.params, target.groups
     emitter = cluster.emitter
     out = emitter.buffer(val)
     loops = _loops(val.shape)
@@ -169,13 +169,7 @@ def _sort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
 
     n = val.shape[axis]
     if not wide and n >= SHORTEST:
-        radix = argsort_radix if val.prim == "argsort" else sort_radix
-        scratch, parts = radix(n, x.dtype, key, store, descending)
-        body = block(*parts)
-        for buffer in scratch:
-            body = Alloc(buffer, body)
-        kernel = Kernel(val.prim, (), loop_nest(outer, body))
-        return Lowered(kernel, "serial", [one.var.name for one in outer], work=val.size * 64)
+        return _radix(val, key, store, outer, target)
     work = val.size * max(1, n.bit_length()) ** 2 * 2
     tables, parts = argsort_passes(
         n, x.dtype, key, store, descending, outer if wide else [], Space.GLOBAL if wide else Space.SCRATCH
@@ -195,3 +189,30 @@ def _sort(cluster: Cluster, val: Val, wide: bool) -> Lowered:
         return Lowered(Kernel("argsort", (), body), "phases", [], phases, work=work)
     kernel = Kernel("argsort", (), loop_nest(outer, body))
     return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)
+
+
+def _radix(val: Val, key: Key, store: Put, outer: list[For], target: Target) -> Lowered:
+    """A thread to a row, or where there are fewer long rows than threads, several to each."""
+    from .lower import Lowered
+
+    (x,), (axis, descending) = val.args, val.params
+    n = val.shape[axis]
+    rows = val.size // n
+    shared = n >= LONG and 1 < target.threads and rows < 2 * target.threads
+    groups = 2 * target.threads if shared else 1
+    space = Space.GLOBAL if shared else Space.SCRATCH
+    of = Radix(n, x.dtype, descending, val.prim == "argsort", groups)
+    scratch, parts = sort_parts(of, key, store, outer if shared else [], space)
+    unrolled = [name for part in parts for name in part.unrolled]
+    lanes = [part.spatial[-1] for part in parts if part.lanes]
+    if shared:
+        nests = [renamed_nest(outer, part.nest, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
+        body: Stmt = block(*nests)
+        spatial = [[*(f"{one.var.name}.{k}" for one in outer), *part.spatial] for k, part in enumerate(parts)]
+    else:
+        body = block(*[part.nest for part in parts])
+        spatial = [[one.var.name for one in outer]]
+    for buffer in scratch:
+        body = Alloc(buffer, body)
+    body = body if shared else loop_nest(outer, body)
+    return Lowered(Kernel(val.prim, (), body), "sort", lanes, spatial, work=val.size * 64, terms=unrolled)

@@ -19,7 +19,7 @@ from ..telemetry.counting import watch_allocator
 class Buffer:
     """Device memory of `nbytes` bytes. `ptr` is its address (or the backend's handle number).
 
-    When the last reference goes, `release(ptr, nbytes)` of its owner runs; `keep` holds foreign memory alive instead.
+    When the last reference goes, `release(ptr)` of its owner runs; `keep` holds foreign memory alive instead.
     """
 
     __slots__ = ("__weakref__", "device", "keep", "nbytes", "ptr", "release")
@@ -33,7 +33,7 @@ class Buffer:
 
     def __del__(self) -> None:
         if self.release is not None:
-            self.release(self.ptr, self.nbytes)
+            self.release(self.ptr)
 
 
 class Program(Protocol):

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from ..compiler import engine
 from ..compiler.key import walk
+from ..compiler.tuned import GENERATION
 from ..errors import TracingError
 from ..graph.node import GRAD_MODE, Node, leaf
 from ..telemetry.names import RECORD
@@ -155,6 +156,7 @@ class Entry:
         self.one_shot = False
         self.quick: Any = None  # see `replay`, made when the recording is replayed for the first time
         self.around: Surroundings | None = None  # for which `quick` was made
+        self.generation = 0  # of tunings, likewise
 
 
 def compile(fn: F) -> F:  # the field's word
@@ -207,8 +209,9 @@ class _Compiled:
             for entry in self.entries.get(key, ()):
                 if _usable(entry, tensors):
                     if not kwargs:
-                        if entry.around is not around:
-                            entry.around, entry.quick = around, quick(entry, around, args)
+                        if entry.around is not around or entry.generation != GENERATION[0]:
+                            entry.around, entry.generation = around, GENERATION[0]
+                            entry.quick = quick(entry, around, args)
                         self.quick = entry.quick
                     return self._install(entry, tensors, self._run(entry, tensors))
             twins = {i: _twin(tensors[n]) for i, n in positions.items()}

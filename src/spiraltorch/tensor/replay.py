@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..compiler import engine
+from ..compiler.launch import launcher
+from ..compiler.tuned import GENERATION
 from ..graph.node import GRAD_MODE, leaf
 from . import tracing
 from .surroundings import SIMPLE
@@ -80,12 +82,15 @@ def _guards(
         w.add("".join(f"a{n}, " for n in range(len(args))) + "= args")
     tests = [
         f"{w.name(GRAD_MODE)}[0] is not {w.name(GRAD_MODE[0])}",
-        f"{w.name(tracing.TRACER)}[0] is not None",
+        f"{w.name(GENERATION)}[0] != {entry.plan.generation}",
     ]
+    seen = set(handles)
     for n, a in enumerate(args):
         if isinstance(a, Tensor):
-            tests += [f"type(a{n}) is not {w.name(type(a))}", f"a{n}.node.aval is not {w.name(a.node.aval)}"]
-            tests += [f"a{n}.node.rg is not {a.node.rg}", *(f"a{n} is a{m}" for m in tensors if m < n)]
+            tests.append(f"type(a{n}) is not {w.name(type(a))}")
+            if f"a{n}" not in seen:
+                tests.append(f"(x := a{n}.node).aval is not {w.name(a.node.aval)} or x.rg is not {a.node.rg}")
+            tests += [f"a{n} is a{m}" for m in tensors if m < n]
             tests += [f"id(a{n}) in {w.name(entry.apart)}"] if entry.apart else []
             tests += [f"a{n} is not {w.name(a)}"] if a.node.rg else []
         elif isinstance(a, SIMPLE):
@@ -102,15 +107,16 @@ def _guards(
 
 def _run(w: _Writer, entry: Entry, handles: list[str]) -> None:
     """One launch of the plan on the present values."""
-    given = "()"
+    buffers = [f"{handles[p]}.node.buf" if type(p) is int else w.name(p) for p in entry.inputs]
+    scalars = [f"{w.name(s)}.value()" if _is_draw(s) else w.name(s) for s in entry.scalars]
     if entry.replaced:
         nodes = ", ".join(f"{handles[n]}.node" for n, _ in entry.replaced)
         slots = w.name([slot for _, slot in entry.replaced])
         w.add(f"given = [s for s, own in zip({slots}, {w.name(engine.sole)}([{nodes}])) if own]")
-        given = "given"
-    buffers = [f"{handles[p]}.node.buf" if type(p) is int else w.name(p) for p in entry.inputs]
-    scalars = [f"{w.name(s)}.value()" if _is_draw(s) else w.name(s) for s in entry.scalars]
-    w.add(f"made = {w.name(entry.plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], {given})")
+        w.add(f"made = {w.name(entry.plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], given)")
+    else:
+        launch = launcher(entry.plan, len(buffers), len(scalars))
+        w.add(f"made = {w.name(launch)}({', '.join(buffers + scalars)})")
     for n, aval in enumerate(entry.plan.avals):
         w.add(f"m{n} = leaf(made[{n}], {w.name(aval)})")
 

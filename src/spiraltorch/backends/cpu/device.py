@@ -122,7 +122,6 @@ class CpuDevice:
         self.machine = host()
         self.target = target(self.machine, threads())
         self.allocator = Allocator("cpu", physical_memory(), _block)
-        self._release = self.allocator.release
         self.kernels = Kernels(self._made, self._loaded)
         self._workspace = Buffer(0, 0, self)
         self._old_workspaces: list[Buffer] = []
@@ -133,7 +132,8 @@ class CpuDevice:
 
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, 64-byte aligned."""
-        return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+        shelf = self.allocator.shelf(nbytes)
+        return Buffer(shelf.take(), nbytes, self, shelf.release)
 
     def memory(self) -> tuple[int, int]:
         """Bytes in use, and the most that there were."""

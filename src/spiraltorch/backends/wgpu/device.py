@@ -49,7 +49,6 @@ class WgpuDevice:
         self._mark = self.gpu.create_buffer(size=4, usage=self.usage)
         self.count = 0
         self.allocator = Allocator(name, 1 << 62, self._block)
-        self._release = self.allocator.release
         self.kernels = Kernels(self._made, self._loaded)
         self.staging = Staging(self)
 
@@ -78,7 +77,8 @@ class WgpuDevice:
 
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory."""
-        return Buffer(self.allocator.allocate(nbytes), nbytes, self, self._release)
+        shelf = self.allocator.shelf(nbytes)
+        return Buffer(shelf.take(), nbytes, self, shelf.release)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
