@@ -190,10 +190,15 @@ def _channel_conv(lowered: Lowered, target: Target) -> Kernel:
     if x:
         kernel = steps.split(kernel, x, rows, "ir", "ii")
         inner = ["ii"]
-    order = [*outer, "jr", *(["ir"] if x else []), *terms, *inner, "jv", "jl"]
-    kernel = steps.reorder(kernel, *order)
     kernel = steps.mark(kernel, Kind.UNROLLED, *inner, "jv")
     kernel = steps.mark(kernel, Kind.VECTOR, "jl")
+    if x and 4 * n * steps.iterations(kernel, *terms) * dtype.itemsize > target.l2_bytes:
+        try:
+            return _panel_conv(lowered, kernel, target)
+        except ScheduleError:
+            pass  # windows of one axis and places of another: nothing to share
+    order = [*outer, "jr", *(["ir"] if x else []), *terms, *inner, "jv", "jl"]
+    kernel = steps.reorder(kernel, *order)
     group = [name for name in loops[: lowered.batch] if depends_on_right(kernel, name)]
     kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, (*group, "jr", *terms, "jv", "jl"))
     kernel = vector_copy(parallel_copy(kernel, "pb", target, lowered.work), "pb", lanes)
@@ -202,6 +207,31 @@ def _channel_conv(lowered: Lowered, target: Target) -> Kernel:
         kernel = vector_copy(kernel, "pa", target.lanes(dtype))
     kernel = steps.accumulate(kernel, terms[0], "tile")
     return parallel_nest(kernel, outer or ["jr"], lowered.work, target, lowered.choices)
+
+
+def _panel_conv(lowered: Lowered, kernel: Kernel, target: Target) -> Kernel:
+    """Many channels and few places: a panel of weights stays in the cache while all images pass.
+
+    The input is copied once, with zeros around it.
+    """
+    terms, places = lowered.terms, lowered.loops[lowered.batch + 1 :]
+    lanes = target.lanes(leaf_dtype(kernel))
+    batch = lowered.loops[: lowered.batch]
+    group = [name for name in batch if depends_on_right(kernel, name)]
+    images = [name for name in batch if name not in group]
+    spatial = [*group, "jr", *images]
+    kernel = steps.reorder(kernel, *spatial, *places[:-1], "ir", *terms, "ii", "jv", "jl")
+    kernel = steps.mark(kernel, Kind.UNROLLED, *(t for t in terms[-1:] if steps.iterations(kernel, t) < 8))
+    kernel = steps.stage(kernel, 1, None, "pb", Space.GLOBAL, (*group, "jr", *terms, "jv", "jl"))
+    kernel = vector_copy(parallel_copy(kernel, "pb", target, lowered.work), "pb", lanes)
+    moved = [(name,) for name in places[:-1]] + [("ii", "ir")]
+    windows = tuple((term, *by) for term, by in zip(terms[-len(places) :], moved, strict=True))
+    kernel = steps.stage(kernel, 0, None, "pa", Space.GLOBAL, (*batch, *terms), windows=windows)
+    kernel = vector_copy(parallel_copy(kernel, "pa", target, lowered.work), "pa", lanes)
+    kernel = steps.accumulate(kernel, terms[0], "tile")
+    for name in images:
+        kernel = steps.fuse(kernel, "jr", name, "jr", simple=False)
+    return parallel_nest(kernel, [*group, "jr"], lowered.work, target, lowered.choices)
 
 
 def _thin_conv(lowered: Lowered, target: Target) -> Kernel:
