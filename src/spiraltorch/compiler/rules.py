@@ -235,7 +235,7 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel = steps.mark(kernel, Kind.VECTOR, "jl")
     if packs:
         order = (*outer_columns, "jc", "j1", *over, *terms, "jv", "jl")
-        if choices.pick("panel", blocks == 1, (False, True)):
+        if choices.pick("panel", blocks == 1 and not outer_rows, (False, True)):
             kernel = steps.stage(kernel, 1, "j1", "pb", Space.SCRATCH, (*terms, "jv", "jl"))
         elif batch:
             kernel = steps.stage(kernel, 1, batch[-1], "pb", Space.SCRATCH, order)
