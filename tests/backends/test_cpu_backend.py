@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,41 @@ def test_a_known_key_needs_no_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: 
             np.testing.assert_array_equal(y, x + x)
     assert len(made) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a-key.bin"]
+
+
+def test_several_kernels_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(tmp_path))
+    made: list[int] = []
+
+    def make(n: int) -> Kernel:
+        made.append(n)
+        return double(n)
+
+    device = CpuDevice("cpu:0")
+    device.target = replace(device.target, threads=2)
+    interval = sys.getswitchinterval()
+    makers = [partial(make, n) for n in (16, 32, 32, 48)]
+    kernels = device.compile(makers, ["a", "b", "b", None])
+    assert made == [16, 32, 48] and kernels[1] is kernels[2] and sys.getswitchinterval() == interval
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.bin", "b.bin"]
+    for kernel, n in zip(kernels, (16, 32, 32, 48), strict=True):
+        x, y = np.arange(n, dtype=np.float32), np.zeros(n, np.float32)
+        launch(device, kernel, x, y)
+        np.testing.assert_array_equal(y, x + x)
+    monkeypatch.setattr(device.kernels, "known", {})
+    again = device.compile(makers, ["a", "b", "b", "c"])
+    assert made == [16, 32, 48, 48] and again[1] is again[2]
+
+
+def test_an_error_in_one_of_several_kernels_comes_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(tmp_path))
+    device = CpuDevice("cpu:0")
+    device.target = replace(device.target, threads=2)
+    monkeypatch.setattr("spiraltorch.backends.cpu.jit.target_machine", lambda of: 1 / 0)
+    interval = sys.getswitchinterval()
+    with pytest.raises(ZeroDivisionError):
+        device.compile([partial(double, 16), partial(double, 32)], ["a", "b"])
+    assert sys.getswitchinterval() == interval and not device.kernels.known
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "garbage"])

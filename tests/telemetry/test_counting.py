@@ -14,6 +14,7 @@ import spiraltorch as st
 from spiraltorch import telemetry
 from spiraltorch.backends.cpu import device as cpu_device
 from spiraltorch.compiler import engine
+from spiraltorch.compiler import launch as launching
 from spiraltorch.compiler import plan as planning
 from spiraltorch.telemetry import spans
 from spiraltorch.tensor import compile as compiling
@@ -87,19 +88,23 @@ class _Asked(list):  # type: ignore[type-arg]
 
 def test_off_each_launch_and_each_look_up_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = st.compile(tiny)
-    x, y = st.asarray(X), st.asarray(X)
+    x, y = st.ones(3, 5), st.ones(3, 5)  # a plan that no other test has
+    st.eval(x, y)
     compiled(x, y)
     engine.evaluate([tiny(x, y).node])
     asked = _Asked()
-    for module in (planning, engine, cpu_device, spans):
+    for module in (planning, launching, engine, cpu_device, spans):
         monkeypatch.setattr(module, "ACTIVE", asked)
     assert not hasattr(compiling, "ACTIVE")
-    recorded = tiny(x, y)
+    recorded = [tiny(x, y) for _ in range(2)]
     assert asked.asked == 0  # recording operations asks nothing
-    compiled(x, y)
-    assert asked.asked == 1
-    engine.evaluate([recorded.node])
-    assert asked.asked == 3
+    for call in range(3):  # the long way, and the quick one
+        compiled(x, y)
+        assert asked.asked == call + 1
+    asked.asked = 0
+    for call, one in enumerate(recorded):
+        engine.evaluate([one.node])
+        assert asked.asked == 2 * call + 2
 
 
 def test_off_a_span_is_one_shared_object() -> None:

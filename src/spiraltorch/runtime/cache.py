@@ -7,13 +7,16 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE_KERNEL
 from ..telemetry.spans import span
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 _WARNED = [False]
 K = TypeVar("K")
@@ -22,40 +25,60 @@ K = TypeVar("K")
 class Kernels(Generic[K]):
     """The compiled kernels of one device.
 
-    `make(kernel, key)` turns a scheduled kernel into facts (JSON's types) and an object; `load(facts, object)` into what
-    the device launches. A kernel given as a function is only made where its key is in no cache; None is no key.
+    `make(kernel, key)` turns a scheduled kernel into facts (JSON's types) and what gives its object; `load(facts, object)`
+    into what the device launches. A kernel given as a function is only made where its key is in no cache; None is no key.
     """
 
     def __init__(
         self,
-        make: Callable[[Any, str | None], tuple[dict[str, Any], bytes]],
+        make: Callable[[Any, str | None], tuple[dict[str, Any], Callable[[], bytes]]],
         load: Callable[[dict[str, Any], bytes], K],
     ) -> None:
         self.make = make
         self.load = load
         self.known: dict[str, K] = {}
 
-    def get(self, kernel: Any, key: str | None) -> K:
-        """The compiled kernel."""
-        if key is not None and key in self.known:
-            COUNTS["kernel_cache_hits"] += 1
-            return self.known[key]
-        COUNTS["kernel_cache_misses"] += 1
-        with span(COMPILE_KERNEL, key=key or "") as s:
-            found = read(key) if key is not None else None
-            s.set(cache="none" if found is None else "disk")
-            facts, code = found or self._made(kernel, key)
-            result = self.load(facts, code)
+    def get(self, kernels: Sequence[Any], keys: Sequence[str | None], aside: Executor | None = None) -> list[K]:
+        """The compiled kernels. With `aside`, objects are made there while the next kernel is prepared here."""
+        results: list[Any] = [None] * len(kernels)
+        waiting: list[tuple[int, str | None, dict[str, Any], Future[bytes]]] = []
+        first: dict[str, int] = {}
+        for n, (kernel, key) in enumerate(zip(kernels, keys, strict=True)):
+            if key is not None and (key in self.known or key in first):
+                COUNTS["kernel_cache_hits"] += 1
+                continue
+            COUNTS["kernel_cache_misses"] += 1
+            with span(COMPILE_KERNEL, key=key or "") as s:
+                found = read(key) if key is not None else None
+                s.set(cache="none" if found is None else "disk")
+                if found is not None:
+                    results[n] = self._known(key, *found)
+                    continue
+                facts, code = self.make(kernel() if callable(kernel) else kernel, key)
+                COUNTS["kernels_compiled"] += 1
+                if aside is None:
+                    results[n] = self._known(key, facts, _kept(key, facts, code))
+                    continue
+            waiting.append((n, key, facts, aside.submit(_kept, key, facts, code)))
+            if key is not None:
+                first[key] = n
+        for n, key, facts, made in waiting:
+            results[n] = self._known(key, facts, made.result())
+        return [self.known[key] if result is None else result for result, key in zip(results, keys, strict=True)]  # type: ignore[index]
+
+    def _known(self, key: str | None, facts: dict[str, Any], code: bytes) -> K:
+        result = self.load(facts, code)
         if key is not None:
             self.known[key] = result
         return result
 
-    def _made(self, kernel: Any, key: str | None) -> tuple[dict[str, Any], bytes]:
-        facts, code = self.make(kernel() if callable(kernel) else kernel, key)
-        COUNTS["kernels_compiled"] += 1
-        if key is not None:
-            write(key, facts, code)
-        return facts, code
+
+def _kept(key: str | None, facts: dict[str, Any], code: Callable[[], bytes]) -> bytes:
+    """Makes an object, and keeps it for other processes."""
+    made = code()
+    if key is not None:
+        write(key, facts, made)
+    return made
 
 
 def folder() -> Path | None:

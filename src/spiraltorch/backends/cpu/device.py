@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -172,17 +173,26 @@ class CpuDevice:
         return self._workspace.ptr
 
     def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[CpuKernel]:
-        """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
-        return [self.kernels.get(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
+        """Compiled kernels. A kernel given as a function is only made where its key is in no cache.
 
-    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], bytes]:
-        """Facts and machine code of a kernel that no cache has."""
+        LLVM works on one kernel in a thread of its own while the next is scheduled and rendered.
+        """
+        if ACTIVE or len(kernels) < 2 or self.target.threads < 2:
+            return self.kernels.get(kernels, keys)
+        with jit.beside() as aside:
+            return self.kernels.get(kernels, keys, aside)
+
+    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], Callable[[], bytes]]:
+        """Facts of a kernel that no cache has, and what makes its machine code."""
         with span(COMPILE_RENDER, kernel=kernel.name):
             half, attributes = self.machine.native_half, self.machine.attributes
             rendered = render(kernel, f"k{key or 'x'}", native_half=half, attributes=attributes)
+        facts = {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}
+        return facts, partial(self._emitted, rendered.text, kernel.name)
+
+    def _emitted(self, text: str, name: str) -> bytes:
         with span(COMPILE_MACHINE):
-            code = jit.emit(rendered.text, self.machine, kernel.name)
-        return {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}, code
+            return jit.emit(text, self.machine, name)
 
     def _loaded(self, facts: dict[str, Any], code: bytes) -> CpuKernel:
         addresses = jit.load(code, [name for name, _ in facts["phases"]])

@@ -5,12 +5,19 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CompileError
 from .host import Machine, host
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+SWITCH = 2e-4  # seconds that Python may run on while LLVM's next call waits
 _NUMBER = itertools.count()
 _KEEP: list[Any] = []
 
@@ -67,6 +74,21 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
         if not function.is_declaration:
             passes.run(function, builder)
     return bytes(generator.emit_object(module))
+
+
+@contextmanager
+def beside() -> Iterator[Executor]:
+    """A thread for `emit`. LLVM runs without the interpreter's lock, but each call of it has to ask for the lock again."""
+    from concurrent.futures import ThreadPoolExecutor  # brings logging
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, SWITCH))
+    executor = ThreadPoolExecutor(1, "spiraltorch-llvm")
+    try:
+        yield executor
+    finally:
+        sys.setswitchinterval(before)
+        executor.shutdown(cancel_futures=True)  # after an error nobody wants what is left
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,9 +128,9 @@ class WgpuDevice:
 
     def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[WgpuKernel]:
         """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
-        return [self.kernels.get(kernel, key) for kernel, key in zip(kernels, keys, strict=True)]
+        return self.kernels.get(kernels, keys)
 
-    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], bytes]:
+    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], Callable[[], bytes]]:
         """Facts and shaders of a kernel that no cache has."""
         limit = adapters.loop_limit(self.adapter)
         if limit is not None and (count := item_iterations(kernel)) > limit:
@@ -140,7 +141,7 @@ class WgpuDevice:
         with span(COMPILE_RENDER, kernel=kernel.name):
             rendered = render(kernel, self.features)
         facts = {"params": [max(b.nbytes, 1) for b in kernel.params], "scalars": len(kernel.scalars)}
-        return facts, _packed(rendered)
+        return facts, partial(_packed, rendered)
 
     def _loaded(self, facts: dict[str, Any], code: bytes) -> WgpuKernel:
         with span(COMPILE_MACHINE):
