@@ -556,27 +556,28 @@ def _limit_sizes(program: Program, stored: dict[int, str]) -> None:
     The count is of (value, path of views) pairs: a value read through two different index maps is computed twice.
     """
     weight: dict[int, dict[int, int]] = {}
-    size: dict[int, int] = {}
     for val in program.vals:
         if val.prim in ("leaf", "const", "scalar"):
-            size[val.id] = 0
             weight[val.id] = {}
             continue
+        inside = [weight[a.id] for a in val.args if a.prim not in HEAVY and a.id not in stored]
         parts: dict[int, int] = {}
-        moved = val.prim in VIEWS or val.prim in ("pad", "concat", "take", "take_along")
-        for arg in val.args:
-            if arg.prim in HEAVY or arg.id in stored:
-                continue
-            for key, count in weight[arg.id].items():
-                if moved:
+        if val.prim in VIEWS or val.prim in ("pad", "concat", "take", "take_along"):
+            for counts in inside:
+                for key, count in counts.items():
                     key = hash((key, val.id))
-                parts[key] = max(parts.get(key, 0), count) if not moved else parts.get(key, 0) + count
+                    parts[key] = parts.get(key, 0) + count
+        elif inside:
+            first, *others = sorted(inside, key=len, reverse=True)
+            parts = first.copy()
+            for counts in others:
+                for key, count in counts.items():
+                    parts[key] = max(parts.get(key, 0), count)
         parts[val.id] = 1
         total = sum(parts.values())
         if total > MAX_SIZE and val.prim not in HEAVY:
             stored[val.id] = f"more than {MAX_SIZE} operations would be in one expression"
             parts = {}
-        size[val.id] = total
         weight[val.id] = parts
 
 
