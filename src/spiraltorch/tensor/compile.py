@@ -11,6 +11,8 @@ How it stays right
   values after each call. Random numbers continue the generator's sequence.
 - If recording makes tensors that outlive the call in some object (an optimizer's state at its first step), that call
   runs as it was recorded and the next one records again.
+- A recording that is given up, by an error or because the function cannot be replayed, leaves no placeholder behind:
+  tensors that it made and updated go back to what they were made as.
 - A result through which a gradient could flow outside cannot be replayed, nor can a gradient that flows on into what was
   recorded before, nor a graph that spans devices: such a function is run as plain Python. So is a call with an argument
   that the function also reaches otherwise, where either is updated.
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -80,6 +83,8 @@ class _Tracer:
         self.index: dict[int, int] = {}
         self.grads: dict[int, tuple[Tensor, Any]] = {}
         self.drawn: dict[int, tuple[Any, int]] = {}
+        self.draws: list[Node] = []
+        self.made: dict[int, tuple[weakref.ref[Tensor], Node, Any]] = {}  # what tensors of the recording began as
 
     def see(self, tensor: Tensor) -> None:
         """Called before an operation reads a tensor."""
@@ -101,11 +106,19 @@ class _Tracer:
     def wrote(self, tensor: Tensor) -> None:
         """Called before a tensor is updated in place: its place must be known to give it the new value."""
         self.see(tensor)
+        self._born(tensor)
 
     def saw_grad(self, tensor: Tensor) -> None:
         """Remembers the gradient that a tensor had before."""
+        self._born(tensor)
         if id(tensor) in self.existing and id(tensor) not in self.grads:
             self.grads[id(tensor)] = (tensor, tracing.raw_grad(tensor))
+
+    def _born(self, tensor: Tensor) -> None:
+        """Remembers what a tensor that was made while recording is before its first change."""
+        known = self.made.get(id(tensor))
+        if id(tensor) not in self.existing and (known is None or known[0]() is not tensor):
+            self.made[id(tensor)] = weakref.ref(tensor), tensor.node, tracing.raw_grad(tensor)
 
     def random(self, generator: Any, blocks: int, device: str) -> tuple[Node, Node]:
         """The seed and the counter for a draw of so many blocks on a device."""
@@ -116,6 +129,7 @@ class _Tracer:
         self.drawn[id(generator)] = (generator, used + blocks)
         seed = build.scalar(Draw(generator, None), uint64, device)
         counter = build.scalar(Draw(generator, used), uint64, device)
+        self.draws += seed, counter
         return seed, counter
 
     def beyond(self) -> bool:
@@ -127,10 +141,23 @@ class _Tracer:
 
     def restore(self) -> None:
         """Puts every captured tensor and gradient back as it was."""
-        for tensor, node in zip(self.captured, self.originals, strict=True):
+        for tensor, node, _ in zip(self.captured, self.originals, self.places, strict=False):  # or interrupted in `see`
             tensor.node = node
         for tensor, grad in self.grads.values():
             tracing.set_raw_grad(tensor, grad)
+
+    def give_up(self) -> None:
+        """Restores, and makes what outlives the recording, an optimizer's state say, as good as made without it."""
+        self.restore()
+        for node, place in zip(self.originals, self.places, strict=False):
+            place.buf = node.buf
+        for node in self.draws:
+            node.scalar = node.scalar.value()
+        for known, node, grad in self.made.values():
+            tensor = known()
+            if tensor is not None:
+                tensor.node = node
+                tracing.set_raw_grad(tensor, grad)
 
 
 class Entry:
@@ -258,7 +285,7 @@ class _Compiled:
                     tracer.see(t)
         except BaseException:
             tracing.TRACER[0] = None
-            tracer.restore()
+            tracer.give_up()
             raise
         tracing.TRACER[0] = None
         out_leaves, out_tree = flatten(result)
@@ -266,7 +293,7 @@ class _Compiled:
         grads = [(tracing.raw_grad(t), before) for t, before in tracer.grads.values()]
         outs += [after for after, before in grads if after is not None and after is not before]
         if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index) or tracer.beyond():
-            tracer.restore()
+            tracer.give_up()
             self.eager.add(key)
             return self.fn(*given[0], **given[1])
         return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, given, epoch)
@@ -280,7 +307,7 @@ class _Compiled:
         entry.in_args = [positions.get(id(t)) for t in tracer.captured]
         entry.apart = _apart(tracer.captured, entry.in_args, [n for n, _ in updates])
         if any(id(t) in entry.apart for t in tensors):
-            tracer.restore()
+            tracer.give_up()
             return self.fn(*given[0], **given[1])
         grads = []
         for tensor, before in tracer.grads.values():
@@ -296,7 +323,7 @@ class _Compiled:
         roots = list(dict.fromkeys(n for n in wanted if n.buf is None))
         order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
         if not engine.one_device(order):
-            tracer.restore()
+            tracer.give_up()
             self.eager.add(key)
             return self.fn(*given[0], **given[1])
         index_of_place = {p: n for n, p in enumerate(tracer.places)}
@@ -304,7 +331,7 @@ class _Compiled:
         try:
             entry.plan = engine.plan_for(roots, order, leaves) if roots else None
         except BaseException:
-            tracer.restore()
+            tracer.give_up()
             raise
         entry.inputs = [index_of_place[n] if n in index_of_place else n.buf for n in leaves]
         entry.scalars = scalars
@@ -339,7 +366,11 @@ class _Compiled:
         entry.replaced = _replaced(entry)
         self.last = entry if entry.plan is not None else self.last
         tracer.restore()
-        made = self._run(entry, tensors)
+        try:
+            made = self._run(entry, tensors)
+        except BaseException:
+            tracer.give_up()
+            raise
         for t in escaped:
             kind, where = source(t.node)
             t.node = made[where] if kind == "made" else entry.captured[where].node if kind == "input" else where
