@@ -197,3 +197,25 @@ def test_an_index_out_of_range_changes_nothing() -> None:
     with pytest.raises(st.IndexOutOfRange):
         step(outside + 0)
     np.testing.assert_array_equal(x.numpy(), want)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.reshape(10, 100),
+        lambda x: x[::2],
+        lambda x: x.expand(3, N),
+        lambda x: st.concat([x, x * 2], 0),
+    ],
+    ids=["reshape", "slice", "expand", "concat"],
+)
+def test_a_value_stays_that_a_view_without_a_value_is_made_of(view: Any) -> None:
+    """The view is part of what is computed first, and of something that is computed later."""
+    x = fresh()
+    seen = view(x)
+    first = x - (seen.reshape(10, -1) @ st.ones(seen.size // 10, N // 10)).reshape(N)
+    later = st.tanh(seen)
+    want = np.tanh(view(st.asarray(X)).numpy())
+    del x, seen
+    st.eval(first)
+    np.testing.assert_allclose(later.numpy(), want, rtol=1e-6)

@@ -73,6 +73,9 @@ def evaluate(roots: list[Node]) -> None:
             looked_up(began, known.plan is not None, len(order))
         plan = known.plan or _compiled(known, order, len(wanted), leaves)
         given = _given(plan, leaves, known.leaf_references) if plan.donors else ()
+        if given:
+            needed = _needed_later(order, known.references, wanted)
+            given = [s for s in given if leaves[s] not in needed]
         if given or not plan.launch:
             buffers = plan.run([n.buf for n in leaves], scalars, given)
             plan.launch = launcher(plan, len(leaves), len(scalars)) if plan.launch is False else False
@@ -141,6 +144,20 @@ def _given(plan: Plan, leaves: list[Node], references: list[int]) -> list[int]:
     if not dying:
         return dying
     return [s for s, own in zip(dying, _owned([leaves[s] for s in dying]), strict=True) if own]
+
+
+def _needed_later(order: list[Node], references: list[int], wanted: list[Node]) -> set[Node]:
+    """The leaves of what something outside refers to and this evaluation leaves without a value, as it does with views."""
+    counts = list(map(sys.getrefcount, order))
+    stack = [n for n, c, own in zip(order, counts, references, strict=True) if c > own]
+    ends, seen = set(wanted), set(stack)
+    while stack:
+        node = stack.pop()
+        if node.buf is None and node not in ends:
+            new = [a for a in node.args if a not in seen]
+            seen.update(new)
+            stack += new
+    return {n for n in seen if n.buf is not None}
 
 
 def sole(nodes: list[Node]) -> list[bool]:
