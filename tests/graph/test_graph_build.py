@@ -95,11 +95,11 @@ def test_gradients_are_recorded_where_they_can_flow() -> None:
     assert not b.add(k, k).rg
     assert not b.stop_gradient(x).rg and not b.lt(x, k).rg and not b.argsort(x, 0).rg
     assert not b.cast(x, dt.int32).rg
-    GRAD_MODE[0] = False
+    GRAD_MODE.on = False
     try:
         assert not b.add(x, k).rg and not b.exp(x).rg and not b.reduce_sum(x, (0,)).rg
     finally:
-        GRAD_MODE[0] = True
+        GRAD_MODE.on = True
 
 
 def test_evaluation_is_not_recursive_and_stores_nothing() -> None:

@@ -53,7 +53,7 @@ def rule_of(node: Node) -> tuple[Rule, int] | None:
 
 def wrap(values: tuple[Node, ...], args: Sequence[Node], rule: Rule) -> tuple[Node, ...]:
     """The values as results of a rule. Values that carry no gradient come back as they are."""
-    if not GRAD_MODE[0] or not any(n.rg for n in (*values, *args)):
+    if not GRAD_MODE.on or not any(n.rg for n in (*values, *args)):
         return values
     results = []
     for index, value in enumerate(values):
@@ -122,9 +122,9 @@ def with_vjp(
 @contextmanager
 def recording(on: bool) -> Iterator[None]:
     """Switches whether new nodes carry gradients."""
-    before = GRAD_MODE[0]
-    GRAD_MODE[0] = on
+    before = GRAD_MODE.on
+    GRAD_MODE.on = on
     try:
         yield
     finally:
-        GRAD_MODE[0] = before
+        GRAD_MODE.on = before

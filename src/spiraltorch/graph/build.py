@@ -33,7 +33,7 @@ def _unary(name: str) -> Callable[[Node], Node]:
         if prim is None:
             prim = _named(name)
         spec = _SPECS.get((prim, (x.aval,), ())) or spec_of(prim, (x.aval,), ())
-        return Node(spec, (x,), None, x.rg and prim.differentiable and GRAD_MODE[0] and spec.aval.dtype.kind == "f")
+        return Node(spec, (x,), None, x.rg and prim.differentiable and GRAD_MODE.on and spec.aval.dtype.kind == "f")
 
     return _documented(record, name)
 
@@ -47,7 +47,7 @@ def _binary(name: str) -> Callable[[Node, Node], Node]:
             prim = _named(name)
         avals = (x.aval, y.aval)
         spec = _SPECS.get((prim, avals, ())) or spec_of(prim, avals, ())
-        rg = (x.rg or y.rg) and prim.differentiable and GRAD_MODE[0] and spec.aval.dtype.kind == "f"
+        rg = (x.rg or y.rg) and prim.differentiable and GRAD_MODE.on and spec.aval.dtype.kind == "f"
         return Node(spec, (x, y), None, rg)
 
     return _documented(record, name)

@@ -10,6 +10,7 @@ Contract
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from ..dtypes import DType, float64
@@ -111,7 +112,7 @@ def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:
     """Records `prim(*args)`. `params` must be hashable. Raises what the primitive's rule raises."""
     spec = spec_of(prim, tuple([a.aval for a in args]), params)
     rg = False
-    if prim.differentiable and GRAD_MODE[0]:
+    if prim.differentiable and GRAD_MODE.on:
         for a in args:
             if a.rg:
                 rg = spec.aval.dtype.kind == "f"
@@ -119,4 +120,10 @@ def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:
     return Node(spec, args, None, rg)
 
 
-GRAD_MODE = [True]  # one cell, so that `no_grad` can switch it for all modules that imported it
+class _GradMode(threading.local):
+    """Whether gradients are recorded: of each thread its own."""
+
+    on = True
+
+
+GRAD_MODE = _GradMode()

@@ -21,7 +21,7 @@ from ..nn.api import Tensor, st
 from ..nn.epoch import MODULE_EPOCH
 from ..nn.state import put
 from ..tensor.tensor import Tensor as TensorClass
-from ..tensor.tracing import TRACER
+from ..tensor.tracing import recorder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,6 +138,6 @@ class ParamGroup(dict[str, Any]):
         if entry is None:
             entry = (name, function, number_tensor(function(value), dtype, device))
             self.handles[name, key, dtype, device] = entry
-            if TRACER[0] is not None:
+            if recorder() is not None:
                 MODULE_EPOCH[0] += 1  # the recording takes a tensor that it made itself for a constant: record again
         return entry[2]

@@ -21,7 +21,7 @@ from ..nn import state as tensors
 from ..nn.api import Tensor, st
 from ..nn.epoch import MODULE_EPOCH
 from ..tensor.tensor import Tensor as TensorClass
-from ..tensor.tracing import TRACER
+from ..tensor.tracing import recorder
 from .group import ParamGroup, number_tensor
 
 
@@ -119,7 +119,7 @@ class Optimizer:
                 for group, params in zip(self.param_groups, ready):
                     if params:
                         self._update(group, params)
-            if TRACER[0] is None and self._changed:
+            if recorder() is None and self._changed:
                 st.eval(*self._changed)
         finally:
             self._changed = []

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import ArgumentError, TracingError
-from ..tensor.tracing import TRACER
+from ..tensor.tracing import recorder
 from .optimizer import Optimizer
 
 
@@ -26,7 +26,7 @@ def check(owner: str, **numbers: float) -> None:
 
 def outside_of_tracing(owner: str) -> None:
     """Raises `TracingError` while a compiled function is being recorded."""
-    if TRACER[0] is not None:
+    if recorder() is not None:
         raise TracingError(
             f"[{owner}] expected step() outside of a compiled function, got it inside, where it would run only once; "
             "call it after the compiled step"

@@ -25,11 +25,11 @@ class _GradMode:
         self.saved: list[bool] = []
 
     def __enter__(self) -> None:
-        self.saved.append(GRAD_MODE[0])
-        GRAD_MODE[0] = self.mode
+        self.saved.append(GRAD_MODE.on)
+        GRAD_MODE.on = self.mode
 
     def __exit__(self, *_: object) -> None:
-        GRAD_MODE[0] = self.saved.pop()
+        GRAD_MODE.on = self.saved.pop()
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(fn)
@@ -55,8 +55,8 @@ class set_grad_enabled(_GradMode):  # PyTorch's name
 
     def __init__(self, mode: bool) -> None:
         super().__init__(mode)
-        self.saved.append(GRAD_MODE[0])
-        GRAD_MODE[0] = mode
+        self.saved.append(GRAD_MODE.on)
+        GRAD_MODE.on = mode
 
     def __enter__(self) -> None:
         pass
@@ -64,7 +64,7 @@ class set_grad_enabled(_GradMode):  # PyTorch's name
 
 def is_grad_enabled() -> bool:
     """Whether operations record gradients."""
-    return GRAD_MODE[0]
+    return GRAD_MODE.on
 
 
 def eval(*trees: Any) -> None:  # the design's word
@@ -122,7 +122,7 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
             if holder is None or g is None:
                 continue
             hooks.add_grad(holder, hooks.leaf_passed(holder, g))
-    if node.buf is None and tracing.TRACER[0] is None:
+    if node.buf is None and tracing.recorder() is None:
         tracing.defer(root)
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -76,6 +77,7 @@ class _Tracer:
     """What recording learns. See `tracing` for who calls it."""
 
     def __init__(self) -> None:
+        self.thread = threading.get_ident()
         self.existing: dict[int, Tensor] = {id(t): t for t in gc.get_objects() if issubclass(type(t), Tensor)}
         self.captured: list[Tensor] = []
         self.originals: list[Node] = []
@@ -143,14 +145,14 @@ class _Tracer:
         """Puts every captured tensor and gradient back as it was."""
         for tensor, node, _ in zip(self.captured, self.originals, self.places, strict=False):  # or interrupted in `see`
             tensor.node = node
+        for node, place in zip(self.originals, self.places, strict=False):  # another thread may have read one just now
+            place.buf = node.buf
         for tensor, grad in self.grads.values():
             tracing.set_raw_grad(tensor, grad)
 
     def give_up(self) -> None:
         """Restores, and makes what outlives the recording, an optimizer's state say, as good as made without it."""
         self.restore()
-        for node, place in zip(self.originals, self.places, strict=False):
-            place.buf = node.buf
         for node in self.draws:
             node.scalar = node.scalar.value()
         for known, node, grad in self.made.values():
@@ -217,7 +219,7 @@ class _Compiled:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if tracing.TRACER[0] is not None:  # inside another recording: part of it
+        if tracing.recorder() is not None:  # inside another recording: part of it
             return self.fn(*args, **kwargs)
         with engine.LOCK:
             if self.quick is not None and not kwargs:
@@ -230,7 +232,7 @@ class _Compiled:
             same = tuple([positions.setdefault(id(t), n) for n, t in enumerate(tensors)])
             described = tuple([_described(x) for x in leaves])
             around = self._surroundings(leaves)
-            key = (tree, described, same, GRAD_MODE[0], tracing.EPOCH[0], around.token)
+            key = (tree, described, same, GRAD_MODE.on, tracing.EPOCH[0], around.token)
             if key in self.eager:
                 return self.fn(*args, **kwargs)
             for entry in self.entries.get(key, ()):
@@ -292,7 +294,7 @@ class _Compiled:
         outs = [x for x in out_leaves if isinstance(x, Tensor)]
         grads = [(tracing.raw_grad(t), before) for t, before in tracer.grads.values()]
         outs += [after for after, before in grads if after is not None and after is not before]
-        if any(t.node.rg and GRAD_MODE[0] for t in outs if id(t) not in tracer.index) or tracer.beyond():
+        if any(t.node.rg and GRAD_MODE.on for t in outs if id(t) not in tracer.index) or tracer.beyond():
             tracer.give_up()
             self.eager.add(key)
             return self.fn(*given[0], **given[1])
@@ -373,7 +375,10 @@ class _Compiled:
             raise
         for t in escaped:
             kind, where = source(t.node)
-            t.node = made[where] if kind == "made" else entry.captured[where].node if kind == "input" else where
+            if kind == "made" and t.node.rg:  # gradients flow on through what it was made of
+                t.node.buf = made[where].buf
+            else:
+                t.node = made[where] if kind == "made" else entry.captured[where].node if kind == "input" else where
         if not entry.one_shot:
             found = self.entries.setdefault(key, [])
             found.insert(0, entry)

@@ -103,9 +103,7 @@ def leaf_passed(tensor: Tensor, gradient: Node) -> Node:
 
 def add_grad(tensor: Tensor, gradient: Node) -> None:
     """Adds to `.grad`."""
-    tracer = tracing.TRACER[0]
-    if tracer is not None:
-        tracer.saw_grad(tensor)
+    tracing.saw_grad(tensor)
     before = tracing.raw_grad(tensor)
     made = Tensor(gradient) if before is None else Tensor(build.add(see(before), gradient))
     tracing.set_raw_grad(tensor, made)

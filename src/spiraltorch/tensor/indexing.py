@@ -19,7 +19,7 @@ from .creation import asarray
 from .logic import isnan
 from .record import P, handle, handles, nary, see
 from .tensor import Tensor, evaluated
-from .tracing import TRACER, forbid_read
+from .tracing import forbid_read, recorder
 
 _CHECKED: weakref.WeakKeyDictionary[Node, tuple[int, int]] = weakref.WeakKeyDictionary()
 
@@ -40,7 +40,7 @@ def checked(idx: Tensor, extent: int, op: str) -> Tensor:
         raise DTypeError(f"[{op}] expected integer indices, got {idx.dtype.name}; cast with .to(st.int64)")
     node = idx.node
     low = -extent
-    if node.buf is not None and TRACER[0] is None and idx.size:
+    if node.buf is not None and recorder() is None and idx.size:
         bounds = _CHECKED.get(node)
         if bounds is None:
             values = _array(idx, op)
@@ -187,7 +187,7 @@ class _Plan:
         if isinstance(p, (bool, np.bool_)) or (_is_mask(p) and p.ndim == 0):
             raise DTypeError("[index] expected an index, got a bool; use a boolean tensor of the indexed shape")
         if isinstance(p, Tensor):
-            known = p.ndim == 0 and p.node.buf is not None and TRACER[0] is None
+            known = p.ndim == 0 and p.node.buf is not None and recorder() is None
             return p.__index__() if known else p
         if not hasattr(p, "__index__"):
             raise ArgumentError(

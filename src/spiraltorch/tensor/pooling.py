@@ -70,7 +70,7 @@ def _max_pool(
         op, rank, x, kernel_size, stride, padding, dilation, ceil_mode, least
     )
     axes = tuple(range(len(shape), len(shape) + rank))
-    if not indices and not (node.rg and GRAD_MODE[0]):
+    if not indices and not (node.rg and GRAD_MODE.on):
         return Tensor(build.reduce_max(node, axes))
     # PyTorch gives the gradient to the first of equal elements, `reduce_max` shares it: so pick the element by place.
     flat = build.reshape(node, (*shape, math.prod(kernel)))

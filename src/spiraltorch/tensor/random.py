@@ -17,7 +17,7 @@ from . import elementwise as ew
 from .creation import as_shape
 from .record import P, handle, nary, see
 from .tensor import Tensor
-from .tracing import TRACER
+from .tracing import recorder
 
 
 class Generator:
@@ -58,8 +58,9 @@ class Generator:
         """uint32 words."""
         count = math.prod(shape)
         blocks = -(-count // 4)
-        if TRACER[0] is not None:
-            seed, counter = TRACER[0].random(self, blocks, device)
+        tracer = recorder()
+        if tracer is not None:
+            seed, counter = tracer.random(self, blocks, device)
         else:
             seed, counter = build.scalar(self.seed, uint64, device), build.scalar(self.counter, uint64, device)
             self.counter += blocks

@@ -13,7 +13,7 @@ from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
-from .tracing import TRACER
+from .tracing import TRACER, saw
 
 P = REGISTRY
 new_tensor: Any = None  # the Tensor class, set by its module
@@ -24,7 +24,7 @@ _number = build.number
 def see(x: Any) -> Node:
     """The node of a handle that an operation reads."""
     if TRACER[0] is not None:
-        TRACER[0].see(x)
+        saw(x)
     return x.node  # type: ignore[no-any-return]
 
 
@@ -36,12 +36,12 @@ def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ())
 def unary(prim: Primitive, x: Any) -> Any:
     """An element-wise operation on one handle."""
     if TRACER[0] is not None:
-        TRACER[0].see(x)
+        saw(x)
     a = x.node
     spec = _SPECS.get((prim, (a.aval,), ()))
     if spec is None:
         spec = spec_of(prim, (a.aval,), ())
-    return new_tensor(Node(spec, (a,), None, a.rg and prim.differentiable and GRAD_MODE[0]))
+    return new_tensor(Node(spec, (a,), None, a.rg and prim.differentiable and GRAD_MODE.on))
 
 
 def float_unary(prim: Primitive, x: Any) -> Any:
@@ -84,12 +84,12 @@ def operator(prim: Primitive, slow: Any, swap: bool = False) -> Any:
 
     def call(x: Any, y: Any) -> Any:
         if TRACER[0] is not None:
-            TRACER[0].see(x)
+            saw(x)
         a = x.node
         kind = type(y)
         if kind is Handle:
             if TRACER[0] is not None:
-                TRACER[0].see(y)
+                saw(y)
             b = y.node
         elif (kind is float or kind is int) and a.aval.dtype.kind == "f":
             b = weak(y, a.aval)
@@ -102,7 +102,7 @@ def operator(prim: Primitive, slow: Any, swap: bool = False) -> Any:
             if made.node.spec.prim is prim and tuple([n.aval for n in made.node.args]) == key:
                 specs[key] = made.node.spec
             return made
-        return new_tensor(Node(spec, (b, a) if swap else (a, b), None, gradable and (a.rg or b.rg) and GRAD_MODE[0]))
+        return new_tensor(Node(spec, (b, a) if swap else (a, b), None, gradable and (a.rg or b.rg) and GRAD_MODE.on))
 
     return call
 

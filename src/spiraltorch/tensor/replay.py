@@ -81,7 +81,8 @@ def _guards(
     if args:
         w.add("".join(f"a{n}, " for n in range(len(args))) + "= args")
     tests = [
-        f"{w.name(GRAD_MODE)}[0] is not {w.name(GRAD_MODE[0])}",
+        f"{w.name(GRAD_MODE)}.on is not {w.name(GRAD_MODE.on)}",
+        f"{w.name(tracing.TRACER)}[0] is not None",
         f"{w.name(GENERATION)}[0] != {entry.plan.generation}",
     ]
     seen = set(handles)

@@ -146,7 +146,7 @@ class Tensor:
     def grad(self) -> Any:
         """The accumulated gradient, or None."""
         if tracing.TRACER[0] is not None:
-            tracing.TRACER[0].see(self)
+            tracing.saw(self)
         return self._grad
 
     @grad.setter
@@ -156,8 +156,8 @@ class Tensor:
         if value is not None and value.shape != self.shape:
             raise errors.ShapeError(f"[grad] expected shape {self.shape}, got {value.shape}")
         if tracing.TRACER[0] is not None:
-            tracing.TRACER[0].see(self)
-            tracing.TRACER[0].saw_grad(self)
+            tracing.saw(self)
+            tracing.saw_grad(self)
         self._grad = value
 
     @property
@@ -194,7 +194,7 @@ class Tensor:
         node = record.see(self)
         if not node.rg:
             return Tensor(node)
-        if node.buf is not None and tracing.TRACER[0] is None:
+        if node.buf is not None and tracing.recorder() is None:
             plain = Node(node.aval.leaf, ())
             plain.buf = node.buf
             return Tensor(plain)
@@ -317,7 +317,7 @@ class Tensor:
         return bool((self == value).any())
 
     def __repr__(self) -> str:
-        if tracing.TRACER[0] is not None:
+        if tracing.recorder() is not None:
             return f"tensor(<recorded>, shape={self.shape}, dtype={self.dtype.name})"
         array = self.numpy()
         if self.dtype.is_float and self.itemsize == 2:
@@ -364,7 +364,7 @@ class Tensor:
 
     def _set(self, value: Tensor) -> Tensor:
         """In-place updates install a new node; what was recorded before keeps the old value."""
-        if GRAD_MODE[0] and tracing.is_leaf(self.node):
+        if GRAD_MODE.on and tracing.is_leaf(self.node):
             raise errors.GradientError(
                 "[in place] expected no update of a leaf that requires a gradient while gradients are recorded; use "
                 "no_grad()"

@@ -1,6 +1,7 @@
 """The few places through which handles change, so that `compile` and `backward` can follow them.
 
-- `TRACER[0]` is the recorder of a compiled function, or None. Operations call its `see` for every tensor they read.
+- `TRACER[0]` is the recorder of a compiled function, or None. Operations tell it by `saw` of every tensor they read.
+  Other threads wait for the end of a recording where they would touch a tensor: see `recorder`.
 - `assign` is the one way to give a handle another node; `.grad` is kept by `raw_grad` and `set_raw_grad`.
 - `EPOCH[0]` grows when any module changes in structure or mode.
 - `LEAF_HOOKS` holds the functions that `register_hook` put on leaves, whose nodes change with their values.
@@ -9,10 +10,12 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.engine import LOCK
 from ..errors import TracingError
 from ..graph.node import Node
 
@@ -26,9 +29,31 @@ PENDING: list[weakref.ref[Tensor]] = []
 PENDING_LIMIT = 64
 
 
+def recorder() -> Any:
+    """The recorder of this thread's function, or None. A recording of another thread is waited for."""
+    while (found := TRACER[0]) is not None and found.thread != threading.get_ident():
+        with LOCK:  # which is held as long as it records
+            pass
+    return found
+
+
+def saw(tensor: Tensor) -> None:
+    """Tells this thread's recorder, if there is one, that an operation reads a tensor."""
+    tracer = recorder()
+    if tracer is not None:
+        tracer.see(tensor)
+
+
+def saw_grad(tensor: Tensor) -> None:
+    """Tells this thread's recorder, if there is one, that a tensor's gradient is about to change."""
+    tracer = recorder()
+    if tracer is not None:
+        tracer.saw_grad(tensor)
+
+
 def assign(tensor: Tensor, node: Node) -> None:
     """Gives the handle another value. A handle that requires gradients becomes a leaf with that value."""
-    tracer = TRACER[0]
+    tracer = recorder()
     if tracer is not None:
         tracer.wrote(tensor)
     if is_leaf(tensor.node) and not node.rg:
@@ -52,7 +77,7 @@ def grad_leaf(node: Node) -> Node:
     """A node of the same value at which gradients end."""
     from ..graph import build
 
-    if node.buf is not None and TRACER[0] is None:  # while recording, a placeholder must stay one node
+    if node.buf is not None and recorder() is None:  # while recording, a placeholder must stay one node
         leaf = Node(node.aval.leaf, (), None, True)
         leaf.buf = node.buf
         return leaf
@@ -80,7 +105,7 @@ def defer(tensor: Tensor) -> None:
 
 def forbid_read(node: Node, op: str) -> None:
     """Raises `TracingError` where a value is wanted while a function is being recorded."""
-    if TRACER[0] is not None:
+    if recorder() is not None:
         raise TracingError(
             f"[{op}] expected no value to be read while a function is recorded by compile(), got a read of "
             f"{node.aval}; return the tensor and read it outside, or use where() for a branch on values"

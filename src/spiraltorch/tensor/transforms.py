@@ -39,7 +39,7 @@ class _Call:
 
     def __init__(self, op: str, fn: Fn, args: Sequence[Any], argnums: Sequence[int], has_aux: bool) -> None:
         self.op = op
-        self.recording = GRAD_MODE[0]
+        self.recording = GRAD_MODE.on
         leaves, self.tree = flatten(tuple([args[n] for n in argnums]))
         self.numeric = [isinstance(x, (Tensor, float)) for x in leaves]
         handles = [handle(x) if number else x for x, number in zip(leaves, self.numeric, strict=True)]
@@ -188,7 +188,7 @@ def vjp(fn: Fn, *primals: Any, has_aux: bool = False) -> Any:
         leaves, tree = flatten(cotangent)
         if tree != call.out_tree:
             raise ArgumentError("[vjp] expected a cotangent nested like the result; pass one tensor for each output")
-        outer, call.outer = call.outer, call.outer or (GRAD_MODE[0] and any(_carries(x) for x in leaves))
+        outer, call.outer = call.outer, call.outer or (GRAD_MODE.on and any(_carries(x) for x in leaves))
         try:
             nodes = [_beside(x, o, "vjp") for x, o in zip(leaves, call.outputs, strict=True)]
             made: tuple[Any, ...] = unflatten(call.tree, call.pull(nodes))
@@ -212,7 +212,7 @@ def jvp(fn: Fn, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool =
     leaves, tree = flatten(tuple(tangents))
     if tree != call.tree:
         raise ArgumentError("[jvp] expected tangents nested like the primals; pass one tensor for each")
-    carried = GRAD_MODE[0] and any(_carries(x) for x in leaves)
+    carried = GRAD_MODE.on and any(_carries(x) for x in leaves)
     made = unflatten(call.out_tree, call.push([_beside(x, i, "jvp") for x, i in zip(leaves, call.inputs, strict=True)]))
     value, tangent = call.result(), made if carried else call.released(made)
     return (value, tangent, call.released(call.aux)) if has_aux else (value, tangent)

@@ -7,7 +7,7 @@ import math
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
 from ...tensor.indexing import watched
-from ...tensor.tracing import TRACER
+from ...tensor.tracing import recorder
 from ..api import Tensor, st
 from .activation import softplus
 
@@ -49,7 +49,7 @@ def _hits(op: str, input: Tensor, target: Tensor, axis: int, ignore_index: int) 
     classes = input.shape[axis]
     # Looked at only where that is free: indices on an accelerator would have to be waited for.
     free = device.get(target.device).host_memory and bool(target.size)
-    if free and (TRACER[0] is not None or target.node.buf is None):
+    if free and (recorder() is not None or target.node.buf is None):
         ignored = target == ignore_index
         target = st.where(ignored, ignore_index, watched(st.where(ignored, 0, target), 0, classes, op))
     elif free:
