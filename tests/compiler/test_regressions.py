@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from compiler_helpers import compare, data, normal, number, plan
 
+import spiraltorch as st
 from spiraltorch.compiler import engine, rules, rules_shared
 from spiraltorch.dtypes import float32
 from spiraltorch.graph import build as b
@@ -104,3 +105,25 @@ def test_the_interpreter_counts_iterations_that_change_nothing() -> None:
     result = np.zeros((), np.float32)
     run(Kernel("sum", (out,), Alloc(total, block(body, Store(out, (), Load(total, ()))))), {"out": result})
     assert result == 10
+
+
+def test_two_results_of_one_kernel_never_take_the_memory_of_the_same_value() -> None:
+    """The first of them is read by a later phase of that kernel only, so its life ends where it began."""
+    x, at, weights = np.array([1.0, 2.0, 3.0, 4.0]), st.tensor([0, 2]), st.tensor([0.5, -0.25, 1.0, 2.0])
+
+    @st.compile
+    def step(x: st.Tensor) -> Any:
+        def loss(x: st.Tensor) -> Any:
+            y = x / (x * x + 1)
+            z = y * 1.5
+            z[at] = y[0] * 0.5
+            return (z * weights).sum(), z
+
+        return st.value_and_grad(loss, has_aux=True)(x)
+
+    y = x / (x * x + 1)
+    want = y * 1.5
+    want[[0, 2]] = y[0] * 0.5
+    for _ in range(2):
+        (_, z), _ = step(st.tensor(x))
+        np.testing.assert_allclose(z.numpy(), want, rtol=1e-6)

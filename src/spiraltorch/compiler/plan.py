@@ -351,10 +351,16 @@ def _in_place(plan: Plan, first: dict[int, int], last: dict[int, int], sizes: di
     """
     home: dict[int, int] = {}
     for n, reuse in enumerate(plan.reuses):
+        taken: set[int] = (
+            set()
+        )  # in this kernel, after which the value may be dead again if a later phase alone reads it
         for made, old in reuse.pairs:
             owner = home.get(old.id, old.id)
             if made.id in home or made.id not in first or old.id not in first or last[old.id] != n or last[owner] != n:
                 continue
+            if owner in taken:
+                continue
+            taken.add(owner)
             home[made.id] = owner
             last[owner] = last[made.id]
             reason = f"it is written in place of %{old.id}, which kernel {n} reads last and where it is written"
