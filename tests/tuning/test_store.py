@@ -103,7 +103,22 @@ for n in range(200):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"null", b"[1]", b'{"key": "x"}', b"\xff\xfe", b"key", b"times", b"decisions"]
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[1]",
+        b'{"key": "x"}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"key",
+        b"times",
+        b"decisions",
+        b"tried",
+        b"kernel",
+    ],
+    ids=lambda content: repr(content[:12]),
 )
 def test_a_damaged_entry_is_rebuilt(root: Path, content: bytes) -> None:
     one = entry()
@@ -111,6 +126,7 @@ def test_a_damaged_entry_is_rebuilt(root: Path, content: bytes) -> None:
     path = root / "tuning" / f"{one.key}.json"
     broken = {
         b"key": {**asdict(one), "key": "another"}, b"times": {**asdict(one), "best": -1}, b"decisions": {**asdict(one), "decisions": 3},
+        b"tried": {**asdict(one), "tried": [3]}, b"kernel": {**asdict(one), "kernel": None},
     }  # fmt: skip
     path.write_bytes(json.dumps(broken[content]).encode() if content in broken else content)
     tunings._KNOWN.clear()

@@ -137,11 +137,15 @@ def _read(path: Path) -> Entry | None:
         return None
     try:
         entry = Entry(**json.loads(data))
-        if entry.key != path.stem or not isinstance(entry.decisions, dict) or not isinstance(entry.tried, list):
+        words = (entry.key, entry.kernel, entry.device, entry.version)
+        tables = (entry.decisions, entry.rule, *entry.tried)
+        if entry.key != path.stem or not all(isinstance(word, str) for word in words):
             raise ValueError("it is no entry")
+        if not all(isinstance(table, dict) for table in tables):
+            raise ValueError("its decisions are no decisions")
         if not all(isinstance(number, (int, float)) and number > 0 for number in (entry.default, entry.best)):
             raise ValueError("its times are no times")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         warnings.warn(
             f"[tune] {path} is damaged ({error}); it is removed, and made anew when its kernel is tuned again",
             RuntimeWarning,
