@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -115,3 +118,25 @@ def test_recordings_eager_operations_and_training_at_once() -> None:
             np.testing.assert_array_equal(w.detach().numpy(), [0.125, 0.25])
 
     together(compiled, compiled, eager, eager, train, train)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_program_that_is_forked_while_another_thread_records_goes_on() -> None:
+    recording, children = threading.Event(), []
+
+    @st.compile
+    def record(x: st.Tensor) -> st.Tensor:
+        recording.set()
+        time.sleep(0.3)
+        return x * 2
+
+    def fork() -> None:
+        recording.wait(30)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # where it hangs, it ends so
+            os._exit(int((st.ones(3) + 1).tolist() != [2.0, 2.0, 2.0]))
+        children.append(os.waitpid(child, 0)[1])
+
+    together(lambda: record(st.ones(3)), fork)
+    assert children == [0]

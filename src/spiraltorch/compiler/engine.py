@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from functools import partial
@@ -26,6 +27,8 @@ from .plan import Plan, build, renew
 from .program import from_nodes
 
 LOCK = threading.RLock()  # two threads that evaluate graphs with shared nodes must not see each other's half-done work
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 _PLANS: dict[Any, _Known] = {}
 PLAN_LIMIT = 4096
 
