@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -202,3 +203,20 @@ def test_clear_and_entries() -> None:
         tunings.write(entry(n))
     tunings._KNOWN.clear()
     assert len(st.tuning.entries()) == 3 and st.tuning.clear() == 3 and st.tuning.entries() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_program_has_a_worker_of_its_own() -> None:
+    with st.tune(seconds=0.3) as session:
+        st.sigmoid(normal("cpu", 90, 400)).numpy()
+        (client,) = session._clients.values()
+        process = client._process
+        child = os.fork()
+        if child == 0:
+            taken = client.running
+            session.close()
+            os._exit(int(taken))
+        assert os.waitpid(child, 0)[1] == 0
+        assert client.running and process is not None and process.poll() is None
+        st.tanh(normal("cpu", 90, 401)).numpy()
+        assert len(session.entries) == 2

@@ -30,18 +30,20 @@ class Client:
         self.device = device
         self.command = command
         self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0  # the process that started it
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._errors: IO[bytes] | None = None
 
     @property
     def running(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None
+        """Whether there is a process. That of a program from which this one was forked is not this one's."""
+        return self._process is not None and self._owner == os.getpid()
 
     def start(self) -> None:
         """Starts the process. Raises `Failed` where it does not come up."""
         self._errors = tempfile.TemporaryFile()
         self._lines = queue.Queue()
+        self._owner = os.getpid()
         self._process = subprocess.Popen(
             [sys.executable, *self.command, self.device], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._errors, env=_environment(), start_new_session=True,
@@ -86,8 +88,9 @@ class Client:
 
     def close(self) -> None:
         """Ends the process, with those that it started."""
+        owned = self.running
         process, self._process = self._process, None
-        if process is None:
+        if process is None or not owned:
             return
         if process.poll() is None:
             if hasattr(os, "killpg"):
