@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +120,25 @@ def test_what_a_failed_recording_stored_has_the_values_of_its_time() -> None:
     x += 1
     values = kept[0].numpy()
     assert np.all((values >= 2) & (values < 3))
+
+
+@pytest.mark.parametrize("where", ["_escaped", "_replaced", "_install"])
+def test_an_interrupt_after_the_function_itself_has_run_leaves_nothing_behind(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer("Adam")
+    step = st.compile(lambda: trainer.step().detach())
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if where == "_install":
+            vars(step)[where] = interrupted
+        else:
+            patch.setattr(sys.modules["spiraltorch.tensor.compile"], where, interrupted)
+        step()
+    vars(step).pop("_install", None)
+    for _ in range(3):
+        step()
+    np.testing.assert_allclose(trainer.values(), expected("Adam", 3), rtol=1e-6)

@@ -272,23 +272,30 @@ class _Compiled:
     def _record(self, key: Any, given: Any, inside: Any, tensors: list[Tensor], positions: dict[int, int]) -> Any:
         """Records the function on `inside`, the given arguments with twins in place of plain tensors."""
         self.traces += 1
-        epoch = tracing.EPOCH[0]
         tracer = _Tracer()
+        try:
+            made = self._recorded(key, tracer, given, inside, tensors, positions)
+        except BaseException:  # an interrupt may come anywhere
+            tracing.TRACER[0] = None
+            tracer.give_up()
+            raise
+        return self.fn(*given[0], **given[1]) if made is MISS else made
+
+    def _recorded(
+        self, key: Any, tracer: _Tracer, given: Any, inside: Any, tensors: list[Tensor], positions: dict[int, int]
+    ) -> Any:  # fmt: skip
+        """The results of the recorded call; MISS where the recording was given up for plain Python."""
+        epoch = tracing.EPOCH[0]
         for t in flatten(inside)[0]:
             if isinstance(t, Tensor):
                 tracer.existing[id(t)] = t
                 tracer.see(t)
         tracing.TRACER[0] = tracer
-        try:
-            with span(RECORD, function=getattr(self.fn, "__qualname__", type(self.fn).__name__)):
-                result = self.fn(*inside[0], **inside[1])
-            for t in (*flatten(result)[0], *(tracing.raw_grad(t) for t, _ in tracer.grads.values())):
-                if isinstance(t, Tensor):  # what is only handed on was read by no operation
-                    tracer.see(t)
-        except BaseException:
-            tracing.TRACER[0] = None
-            tracer.give_up()
-            raise
+        with span(RECORD, function=getattr(self.fn, "__qualname__", type(self.fn).__name__)):
+            result = self.fn(*inside[0], **inside[1])
+        for t in (*flatten(result)[0], *(tracing.raw_grad(t) for t, _ in tracer.grads.values())):
+            if isinstance(t, Tensor):  # what is only handed on was read by no operation
+                tracer.see(t)
         tracing.TRACER[0] = None
         out_leaves, out_tree = flatten(result)
         outs = [x for x in out_leaves if isinstance(x, Tensor)]
@@ -297,12 +304,12 @@ class _Compiled:
         if any(t.node.rg and GRAD_MODE.on for t in outs if id(t) not in tracer.index) or tracer.beyond():
             tracer.give_up()
             self.eager.add(key)
-            return self.fn(*given[0], **given[1])
-        return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, given, epoch)
+            return MISS
+        return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, epoch)
 
     def _finish(
         self, key: Any, tracer: _Tracer, tensors: list[Tensor], positions: dict[int, int], out_leaves: list[Any],
-        out_tree: Any, given: Any, epoch: int,
+        out_tree: Any, epoch: int,
     ) -> Any:  # fmt: skip
         entry = Entry()
         updates = [(n, t.node) for n, t in enumerate(tracer.captured) if t.node is not tracer.places[n]]
@@ -310,7 +317,7 @@ class _Compiled:
         entry.apart = _apart(tracer.captured, entry.in_args, [n for n, _ in updates])
         if any(id(t) in entry.apart for t in tensors):
             tracer.give_up()
-            return self.fn(*given[0], **given[1])
+            return MISS
         grads = []
         for tensor, before in tracer.grads.values():
             after = tracing.raw_grad(tensor)
@@ -327,14 +334,10 @@ class _Compiled:
         if not engine.one_device(order):
             tracer.give_up()
             self.eager.add(key)
-            return self.fn(*given[0], **given[1])
+            return MISS
         index_of_place = {p: n for n, p in enumerate(tracer.places)}
         slot = {node: n for n, node in enumerate(roots)}
-        try:
-            entry.plan = engine.plan_for(roots, order, leaves) if roots else None
-        except BaseException:
-            tracer.give_up()
-            raise
+        entry.plan = engine.plan_for(roots, order, leaves) if roots else None
         entry.inputs = [index_of_place[n] if n in index_of_place else n.buf for n in leaves]
         entry.scalars = scalars
         entry.captured = tracer.captured
@@ -368,11 +371,7 @@ class _Compiled:
         entry.replaced = _replaced(entry)
         self.last = entry if entry.plan is not None else self.last
         tracer.restore()
-        try:
-            made = self._run(entry, tensors)
-        except BaseException:
-            tracer.give_up()
-            raise
+        made = self._run(entry, tensors)
         for t in escaped:
             kind, where = source(t.node)
             if kind == "made" and t.node.rg:  # gradients flow on through what it was made of
