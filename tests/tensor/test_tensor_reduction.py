@@ -247,3 +247,14 @@ def test_scans_of_booleans() -> None:
     x = np.array([[False, True, False], [True, False, True]])
     close(st.cummax(st.asarray(x), axis=1), np.maximum.accumulate(x, axis=1))
     close(st.cummin(st.asarray(x), axis=1), np.minimum.accumulate(x, axis=1))
+
+
+def test_softmax_of_no_elements_has_none_and_logsumexp_is_log_of_zero() -> None:
+    e = st.zeros(3, 0, requires_grad=True)
+    for op in (st.softmax, st.log_softmax):
+        assert op(e, -1).shape == (3, 0) and op(e, 0).shape == (3, 0)
+        op(e, -1).sum().backward()
+        assert e.grad is not None and e.grad.shape == (3, 0)
+    assert st.logsumexp(e, axis=-1).tolist() == [-np.inf] * 3 and st.logsumexp(e, axis=0).shape == (0,)
+    with pytest.raises(st.ArgumentError):
+        st.max(e, axis=1)

@@ -272,6 +272,12 @@ def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return sum(ew.cast(Tensor(condition(x)), int64), axis=axis, keepdims=keepdims)
 
 
+def _greatest(x: Tensor, axis: Any) -> Tensor:
+    """Maxima that keep exponentials from overflow; zeros where there are no elements."""
+    found = amax(x, axis=axis, keepdims=True) if x.size else sum(x, axis=axis, keepdims=True)
+    return found.detach()
+
+
 @torch_spellings
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """log(sum(e**x)) without overflow.
@@ -285,7 +291,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     axes = axes_of(axis, x.ndim, "logsumexp")
     if x.dtype.itemsize == 2:
         return _in_single(logsumexp, x, axis=axes, keepdims=keepdims)
-    top = amax(x, axis=axes, keepdims=True).detach()
+    top = _greatest(x, axes)
     top = ew.where(isfinite(top), top, 0.0)
     total = ew.log(sum(ew.exp(x - top), axis=axes, keepdims=True)) + top
     return total if keepdims else total.squeeze(axes) if axes else total  # type: ignore[no-any-return]
@@ -303,7 +309,7 @@ def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
     ew.need_float(x, "softmax")
     if x.dtype.itemsize == 2:
         return _in_single(softmax, x, axis=axis)
-    powers = ew.exp(x - amax(x, axis=axis, keepdims=True).detach())
+    powers = ew.exp(x - _greatest(x, axis))
     return powers / sum(powers, axis=axis, keepdims=True)  # type: ignore[no-any-return]
 
 
@@ -319,7 +325,7 @@ def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
     ew.need_float(x, "log_softmax")
     if x.dtype.itemsize == 2:
         return _in_single(log_softmax, x, axis=axis)
-    moved = x - amax(x, axis=axis, keepdims=True).detach()
+    moved = x - _greatest(x, axis)
     return moved - ew.log(sum(ew.exp(moved), axis=axis, keepdims=True))  # type: ignore[no-any-return]
 
 
