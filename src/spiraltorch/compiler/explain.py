@@ -23,6 +23,11 @@ def explain_plan(plan: Plan) -> str:
         f"intermediates: {plan.arena_bytes:,} bytes, {plan.reuse:,} bytes saved by reuse; results: "
         f"{sum(plan.output_bytes):,} bytes"
     )
+    over = 100 * plan.peak_bytes / plan.least_bytes - 100 if plan.least_bytes else 0.0
+    lines.append(
+        f"memory: {plan.peak_bytes:,} bytes at most beside the arguments, where liveness allows {plan.least_bytes:,} "
+        f"({over:+.1f} %); {sum(plan.output_bytes[n] for n in plan.donors):,} bytes of results can take that of arguments"
+    )
     lines.append(f"compiled in {plan.made * 1e3:.1f} ms")
     lines += [f"  {decision}" for decision in (*plan.decisions, *schedules(plan.groups, plan.device.target))]
     return "\n".join(lines)

@@ -22,12 +22,13 @@ from ..telemetry import Decision
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
 from ..telemetry.spans import ACTIVE, KernelFacts, launch, span
-from .decisions import deep, numbered, phases, reuses, scheduled
+from .decisions import deep, numbered, phases, scheduled
 from .decompose import copy_joins, decompose, join_in_steps, sort_values, spread_reductions
 from .fuse import Fusion, fuse
 from .key import kernel_key
 from .lower import Lowered, lower
 from .merge import Group, group
+from .place import Region, Wanted, least, place
 from .program import VIEWS, Program, Val, live
 from .reuse import Reuse
 from .simplify import drop_barriers, simplify
@@ -46,8 +47,9 @@ class Plan:
 
     __slots__ = (
         "aliases", "arena_bytes", "avals", "bytes_moved", "checking", "checks", "convert", "decisions", "device",
-        "donating", "donors", "generation", "groups", "kernel_facts", "kernels", "keys", "launch", "link", "lowered",
-        "made", "output_bytes", "pack", "programs", "reuse", "reuses", "scalars", "unfused",
+        "donating", "donors", "generation", "groups", "kernel_facts", "kernels", "keys", "launch", "least_bytes",
+        "link", "lowered", "made", "output_bytes", "pack", "peak_bytes", "programs", "reuse", "reuses", "scalars",
+        "unfused",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -63,6 +65,8 @@ class Plan:
         self.donating: list[int] = []  # those leaves, each once
         self.reuses: list[Reuse] = []  # of each kernel
         self.arena_bytes = 0
+        self.peak_bytes = 0  # of intermediates, and of results that take no argument's memory
+        self.least_bytes = 0  # below which this order of kernels cannot go
         self.kernels = 0
         self.unfused = 0
         self.bytes_moved = 0
@@ -257,15 +261,14 @@ def _link(
     plan.donors = _donors(plan, outputs)
     plan.donating = list(dict.fromkeys(s for slots in plan.donors.values() for s in slots))
     arena = leaf_count + len(plan.output_bytes)
-    places = _place_temporaries(plan, slots, compiled)
-    for value_id, offset in places[0].items():
-        slots[value_id] = (arena, offset)
+    fresh = {i: leaf_count + n for i, n in outputs.items() if n not in plan.donors}
+    scratch = _place(plan, slots, fresh, arena, compiled)
     scalar_at = arena + 1
     steps = []
     for n, (low, kernel) in enumerate(zip(plan.groups, compiled, strict=True)):
         arguments = [slots[v.id] for v in low.params]
         arguments += [(scalar_at + s, 0) for s in low.scalars]
-        arguments += [(arena, offset) for offset in places[1][n]]
+        arguments += scratch[n]
         steps.append((kernel, arguments))
         moved = sum(_bytes(v) for v in low.params)
         plan.bytes_moved += moved
@@ -298,50 +301,37 @@ def _in_range(x: Any, dtype: DType) -> Any:
         return float(dtype.numpy.type(x))
 
 
-def _place_temporaries(
-    plan: Plan, slots: dict[int, tuple[int, int]], compiled: list[Any]
-) -> tuple[dict[int, int], list[list[int]]]:
-    """Offsets in the arena: first fit over the launch order, biggest first. Also each kernel's own scratch."""
+def _place(
+    plan: Plan, slots: dict[int, tuple[int, int]], results: dict[int, int], arena: int, compiled: list[Any]
+) -> list[list[tuple[int, int]]]:
+    """Gives intermediate values their slots, in the arena or in `results` before they are written. Gives kernels' scratch."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     sizes: dict[int, int] = {}
+    regions: dict[int, Region] = {}
     for n, low in enumerate(plan.groups):
         for v in low.params:
             if v.id not in slots:
                 first.setdefault(v.id, n)
                 last[v.id] = n
                 sizes[v.id] = _bytes(v)
+            elif v.id in results and v.id not in regions:
+                regions[v.id] = Region(results[v.id], _bytes(v), n, f"%{v.id}")
     home = _in_place(plan, first, last, sizes)
-    wanted: list[tuple[int, int, int, tuple[str, int, int]]] = [
-        (sizes[i], first[i], last[i], ("value", i, 0)) for i in first if i not in home
-    ]
-    for n, kernel in enumerate(compiled):
-        for m, size in enumerate(kernel.temp_bytes):
-            wanted.append((size, n, n, ("scratch", n, m)))
-    align = plan.device.target.buffer_align
-    offsets: dict[int, int] = {}
-    scratch = [[0] * len(kernel.temp_bytes) for kernel in compiled]
-    placed: list[tuple[int, int, int, int, str]] = []  # offset, end, first, last, name
-    for size, begin, end, (kind, number, m) in sorted(wanted, key=lambda w: (-w[0], w[1])):
-        size = -(-max(size, 1) // align) * align
-        at = 0
-        for offset, stop, f, t, _ in sorted(placed):
-            if f <= end and begin <= t:
-                if at + size <= offset:
-                    break
-                at = max(at, stop)
-        name = f"%{number}" if kind == "value" else f"scratch of kernel {number}"
-        placed.append((at, at + size, begin, end, name))
-        plan.arena_bytes = max(plan.arena_bytes, at + size)
-        if kind == "value":
-            offsets[number] = at
-        else:
-            scratch[number][m] = at
-    plan.decisions += reuses(placed)
-    for value_id, owner in home.items():
-        offsets[value_id] = offsets[owner]
-    plan.reuse = sum(p[1] - p[0] for p in placed) + sum(sizes[i] for i in home) - plan.arena_bytes
-    return offsets, scratch
+    own = [i for i in first if i not in home]
+    values = [Wanted(sizes[i], first[i], last[i], f"%{i}") for i in own]
+    scratch = [Wanted(x, n, n, f"scratch of kernel {n}") for n, k in enumerate(compiled) for x in k.temp_bytes]
+    places, plan.arena_bytes, reused = place(
+        values + scratch, list(regions.values()), arena, plan.device.target.buffer_align
+    )
+    plan.decisions += reused
+    slots.update(zip(own, places, strict=False))
+    slots.update({i: slots[owner] for i, owner in home.items()})
+    plan.least_bytes = least(values, list(regions.values()), len(plan.groups))
+    plan.peak_bytes = plan.arena_bytes + sum(region.size for region in regions.values())
+    plan.reuse = sum(w.size for w in values + scratch) + sum(sizes[i] for i in home) - plan.arena_bytes
+    rest = iter(places[len(own) :])
+    return [[next(rest) for _ in kernel.temp_bytes] for kernel in compiled]
 
 
 def _in_place(plan: Plan, first: dict[int, int], last: dict[int, int], sizes: dict[int, int]) -> dict[int, int]:
@@ -351,9 +341,7 @@ def _in_place(plan: Plan, first: dict[int, int], last: dict[int, int], sizes: di
     """
     home: dict[int, int] = {}
     for n, reuse in enumerate(plan.reuses):
-        taken: set[int] = (
-            set()
-        )  # in this kernel, after which the value may be dead again if a later phase alone reads it
+        taken: set[int] = set()  # in this kernel: a value may be read last by two of its phases
         for made, old in reuse.pairs:
             owner = home.get(old.id, old.id)
             if made.id in home or made.id not in first or old.id not in first or last[old.id] != n or last[owner] != n:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..ir import schedule as steps
-from ..ir.expr import Load, Op, Space, loads
+from ..ir.expr import Op, Space, loads
 from ..ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
 from ..ir.target import Target
 from .choices import Choices
@@ -38,8 +38,8 @@ from .rules_shared import (
 )
 
 DEEP = 1040  # terms of a block whose right operand is packed
-PANEL = 512  # the same where each thread packs a panel before it uses it
-PANEL_ROWS = 512  # rows up to which what has to be computed on the way is still computed once
+PANEL = 256  # the same where each thread packs a panel before it uses it, and the result waits in the cache
+PANEL_MOST = 256  # rows up to which that is better than packing all of the operand first
 FAR_ROWS = 8192  # bytes between rows of the right operand from which on they are packed for few rows too
 SHALLOW = 128  # and where it is read in place, a few lines of many rows at a time
 DEPTHS = (0, 128, 256, PANEL, DEEP, 2080)  # 0: all terms at once
@@ -207,10 +207,9 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     if _near_terms(kernel, j, terms) and choices.pick("along", not packs and depth >= 4 * lanes, (False, True)):
         return _dot_along(lowered, kernel, [batch, rows_names, column_names, terms], target)
     over: list[str] = []
-    panel = packs and choices.pick(
-        "panel", not rows_names[:-1] and (_is_plain(kernel) or m <= PANEL_ROWS), (False, True)
-    )
-    deep = (PANEL if panel else DEEP if packs else SHALLOW) if packs or right > target.l2_bytes // 2 else 0
+    panel = packs and choices.pick("panel", m <= PANEL_MOST and not rows_names[:-1], (False, True))
+    near = m * n * dtype.itemsize <= target.l2_bytes // 4
+    deep = (PANEL if panel and near else DEEP if packs else SHALLOW) if packs or right > target.l2_bytes // 2 else 0
     deep = choices.pick("depth", deep, [d for d in DEPTHS if 3 * d <= 2 * depth])
     if deep:
         kernel, over, terms = _blocked(kernel, terms, deep)
@@ -296,13 +295,6 @@ def _dot_along(lowered: Lowered, kernel: Kernel, loops: list[list[str]], target:
         kernel = steps.split(kernel, "jr", each, "jc", "j1", exact=True)
         spatial[-2:] = ["jc"]
     return parallel_nest(kernel, spatial, lowered.work, target, lowered.choices)
-
-
-def _is_plain(kernel: Kernel) -> bool:
-    """Whether the right operand only has to be read."""
-    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
-    assert isinstance(leaf.value, Op)
-    return isinstance(leaf.value.args[1], Load)
 
 
 def _scattered(kernel: Kernel, term: str) -> bool:
