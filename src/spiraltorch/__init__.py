@@ -63,6 +63,6 @@ def __getattr__(name: str) -> Any:
 
 
 if os.environ.get("SPIRALTORCH_TUNE", "0") not in ("", "0"):
-    from .tuning import start
+    from .tuning import start_with
 
-    start()
+    start_with(os.environ["SPIRALTORCH_TUNE"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -21,6 +22,15 @@ def test_the_first_call_is_timed_with_its_compilation() -> None:
     library = SpiralTorch()
     row = ROWS["mlp"].reduced()
     assert once.first(library, row) > 0
+
+
+def test_processes_find_bytecode_as_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    code = "import json, sys; print(json.dumps(bool(sys.pycache_prefix) and not sys.dont_write_bytecode))"
+    with once.with_bytecode():
+        assert once._ended([sys.executable, "-c", code], machine.environment(1)) == 1.0
+    assert os.environ["PYTHONDONTWRITEBYTECODE"] == "1" and "PYTHONPYCACHEPREFIX" not in os.environ
 
 
 def test_a_chain_has_as_many_operations_as_it_says() -> None:

@@ -55,7 +55,7 @@ def test_the_table(report: Report) -> None:
     assert lines[2] == "| softmax 4096x1024 | 2 (1 to 4) | 8 (8 to 8) | - | 0.25 | ok 1.0e-07 |"
     assert lines[3] == "| matmul 256 | 4 (4 to 4) WRONG | 1 (1 to 1) | failed | - | WRONG 2.0e-03 (at most 1e-05) |"
     assert lines[5].startswith("| recording an op (a + b) | 1.2 (1.2 to 1.2) µs | 2.4 (2.4 to 2.4) µs |")
-    assert "Geometric mean of the ratios over all 3 rows: 0.79. Above 1.1: 1 rows." in lines
+    assert "Geometric mean of the ratios over all 3 rows: 0.79. Above 1.1: 1 of them." in lines
     assert lines[-1] == "- matmul 256, JAX jit: ended by SIGSEGV"
 
 

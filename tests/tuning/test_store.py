@@ -71,6 +71,16 @@ def test_other_processes_know_what_was_found(root: Path) -> None:
     assert "the tuner tried" not in out
 
 
+def test_a_setting_that_means_nothing_is_refused() -> None:
+    one = python("-c", "import spiraltorch", SPIRALTORCH_TUNE="yes please")
+    _, err = one.communicate(timeout=60)
+    assert (
+        one.returncode == 1
+        and "ArgumentError: [tune] expected SPIRALTORCH_TUNE to be 1" in err
+        and "'yes please'" in err
+    )
+
+
 def test_processes_that_tune_at_once(root: Path) -> None:
     both = [python("-c", PROGRAM, SPIRALTORCH_TUNE="1") for _ in range(2)]
     for one in both:

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,28 @@ class Figure:
 
 def measure(libraries: Sequence[str], threads: int, say: Callable[[str], None] = lambda text: None) -> list[Figure]:
     """All figures, for those of the libraries that have them."""
+    with with_bytecode():
+        figures = _figures(libraries, threads)
+    for figure in figures:
+        say(f"{figure.title}: " + ", ".join(f"{name} {shown(value)}" for name, value in figure.values.items()))
+    return figures
+
+
+@contextmanager
+def with_bytecode() -> Iterator[None]:
+    """New processes keep bytecode in a folder of their own and find it there: as installed, also in a checkout."""
+    names = ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["PYTHONPYCACHEPREFIX"]
+            os.environ.update(before)
+
+
+def _figures(libraries: Sequence[str], threads: int) -> list[Figure]:
     figures = [Figure("import")]
     for name in libraries:
         figures[0].values[name] = imported(LIBRARIES[name].module, threads)
@@ -58,8 +81,6 @@ def measure(libraries: Sequence[str], threads: int, say: Callable[[str], None] =
             if name in COMPILING and not (task and name == "jax"):  # which makes constants of them
                 figure.values[name] = run(name, threads, "overhead", str(task))
         figures.append(figure)
-    for figure in figures:
-        say(f"{figure.title}: " + ", ".join(f"{name} {shown(value)}" for name, value in figure.values.items()))
     return figures
 
 
@@ -74,20 +95,21 @@ def shown(value: float | str) -> str:
 
 
 def imported(module: str, threads: int) -> float | str:
-    """The median seconds of an import in new processes."""
+    """The median seconds of an import in new processes, after one that writes the bytecode."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     times = []
-    for _ in range(IMPORTS):
+    for _ in range(IMPORTS + 1):
         value = _ended([sys.executable, "-c", code], machine.environment(threads))
         if isinstance(value, str):
             return value
         times.append(value)
-    return statistics.median(times)
+    return statistics.median(times[1:])
 
 
 def first_calls(library: str, threads: int, task: str, argument: str) -> tuple[float | str, float | str]:
-    """Seconds of a first call with empty and with warm caches."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Seconds of a first call with empty and with warm caches, after a process that writes the bytecode."""
+    with tempfile.TemporaryDirectory() as other, tempfile.TemporaryDirectory() as folder:
+        run(library, threads, task, argument, other)
         cold, warm = (run(library, threads, task, argument, folder) for _ in range(2))
     return cold, warm
 

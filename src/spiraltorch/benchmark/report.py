@@ -77,7 +77,8 @@ class Report:
         mean, above, count = totals(self.rows)
         if not count:
             return "There is no peer to compare with."
-        return f"Geometric mean of the ratios over all {count} rows: {mean:.2f}. Above {SLOWER}: {above} rows."
+        of = "one row" if count == 1 else f"all {count} rows"
+        return f"Geometric mean of the ratios over {of}: {mean:.2f}. Above {SLOWER}: {above} of them."
 
     def once_table(self) -> str:
         """What is measured once."""

@@ -49,7 +49,8 @@ def measure_curves(
             for name, timing in row.timings.items():
                 curve.values.setdefault(name, []).append(timing.median if timing.problem is None else timing.problem)
         curves.append(curve)
-    return [*curves, compile_times(libraries, threads, say)]
+    with once.with_bytecode():
+        return [*curves, compile_times(libraries, threads, say)]
 
 
 def thread_counts(cores: int) -> list[int]:
@@ -68,6 +69,8 @@ def compile_times(
     for name in libraries:
         if name not in once.COMPILING:
             continue
+        with tempfile.TemporaryDirectory() as folder:
+            once.run(name, threads, "chain", str(lengths[0]), folder)  # writes the bytecode
         for length in lengths:
             found = curve.values.setdefault(name, [])
             if found and isinstance(found[-1], str):

@@ -39,6 +39,8 @@ def run(
     if write:
         documents.require(Path.cwd())
         machine.require_idle()
+        if without := [name for name in PEERS if name not in names]:
+            _say(f"the table that --write makes has no column for {', '.join(without)}, which --peers leaves out")
     missing = [name for name in names if not LIBRARIES[name].installed()]
     for name in missing:
         _say(f"{name} is not installed and is left out")

@@ -11,5 +11,6 @@ from ..runtime.tunings import clear as clear
 from ..runtime.tunings import entries as entries
 from .session import Session as Session
 from .session import start as start
+from .session import start_with as start_with
 from .session import stop as stop
 from .session import tune as tune

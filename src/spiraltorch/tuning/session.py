@@ -127,6 +127,15 @@ def start(seconds: float = SECONDS, limit: float = LIMIT, worker: Sequence[str] 
     return session
 
 
+def start_with(setting: str) -> Session:
+    """Begins a session for `SPIRALTORCH_TUNE`. Raises `ArgumentError` for what neither switches it on nor off."""
+    if setting != "1":
+        raise ArgumentError(
+            f"[tune] expected SPIRALTORCH_TUNE to be 1, or 0 or empty for no tuning, got {setting!r}; set or unset it"
+        )
+    return start()
+
+
 def stop(session: Session) -> None:
     """Ends a session."""
     TUNERS.remove(session)
