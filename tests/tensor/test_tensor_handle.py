@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,7 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[int] = []
         self.written: list[int] = []
+        self.thread = threading.get_ident()
 
     def see(self, tensor: Any) -> None:
         self.seen.append(id(tensor))
