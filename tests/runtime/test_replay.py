@@ -183,3 +183,29 @@ def test_gradient_mode_is_part_of_it() -> None:
         for _ in range(4):
             assert not fn().requires_grad
     assert fn().requires_grad
+
+
+def test_a_launch_that_needs_room_for_intermediate_results() -> None:
+    x = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    compiled = st.compile(lambda a: st.softmax(a @ a, 0) @ a)
+    for call in range(4):  # recorded, replayed the long way, launched
+        given = x + np.float32(call)
+        a = st.asarray(given)
+        got = compiled(a).numpy()
+        scores = given.astype(np.float64) @ given
+        e = np.exp(scores - scores.max(0))
+        np.testing.assert_allclose(got, e / e.sum(0) @ given, rtol=2e-3, atol=2e-3)
+        np.testing.assert_array_equal(a.numpy(), given)
+    assert compiled.report()["intermediate_bytes"] > 0
+
+
+def test_other_tunings_make_another_launch() -> None:
+    compiled = st.compile(lambda a: a * 2 + 1)
+    x = st.ones(5)
+    for _ in range(3):
+        compiled(x)
+    before = compiled.quick
+    with st.tune():  # too small a kernel for a search
+        for _ in range(2):
+            assert compiled(x).tolist() == [3.0] * 5
+        assert compiled.quick is not before

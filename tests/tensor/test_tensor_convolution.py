@@ -161,3 +161,15 @@ def test_convolutions_of_constants_to_one_element(rank: int) -> None:
     assert got.item() == 3.0**rank
     array = st.asarray(np.ones(shape, np.float32))
     assert getattr(st, f"conv{rank}d")(array, array).item() == 3.0**rank
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2}, {"dilation": 2, "padding": 2}]
+)
+@pytest.mark.parametrize("size", [(9, 5), (4, 11)])
+def test_many_channels_at_few_places(kwargs: dict[str, Any], size: tuple[int, int]) -> None:
+    """Weights that do not fit the cache: a panel of them stays there while all images pass."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 130, *size))
+    w = rng.standard_normal((260, 130 // kwargs.get("groups", 1), 3, 3))
+    compare(st.nn.functional.conv2d, F.conv2d, [x, w], kwargs, 1e-9)
