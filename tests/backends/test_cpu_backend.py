@@ -22,7 +22,7 @@ from spiraltorch.backends.cpu import jit
 from spiraltorch.backends.cpu.device import CpuDevice, CpuKernel, _block
 from spiraltorch.backends.cpu.host import host, machine, physical_memory, threads
 from spiraltorch.backends.cpu.pool import Pool, text
-from spiraltorch.codegen.llvm import render
+from spiraltorch.codegen.llvm.render import render
 from spiraltorch.dtypes import bfloat16, float16, float32
 from spiraltorch.errors import CompileError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, Space, at, cast, op

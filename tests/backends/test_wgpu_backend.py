@@ -12,8 +12,8 @@ import spiraltorch as st
 from spiraltorch import nn, optim
 from spiraltorch.backends import wgpu
 from spiraltorch.backends.wgpu.device import WgpuDevice
-from spiraltorch.codegen import wgsl_library
-from spiraltorch.codegen.wgsl import render
+from spiraltorch.codegen.wgsl import library
+from spiraltorch.codegen.wgsl.render import render
 from spiraltorch.compiler import engine
 from spiraltorch.dtypes import float16, float32, int32
 from spiraltorch.errors import DeviceError, DeviceLostError, OutOfMemoryError
@@ -187,7 +187,7 @@ def test_memory_is_reused(gpu: WgpuDevice) -> None:
 
 def test_a_broken_shader_names_itself(gpu: WgpuDevice) -> None:
     from spiraltorch.backends.wgpu.program import WgpuKernel
-    from spiraltorch.codegen.wgsl import Rendered, Shader
+    from spiraltorch.codegen.wgsl.render import Rendered, Shader
     from spiraltorch.errors import CompileError
 
     bad = Rendered(
@@ -206,7 +206,7 @@ def test_only_needed_functions_are_in_a_shader() -> None:
         .text
     )
     assert "fn to_i32" in text and "fn is_nan" in text and "fn fmod_f32" not in text
-    assert wgsl_library.needed("let a = add_64(b, c);").startswith("fn add_64")
+    assert library.needed("let a = add_64(b, c);").startswith("fn add_64")
 
 
 def test_threads_have_no_wgsl() -> None:
@@ -217,12 +217,12 @@ def test_threads_have_no_wgsl() -> None:
 
 def test_a_planted_mistake_shows(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     """One wrong operator in the renderer gives wrong numbers: the kernels that run are the rendered ones."""
-    from spiraltorch.codegen import wgsl_emit
+    from spiraltorch.codegen.wgsl import emitter
 
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", "")
     monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})
-    monkeypatch.setitem(wgsl_emit._INFIX, "fadd", "-")
+    monkeypatch.setitem(emitter._INFIX, "fadd", "-")
     np.testing.assert_array_equal((on_wgpu([5.0, 7.0]) + on_wgpu([1.0, 2.0])).numpy(), [4, 5])
     monkeypatch.setattr(gpu.kernels, "known", {})
     monkeypatch.setattr(engine, "_PLANS", {})

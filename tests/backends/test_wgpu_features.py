@@ -10,8 +10,8 @@ import pytest
 import spiraltorch as st
 from spiraltorch.backends import wgpu
 from spiraltorch.backends.wgpu import adapters
-from spiraltorch.codegen.wgsl import render
-from spiraltorch.codegen.wgsl_types import Features
+from spiraltorch.codegen.wgsl.render import render
+from spiraltorch.codegen.wgsl.types import Features
 from spiraltorch.dtypes import bfloat16, bool_, float16, float64, int32, int64, uint64
 from spiraltorch.errors import DTypeError
 from spiraltorch.ir.expr import Buffer, Load, at, op

@@ -35,7 +35,7 @@ def test_a_copy_has_the_same_digest(package: Path) -> None:
     assert digest(TENSOR, CPU, package) == digest(TENSOR, CPU)
 
 
-@pytest.mark.parametrize(("renderer", "backend"), [("codegen/wgsl.py", "wgpu"), ("codegen/llvm.py", "cpu")])
+@pytest.mark.parametrize(("renderer", "backend"), [("codegen/wgsl/render.py", "wgpu"), ("codegen/llvm/render.py", "cpu")])
 def test_a_renderer_ages_the_cells_of_its_backend(package: Path, renderer: str, backend: str) -> None:
     assert aged(package, renderer) == {(r, backend) for r in ("tensor-ops", "sparse", "wheels")}
 
@@ -87,6 +87,6 @@ def test_imports_inside_functions_and_of_packages_are_followed(tmp_path: Path) -
 
 def test_backends_cover_their_own_renderer_only() -> None:
     names = {b: {p.relative_to(PACKAGE).as_posix() for p in covered(WHEELS, b)} for b in (CPU, WGPU)}
-    assert "codegen/llvm.py" in names[CPU] and "codegen/wgsl.py" in names[WGPU]
+    assert "codegen/llvm/render.py" in names[CPU] and "codegen/wgsl/render.py" in names[WGPU]
     assert not [n for n in names[CPU] if "wgsl" in n or "wgpu" in n]
     assert not [n for n in names[WGPU] if "llvm" in n or "backends/cpu" in n]

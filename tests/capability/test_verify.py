@@ -93,8 +93,8 @@ def ready(which: Backend) -> Evidence:
 
 
 BREAKS = [
-    (Backend.CPU, "codegen/llvm_emit.py", '"max": ("fmaximum", "max")', '"max": ("fminimum", "max")'),
-    (Backend.WGPU, "codegen/wgsl_emit.py", '"fsub": "-"', '"fsub": "+"'),
+    (Backend.CPU, "codegen/llvm/emitter.py", '"max": ("fmaximum", "max")', '"max": ("fminimum", "max")'),
+    (Backend.WGPU, "codegen/wgsl/emitter.py", '"fsub": "-"', '"fsub": "+"'),
 ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from spiraltorch.backends.cpu import jit
 from spiraltorch.backends.cpu.device import CpuDevice, CpuKernel
 from spiraltorch.backends.cpu.host import Machine, host, machine
-from spiraltorch.codegen.llvm import render
+from spiraltorch.codegen.llvm.render import render
 from spiraltorch.dtypes import DType
 from spiraltorch.ir.expr import Buffer, Load, Value, at
 from spiraltorch.ir.index import ALWAYS, Guard, Index, index, less

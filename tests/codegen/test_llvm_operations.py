@@ -168,7 +168,7 @@ def test_lane_counts(lanes: int) -> None:
 
 
 def test_shared_values_are_computed_once() -> None:
-    from spiraltorch.codegen.llvm import render
+    from spiraltorch.codegen.llvm.render import render
     from spiraltorch.dtypes import float32
 
     def chain(v: Value) -> Value:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..dtypes import DType, float32, uint8
-from .circular import arctangent2
-from .elementary import function, power
 from .instructions import NARROW, Instructions, Ssa
+from .math.elementary import function, power
+from .math.trigonometric import arctangent2
 
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INT = {"add": "add", "sub": "sub", "mul": "mul"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...codegen.llvm import render
+from ...codegen.llvm.render import render
 from ...ir.stmt import Kernel
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.cache import Kernels

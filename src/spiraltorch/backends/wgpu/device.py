@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...codegen.wgsl import Rendered, Shader, render
-from ...codegen.wgsl_types import Features
+from ...codegen.wgsl.render import Rendered, Shader, render
+from ...codegen.wgsl.types import Features
 from ...errors import CompileError, DeviceError, DeviceLostError
 from ...ir.passes import item_iterations
 from ...ir.stmt import Kernel

@@ -7,7 +7,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from ...codegen.wgsl import Rendered
+from ...codegen.wgsl.render import Rendered
 from ...errors import CompileError, DeviceLostError
 
 if TYPE_CHECKING:

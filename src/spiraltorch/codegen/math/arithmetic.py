@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..dtypes import DType, float32, float64, int32
-from .instructions import Instructions, Ssa
+from ...dtypes import DType, float32, float64, int32
+from ..instructions import Instructions, Ssa
 
 
 def single(e: Instructions, value: float) -> Ssa:

@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..ir.expr import Buffer, Op, Space
-from ..ir.reductions import identity
-from ..ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Prefetch, Stmt, Store, written
-from .instructions import NARROW, Ssa
-from .llvm_emit import Emitter, Lines, Scope, flatten, memory_type, reduce_lanes
-from .llvm_index import Offset
-from .llvm_memory import Memory, memory_dtype
-from .operations import operation
+from ...ir.expr import Buffer, Op, Space
+from ...ir.reductions import identity
+from ...ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Prefetch, Stmt, Store, written
+from ..instructions import NARROW, Ssa
+from ..operations import operation
+from .emitter import Emitter, Lines, Scope, flatten, memory_type, reduce_lanes
+from .index import Offset
+from .memory import Memory, memory_dtype
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ conversion rounds (WGSL leaves open how).
 
 from __future__ import annotations
 
-from ..dtypes import DType, float16, int32, uint16, uint32, uint64
-from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
-from ..ir.index import (
+from ...dtypes import DType, float16, int32, uint16, uint32, uint64
+from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
+from ...ir.index import (
     INFINITY,
     Atom,
     FloorDiv,
@@ -24,10 +24,10 @@ from ..ir.index import (
     substitute,
     substitute_guard,
 )
-from .instructions import NARROW, Ssa
-from .operations import bitcast, cast, operation
-from .wgsl_emit import WgslEmitter
-from .wgsl_types import Features
+from ..instructions import NARROW, Ssa
+from ..operations import bitcast, cast, operation
+from .emitter import WgslEmitter
+from .types import Features
 
 
 class Memory:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..dtypes import float32, float64, int32, int64, uint32, uint64
+from ...dtypes import float32, float64, int32, int64, uint32, uint64
+from ..instructions import Instructions, Ssa
 from .arithmetic import (
     add,
     copysign,
@@ -21,8 +22,7 @@ from .arithmetic import (
     sqrt,
     sub,
 )
-from .circular_double import arctangent2_64
-from .instructions import Instructions, Ssa
+from .trigonometric_double import arctangent2_64
 
 
 def _quadrant(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa, Ssa]:

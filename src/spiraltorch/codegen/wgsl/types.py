@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from ..dtypes import DType
+from ...dtypes import DType
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The instructions of `Instructions` as WGSL text.
 
 Values are `bool`, `i32` (also int8 and int16, kept in range), `u32` (also uint8 and uint16), `f32` (also 16-bit floats,
-kept rounded), `f64`, and for 64-bit integers `i64` and `u64` or pairs of words, `vec2<u32>`: see `wgsl_types.Features`.
+kept rounded), `f64`, and for 64-bit integers `i64` and `u64` or pairs of words, `vec2<u32>`: see `types.Features`.
 Literals are never combined with literals: WGSL would evaluate that while compiling, where overflow is an error.
 """
 
@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import DType, bool_, float64
-from .instructions import Instructions, Ssa
-from .wgsl_types import Features
+from ...dtypes import DType, bool_, float64
+from ..instructions import Instructions, Ssa
+from .types import Features
 
 _INFIX = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "add": "+", "sub": "-", "mul": "*", "sdiv": "/",
           "udiv": "/", "srem": "%", "urem": "%", "and": "&", "or": "|", "xor": "^"}  # fmt: skip

@@ -11,24 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..dtypes import float64, int32, int64, uint64
-from .arithmetic import (
-    add,
-    clamp,
-    copysign,
-    div,
-    double,
-    fma,
-    magnitude,
-    mul,
-    negative,
-    poly,
-    same_bits,
-    sqrt,
-    sub,
-)
-from .circular_double import CIRCULAR
-from .instructions import Instructions, Ssa
+from ...dtypes import float64, int32, int64, uint64
+from ..instructions import Instructions, Ssa
+from .arithmetic import add, clamp, copysign, div, double, fma, magnitude, mul, negative, poly, same_bits, sqrt, sub
+from .trigonometric_double import CIRCULAR
 
 LN2 = math.log(2)
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # 32 bits of ln(2), and the rest

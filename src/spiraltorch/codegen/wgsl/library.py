@@ -1,6 +1,6 @@
 """WGSL functions that rendered kernels call, each included where it is used: 64-bit integers as pairs, exact remainders.
 
-A 64-bit integer is `vec2<u32>` with the low word in `x`; signed and unsigned share what wraps. `wgsl_wide` has the
+A 64-bit integer is `vec2<u32>` with the low word in `x`; signed and unsigned share what wraps. `wide` has the
 functions of devices that have more.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from .wgsl_types import CORE, Features
-from .wgsl_wide import DOUBLE, WIDE
+from .types import CORE, Features
+from .wide import DOUBLE, WIDE
 
 FUNCTIONS: dict[str, str] = {
     "bits_f32": """

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..dtypes import float32, float64, int32, int64, uint32
+from ...dtypes import float32, float64, int32, int64, uint32
+from ..instructions import Instructions, Ssa
 from .arithmetic import (
     add,
     clamp,
@@ -32,9 +33,8 @@ from .arithmetic import (
     sqrt,
     sub,
 )
-from .circular import _acos, _asin, _atan, _cos, _sin, _tan
 from .elementary_double import function64, power64, power_special
-from .instructions import Instructions, Ssa
+from .trigonometric import _acos, _asin, _atan, _cos, _sin, _tan
 
 LN2 = math.log(2)
 

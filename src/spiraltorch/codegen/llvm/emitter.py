@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 from typing import Any, Union
 
-from ..dtypes import DType, bool_, float32, float64, uint16
-from .instructions import NARROW, Instructions, Ssa, scalar_type, vector_type
+from ...dtypes import DType, bool_, float32, float64, uint16
+from ..instructions import NARROW, Instructions, Ssa, scalar_type, vector_type
 
 Lines = list[Union[str, "Lines"]]
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..dtypes import float16
-from ..ir.expr import Buffer, Op, Space, index_loads
-from ..ir.index import Var
-from ..ir.stmt import (
+from ...dtypes import float16
+from ...ir.expr import Buffer, Op, Space, index_loads
+from ...ir.index import Var
+from ...ir.stmt import (
     Accumulate,
     Alloc,
     Barrier,
@@ -31,10 +31,10 @@ from ..ir.stmt import (
     walk,
     written,
 )
-from .operations import operation
-from .wgsl_library import needed
-from .wgsl_memory import Memory
-from .wgsl_types import CORE, Features
+from ..operations import operation
+from .library import needed
+from .memory import Memory
+from .types import CORE, Features
 
 AXES = "xyz"
 Triple = tuple[int, int, int]

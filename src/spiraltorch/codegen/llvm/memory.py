@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import bool_, int64, uint8, uint16
-from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value, index_loads
-from ..ir.index import Var
-from ..ir.stmt import Accumulate, Store
-from .instructions import NARROW, Ssa, vector_type
-from .llvm_emit import Emitter, Lines, Scope, memory_type
-from .llvm_index import Indices, Offset
-from .operations import bitcast, cast, operation
+from ...dtypes import bool_, int64, uint8, uint16
+from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value, index_loads
+from ...ir.index import Var
+from ...ir.stmt import Accumulate, Store
+from ..instructions import NARROW, Ssa, vector_type
+from ..operations import bitcast, cast, operation
+from .emitter import Emitter, Lines, Scope, memory_type
+from .index import Indices, Offset
 
 
 class Memory:

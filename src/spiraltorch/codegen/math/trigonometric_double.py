@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..dtypes import float64, int32, int64, uint32, uint64
+from ...dtypes import float64, int32, int64, uint32, uint64
+from ..instructions import Instructions, Ssa
 from .arithmetic import add, copysign, div, double, fma, magnitude, mul, negative, poly, same_bits, sqrt, sub
-from .instructions import Instructions, Ssa
 
 # pi/2 in parts of 33 bits, whose products with n are exact for n below 2**20, and the rest.
 HALF_PI = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..dtypes import bool_, int64
-from ..ir.expr import Buffer, Load, Value
-from ..ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Monomial, Var, substitute
-from ..ir.stmt import Accumulate, Prefetch, Store
-from .instructions import Ssa
-from .llvm_emit import Emitter, memory_type
-from .operations import cast
+from ...dtypes import bool_, int64
+from ...ir.expr import Buffer, Load, Value
+from ...ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Monomial, Var, substitute
+from ...ir.stmt import Accumulate, Prefetch, Store
+from ..instructions import Ssa
+from ..operations import cast
+from .emitter import Emitter, memory_type
 
 Terms = tuple[tuple[Monomial, int], ...]
 NO_DEPTH = 1 << 20

@@ -1,4 +1,4 @@
-"""WGSL functions of shaders for devices with 64-bit integers and float64, which `wgsl_library.needed` includes.
+"""WGSL functions of shaders for devices with 64-bit integers and float64, which `library.needed` includes.
 
 `WIDE` replaces what works on pairs of words. `DOUBLE` is the float64 part: as for float32, nothing is left to drivers
 that they may simplify (NaN, infinities, the sign of zero). The bits of a float64 are one u64.

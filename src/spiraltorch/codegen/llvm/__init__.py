@@ -1,0 +1,1 @@
+"""LLVM IR with explicit vectors, for CPUs."""

@@ -1,0 +1,1 @@
+"""Elementary functions as sequences of instructions, written once for all renderers."""

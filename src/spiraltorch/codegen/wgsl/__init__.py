@@ -1,0 +1,1 @@
+"""WGSL shaders, for WebGPU."""
