@@ -114,7 +114,7 @@ def explain(*trees: Any) -> str:
     >>> print(explain(st.ones(4) + 1).splitlines()[0])
     plan: 1 kernel for 1 operation on cpu:0
     """
-    from .compiler.engine import explain as explain_nodes
+    from .compiler.evaluate import explain as explain_nodes
 
     leaves, _ = flatten(trees)
     return explain_nodes([x.node for x in leaves if isinstance(x, Tensor)])

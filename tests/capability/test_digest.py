@@ -35,7 +35,9 @@ def test_a_copy_has_the_same_digest(package: Path) -> None:
     assert digest(TENSOR, CPU, package) == digest(TENSOR, CPU)
 
 
-@pytest.mark.parametrize(("renderer", "backend"), [("codegen/wgsl/render.py", "wgpu"), ("codegen/llvm/render.py", "cpu")])
+@pytest.mark.parametrize(
+    ("renderer", "backend"), [("codegen/wgsl/render.py", "wgpu"), ("codegen/llvm/render.py", "cpu")]
+)
 def test_a_renderer_ages_the_cells_of_its_backend(package: Path, renderer: str, backend: str) -> None:
     assert aged(package, renderer) == {(r, backend) for r in ("tensor-ops", "sparse", "wheels")}
 

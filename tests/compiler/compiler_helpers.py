@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from spiraltorch.compiler import engine
+from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.key import walk
-from spiraltorch.compiler.plan import Plan
+from spiraltorch.compiler.planning.plan import Plan
 from spiraltorch.compiler.program import Program, from_nodes
 from spiraltorch.dtypes import float32, from_numpy
 from spiraltorch.graph import build as b
@@ -40,13 +40,13 @@ def program(*roots: Node) -> Program:
 def plan(*roots: Node) -> Plan:
     """The plan of roots, not run."""
     order, _, _, leaves = walk(list(roots))
-    return engine.plan_for(list(roots), order, leaves)
+    return evaluate.plan_for(list(roots), order, leaves)
 
 
 def compare(*roots: Node, tolerance: float = 0.0) -> None:
     """The compiled values are those of the reference."""
     expected = reference.evaluate(roots)
-    engine.evaluate(list(roots))
+    evaluate.evaluate(list(roots))
     for root, want in zip(roots, expected, strict=True):
         got = device.get("cpu:0").to_host(root.buf, root.aval.shape, root.aval.dtype.numpy)
         np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=tolerance, atol=tolerance)

@@ -10,7 +10,7 @@ from compiler_helpers import compare, data, kept, layer_norm, normal, number, pl
 import spiraltorch as st
 from peers import torch
 from spiraltorch import nn, optim
-from spiraltorch.compiler import engine
+from spiraltorch.compiler import evaluate
 from spiraltorch.graph import build as b
 
 
@@ -68,7 +68,7 @@ def test_the_mean_cross_entropy_is_one_kernel() -> None:
 
 def test_an_adamw_update_by_hand_is_one_kernel() -> None:
     parameter, gradient, first, second = normal(50, 7), normal(50, 7), normal(50, 7), b.abs_(normal(50, 7))
-    engine.evaluate([second])
+    evaluate.evaluate([second])
     rate, decay = number(1e-3), number(0.01)
     m = b.add(b.mul(first, number(0.9)), b.mul(gradient, number(0.1)))
     v = b.add(b.mul(second, number(0.999)), b.mul(b.mul(gradient, gradient), number(0.001)))

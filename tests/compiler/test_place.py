@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spiraltorch as st
-from spiraltorch.compiler.place import Region, Wanted, least, place
+from spiraltorch.compiler.planning.memory import Region, Wanted, least, place
 
 
 def test_the_least_that_liveness_allows() -> None:

@@ -9,9 +9,9 @@ import pytest
 from compiler_helpers import compare, data, normal, number, plan
 
 import spiraltorch as st
-from spiraltorch.compiler import engine
-from spiraltorch.compiler.explain import explain_plan
+from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.key import walk
+from spiraltorch.compiler.planning.explain import explain_plan
 from spiraltorch.dtypes import float32, int64
 from spiraltorch.graph import build as b
 from spiraltorch.graph.node import Node
@@ -53,7 +53,7 @@ def test_aliased_operands_are_not_taken_for_two() -> None:
 def test_an_evaluated_node_is_a_leaf_of_what_follows() -> None:
     x = normal(3)
     middle = b.exp(x)
-    engine.evaluate([middle])
+    evaluate.evaluate([middle])
     assert key(b.neg(middle)) == key(b.neg(x))
 
 
@@ -126,7 +126,7 @@ def test_a_wanted_leaf_or_its_reshape_costs_no_kernel() -> None:
     view = b.reshape(x, (24,))
     made = plan(view)
     assert made.kernels == 0 and made.output_bytes == []
-    engine.evaluate([view])
+    evaluate.evaluate([view])
     assert view.buf is x.buf
 
 
@@ -151,9 +151,9 @@ def test_explain_names_kernels_bytes_and_reasons() -> None:
 
 def test_explain_does_not_run_anything() -> None:
     made = b.exp(normal(5))
-    assert engine.explain([made]).startswith("plan: 1 kernel") and made.buf is None
-    engine.evaluate([made])
-    assert engine.explain([made]) == "plan: nothing to do, the values exist"
+    assert evaluate.explain([made]).startswith("plan: 1 kernel") and made.buf is None
+    evaluate.evaluate([made])
+    assert evaluate.explain([made]) == "plan: nothing to do, the values exist"
 
 
 # ---------------------------------------------------------------- errors
@@ -162,7 +162,7 @@ def test_explain_does_not_run_anything() -> None:
 def test_an_error_leaves_the_graph_as_it_was() -> None:
     made = b.add(normal(3), b.cast(b.scalar(1 << 80, int64), float32))
     with pytest.raises(Exception):  # noqa: B017  # the number fits no int64: whichever layer notices
-        engine.evaluate([made])
+        evaluate.evaluate([made])
     assert made.buf is None and len(made.args) == 2
 
 

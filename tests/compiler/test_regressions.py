@@ -11,7 +11,9 @@ import pytest
 from compiler_helpers import compare, data, normal, number, plan
 
 import spiraltorch as st
-from spiraltorch.compiler import engine, rules, rules_shared
+from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.schedules import common as rules_shared
+from spiraltorch.compiler.schedules import cpu as cpu_schedules
 from spiraltorch.dtypes import float32
 from spiraltorch.graph import build as b
 from spiraltorch.ir.expr import Buffer, Const, Load, Space
@@ -33,7 +35,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kernel]]:
         seen.extend(made)
         return compile_kernels(made, [None] * len(made))
 
-    monkeypatch.setattr(engine, "_PLANS", {})
+    monkeypatch.setattr(evaluate, "_PLANS", {})
     monkeypatch.setattr(cpu, "compile", keep, raising=False)
     yield seen
     assert seen
@@ -42,9 +44,9 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kernel]]:
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM turned a masked store of truncated lanes, one of them on, into a store of the untruncated element."""
-    for module in (rules, rules_shared):
+    for module in (cpu_schedules, rules_shared):
         monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
-    monkeypatch.setattr(engine, "_PLANS", {})
+    monkeypatch.setattr(evaluate, "_PLANS", {})
     x = data((np.arange(169) % 7).reshape(13, 13).astype(dtype))
     for columns in (17, 33, 49):
         y = data((np.arange(2 * 13 * columns) % 7).reshape(2, 13, columns).astype(dtype))
@@ -53,7 +55,7 @@ def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pyte
 
 def test_a_spread_convolution_is_provably_inside(kernels: list[Kernel], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its guard was of the position between spread elements, the access of the quotient."""
-    for module in (rules, rules_shared):
+    for module in (cpu_schedules, rules_shared):
         monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
     x, w = normal(3, 2, 8, 27, 13), normal(2, 16, 8, 3, 5)
     compare(b.conv(x, w, (1, 2), ((2, 1), (2, 0)), (2, 2), (2, 1)), tolerance=1e-4)

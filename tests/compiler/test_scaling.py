@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import spiraltorch as st
-from spiraltorch.compiler import engine
-from spiraltorch.compiler.fuse import MAX_COST, weight
+from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.fusion.placement import MAX_COST, weight
 from spiraltorch.compiler.key import walk
 from spiraltorch.ir.stmt import Store
 from spiraltorch.ir.stmt import walk as statements
@@ -50,11 +50,11 @@ def chain(step: Step, length: int) -> st.Tensor:
 
 def calls(step: Step, length: int) -> int:
     """Python calls that making the plan takes."""
-    engine._PLANS.clear()
+    evaluate._PLANS.clear()
     y = chain(step, length)
     order, _, _, leaves = walk([y.node])
     profile = cProfile.Profile()
-    profile.runcall(engine.plan_for, [y.node], order, leaves)
+    profile.runcall(evaluate.plan_for, [y.node], order, leaves)
     return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
 
 
@@ -69,7 +69,7 @@ def test_four_times_the_graph_takes_about_four_times_the_work(step: Step) -> Non
 def test_kernels_of_a_long_chain_are_short_and_right(step: Step) -> None:
     y = chain(step, 120)
     order, _, _, leaves = walk([y.node])
-    plan = engine.plan_for([y.node], order, leaves)
+    plan = evaluate.plan_for([y.node], order, leaves)
     for one in plan.lowered:
         stores = [s for s in statements(one.kernel.body) if isinstance(s, Store)]
         assert weight([s.value for s in stores]) <= 2 * MAX_COST

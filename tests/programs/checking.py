@@ -15,7 +15,7 @@ import numpy as np
 from generator import EPS, Array, Program, Step, prune, wide
 
 from spiraltorch import dtypes
-from spiraltorch.compiler import engine
+from spiraltorch.compiler import evaluate
 from spiraltorch.graph import reference
 from spiraltorch.graph.node import Node
 from spiraltorch.ir import interpreter
@@ -45,7 +45,7 @@ def fault(program: Program, where: str = "cpu:0") -> str:
 
 def compiled(roots: list[Node]) -> list[Array]:
     """The values from the compiler and its backend."""
-    engine.evaluate(roots)
+    evaluate.evaluate(roots)
     return [device.get(r.aval.device).to_host(r.buf, r.aval.shape, r.aval.dtype.numpy) for r in roots]
 
 
@@ -68,7 +68,7 @@ def verifying() -> Iterator[Proofs]:
                 proofs.missing.append(str(error))
         return compile_kernels(kernels, [None] * len(kernels))
 
-    with patch.object(engine, "_PLANS", {}), patch.object(host, "compile", compile_verified):
+    with patch.object(evaluate, "_PLANS", {}), patch.object(host, "compile", compile_verified):
         yield proofs
 
 
@@ -90,7 +90,7 @@ def interpreting() -> Iterator[None]:
         return [SimpleNamespace(kernel=kernel, temp_bytes=[]) for kernel in kernels]
 
     with (
-        patch.object(engine, "_PLANS", {}),
+        patch.object(evaluate, "_PLANS", {}),
         patch.object(host, "compile", keep),
         patch.object(host, "program", InterpretedProgram),
     ):
@@ -201,7 +201,7 @@ def snippet(program: Program) -> str:
         "import ml_dtypes",
         "import numpy as np",
         "from spiraltorch import dtypes",
-        "from spiraltorch.compiler import engine",
+        "from spiraltorch.compiler import evaluate",
         "from spiraltorch.graph import build, reference",
         "from spiraltorch.graph.node import aval_of, leaf",
         "from spiraltorch.runtime import device",
@@ -221,7 +221,7 @@ def snippet(program: Program) -> str:
     lines += [
         f"roots = [{roots}]",
         "expected = reference.evaluate(roots)",
-        "engine.evaluate(roots)",
+        "evaluate.evaluate(roots)",
         "for root, want in zip(roots, expected):",
         "    print(cpu.to_host(root.buf, root.aval.shape, root.aval.dtype.numpy), want, sep='\\n')",
     ]

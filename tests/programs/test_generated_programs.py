@@ -13,7 +13,10 @@ import pytest
 from checking import fault, interpreting, reduced, snippet, verifying
 from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator, Program
 
-from spiraltorch.compiler import engine, rules, rules_shared, simplify
+from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.passes import simplify
+from spiraltorch.compiler.schedules import common as rules_shared
+from spiraltorch.compiler.schedules import cpu as cpu_schedules
 from spiraltorch.runtime import device
 from wgpu_devices import without_features
 
@@ -60,7 +63,7 @@ def test_element_wise_views_and_reductions_fuse(chunk: int) -> None:
 
 @pytest.mark.parametrize("chunk", range(10))
 def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (rules, rules_shared):
+    for module in (cpu_schedules, rules_shared):
         monkeypatch.setattr(module, "PARALLEL_WORK", 2000)
     for n in range(chunk * 20, chunk * 20 + 20):
         check(program(2, n, LARGE, CONTRACTIONS), f"2/{n}")
@@ -69,7 +72,7 @@ def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.M
 @pytest.mark.parametrize("chunk", range(6))
 def test_verified_kernels(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every scheduled kernel is proven safe, or else run by the interpreter, which checks each access."""
-    for module in (rules, rules_shared):
+    for module in (cpu_schedules, rules_shared):
         monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
     kernels = missing = 0
     for n in range(chunk * 40, chunk * 40 + 40):
@@ -121,7 +124,7 @@ def machine_program(salt: int, number: int, where: str) -> Program:
 
 def test_a_planted_mistake_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     """`minimum` for `maximum` is found, and comes out as one operation."""
-    monkeypatch.setattr(engine, "_PLANS", {})
+    monkeypatch.setattr(evaluate, "_PLANS", {})
     monkeypatch.setitem(simplify._RULES, "maximum", lambda b, val, args: b.op("minimum", *args))
     for n in range(100):
         made = program(1, n, 60, FUSIBLE, floats_only=True)

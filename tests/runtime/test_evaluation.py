@@ -7,7 +7,7 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch import nn
-from spiraltorch.compiler import plan as planning
+from spiraltorch.compiler.planning import plan as planning
 from spiraltorch.errors import IndexOutOfRange
 from spiraltorch.telemetry import counters
 
@@ -118,8 +118,8 @@ def test_checkpointing_keeps_less_memory(compiled: bool, monkeypatch: pytest.Mon
         arenas.append(made.arena_bytes)
         return made
 
-    monkeypatch.setattr("spiraltorch.compiler.engine.build", spy)
-    monkeypatch.setattr("spiraltorch.compiler.engine._PLANS", {})
+    monkeypatch.setattr("spiraltorch.compiler.evaluate.build", spy)
+    monkeypatch.setattr("spiraltorch.compiler.evaluate._PLANS", {})
 
     def step(checkpointed: bool) -> list[np.ndarray]:
         def run(x: st.Tensor) -> list[st.Tensor]:

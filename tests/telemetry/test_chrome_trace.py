@@ -14,7 +14,7 @@ from chrome_format import load, violations
 
 import spiraltorch as st
 from spiraltorch import telemetry
-from spiraltorch.compiler.plan import PASSES
+from spiraltorch.compiler.planning.plan import PASSES
 from spiraltorch.errors import ArgumentError
 from spiraltorch.telemetry.decisions import KINDS
 from spiraltorch.telemetry.names import compile_pass
@@ -173,9 +173,9 @@ def test_schedules_are_explained_although_kernels_come_from_a_cache() -> None:
 
 
 def engine_plans() -> dict[Any, Any]:
-    from spiraltorch.compiler import engine
+    from spiraltorch.compiler import evaluate
 
-    return engine._PLANS
+    return evaluate._PLANS
 
 
 def test_kernels_are_numbered_as_they_are_launched() -> None:

@@ -13,9 +13,9 @@ import pytest
 import spiraltorch as st
 from spiraltorch import telemetry
 from spiraltorch.backends.cpu import device as cpu_device
-from spiraltorch.compiler import engine
-from spiraltorch.compiler import launch as launching
-from spiraltorch.compiler import plan as planning
+from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.planning import launch as launching
+from spiraltorch.compiler.planning import plan as planning
 from spiraltorch.telemetry import spans
 from spiraltorch.tensor import compile as compiling
 
@@ -91,9 +91,9 @@ def test_off_each_launch_and_each_look_up_asks_once(monkeypatch: pytest.MonkeyPa
     x, y = st.ones(3, 5), st.ones(3, 5)  # a plan that no other test has
     st.eval(x, y)
     compiled(x, y)
-    engine.evaluate([tiny(x, y).node])
+    evaluate.evaluate([tiny(x, y).node])
     asked = _Asked()
-    for module in (planning, launching, engine, cpu_device, spans):
+    for module in (planning, launching, evaluate, cpu_device, spans):
         monkeypatch.setattr(module, "ACTIVE", asked)
     assert not hasattr(compiling, "ACTIVE")
     recorded = [tiny(x, y) for _ in range(2)]
@@ -103,7 +103,7 @@ def test_off_each_launch_and_each_look_up_asks_once(monkeypatch: pytest.MonkeyPa
         assert asked.asked == call + 1
     asked.asked = 0
     for call, one in enumerate(recorded):
-        engine.evaluate([one.node])
+        evaluate.evaluate([one.node])
         assert asked.asked == 2 * call + 2
 
 
@@ -140,7 +140,7 @@ def test_kernels_are_found_in_memory_then_on_disk(monkeypatch: pytest.MonkeyPatc
     saved = dict(known)
 
     def run() -> None:
-        engine._PLANS.clear()
+        evaluate._PLANS.clear()
         (st.asarray(X) * 0.5 + 11).numpy()
 
     try:

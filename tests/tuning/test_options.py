@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from tuning_samples import DEVICES, GRAPHS, lowered
 
-from spiraltorch.compiler.choices import Choices
-from spiraltorch.compiler.decisions import deep
 from spiraltorch.compiler.key import kernel_key
-from spiraltorch.compiler.rules import schedule
+from spiraltorch.compiler.planning.decisions import deep
+from spiraltorch.compiler.schedules.choices import Choices
+from spiraltorch.compiler.schedules.cpu import schedule
 from spiraltorch.ir.interpreter import run
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import format_kernel

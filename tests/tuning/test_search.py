@@ -13,7 +13,7 @@ import pytest
 from tuning_samples import DEVICES, FAULTY, lowered, normal, store
 
 import spiraltorch as st
-from spiraltorch.compiler import engine
+from spiraltorch.compiler import evaluate
 from spiraltorch.runtime import device
 from spiraltorch.tuning.client import Client, Failed
 from spiraltorch.tuning.cost import predict
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_with_every_kernel() -> None:
             st.eval(st.cos(x))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            engine._PLANS.clear()
+            evaluate._PLANS.clear()
             st.eval(st.cos(x))
     assert session.entries == []
 
@@ -205,8 +205,8 @@ def test_nothing_small_is_tuned() -> None:
 @pytest.mark.parametrize("where", DEVICES)
 def test_predictions_order_the_obvious(where: str) -> None:
     """The cost model tells a good schedule of a product from a hopeless one."""
-    from spiraltorch.compiler.choices import Choices
-    from spiraltorch.compiler.rules import schedule
+    from spiraltorch.compiler.schedules.choices import Choices
+    from spiraltorch.compiler.schedules.cpu import schedule
 
     target = device.get(where).target
     (low,) = lowered(normal(where, 512, 512) @ normal(where, 512, 512))

@@ -14,8 +14,9 @@ import pytest
 from tuning_samples import normal, store
 
 import spiraltorch as st
-from spiraltorch.compiler import engine, merge
-from spiraltorch.compiler.lower import Lowered
+from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.fusion import phases
+from spiraltorch.compiler.lowering.lower import Lowered
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import Kernel
 from spiraltorch.ir.target import Target
@@ -170,15 +171,15 @@ def test_decisions_that_are_refused_are_forgotten(monkeypatch: pytest.MonkeyPatc
         want = st.sigmoid(x).numpy()
     (one,) = session.entries
     tunings.write(replace(one, decisions={"unroll": 1, "chunk": 1}))
-    plain = merge.schedule
+    plain = phases.schedule
 
     def refusing(low: Lowered, target: Target) -> Kernel:
         if low.choices.decisions:
             raise ScheduleError("[split] on purpose")
         return plain(low, target)
 
-    monkeypatch.setattr(merge, "schedule", refusing)
-    engine._PLANS.clear()
+    monkeypatch.setattr(phases, "schedule", refusing)
+    evaluate._PLANS.clear()
     assert (st.sigmoid(x).numpy() == want).all()
     assert "what the tuner's store has for it is refused ([split] on purpose)" in st.explain(st.sigmoid(x))
 

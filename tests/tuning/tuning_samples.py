@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import spiraltorch as st
-from spiraltorch.compiler import engine
+from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.key import walk
-from spiraltorch.compiler.lower import Lowered
+from spiraltorch.compiler.lowering.lower import Lowered
 from spiraltorch.runtime import device
 
 DEVICES = [name for backend in device.backends().values() for name in backend.devices()[:1]]
@@ -66,7 +66,7 @@ GRAPHS: dict[str, Callable[[str], Any]] = {
 def lowered(graph: Any) -> list[Lowered]:
     """The kernels that a tensor is computed by, not scheduled yet."""
     order, _, _, leaves = walk([graph.node])
-    return engine.plan_for([graph.node], order, leaves).lowered
+    return evaluate.plan_for([graph.node], order, leaves).lowered
 
 
 @contextmanager

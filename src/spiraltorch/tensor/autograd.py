@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autodiff import gradient as ad
-from ..compiler import engine
+from ..compiler import evaluate
 from ..errors import GradientError, ShapeError
 from ..graph import build
 from ..graph.node import GRAD_MODE, Node
@@ -85,7 +85,7 @@ def eval(*trees: Any) -> None:  # the design's word
         if pending is not None:
             nodes.append(pending.node)
     tracing.PENDING.clear()
-    engine.evaluate(nodes)
+    evaluate.evaluate(nodes)
 
 
 def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:

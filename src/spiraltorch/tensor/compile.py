@@ -28,9 +28,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..compiler import engine
+from ..compiler import evaluate
 from ..compiler.key import walk
-from ..compiler.tuned import GENERATION
+from ..compiler.schedules.tuned import GENERATION
 from ..errors import TracingError
 from ..graph.node import GRAD_MODE, Node, leaf
 from ..telemetry.names import RECORD
@@ -95,7 +95,7 @@ class _Tracer:
             return
         node = tensor.node
         if node.buf is None:
-            engine.evaluate([node])
+            evaluate.evaluate([node])
         place = leaf(_Placeholder(), node.aval, node.rg)
         self.index[key] = len(self.captured)
         self.captured.append(tensor)
@@ -221,7 +221,7 @@ class _Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if tracing.recorder() is not None:  # inside another recording: part of it
             return self.fn(*args, **kwargs)
-        with engine.LOCK:
+        with evaluate.LOCK:
             if self.quick is not None and not kwargs:
                 result = self.quick(args)
                 if result is not MISS:
@@ -331,13 +331,13 @@ class _Compiled:
         wanted += [t.node for t in escaped]
         roots = list(dict.fromkeys(n for n in wanted if n.buf is None))
         order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
-        if not engine.one_device(order):
+        if not evaluate.one_device(order):
             tracer.give_up()
             self.eager.add(key)
             return MISS
         index_of_place = {p: n for n, p in enumerate(tracer.places)}
         slot = {node: n for n, node in enumerate(roots)}
-        entry.plan = engine.plan_for(roots, order, leaves) if roots else None
+        entry.plan = evaluate.plan_for(roots, order, leaves) if roots else None
         entry.inputs = [index_of_place[n] if n in index_of_place else n.buf for n in leaves]
         entry.scalars = scalars
         entry.captured = tracer.captured
@@ -395,7 +395,7 @@ class _Compiled:
         given: list[int] = []
         if entry.replaced:
             nodes = [_handle(entry, n, tensors).node for n, _ in entry.replaced]
-            given = [slot for (_, slot), own in zip(entry.replaced, engine.sole(nodes), strict=True) if own]
+            given = [slot for (_, slot), own in zip(entry.replaced, evaluate.sole(nodes), strict=True) if own]
             del nodes
         buffers = []
         for place in entry.inputs:
@@ -509,7 +509,7 @@ def _usable(entry: Entry, tensors: list[Tensor]) -> bool:
     if len({id(tensors[p]) for p in at}) != len(at):
         return False
     if pending:
-        engine.evaluate(pending)
+        evaluate.evaluate(pending)
     return True
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..compiler import engine
-from ..compiler.launch import launcher
-from ..compiler.tuned import GENERATION
+from ..compiler import evaluate
+from ..compiler.planning.launch import launcher
+from ..compiler.schedules.tuned import GENERATION
 from ..graph.node import GRAD_MODE, leaf
 from . import tracing
 from .surroundings import SIMPLE
@@ -75,7 +75,7 @@ def _never(args: tuple[Any, ...]) -> Any:
 def _guards(
     w: _Writer, entry: Entry, around: Surroundings, args: tuple[Any, ...], tensors: list[int], handles: list[str],
 ) -> None:  # fmt: skip
-    """What the recording depended on. Names of nodes are let go: `engine.sole` counts references."""
+    """What the recording depended on. Names of nodes are let go: `evaluate.sole` counts references."""
     tests = [f"len(args) != {len(args)}"]
     w.add(f"if {tests[0]}: return MISS")
     if args:
@@ -113,7 +113,7 @@ def _run(w: _Writer, entry: Entry, handles: list[str]) -> None:
     if entry.replaced:
         nodes = ", ".join(f"{handles[n]}.node" for n, _ in entry.replaced)
         slots = w.name([slot for _, slot in entry.replaced])
-        w.add(f"given = [s for s, own in zip({slots}, {w.name(engine.sole)}([{nodes}])) if own]")
+        w.add(f"given = [s for s, own in zip({slots}, {w.name(evaluate.sole)}([{nodes}])) if own]")
         w.add(f"made = {w.name(entry.plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], given)")
     else:
         launch = launcher(entry.plan, len(buffers), len(scalars))

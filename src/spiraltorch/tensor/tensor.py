@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import errors
-from ..compiler import engine
+from ..compiler import evaluate
 from ..dtypes import DType
 from ..graph.node import GRAD_MODE, Node, spec_of
 from ..runtime import device as devices
@@ -424,7 +424,7 @@ def evaluated(tensor: Tensor, op: str) -> Node:
     node = tensor.node
     tracing.forbid_read(node, op)
     if node.buf is None:
-        engine.evaluate([node])
+        evaluate.evaluate([node])
     return node
 
 

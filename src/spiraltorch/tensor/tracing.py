@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..compiler.engine import LOCK
+from ..compiler.evaluate import LOCK
 from ..errors import TracingError
 from ..graph.node import Node
 

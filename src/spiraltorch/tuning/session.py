@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..compiler.choices import Choices
-from ..compiler.decisions import deep
-from ..compiler.lower import Lowered
-from ..compiler.tuned import GENERATION, TUNERS
+from ..compiler.lowering.lower import Lowered
+from ..compiler.planning.decisions import deep
+from ..compiler.schedules.choices import Choices
+from ..compiler.schedules.tuned import GENERATION, TUNERS
 from ..errors import ArgumentError
 from ..ir.wire import pack
 from ..runtime import tunings

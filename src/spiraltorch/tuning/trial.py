@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.plan import FORMATS
+from ..compiler.planning.plan import FORMATS
 from ..dtypes import DType, bfloat16
 from ..ir.expr import Cast, Load, Op, Value
 from ..ir.index import INFINITY, FloorDiv, Index, Lookup, Min, Mod

@@ -21,11 +21,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
-from ..compiler.choices import Choices
-from ..compiler.decisions import deep
 from ..compiler.key import kernel_key
-from ..compiler.lower import Lowered
-from ..compiler.rules import schedule
+from ..compiler.lowering.lower import Lowered
+from ..compiler.planning.decisions import deep
+from ..compiler.schedules.choices import Choices
+from ..compiler.schedules.cpu import schedule
 from ..errors import ArgumentError
 from ..ir.stmt import Kernel
 from ..ir.verifier import IRError, verify

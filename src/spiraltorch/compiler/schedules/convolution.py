@@ -6,13 +6,13 @@ copied once with zeros around it, so that the inner loop has no conditions.
 
 from __future__ import annotations
 
-from ..ir import schedule as steps
-from ..ir.expr import Space
-from ..ir.schedule import ScheduleError
-from ..ir.stmt import Kernel, Kind, walk
-from ..ir.target import Target
-from .lower import Lowered, depends_on_right
-from .rules_shared import (
+from ...ir import schedule as steps
+from ...ir.expr import Space
+from ...ir.schedule import ScheduleError
+from ...ir.stmt import Kernel, Kind, walk
+from ...ir.target import Target
+from ..lowering.lower import Lowered, depends_on_right
+from .common import (  # fmt: skip
     TILES,
     is_virtual,
     leaf_dtype,
@@ -22,7 +22,7 @@ from .rules_shared import (
     register_tile,
     tiles,
     vector_copy,
-)  # fmt: skip
+)
 
 
 def conv(lowered: Lowered, target: Target) -> Kernel:

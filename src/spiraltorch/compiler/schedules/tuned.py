@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ..runtime import tunings
-from ..runtime.tunings import Entry
+from ...runtime import tunings
+from ...runtime.tunings import Entry
+from ..lowering.lower import Lowered
 from .choices import Choices
-from .lower import Lowered
 
 
 class Tuner(Protocol):

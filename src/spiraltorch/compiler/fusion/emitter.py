@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..dtypes import int64
-from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Scalar, Test, Value, cast, op
-from ..ir.index import ALWAYS, ZERO, Guard, Index, guard, index, lookup
-from .program import Val
+from ...dtypes import int64
+from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Scalar, Test, Value, cast, op
+from ...ir.index import ALWAYS, ZERO, Guard, Index, guard, index, lookup
+from ..program import Val
 
 Position = tuple[Index, ...]
 OPS = {

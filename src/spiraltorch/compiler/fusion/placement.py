@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..ir.expr import Buffer, Const, Load, Op, Space, Value
-from ..ir.index import ALWAYS, ZERO, Guard, Var, index
-from ..telemetry import Decision
-from .emit import Emitter, NotFusible, Position
-from .program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, SORTS, VIEWS, Program, Val
+from ...ir.expr import Buffer, Const, Load, Op, Space, Value
+from ...ir.index import ALWAYS, ZERO, Guard, Var, index
+from ...telemetry import Decision
+from ..program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, SORTS, VIEWS, Program, Val
+from .emitter import Emitter, NotFusible, Position
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
 DEAR = 32  # operations from which on a value is stored rather than computed again by another kernel

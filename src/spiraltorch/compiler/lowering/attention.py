@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..ir.expr import Buffer, Const, Space, Value
-from ..ir.index import ZERO, Guard, Index, index
-from ..ir.stmt import Kernel, Stmt, Store, block, loop, loop_nest
-from ..ir.target import Target
-from ..kernels.attention import At, Nest, Row, Scores, Sizes, backward, forward, in_scratch
-from .emit import Emitter
-from .program import Val
+from ...ir.expr import Buffer, Const, Space, Value
+from ...ir.index import ZERO, Guard, Index, index
+from ...ir.stmt import Kernel, Stmt, Store, block, loop, loop_nest
+from ...ir.target import Target
+from ...kernels.attention import At, Nest, Row, Scores, Sizes, backward, forward, in_scratch
+from ..fusion.emitter import Emitter
+from ..program import Val
 
 if TYPE_CHECKING:
-    from .fuse import Cluster
+    from ..fusion.placement import Cluster
     from .lower import Lowered
 
 VECTORS = 4  # of queries in a block: as wide as a register tile

@@ -2,7 +2,7 @@
 
 - float16 and bfloat16 reductions and contractions go through float32; boolean ones through uint8.
 - `argmax` and `argmin` become two reductions, which fuse into one kernel.
-- Convolutions that are products of matrices, or several without gaps, become those (`convolve`).
+- Convolutions that are products of matrices, or several without gaps, become those (`convolution`).
 - A contraction with one row or one column is a product and a sum, which fuses with what surrounds it.
 - `random_bits` becomes integer arithmetic (Philox 4x32-10, Salmon et al., SC 2011).
 - A reduction of much data to few results is done in two steps, so that threads and lanes have work.
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import DType, bool_, float32, int32, int64, uint8, uint32, uint64
-from ..ir.target import Target
-from ..kernels.radix import SHORTEST
-from . import convolve
-from .program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
+from ...dtypes import DType, bool_, float32, int32, int64, uint8, uint32, uint64
+from ...ir.target import Target
+from ...kernels.radix import SHORTEST
+from ..program import CONTRACTIONS, REDUCTIONS, SCANS, SCATTERS, Builder, Program, Val, rebuild
+from . import convolution
 
 SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
 SPLIT_RESULTS = 16
@@ -203,7 +203,7 @@ def _contract(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
         return b.cast(_wide_contract(b, val, x, y, uint8), bool_)
     if val.prim == "dot":
         return _thin_dot(b, val, x, y)
-    return convolve.rewrite(b, val, x, y, _dot)
+    return convolution.rewrite(b, val, x, y, _dot)
 
 
 def _dot(b: Builder, x: Val, y: Val, params: tuple[Any, ...], shape: tuple[int, ...]) -> Val:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from ..dtypes import DType, float32
-from ..ir import schedule as steps
-from ..ir.expr import Load, Space
-from ..ir.index import Var, index, substitute
-from ..ir.schedule import ScheduleError
-from ..ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, walk
-from ..ir.target import Target
+from ...dtypes import DType, float32
+from ...ir import schedule as steps
+from ...ir.expr import Load, Space
+from ...ir.index import Var, index, substitute
+from ...ir.schedule import ScheduleError
+from ...ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, walk
+from ...ir.target import Target
 from .choices import Choices
 
 PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives

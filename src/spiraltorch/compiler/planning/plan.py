@@ -15,24 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, bfloat16
-from ..errors import OutOfMemoryError, out_of_range
-from ..runtime import device as devices
-from ..telemetry import Decision
-from ..telemetry.counting import COUNTS
-from ..telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
-from ..telemetry.spans import ACTIVE, KernelFacts, launch, span
+from ...dtypes import DType, bfloat16
+from ...errors import OutOfMemoryError, out_of_range
+from ...runtime import device as devices
+from ...telemetry import Decision
+from ...telemetry.counting import COUNTS
+from ...telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
+from ...telemetry.spans import ACTIVE, KernelFacts, launch, span
+from ..fusion.phases import Group, group
+from ..fusion.placement import Fusion, fuse
+from ..key import kernel_key
+from ..lowering.lower import Lowered, lower
+from ..passes.decompose import copy_joins, decompose, join_in_steps, sort_values, spread_reductions
+from ..passes.simplify import drop_barriers, simplify
+from ..program import VIEWS, Program, Val, live
+from ..schedules.tuned import GENERATION, decide
 from .decisions import deep, numbered, phases, scheduled
-from .decompose import copy_joins, decompose, join_in_steps, sort_values, spread_reductions
-from .fuse import Fusion, fuse
-from .key import kernel_key
-from .lower import Lowered, lower
-from .merge import Group, group
-from .place import Region, Wanted, least, place
-from .program import VIEWS, Program, Val, live
-from .reuse import Reuse
-from .simplify import drop_barriers, simplify
-from .tuned import GENERATION, decide
+from .in_place import Reuse
+from .memory import Region, Wanted, least, place
 
 PASSES = (simplify, decompose, simplify, drop_barriers)
 TARGET_PASSES = (sort_values, spread_reductions, join_in_steps, copy_joins)  # after those, with the facts of the target

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..telemetry.counting import COUNTS
-from ..telemetry.spans import ACTIVE
-from .tuned import GENERATION
+from ...telemetry.counting import COUNTS
+from ...telemetry.spans import ACTIVE
+from ..schedules.tuned import GENERATION
 
 if TYPE_CHECKING:
     from .plan import Plan

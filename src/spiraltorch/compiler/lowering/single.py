@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..dtypes import int64
-from ..ir.expr import Buffer, Load, Space, Value, cast
-from ..ir.index import INFINITY, Guard, Index, guard, index, less, lookup
-from ..ir.loops import renamed_nest
-from ..ir.reductions import identity
-from ..ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
-from ..ir.target import Target
-from ..kernels.radix import LONG, SHORTEST, Key, Put, Radix, sort_parts
-from ..kernels.sort import argsort_passes
-from .attend import lower_attention
-from .program import ATTENTIONS, SORTS, Val
+from ...dtypes import int64
+from ...ir.expr import Buffer, Load, Space, Value, cast
+from ...ir.index import INFINITY, Guard, Index, guard, index, less, lookup
+from ...ir.loops import renamed_nest
+from ...ir.reductions import identity
+from ...ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
+from ...ir.target import Target
+from ...kernels.radix import LONG, SHORTEST, Key, Put, Radix, sort_parts
+from ...kernels.sort import argsort_passes
+from ..program import ATTENTIONS, SORTS, Val
+from .attention import lower_attention
 
 if TYPE_CHECKING:
-    from .fuse import Cluster
+    from ..fusion.placement import Cluster
     from .lower import Lowered
 
 SCAN_OP = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
-from ..ir.index import ZERO, Index, Var, guard, index, less
-from ..ir.loops import find_loop
-from ..ir.reductions import identity
-from ..ir.stmt import (
+from ...ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
+from ...ir.index import ZERO, Index, Var, guard, index, less
+from ...ir.loops import find_loop
+from ...ir.reductions import identity
+from ...ir.stmt import (
     Accumulate,
     Alloc,
     For,
@@ -28,11 +28,11 @@ from ..ir.stmt import (
     transform,
     walk,
 )
-from ..ir.target import Target
-from ..kernels.attention import Nest
-from .choices import Choices
-from .fuse import COSTLY, Cluster, weight
-from .program import CONTRACTIONS, REDUCTIONS, Val
+from ...ir.target import Target
+from ...kernels.attention import Nest
+from ..fusion.placement import COSTLY, Cluster, weight
+from ..program import CONTRACTIONS, REDUCTIONS, Val
+from ..schedules.choices import Choices
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 STASH_ROWS = 8
@@ -474,7 +474,7 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Oper
     left = cluster.emitter.value(x, tuple(at), guard(*inside))
     right = cluster.emitter.value(w, (group, place[2], index(channel.var), *(index(one.var) for one in window)))
     if not isinstance(left, Load):  # what is not plain memory may not be zero outside
-        from ..ir.expr import Test
+        from ...ir.expr import Test
 
         condition = guard(*inside)
         if not condition.always:

@@ -10,15 +10,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..ir.expr import Space
-from ..ir.stmt import Alloc, For, Kernel, Kind, Stmt, children, walk
-from ..ir.target import Target
-from ..telemetry import Decision
-from ..telemetry.names import COMPILE_SCHEDULE
-from ..telemetry.spans import span
-from .fuse import Fusion
-from .merge import Group
-from .rules_shared import PARALLEL_WORK
+from ...ir.expr import Space
+from ...ir.stmt import Alloc, For, Kernel, Kind, Stmt, children, walk
+from ...ir.target import Target
+from ...telemetry import Decision
+from ...telemetry.names import COMPILE_SCHEDULE
+from ...telemetry.spans import span
+from ..fusion.phases import Group
+from ..fusion.placement import Fusion
+from ..schedules.common import PARALLEL_WORK
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..dtypes import DType
-from .program import Builder, Program, Val, rebuild
+from ...dtypes import DType
+from ..program import Builder, Program, Val, rebuild
 
 
 def simplify(program: Program) -> Program:

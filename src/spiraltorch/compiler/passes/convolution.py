@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import gcd
 from typing import Any
 
-from .program import Builder, Val
+from ..program import Builder, Val
 
 Dot = Callable[[Builder, Val, Val, tuple[Any, ...], tuple[int, ...]], Val]
 

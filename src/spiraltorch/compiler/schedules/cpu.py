@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..ir import schedule as steps
-from ..ir.expr import Op, Space, loads
-from ..ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
-from ..ir.target import Target
+from ...ir import schedule as steps
+from ...ir.expr import Op, Space, loads
+from ...ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
+from ...ir.target import Target
+from ..lowering.lower import Lowered
+from .attention import attention
 from .choices import Choices
-from .lower import Lowered
-from .rules_attention import attention
-from .rules_conv import conv
-from .rules_groups import schedule_groups
-from .rules_shared import (
+from .common import (
     PARALLEL_WORK,
     TASKS_A_THREAD,
     UNROLL,
@@ -36,6 +34,8 @@ from .rules_shared import (
     vector_copy,
     vectorize,
 )
+from .convolution import conv
+from .gpu import schedule_groups
 
 DEEP = 1040  # terms of a block whose right operand is packed
 PANEL = 256  # the same where each thread packs a panel before it uses it, and the result waits in the cache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..ir import schedule as steps
-from ..ir.stmt import Kernel, Kind
-from ..ir.target import Target
-from ..kernels.attention import Nest
+from ...ir import schedule as steps
+from ...ir.stmt import Kernel, Kind
+from ...ir.target import Target
+from ...kernels.attention import Nest
+from ..lowering.lower import Lowered
 from .choices import Choices
-from .lower import Lowered
-from .rules_shared import UNROLL, leaf_dtype, parallel_nest, register_tile, tiles, vectorize
+from .common import UNROLL, leaf_dtype, parallel_nest, register_tile, tiles, vectorize
 
 
 def attention(lowered: Lowered, target: Target) -> Kernel:

@@ -7,11 +7,11 @@ count with the stores of their epilogue.
 
 from __future__ import annotations
 
-from ..ir.expr import Load
-from ..ir.stmt import Accumulate, Kernel, Store, leaf_loads, walk
-from .lower import Lowered
-from .merge import Group
-from .program import Val
+from ...ir.expr import Load
+from ...ir.stmt import Accumulate, Kernel, Store, leaf_loads, walk
+from ..fusion.phases import Group
+from ..lowering.lower import Lowered
+from ..program import Val
 
 
 class Reuse:

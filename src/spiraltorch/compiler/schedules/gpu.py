@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..ir import schedule as steps
-from ..ir.expr import Space
-from ..ir.index import index
-from ..ir.schedule import ScheduleError
-from ..ir.stmt import For, Kernel, Kind, loop
-from ..ir.target import Target
+from ...ir import schedule as steps
+from ...ir.expr import Space
+from ...ir.index import index
+from ...ir.schedule import ScheduleError
+from ...ir.stmt import For, Kernel, Kind, loop
+from ...ir.target import Target
+from ..lowering.lower import Lowered, depends_on_right
+from .attention import attention_groups
 from .choices import Choices
-from .lower import Lowered, depends_on_right
-from .rules_attention import attention_groups
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
 MANY = 1 << 16  # elements from which on an item takes several

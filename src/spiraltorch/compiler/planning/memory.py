@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..telemetry.decisions import Decision
+from ...telemetry.decisions import Decision
 from .decisions import reuses
 
 INFINITE = 1 << 62

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 
-from ..ir.expr import Buffer, Load, Rewriter, Value
-from ..ir.loops import ScheduleError, rename_loops
-from ..ir.stmt import Accumulate, Kernel, Prefetch, Stmt, Store, block, rewrite_leaf, transform
-from ..ir.target import Target
-from .choices import Choices
-from .lower import Lowered
-from .program import Val
-from .rules import schedule
-from .rules_shared import PARALLEL_WORK
+from ...ir.expr import Buffer, Load, Rewriter, Value
+from ...ir.loops import ScheduleError, rename_loops
+from ...ir.stmt import Accumulate, Kernel, Prefetch, Stmt, Store, block, rewrite_leaf, transform
+from ...ir.target import Target
+from ..lowering.lower import Lowered
+from ..program import Val
+from ..schedules.choices import Choices
+from ..schedules.common import PARALLEL_WORK
+from ..schedules.cpu import schedule
 
 MAX_PHASES = 32
 KINDS = frozenset(("map", "rows", "columns"))

@@ -18,12 +18,12 @@ from ..telemetry import Decision, export
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE
 from ..telemetry.spans import ACTIVE, decided, looked_up, span
-from .decisions import deep, schedules
-from .decompose import apart
-from .explain import explain_plan
 from .key import walk
-from .launch import launcher
-from .plan import Plan, build, renew
+from .passes.decompose import apart
+from .planning.decisions import deep, schedules
+from .planning.explain import explain_plan
+from .planning.launch import launcher
+from .planning.plan import Plan, build, renew
 from .program import from_nodes
 
 LOCK = threading.RLock()  # two threads that evaluate graphs with shared nodes must not see each other's half-done work

@@ -1,0 +1,1 @@
+"""From clusters to unscheduled kernels, one module to a kind of kernel."""

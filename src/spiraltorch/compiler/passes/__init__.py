@@ -1,0 +1,1 @@
+"""Rewrites of programs before fusion. One module to a pass or a family of them."""

@@ -1,0 +1,1 @@
+"""From kernels to execution plans: memory, arguments, launches."""

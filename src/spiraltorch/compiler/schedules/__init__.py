@@ -1,0 +1,1 @@
+"""Which schedule steps a kernel gets, from the facts of the target."""
