@@ -12,7 +12,7 @@ from .dtypes import DType, as_dtype, promote, scalar_dtype
 from .errors import DTypeError
 from .runtime import device as devices
 from .tensor import Tensor
-from .tensor.tree import flatten
+from .tensor.pytree import flatten
 
 
 def finfo(dtype: Any) -> Any:

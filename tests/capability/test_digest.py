@@ -48,7 +48,9 @@ def test_shared_code_ages_all(package: Path) -> None:
 
 
 def test_a_room_ages_the_rows_that_cover_it(package: Path) -> None:
-    assert aged(package, "tensor/reduction.py") == {(r, b) for r in ("tensor-ops", "sparse") for b in ("cpu", "wgpu")}
+    assert aged(package, "tensor/ops/reduction.py") == {
+        (r, b) for r in ("tensor-ops", "sparse") for b in ("cpu", "wgpu")
+    }
     assert aged(package, "capability/probes/tensor_ops.py") == {("tensor-ops", "cpu"), ("tensor-ops", "wgpu")}
     assert aged(package, "cli/demo.py") == set()
 

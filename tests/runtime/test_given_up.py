@@ -136,7 +136,7 @@ def test_an_interrupt_after_the_function_itself_has_run_leaves_nothing_behind(
         if where == "_install":
             vars(step)[where] = interrupted
         else:
-            patch.setattr(sys.modules["spiraltorch.tensor.compile"], where, interrupted)
+            patch.setattr(sys.modules["spiraltorch.tensor.tracing.compiled"], where, interrupted)
         step()
     vars(step).pop("_install", None)
     for _ in range(3):

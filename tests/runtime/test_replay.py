@@ -10,7 +10,7 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch import nn
-from spiraltorch.tensor import replay
+from spiraltorch.tensor.tracing import generated_replay as replay
 
 FACTOR = 2.0
 

@@ -17,7 +17,7 @@ from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.planning import launch as launching
 from spiraltorch.compiler.planning import plan as planning
 from spiraltorch.telemetry import spans
-from spiraltorch.tensor import compile as compiling
+from spiraltorch.tensor.tracing import compiled as compiling
 
 X = np.linspace(-1, 1, 32, dtype=np.float32)
 

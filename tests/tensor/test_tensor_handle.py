@@ -13,7 +13,7 @@ from tensor_helpers import close, sample
 import spiraltorch as st
 from peers import torch
 from spiraltorch.errors import ArgumentError, DTypeError, ShapeError, SpiralTorchError, TracingError
-from spiraltorch.tensor import tracing
+from spiraltorch.tensor.tracing import tracer as tracing
 
 
 def test_facts() -> None:

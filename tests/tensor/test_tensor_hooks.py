@@ -173,7 +173,7 @@ def test_hooks_within_a_checkpointed_segment():
 
 
 def test_dead_leaves_take_their_hooks_along():
-    from spiraltorch.tensor.tracing import LEAF_HOOKS
+    from spiraltorch.tensor.tracing.tracer import LEAF_HOOKS
 
     before = len(LEAF_HOOKS)
     x = st.tensor(START, requires_grad=True)

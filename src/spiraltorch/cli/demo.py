@@ -18,10 +18,10 @@ from ..errors import ArgumentError
 from ..io import load, save
 from ..runtime import device as devices
 from ..telemetry import counters
-from ..tensor.autograd import no_grad
-from ..tensor.compile import compile as compile_fn
 from ..tensor.creation import asarray
+from ..tensor.gradients.backward import no_grad
 from ..tensor.random import manual_seed
+from ..tensor.tracing.compiled import compile as compile_fn
 from .models import MODELS, Recipe
 
 

@@ -7,6 +7,6 @@ room, which may not import this one.
 
 from __future__ import annotations
 
-from ..tensor.tracing import EPOCH as MODULE_EPOCH
+from ..tensor.tracing.tracer import EPOCH as MODULE_EPOCH
 
 __all__ = ["MODULE_EPOCH"]

@@ -10,7 +10,7 @@ import numpy as np
 from ..dtypes import DType
 from ..errors import CheckpointError
 from ..tensor.tensor import Tensor
-from ..tensor.tracing import assign, defer
+from ..tensor.tracing.tracer import assign, defer
 from .api import st
 
 if TYPE_CHECKING:

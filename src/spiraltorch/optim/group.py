@@ -21,7 +21,7 @@ from ..nn.api import Tensor, st
 from ..nn.epoch import MODULE_EPOCH
 from ..nn.state import put
 from ..tensor.tensor import Tensor as TensorClass
-from ..tensor.tracing import recorder
+from ..tensor.tracing.tracer import recorder
 
 if TYPE_CHECKING:
     from typing_extensions import Self

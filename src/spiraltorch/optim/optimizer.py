@@ -21,7 +21,7 @@ from ..nn import state as tensors
 from ..nn.api import Tensor, st
 from ..nn.epoch import MODULE_EPOCH
 from ..tensor.tensor import Tensor as TensorClass
-from ..tensor.tracing import recorder
+from ..tensor.tracing.tracer import recorder
 from .group import ParamGroup, number_tensor
 
 

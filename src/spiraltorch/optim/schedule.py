@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import ArgumentError, TracingError
-from ..tensor.tracing import recorder
+from ..tensor.tracing.tracer import recorder
 from .optimizer import Optimizer
 
 

@@ -1,25 +1,7 @@
 """What a user holds: tensors, and functions of them."""
 
-from . import linalg as linalg
 from . import methods as methods  # attaches the functions to the class
 from . import random as random
-from .activation import gelu, relu, sigmoid, silu, softplus
-from .autograd import enable_grad, eval, is_grad_enabled, no_grad, set_grad_enabled
-from .compile import compile
-from .contraction import (
-    bmm,
-    cross,
-    dot,
-    einsum,
-    linear,
-    matmul,
-    mm,
-    multi_dot,
-    outer,
-    tensordot,
-    vecdot,
-)
-from .convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .creation import (
     arange,
     asarray,
@@ -42,7 +24,24 @@ from .creation import (
     zeros_like,
 )
 from .creation import from_numpy_array as from_numpy
-from .elementwise import (
+from .gradients.backward import enable_grad, eval, is_grad_enabled, no_grad, set_grad_enabled
+from .gradients.transforms import (
+    checkpoint,
+    custom_vjp,
+    grad,
+    hessian,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+from .ops import linalg as linalg
+from .ops.activation import gelu, relu, sigmoid, silu, softplus
+from .ops.contraction import bmm, cross, dot, einsum, linear, matmul, mm, multi_dot, outer, tensordot, vecdot
+from .ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .ops.elementwise import (
     abs,
     acos,
     acosh,
@@ -106,7 +105,7 @@ from .elementwise import (
     where,
     xlogy,
 )
-from .indexing import (
+from .ops.indexing import (
     gather,
     index_add,
     index_select,
@@ -124,7 +123,7 @@ from .indexing import (
     unique_inverse,
     unique_values,
 )
-from .logic import (
+from .ops.logic import (
     allclose,
     array_equal,
     copysign,
@@ -139,25 +138,7 @@ from .logic import (
     nextafter,
     signbit,
 )
-from .parts import (
-    chunk,
-    diag,
-    diagonal,
-    flip,
-    narrow,
-    pad,
-    repeat,
-    repeat_interleave,
-    roll,
-    select,
-    split,
-    tile,
-    trace,
-    unbind,
-    unfold,
-    unstack,
-)
-from .pooling import (
+from .ops.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -168,22 +149,7 @@ from .pooling import (
     max_pool2d,
     max_pool3d,
 )
-from .random import (
-    Generator,
-    bernoulli,
-    dropout,
-    manual_seed,
-    normal,
-    permutation,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    uniform,
-)
-from .reduction import (
+from .ops.reduction import (
     all,
     amax,
     amin,
@@ -204,8 +170,8 @@ from .reduction import (
     var,
     vector_norm,
 )
-from .scan import argsort, cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, diff, sort, topk
-from .shape import (
+from .ops.scan import argsort, cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, diff, sort, topk
+from .ops.shape import (
     broadcast_arrays,
     broadcast_shapes,
     broadcast_tensors,
@@ -226,21 +192,43 @@ from .shape import (
     unflatten,
     unsqueeze,
 )
-from .special import erfc
-from .statistics import cov, histogram, median, nanmean, nansum, quantile
-from .tensor import Tensor
-from .transforms import (
-    checkpoint,
-    custom_vjp,
-    grad,
-    hessian,
-    jacfwd,
-    jacobian,
-    jacrev,
-    jvp,
-    value_and_grad,
-    vjp,
+from .ops.slicing import (
+    chunk,
+    diag,
+    diagonal,
+    flip,
+    narrow,
+    pad,
+    repeat,
+    repeat_interleave,
+    roll,
+    select,
+    split,
+    tile,
+    trace,
+    unbind,
+    unfold,
+    unstack,
 )
+from .ops.special import erfc
+from .ops.statistics import cov, histogram, median, nanmean, nansum, quantile
+from .random import (
+    Generator,
+    bernoulli,
+    dropout,
+    manual_seed,
+    normal,
+    permutation,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    uniform,
+)
+from .tensor import Tensor
+from .tracing.compiled import compile
 
 cat = concatenate = concat
 clamp = clip

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..graph import build
 from ..graph.node import aval_of, leaf
 from ..runtime import device as devices
-from .record import P, nary, see
+from .dispatch import P, nary, see
 from .tensor import Tensor
 
 
@@ -52,7 +52,7 @@ def asarray(
         made = made + 0 if copy and made is obj and not obj.dtype.is_bool else made
         return made.detach().requires_grad_() if requires_grad else made
     if isinstance(obj, (list, tuple)) and any(isinstance(x, Tensor) for x in obj):
-        from .shape import stack
+        from .ops.shape import stack
 
         near = next(x.device for x in obj if isinstance(x, Tensor)) if device is None else device
         made = stack([asarray(x, dtype=wanted, device=near) for x in obj])
@@ -144,7 +144,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, req
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
     wanted = as_dtype(dtype)
-    from .record import fit
+    from .dispatch import fit
 
     made = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, wanted), wanted, _device(device)))
     return made.requires_grad_() if requires_grad else made

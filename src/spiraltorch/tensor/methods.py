@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import (
+from . import creation
+from .ops import (  # fmt: skip
     activation,
     contraction,
-    creation,
     elementwise,
     indexing,
     logic,
-    parts,
     reduction,
     scan,
     shape,
     special,
     statistics,
-    tracing,
-)  # fmt: skip
+)
+from .ops import slicing as parts
 from .tensor import Tensor
+from .tracing import tracer as tracing
 
 _METHODS: dict[Any, str] = {
     elementwise: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
@@ -131,7 +131,7 @@ def _plain(x: Tensor) -> Tensor:
 def _clone(x: Tensor) -> Tensor:
     """A new handle on the same value; in-place updates of either leave the other as it is."""
     from ..graph import build
-    from .record import see
+    from .dispatch import see
 
     return Tensor(build.barrier(see(x)) if x.requires_grad else see(x))
 

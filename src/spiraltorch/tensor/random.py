@@ -13,11 +13,11 @@ from ..dtypes import as_dtype, default_float, float32, float64, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
 from ..runtime import device as devices
-from . import elementwise as ew
 from .creation import as_shape
-from .record import P, handle, nary, see
+from .dispatch import P, handle, nary, see
+from .ops import elementwise as ew
 from .tensor import Tensor
-from .tracing import recorder
+from .tracing.tracer import recorder
 
 
 class Generator:

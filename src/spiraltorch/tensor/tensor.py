@@ -16,8 +16,9 @@ from ..compiler import evaluate
 from ..dtypes import DType
 from ..graph.node import GRAD_MODE, Node, spec_of
 from ..runtime import device as devices
-from . import record, tracing
-from .record import P, binary, reflected, true_divide, unary
+from . import dispatch as record
+from .dispatch import P, binary, reflected, true_divide, unary
+from .tracing import tracer as tracing
 
 
 class Tensor:
@@ -167,7 +168,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        from .autograd import no_grad
+        from .gradients.backward import no_grad
 
         with no_grad():
             tracing.assign(self, record.see(value.detach()))
@@ -203,13 +204,13 @@ class Tensor:
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Adds the gradient of this tensor to `.grad` of every leaf that requires one. See `autograd.backward`."""
-        from .autograd import backward
+        from .gradients.backward import backward
 
         backward(self, gradient, create_graph)
 
     def register_hook(self, hook: Any) -> Any:
         """Calls `hook` with each gradient of this tensor. See `hooks.register_hook`."""
-        from .hooks import register_hook
+        from .gradients.hooks import register_hook
 
         return register_hook(self, hook)
 
@@ -226,7 +227,7 @@ class Tensor:
         >>> y.grad.item()
         12.0
         """
-        from .hooks import retain_grad
+        from .gradients.hooks import retain_grad
 
         retain_grad(self)
 
@@ -382,12 +383,12 @@ class Tensor:
         return self
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        from .indexing import setitem
+        from .ops.indexing import setitem
 
         self._set(setitem(self, key, value))
 
     def __getitem__(self, key: Any) -> Tensor:
-        from .indexing import getitem
+        from .ops.indexing import getitem
 
         return getitem(self, key)
 
@@ -406,12 +407,12 @@ class Tensor:
         return unary(P["invert"], self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        from .contraction import matmul
+        from .ops.contraction import matmul
 
         return matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        from .contraction import matmul
+        from .ops.contraction import matmul
 
         return matmul(record.handle(other, self), self)
 

@@ -6,7 +6,7 @@ import math
 
 from ...dtypes import bool_, float32
 from ...errors import ArgumentError, ShapeError
-from ...tensor.contraction import attend
+from ...tensor.ops.contraction import attend
 from ..api import Tensor, st
 from .layers import dropout
 

@@ -6,8 +6,8 @@ import math
 
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
-from ...tensor.indexing import watched
-from ...tensor.tracing import recorder
+from ...tensor.ops.indexing import watched
+from ...tensor.tracing.tracer import recorder
 from ..api import Tensor, st
 from .activation import softplus
 

@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..autodiff import gradient as ad
-from ..compiler import evaluate
-from ..errors import GradientError, ShapeError
-from ..graph import build
-from ..graph.node import GRAD_MODE, Node
-from . import hooks, tracing
-from .record import handle, see
-from .tensor import Tensor
-from .tree import flatten
+from ...autodiff import gradient as ad
+from ...compiler import evaluate
+from ...errors import GradientError, ShapeError
+from ...graph import build
+from ...graph.node import GRAD_MODE, Node
+from ..dispatch import handle, see
+from ..pytree import flatten
+from ..tensor import Tensor
+from ..tracing import tracer as tracing
+from . import hooks
 
 
 class _GradMode:

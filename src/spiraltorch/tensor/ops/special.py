@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import float32
+from ...dtypes import float32
+from ..dispatch import handle
+from ..tensor import Tensor
 from .elementwise import abs, cast, erf, exp, minimum, round, where
-from .record import handle
-from .tensor import Tensor
 
 # (1 + 2z) e**(z*z) erfc(z) for z >= 0 as a Chebyshev series in (z - 3.75) / (z + 3.75), the variable of Shepherd and
 # Laframboise (1981). The coefficients were fitted with 40 digits; the first twelve are enough for float32.

@@ -15,12 +15,12 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..compiler.evaluate import LOCK
-from ..errors import TracingError
-from ..graph.node import Node
+from ...compiler.evaluate import LOCK
+from ...errors import TracingError
+from ...graph.node import Node
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
+    from ..tensor import Tensor
 
 TRACER: list[Any] = [None]
 EPOCH: list[int] = [0]
@@ -75,7 +75,7 @@ def is_leaf(node: Node) -> bool:
 
 def grad_leaf(node: Node) -> Node:
     """A node of the same value at which gradients end."""
-    from ..graph import build
+    from ...graph import build
 
     if node.buf is not None and recorder() is None:  # while recording, a placeholder must stay one node
         leaf = Node(node.aval.leaf, (), None, True)

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import int64
-from ..errors import ArgumentError, ShapeError
-from ..graph import build
-from .alias import axes_of, axis_of, torch_spellings
-from .record import fit, handle, see
+from ...dtypes import int64
+from ...errors import ArgumentError, ShapeError
+from ...graph import build
+from ..arguments import axes_of, axis_of, torch_spellings
+from ..dispatch import fit, handle, see
+from ..tensor import Tensor
 from .shape import broadcast_to, concat, expand, listed, moveaxis, ravel, reshape, squeeze, unsqueeze
-from .tensor import Tensor
 
 
 @torch_spellings
@@ -69,7 +69,7 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
     d = axis_of(dim, x.ndim, "narrow")
     start = start + x.shape[d] if start < 0 else start
     if not 0 <= start <= start + length <= x.shape[d]:
-        from ..errors import IndexOutOfRange
+        from ...errors import IndexOutOfRange
 
         raise IndexOutOfRange(f"[narrow] expected a range within {x.shape[d]}, got {start} and length {length}")
     starts = tuple([start if i == d else 0 for i in range(x.ndim)])
@@ -235,7 +235,7 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
         return reshape(wide, (*x.shape[:d], x.shape[d] * repeats, *x.shape[d + 1 :]))
     import numpy as np
 
-    from .creation import asarray
+    from ..creation import asarray
     from .indexing import take
 
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
@@ -278,7 +278,7 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     n = max(0, min(rows - first, columns - max(offset, 0)))
     flat = reshape(x, (*x.shape[:-2], rows * columns))
     start = first * columns + max(offset, 0)
-    from .creation import arange
+    from ..creation import arange
     from .indexing import take
 
     return take(flat, arange(n, device=x.device) * (columns + 1) + start, axis=-1)
@@ -307,7 +307,7 @@ def diag(x: Any, k: int = 0) -> Tensor:
     x = handle(x)
     if x.ndim == 2:
         return diagonal(x, k)
-    from .creation import eye
+    from ..creation import eye
 
     columns = pad(x, (max(k, 0), max(-k, 0)))  # the diagonal's element of each column
     hit = eye(x.size + abs(k), k=k, dtype=int64, device=x.device) == 1

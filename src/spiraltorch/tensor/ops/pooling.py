@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import int64
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..graph import build
-from ..graph.node import GRAD_MODE, Node
+from ...dtypes import int64
+from ...errors import ArgumentError, DTypeError, ShapeError
+from ...graph import build
+from ...graph.node import GRAD_MODE, Node
+from ..creation import asarray
+from ..dispatch import handle, see
+from ..tensor import Tensor
 from .convolution import per_axis
-from .creation import asarray
-from .record import handle, see
-from .tensor import Tensor
 
 Ints = int | Sequence[int]
 

@@ -11,13 +11,13 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..autodiff.hooks import HOOKS
-from ..errors import ArgumentError, GradientError, ShapeError
-from ..graph import build
-from ..graph.node import Node
-from . import tracing
-from .record import handle, see
-from .tensor import Tensor
+from ...autodiff.hooks import HOOKS
+from ...errors import ArgumentError, GradientError, ShapeError
+from ...graph import build
+from ...graph.node import Node
+from ..dispatch import handle, see
+from ..tensor import Tensor
+from ..tracing import tracer as tracing
 
 if TYPE_CHECKING:
     from typing_extensions import Self

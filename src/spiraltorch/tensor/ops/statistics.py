@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import default_float, float32, int64
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ...dtypes import default_float, float32, int64
+from ...errors import ArgumentError, DTypeError, ShapeError
+from ..arguments import axes_of, axis_of, torch_spellings
+from ..creation import arange, asarray
+from ..dispatch import handle
+from ..tensor import Tensor, evaluated
 from . import elementwise as ew
-from .alias import axes_of, axis_of, torch_spellings
-from .creation import arange, asarray
 from .indexing import take, take_along_axis
 from .logic import isnan
-from .record import handle
 from .reduction import Extreme, amax, amin, mean, sum
 from .scan import argsort, sort
 from .shape import moveaxis
-from .tensor import Tensor, evaluated
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..compiler import evaluate
-from ..compiler.planning.launch import launcher
-from ..compiler.schedules.tuned import GENERATION
-from ..graph.node import GRAD_MODE, leaf
-from . import tracing
-from .surroundings import SIMPLE
-from .tensor import Tensor
+from ...compiler import evaluate
+from ...compiler.planning.launch import launcher
+from ...compiler.schedules.tuned import GENERATION
+from ...graph.node import GRAD_MODE, leaf
+from ..tensor import Tensor
+from . import tracer as tracing
+from .guards import SIMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .compile import Draw, Entry
-    from .surroundings import Surroundings
+    from .compiled import Draw, Entry
+    from .guards import Surroundings
 
 MISS = object()
 MAX_ARGUMENTS = 6
@@ -164,6 +164,6 @@ def _install(w: _Writer, entry: Entry, handles: list[str]) -> None:
     if entry.out_tree is None:
         w.add(f"return {results[0]}")
     else:
-        from .tree import unflatten
+        from ..pytree import unflatten
 
         w.add(f"return {w.name(unflatten)}({w.name(entry.out_tree)}, [{', '.join(results)}])")

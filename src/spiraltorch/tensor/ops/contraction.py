@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import promote
-from ..errors import ArgumentError, ShapeError
-from ..graph import build
-from ..graph.primitives.elementwise import broadcast_shapes
-from .alias import axes_of, axis_of, torch_spellings
-from .record import handle, handles, see
-from .tensor import Tensor
+from ...dtypes import promote
+from ...errors import ArgumentError, ShapeError
+from ...graph import build
+from ...graph.primitives.elementwise import broadcast_shapes
+from ..arguments import axes_of, axis_of, torch_spellings
+from ..dispatch import handle, handles, see
+from ..tensor import Tensor
 
 
 def _both(x: Any, y: Any) -> tuple[Tensor, Tensor]:
@@ -300,8 +300,8 @@ def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
     >>> cross(st.tensor([1, 0, 0]), st.tensor([0, 1, 0])).tolist()
     [0, 0, 1]
     """
-    from .parts import roll
     from .shape import broadcast_arrays
+    from .slicing import roll
 
     a, b = broadcast_arrays(*_both(x, y))
     if a.ndim == 0:

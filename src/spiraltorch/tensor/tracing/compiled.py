@@ -28,18 +28,18 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..compiler import evaluate
-from ..compiler.key import walk
-from ..compiler.schedules.tuned import GENERATION
-from ..errors import TracingError
-from ..graph.node import GRAD_MODE, Node, leaf
-from ..telemetry.names import RECORD
-from ..telemetry.spans import span
-from . import tracing
-from .replay import MISS, quick
-from .surroundings import SIMPLE, Surroundings, look
-from .tensor import Tensor
-from .tree import flatten, unflatten
+from ...compiler import evaluate
+from ...compiler.key import walk
+from ...compiler.schedules.tuned import GENERATION
+from ...errors import TracingError
+from ...graph.node import GRAD_MODE, Node, leaf
+from ...telemetry.names import RECORD
+from ...telemetry.spans import span
+from ..pytree import flatten, unflatten
+from ..tensor import Tensor
+from . import tracer as tracing
+from .generated_replay import MISS, quick
+from .guards import SIMPLE, Surroundings, look
 
 F = TypeVar("F", bound=Callable[..., Any])
 ENTRY_LIMIT = 64
@@ -124,8 +124,8 @@ class _Tracer:
 
     def random(self, generator: Any, blocks: int, device: str) -> tuple[Node, Node]:
         """The seed and the counter for a draw of so many blocks on a device."""
-        from ..dtypes import uint64
-        from ..graph import build
+        from ...dtypes import uint64
+        from ...graph import build
 
         _, used = self.drawn.get(id(generator), (generator, 0))
         self.drawn[id(generator)] = (generator, used + blocks)

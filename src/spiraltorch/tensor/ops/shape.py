@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..dtypes import promote
-from ..errors import ArgumentError, ShapeError
-from ..graph import build
-from .alias import axes_of, axis_of, torch_spellings
-from .creation import as_shape
-from .record import handle, handles, see
-from .tensor import Tensor
+from ...dtypes import promote
+from ...errors import ArgumentError, ShapeError
+from ...graph import build
+from ..arguments import axes_of, axis_of, torch_spellings
+from ..creation import as_shape
+from ..dispatch import handle, handles, see
+from ..tensor import Tensor
 
 
 def listed(shape: tuple[Any, ...]) -> Any:
@@ -161,7 +161,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     >>> broadcast_shapes((3, 1), (4,))
     (3, 4)
     """
-    from ..graph.primitives.elementwise import broadcast_shapes as common
+    from ...graph.primitives.elementwise import broadcast_shapes as common
 
     return common("broadcast_shapes", *[as_shape(s, "broadcast_shapes") for s in shapes])
 
@@ -173,7 +173,7 @@ def broadcast_arrays(*xs: Any) -> list[Tensor]:
     >>> [t.shape for t in broadcast_arrays(st.zeros(3, 1), st.zeros(4))]
     [(3, 4), (3, 4)]
     """
-    from ..graph.primitives.elementwise import broadcast_shapes
+    from ...graph.primitives.elementwise import broadcast_shapes
 
     found = handles(*xs)
     shape = broadcast_shapes("broadcast_arrays", *(h.shape for h in found))
@@ -281,8 +281,8 @@ def view(x: Any, *shape: Any) -> Tensor:
     >>> view(st.ones(1), st.int32).tolist()
     [1065353216]
     """
-    from ..dtypes import DType
-    from .record import P, nary
+    from ...dtypes import DType
+    from ..dispatch import P, nary
 
     if len(shape) == 1 and isinstance(shape[0], DType):
         return nary(P["bitcast"], (see(handle(x)),), (shape[0],))  # type: ignore[no-any-return]

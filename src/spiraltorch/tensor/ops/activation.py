@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import float32
-from ..errors import ArgumentError
-from ..graph import build
+from ...dtypes import float32
+from ...errors import ArgumentError
+from ...graph import build
+from ..dispatch import P, handle, nary, see
+from ..tensor import Tensor
 from .elementwise import cast, erf, exp, log1p, tanh, where
-from .record import P, handle, nary, see
-from .tensor import Tensor
 
 
 def relu(x: Any) -> Tensor:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import int16, int32, int64, uint64
-from ..graph import build
-from .alias import torch_spellings
+from ...dtypes import int16, int32, int64, uint64
+from ...graph import build
+from ..arguments import torch_spellings
+from ..dispatch import P, common, condition, first_handle, handle, handles, nary, see, unary
+from ..tensor import Tensor
 from .elementwise import abs, floats, maximum, minimum, where
-from .record import P, common, condition, first_handle, handle, handles, nary, see, unary
-from .tensor import Tensor
 
 
 @torch_spellings

@@ -11,16 +11,16 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..autodiff import checkpoint as _checkpoint
-from ..autodiff import custom as _custom
-from ..autodiff import gradient
-from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
-from ..graph import build
-from ..graph.node import GRAD_MODE, Node, spec_of
-from . import tracing
-from .record import P, handle, see
-from .tensor import Tensor
-from .tree import flatten, unflatten
+from ...autodiff import checkpoint as _checkpoint
+from ...autodiff import custom as _custom
+from ...autodiff import gradient
+from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
+from ...graph import build
+from ...graph.node import GRAD_MODE, Node, spec_of
+from ..dispatch import P, handle, see
+from ..pytree import flatten, unflatten
+from ..tensor import Tensor
+from ..tracing import tracer as tracing
 
 Fn = Callable[..., Any]
 
@@ -308,14 +308,14 @@ def _bases(tensors: Sequence[Tensor]) -> list[list[Node]]:
 
 
 def _index() -> Any:
-    from ..dtypes import int64
+    from ...dtypes import int64
 
     return int64
 
 
 def _stacked(parts: list[Tensor], lead: tuple[int, ...], inner: tuple[int, ...]) -> Tensor:
     if not parts:
-        from .creation import zeros
+        from ..creation import zeros
 
         return zeros((*lead, *inner))
     rows = [build.reshape(see(p), (1, *inner)) for p in parts]

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import float32, int32, int64, uint8
-from ..errors import ArgumentError, ShapeError
-from ..graph import build
-from ..graph.node import Node
+from ...dtypes import float32, int32, int64, uint8
+from ...errors import ArgumentError, ShapeError
+from ...graph import build
+from ...graph.node import Node
+from ..arguments import axis_of, torch_spellings
+from ..dispatch import P, handle, handles, nary, see
+from ..tensor import Tensor
 from . import elementwise as ew
-from .alias import axis_of, torch_spellings
-from .parts import narrow
-from .record import P, handle, handles, nary, see
 from .reduction import Extreme, summed
 from .shape import concat
-from .tensor import Tensor
+from .slicing import narrow
 
 LONG = 1024  # elements from which on `topk` looks for the few before it sorts
 

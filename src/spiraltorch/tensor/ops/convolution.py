@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..graph import build
+from ...errors import ArgumentError, DTypeError, ShapeError
+from ...graph import build
+from ..dispatch import handle, see
+from ..tensor import Tensor
 from .contraction import _both
-from .record import handle, see
-from .tensor import Tensor
 
 
 def per_axis(value: Any, rank: int, op: str, name: str, least: int = 0) -> tuple[int, ...]:

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bfloat16, int64
-from ..errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError, out_of_range
-from ..graph import build
-from ..graph.node import Node
-from ..runtime import device as devices
+from ...dtypes import bfloat16, int64
+from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError, out_of_range
+from ...graph import build
+from ...graph.node import Node
+from ...runtime import device as devices
+from ..arguments import axis_of, torch_spellings
+from ..creation import asarray
+from ..dispatch import P, handle, handles, nary, see
+from ..tensor import Tensor, evaluated
+from ..tracing.tracer import forbid_read, recorder
 from . import elementwise as ew
-from .alias import axis_of, torch_spellings
-from .creation import asarray
 from .logic import isnan
-from .record import P, handle, handles, nary, see
-from .tensor import Tensor, evaluated
-from .tracing import forbid_read, recorder
 
 _CHECKED: weakref.WeakKeyDictionary[Node, tuple[int, int]] = weakref.WeakKeyDictionary()
 
@@ -223,7 +223,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
 def _layout(x: Tensor, arrays: dict[int, Tensor]) -> tuple[list[int], list[int], int, Tensor, tuple[int, ...]]:
     """Indexed axes, the rest, where the result goes, and one linear index over the indexed axes."""
-    from ..graph.primitives.elementwise import broadcast_shapes
+    from ...graph.primitives.elementwise import broadcast_shapes
 
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(a.shape for a in arrays.values()))
@@ -304,7 +304,7 @@ def _write_box(x: Tensor, plan: _Plan, value: Tensor) -> Tensor:
     for e, n, start, step in zip(x.shape, box, plan.starts, plan.steps, strict=True):
         used = (n - 1) * step + 1
         pads.append((start, e - start - used, step - 1))
-    from ..dtypes import bool_
+    from ...dtypes import bool_
 
     inside = build.pad(build.expand(build.const(True, bool_, x.device), box), tuple(pads), False)
     return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), see(x)))  # type: ignore[no-any-return]
@@ -340,7 +340,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
     d = axis_of(axis, x.ndim, "take_along_axis")
     if x.ndim != idx.ndim:
         raise ShapeError(f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}")
-    from ..graph.primitives.elementwise import broadcast_shapes
+    from ...graph.primitives.elementwise import broadcast_shapes
 
     a, b = list(x.shape), list(idx.shape)
     a[d] = b[d] = 1

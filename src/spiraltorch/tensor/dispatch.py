@@ -13,7 +13,7 @@ from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
-from .tracing import TRACER, saw
+from .tracing.tracer import TRACER, saw
 
 P = REGISTRY
 new_tensor: Any = None  # the Tensor class, set by its module

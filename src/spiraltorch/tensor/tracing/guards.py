@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from . import tracing
+from . import tracer as tracing
 
 SIMPLE = (int, float, str, bool, type(None), bytes, complex)
 _OWN = __name__.partition(".")[0]

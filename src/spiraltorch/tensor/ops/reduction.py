@@ -6,13 +6,13 @@ import math
 from collections import namedtuple
 from typing import Any
 
-from ..dtypes import as_dtype, default_float, default_int, float32, int64
-from ..graph import build
+from ...dtypes import as_dtype, default_float, default_int, float32, int64
+from ...graph import build
+from ..arguments import axes_of, axis_of, torch_spellings
+from ..dispatch import P, condition, handle, nary, see
+from ..tensor import Tensor
 from . import elementwise as ew
-from .alias import axes_of, axis_of, torch_spellings
 from .logic import isfinite
-from .record import P, condition, handle, nary, see
-from .tensor import Tensor
 
 Extreme = namedtuple("Extreme", ("values", "indices"))
 
@@ -32,7 +32,7 @@ def summed(x: Any, dtype: Any) -> Tensor:
     if x.dtype.is_bool or x.dtype.kind == "i":
         return ew.cast(x, default_int)
     if x.dtype.kind == "u":
-        from ..dtypes import uint64
+        from ...dtypes import uint64
 
         return ew.cast(x, uint64)
     return x  # type: ignore[no-any-return]

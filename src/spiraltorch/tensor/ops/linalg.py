@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import ArgumentError, ShapeError
+from ...errors import ArgumentError, ShapeError
+from ..dispatch import handle
+from ..tensor import Tensor
 from . import reduction
 from .contraction import cross, matmul, multi_dot, outer, tensordot, vecdot
-from .parts import diagonal as _diagonal
-from .parts import trace
-from .record import handle
 from .reduction import vector_norm
 from .shape import matrix_transpose
-from .tensor import Tensor
+from .slicing import diagonal as _diagonal
+from .slicing import trace
 
 __all__ = [
     "cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer",
@@ -57,7 +57,7 @@ def matrix_power(x: Any, n: int) -> Tensor:
     >>> matrix_power(st.ones(2, 2), 3).tolist()
     [[4.0, 4.0], [4.0, 4.0]]
     """
-    from .creation import eye
+    from ..creation import eye
 
     x = handle(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import BY_NAME, DType, as_dtype, float32
-from ..errors import ArgumentError, DTypeError
-from ..graph import build
-from ..graph.primitive import Primitive
-from .alias import torch_spellings
-from .record import (
+from ...dtypes import BY_NAME, DType, as_dtype, float32
+from ...errors import ArgumentError, DTypeError
+from ...graph import build
+from ...graph.primitive import Primitive
+from ..arguments import torch_spellings
+from ..dispatch import (
     P,
     binary,
     common,
@@ -24,7 +24,7 @@ from .record import (
     see,
     unary,
 )
-from .tensor import Tensor
+from ..tensor import Tensor
 
 
 def _float(name: str, doc: str) -> Any:
@@ -404,7 +404,7 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
     >>> to(st.ones(2), st.float64).dtype
     spiraltorch.float64
     """
-    from ..runtime import device as devices
+    from ...runtime import device as devices
 
     for a in args:
         if isinstance(a, Tensor):

@@ -1,0 +1,1 @@
+"""Gradient modes, `backward`, hooks, and transformations of functions."""

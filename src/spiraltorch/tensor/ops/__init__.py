@@ -1,0 +1,1 @@
+"""Functions of tensors, one module to a subject."""

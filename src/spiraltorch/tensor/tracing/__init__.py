@@ -1,0 +1,1 @@
+"""Compiled functions: recording, guards and replay."""
