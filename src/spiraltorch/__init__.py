@@ -13,6 +13,7 @@ from typing import Any
 from . import dtypes as dtypes
 from . import errors as errors
 from . import telemetry as telemetry
+from . import typing as typing
 from .dtypes import bfloat16 as bfloat16
 from .dtypes import bool_ as bool  # noqa: F401  # the array API's name
 from .dtypes import float16 as float16

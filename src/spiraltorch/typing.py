@@ -1,0 +1,75 @@
+"""Types of arguments that the public functions share, for annotations: `st.typing.ArrayLike` and so on.
+
+The module stands below all others but `dtypes` and imports `Tensor` for type checkers only, so every package may use it.
+
+    import spiraltorch as st
+
+    def scaled(x: st.typing.ArrayLike, axis: st.typing.Axis = None) -> st.Tensor:
+        return st.asarray(x) / st.norm(x, axis=axis)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
+
+import numpy as np
+
+from .dtypes import DType
+
+if TYPE_CHECKING:
+    from .tensor.tensor import Tensor
+
+__all__ = [
+    "ArrayLike", "Axis", "DTypeLike", "DeviceLike", "Index", "NDArray", "Operand", "PyTree", "Scalar", "Shape",
+    "ShapeLike", "SupportsArray", "SupportsDLPack",
+]  # fmt: skip
+
+
+NDArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""A NumPy array of any rank and dtype."""
+
+
+class SupportsArray(Protocol):
+    """An object that NumPy can convert, through `__array__`."""
+
+    def __array__(self) -> NDArray: ...
+
+
+class SupportsDLPack(Protocol):
+    """An array of another library that can be exchanged through DLPack."""
+
+    def __dlpack__(self) -> object: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+Scalar: TypeAlias = bool | int | float | np.generic
+"""A number. Beside a tensor it is weak: it takes the tensor's dtype unless its kind (bool, int, float) is higher."""
+
+Operand: TypeAlias = Union["Tensor", NDArray, Scalar]
+"""What an operator accepts beside a tensor."""
+
+ArrayLike: TypeAlias = Union[Operand, SupportsArray, SupportsDLPack, Sequence["ArrayLike"]]
+"""What `st.asarray` accepts: a tensor, a number, an array, or (nested) sequences of them."""
+
+DTypeLike: TypeAlias = DType | str | type | np.dtype[Any]
+"""A dtype (`st.float32`), its name, `float`, `int`, `bool`, or a NumPy dtype or scalar type."""
+
+DeviceLike: TypeAlias = str
+"""The name of a device, such as `"cpu:0"` or `"wgpu"`."""
+
+Shape: TypeAlias = tuple[int, ...]
+"""Extents, outermost first."""
+
+ShapeLike: TypeAlias = int | Sequence[int]
+"""The extents of a new tensor; an int stands for one axis."""
+
+Axis: TypeAlias = int | Sequence[int] | None
+"""One axis, several, or all of them (None). Negative axes count from the end."""
+
+Index: TypeAlias = Union[int, slice, EllipsisType, "Tensor", NDArray, Sequence["Index"], tuple["Index", ...], None]
+"""What stands between the brackets of `x[...]`: ints, slices, `...`, None, and integer or boolean arrays."""
+
+PyTree: TypeAlias = Any
+"""Tensors and other values in nested lists, tuples, named tuples and dicts. What is no container is a leaf."""
