@@ -1,4 +1,4 @@
-"""Counters, and what telemetry costs while nobody listens."""
+"""Counters, and that disabled telemetry costs nothing."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def difference(run: Any) -> dict[str, Any]:
 
 
 def calls_into_telemetry(run: Any) -> list[str]:
-    """Python functions of the room that `run` calls."""
-    room = str(Path(telemetry.__file__).parent)
+    """Functions of the telemetry package that `run` calls."""
+    package = str(Path(telemetry.__file__).parent)
     seen: list[str] = []
 
     def profile(frame: Any, event: str, arg: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(room):
+        if event == "call" and frame.f_code.co_filename.startswith(package):
             seen.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name)
 
     sys.setprofile(profile)
@@ -178,5 +178,5 @@ def test_every_metric_has_a_figure_and_every_figure_a_metric() -> None:
     assert telemetry.counters().keys() == {m.key for m in telemetry.METRICS}
     by_name: dict[str, set[Any]] = {}
     for m in telemetry.METRICS:
-        by_name.setdefault(m.name, set()).add((m.unit, m.text, m.rises))
+        by_name.setdefault(m.name, set()).add((m.unit, m.description, m.is_counter))
     assert all(len(kinds) == 1 for kinds in by_name.values())  # rows of one name are one instrument

@@ -17,7 +17,7 @@ from ..runtime import device as devices
 from ..telemetry import Decision, export
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE
-from ..telemetry.spans import ACTIVE, decided, looked_up, span
+from ..telemetry.spans import ACTIVE, record_decisions, record_plan_lookup, span
 from .key import walk
 from .passes.decompose import apart
 from .planning.decisions import deep, schedules
@@ -73,7 +73,7 @@ def evaluate(roots: list[Node]) -> None:
                 known = _PLANS.get(key) or _remember(key, order, len(wanted))
         COUNTS["plan_lookups"] += 1
         if began:
-            looked_up(began, known.plan is not None, len(order))
+            record_plan_lookup(began, known.plan is not None, len(order))
         plan = known.plan or _compiled(known, order, len(wanted), leaves)
         given = _given(plan, leaves, known.leaf_references) if plan.donors else ()
         if given:
@@ -100,7 +100,7 @@ def _transfer(moves: list[Node]) -> None:
                     f"it is on {source.aval.device} and a plan runs on one device, so it is copied through the host"
                 )
                 what = f"{node.aval.dtype.name}{list(node.aval.shape)} for {node.aval.device}"
-                decided([Decision("place", what, reason)])
+                record_decisions([Decision("place", what, reason)])
             array = devices.get(source.aval.device).to_host(source.buf, source.aval.shape, source.aval.dtype.numpy)
             target = devices.get(node.aval.device)
             node.buf = target.from_host(array.copy() if target.host_memory else array)
@@ -207,7 +207,7 @@ def plan_for(roots: list[Node], order: list[Node], leaves: list[Node]) -> Plan:
     _, key, _, _ = walk(roots)
     known = _PLANS.get(key) or _remember(key, order, len(roots))
     if began:
-        looked_up(began, known.plan is not None, len(order))
+        record_plan_lookup(began, known.plan is not None, len(order))
     return known.plan or _compiled(known, order, len(roots), leaves)
 
 
@@ -220,7 +220,7 @@ def _remember(key: Any, order: list[Node], count: int) -> _Known:
 
 def _compiled(known: _Known, order: list[Node], count: int, leaves: list[Node]) -> Plan:
     COUNTS["plan_cache_misses"] += 1
-    export.notice()
+    export.enable_if_sdk_loaded()
     plan = known.plan = _compile(order, count, leaves)
     return plan
 
@@ -240,7 +240,7 @@ def _compile(order: list[Node], count: int, leaves: list[Node]) -> Plan:
         where = f"all of its {len(order)} values are on {device}"
         plan.decisions.insert(0, Decision("place", f"the graph on {device}", where))
         s.set(kernels=plan.kernels, operations=plan.unfused)
-        decided(plan.decisions, partial(schedules, plan.groups, plan.device.target))
+        record_decisions(plan.decisions, partial(schedules, plan.groups, plan.device.target))
     plan.avals = [n.aval for n in order[:count]]
     return plan
 

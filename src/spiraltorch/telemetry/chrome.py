@@ -1,9 +1,9 @@
 """Chrome's trace event format, which Perfetto reads: https://ui.perfetto.dev.
 
-Rows: process 1 is the host, with a row for each thread; every device is a process of its own, with a row for its queue.
+Process 1 is the host with a track for each thread; every device is a process of its own with a track for its queue.
 Spans and kernels are complete events (`X`), planner decisions instant events (`i`), memory and launched kernels counters
-(`C`), names of rows metadata (`M`). Times are microseconds since the trace began, exact to the nanosecond.
-The format: "Trace Event Format", Chromium project; what Perfetto takes of it: https://perfetto.dev/docs.
+(`C`), and names of tracks metadata (`M`). Times are microseconds since the trace began, exact to the nanosecond.
+The format: "Trace Event Format", Chromium project; the subset that Perfetto reads: https://perfetto.dev/docs.
 """
 
 from __future__ import annotations
@@ -15,182 +15,245 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from ..errors import ArgumentError
 from .counting import memory
 from .decisions import Decision
 from .names import LAUNCH, TRANSFER
-from .spans import ACTIVE, Attribute, KernelFacts, Later
+from .spans import Attribute, DeferredDecisions, KernelFacts, register, unregister
 
 HOST = 1  # the host's process number; devices follow
-_QUEUE = 1000  # a queue's row number is this many times its process number: rows never share a number
+_QUEUE_TRACK = 1000  # a queue's track number is this many times its process number, so that track numbers are unique
+
+
+class _AnyEvent(TypedDict):
+    ph: str  # the phase: `X`, `i`, `C` or `M`
+    name: str
+    pid: int
+    tid: int
+    args: dict[str, Attribute]
+
+
+class TraceEvent(_AnyEvent, total=False):
+    """One event in Chrome's format."""
+
+    cat: str
+    ts: float  # microseconds since the trace began
+    dur: float  # of complete events, in microseconds
+    s: str  # the scope of instant events
+
+
+class TraceSummary(TypedDict):
+    """The totals of a trace."""
+
+    seconds: float  # from the trace's begin to its end
+    launches: int
+    kernels: int
+    device_seconds: float  # the sum of the kernels' times on their devices
+    transfers: int  # copies between host and device; shared memory is not counted
+    bytes_transferred: int
+    decisions: int
+    events: int
 
 
 class Trace:
-    """Events collected between `trace`'s beginning and end. A listener of `spans`."""
+    """The events collected by `trace`: a sink of `spans`."""
 
     device_time = True
 
     def __init__(self) -> None:
         self.began = time.perf_counter_ns()
         self.ended: int | None = None
-        self._events: list[dict[str, Any]] = []
-        self._threads: dict[int, tuple[int, str]] = {}  # identity -> row, name
-        self._devices: dict[str, int] = {}  # name -> process
-        self._later: list[tuple[int, int, Later]] = []  # time, row, decisions that cost time to explain
-        self._launched = 0
+        self._events: list[TraceEvent] = []
+        self._threads: dict[int, tuple[int, str]] = {}  # thread identifier -> track, name
+        self._devices: dict[str, int] = {}  # name -> process number
+        self._deferred: list[tuple[int, int, DeferredDecisions]] = []  # time, track, decisions still to be computed
+        self._kernels_launched = 0
         self._lock = threading.Lock()
 
-    # ------------------------------------------------------------ what spans tell
+    # ------------------------------------------------------------ the sink
 
-    def begin(self, name: str, attributes: dict[str, Attribute]) -> int:
+    def begin_span(self, name: str, attributes: dict[str, Attribute]) -> int:
         """See `spans.Sink`."""
         return time.perf_counter_ns()
 
-    def end(self, token: int, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
+    def end_span(self, token: object, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
         """See `spans.Sink`."""
         if error is not None:
             attributes = {**attributes, "error": f"{type(error).__name__}: {error}"}
-        self.complete(name, token, time.perf_counter_ns(), attributes)
+        self.add_span(name, cast(int, token), time.perf_counter_ns(), attributes)
 
-    def complete(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
+    def add_span(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
         """See `spans.Sink`."""
-        self._add("X", name, "host", HOST, self._row(), start, attributes, dur=(stop - start) / 1000)
+        self._complete(name, "host", HOST, self._track(), start, stop, attributes)
 
-    def decided(self, decisions: list[Decision], later: Later | None) -> None:
-        """See `spans.Sink`. What costs time is asked for when the trace is over, so that it does not show in it."""
-        now, row = time.perf_counter_ns(), self._row()
-        for one in decisions:
-            self._decision(one, row, now)
-        if later is not None:
-            self._later.append((now, row, later))
+    def add_decisions(self, decisions: list[Decision], deferred: DeferredDecisions | None) -> None:
+        """See `spans.Sink`. Deferred decisions are computed after the trace has ended, so they take no time in it."""
+        now, track = time.perf_counter_ns(), self._track()
+        for decision in decisions:
+            self._decision(decision, track, now)
+        if deferred is not None:
+            self._deferred.append((now, track, deferred))
 
-    def launched(self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]) -> None:
+    def add_launch(
+        self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]
+    ) -> None:
         """See `spans.Sink`."""
         process = self._process(device)
         for n, (facts, (start, stop)) in enumerate(zip(kernels, times, strict=True)):
-            more: dict[str, Attribute] = {"launch": launch, "kernel": n, "bytes": facts.nbytes, "makes": facts.makes}
-            self._add(
-                "X", facts.name, "device", process, process * _QUEUE, start, more, dur=(stop - start) / 1000
-            )  # fmt: skip
+            args: dict[str, Attribute] = {"launch": launch, "kernel": n, "bytes": facts.nbytes, "makes": facts.makes}
+            self._complete(facts.name, "device", process, process * _QUEUE_TRACK, start, stop, args)
         now = time.perf_counter_ns()
         for name, (in_use, _) in memory().items():
-            self._add("C", "memory in use", "memory", self._process(name), 0, now, {"bytes": in_use})
-        self._launched += len(kernels)
-        self._add("C", "kernels launched", "launches", HOST, 0, now, {"kernels": self._launched})
+            self._counter("memory in use", "memory", self._process(name), now, {"bytes": in_use})
+        self._kernels_launched += len(kernels)
+        self._counter("kernels launched", "launches", HOST, now, {"kernels": self._kernels_launched})
 
-    # ------------------------------------------------------------ what readers ask
+    # ------------------------------------------------------------ the results
 
-    def events(self) -> list[dict[str, Any]]:
-        """The trace's events: names of rows, then everything else in the order of time."""
-        self._explain()
-        names = [_name("process_name", HOST, 0, f"host (process {os.getpid()})"), _order(HOST, 0)]
-        names += [_name("thread_name", HOST, row, name) for row, name in self._threads.values()]
+    def events(self) -> list[TraceEvent]:
+        """Returns the trace's events: metadata first, then all others by time."""
+        self._compute_deferred()
+        metadata = [_name("process_name", HOST, 0, f"host (process {os.getpid()})"), _sort_index(HOST, 0)]
+        metadata += [_name("thread_name", HOST, track, name) for track, name in self._threads.values()]
         for device, process in self._devices.items():
-            names += [_name("process_name", process, 0, device), _order(process, process)]
-            names.append(_name("thread_name", process, process * _QUEUE, "queue 0"))
-        return names + sorted(self._events, key=lambda e: (e["ts"], -e.get("dur", 0.0)))
+            metadata += [_name("process_name", process, 0, device), _sort_index(process, process)]
+            metadata.append(_name("thread_name", process, process * _QUEUE_TRACK, "queue 0"))
+        return metadata + sorted(self._events, key=lambda e: (e["ts"], -e.get("dur", 0.0)))
 
-    def summary(self) -> dict[str, Any]:
-        """Figures: launches, kernels and their time on devices in seconds, transfers, decisions.
+    def summary(self) -> TraceSummary:
+        """Returns the totals: launches, kernels and their time on devices, transfers, decisions.
 
-        >>> import spiraltorch as st
-        >>> with st.telemetry.trace() as t:
-        ...     (st.ones(4) + 1).sum().item()
-        8.0
-        >>> t.summary()["launches"], t.summary()["kernels"]
-        (1, 1)
+        Example:
+            >>> import spiraltorch as st
+            >>> with st.telemetry.trace() as trace:
+            ...     (st.ones(4) + 1).sum().item()
+            8.0
+            >>> trace.summary()["launches"], trace.summary()["kernels"]
+            (1, 1)
         """
-        self._explain()
-        of = self._events
-        kernels = [e for e in of if e["ph"] == "X" and e["cat"] == "device"]
-        copies = [e for e in of if e["name"] == TRANSFER and not e["args"]["shared"]]
+        self._compute_deferred()
+        events = self._events
+        kernels = [e for e in events if e["ph"] == "X" and e["cat"] == "device"]
+        copies = [e for e in events if e["name"] == TRANSFER and not e["args"]["shared"]]
         return {
             "seconds": ((self.ended or time.perf_counter_ns()) - self.began) / 1e9,
-            "launches": sum(e["name"] == LAUNCH for e in of),
+            "launches": sum(e["name"] == LAUNCH for e in events),
             "kernels": len(kernels),
             "device_seconds": sum(e["dur"] for e in kernels) / 1e6,
             "transfers": len(copies),
-            "bytes_transferred": sum(e["args"]["bytes"] for e in copies),
-            "decisions": sum(e["ph"] == "i" for e in of),
-            "events": len(of),
+            "bytes_transferred": sum(int(e["args"]["bytes"]) for e in copies),
+            "decisions": sum(e["ph"] == "i" for e in events),
+            "events": len(events),
         }
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Writes the trace as JSON."""
+        """Writes the trace as a JSON file.
+
+        Args:
+            path: the file, which is replaced if it exists.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": self.events(), "displayTimeUnit": "ns"}, file)
 
-    # ------------------------------------------------------------ inside
+    # ------------------------------------------------------------ helpers
 
-    def _add(
-        self, phase: str, name: str, category: str, process: int, row: int, at: int, args: dict[str, Attribute],
-        **more: Any,
-    ) -> None:  # fmt: skip
-        event = {"ph": phase, "name": name, "cat": category, "pid": process, "tid": row, "args": args}
-        self._events.append({**event, "ts": (at - self.began) / 1000, **more})
+    def _complete(
+        self, name: str, category: str, process: int, track: int, start: int, stop: int, args: dict[str, Attribute]
+    ) -> None:
+        event = self._event("X", name, category, process, track, start, args)
+        event["dur"] = (stop - start) / 1000
+        self._events.append(event)
 
-    def _decision(self, one: Decision, row: int, at: int) -> None:
-        self._add("i", f"{one.kind} {one.subject}", "decision", HOST, row, at, one.attributes(), s="t")
+    def _counter(self, name: str, category: str, process: int, time: int, args: dict[str, Attribute]) -> None:
+        self._events.append(self._event("C", name, category, process, 0, time, args))
 
-    def _explain(self) -> None:
-        pending, self._later = self._later, []
-        for at, row, later in pending:
-            for one in later():
-                self._decision(one, row, at)
+    def _decision(self, decision: Decision, track: int, time: int) -> None:
+        name = f"{decision.kind} {decision.subject}"
+        event = self._event("i", name, "decision", HOST, track, time, decision.attributes())
+        event["s"] = "t"
+        self._events.append(event)
 
-    def _row(self) -> int:
-        identity = threading.get_ident()
-        found = self._threads.get(identity)
-        if found is None:
+    def _event(
+        self, phase: str, name: str, category: str, process: int, track: int, time: int, args: dict[str, Attribute]
+    ) -> TraceEvent:
+        return {
+            "ph": phase, "name": name, "cat": category, "pid": process, "tid": track, "args": args,
+            "ts": (time - self.began) / 1000,
+        }  # fmt: skip
+
+    def _compute_deferred(self) -> None:
+        pending, self._deferred = self._deferred, []
+        for time_, track, deferred in pending:
+            for decision in deferred():
+                self._decision(decision, track, time_)
+
+    def _track(self) -> int:
+        """The track of the calling thread."""
+        identifier = threading.get_ident()
+        known = self._threads.get(identifier)
+        if known is None:
             with self._lock:
-                found = self._threads[identity] = (len(self._threads) + 1, threading.current_thread().name)
-        return found[0]
+                known = self._threads[identifier] = (len(self._threads) + 1, threading.current_thread().name)
+        return known[0]
 
     def _process(self, device: str) -> int:
-        found = self._devices.get(device)
-        if found is None:
+        """The process number of a device."""
+        known = self._devices.get(device)
+        if known is None:
             with self._lock:
-                found = self._devices.setdefault(device, HOST + 1 + len(self._devices))
-        return found
+                known = self._devices.setdefault(device, HOST + 1 + len(self._devices))
+        return known
 
 
-def _name(what: str, process: int, row: int, name: str) -> dict[str, Any]:
-    return {"ph": "M", "name": what, "pid": process, "tid": row, "args": {"name": name}}
+def _name(kind: str, process: int, track: int, name: str) -> TraceEvent:
+    return {"ph": "M", "name": kind, "pid": process, "tid": track, "args": {"name": name}}
 
 
-def _order(process: int, place: int) -> dict[str, Any]:
-    return {"ph": "M", "name": "process_sort_index", "pid": process, "tid": 0, "args": {"sort_index": place}}
+def _sort_index(process: int, index: int) -> TraceEvent:
+    return {"ph": "M", "name": "process_sort_index", "pid": process, "tid": 0, "args": {"sort_index": index}}
 
 
 @contextmanager
 def trace(path: str | os.PathLike[str] | None = None) -> Iterator[Trace]:
-    """Collects everything that happens inside, in all threads, and writes it to `path` as a Chrome trace.
+    """Context manager that collects all activity of its block, in all threads, and writes it as a Chrome trace.
 
-    Each kernel is measured, so plans are launched kernel by kernel: a little slower, with the same results. Without a
-    path the events are only kept in the `Trace` that `with` gives. Traces may be nested. The file is written even where
-    the block raises. Raises `ArgumentError` at once where the path's folder does not exist.
+    Every kernel is timed, so plans are launched kernel by kernel: somewhat slower, with the same results. Traces may be
+    nested. The file is written even if the block raises.
 
-    >>> import json, os, tempfile
-    >>> import spiraltorch as st
-    >>> path = os.path.join(tempfile.mkdtemp(), "trace.json")
-    >>> with st.telemetry.trace(path):
-    ...     (st.ones(4) * 3).tolist()
-    [3.0, 3.0, 3.0, 3.0]
-    >>> len([e for e in json.load(open(path))["traceEvents"] if e["name"] == "spiraltorch.launch"])
-    1
+    Args:
+        path: the JSON file to write; None keeps the events in memory only.
+
+    Yields:
+        The `Trace`, with `events()`, `summary()` and `write(path)`.
+
+    Raises:
+        ArgumentError: the folder of `path` does not exist, or `path` is a folder. Raised before the block runs.
+
+    Example:
+        >>> import json, os, tempfile
+        >>> import spiraltorch as st
+        >>> path = os.path.join(tempfile.mkdtemp(), "trace.json")
+        >>> with st.telemetry.trace(path):
+        ...     (st.ones(4) * 3).tolist()
+        [3.0, 3.0, 3.0, 3.0]
+        >>> len([e for e in json.load(open(path))["traceEvents"] if e["name"] == "spiraltorch.launch"])
+        1
     """
     if path is not None and (not Path(path).absolute().parent.is_dir() or Path(path).is_dir()):
         raise ArgumentError(
             f"[trace] expected a file in an existing folder, got {os.fspath(path)!r}; make the folder first"
         )
     collected = Trace()
-    ACTIVE.append(collected)
+    register(collected)
     try:
         yield collected
     finally:
-        ACTIVE.remove(collected)
+        unregister(collected)
         collected.ended = time.perf_counter_ns()
         if path is not None:
             collected.write(path)

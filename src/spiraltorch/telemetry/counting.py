@@ -1,44 +1,48 @@
-"""Figures of what the process did: the one place where they are kept. See `names.METRICS` for what each means.
+"""The process's counters, kept in one place. `names.METRICS` describes each.
 
-Hot paths add to `COUNTS` directly. Levels of memory are asked of the allocators when somebody reads.
+Hot paths add to `COUNTS` directly. Memory levels are read from the devices' allocators on demand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from .names import METRICS
 
-COUNTS: dict[str, Any] = {m.key: 0 for m in METRICS if m.rises and m.key != "plan_cache_hits"}
+COUNTS: dict[str, int | float] = {m.key: 0 for m in METRICS if m.is_counter and m.key != "plan_cache_hits"}
 COUNTS["compile_seconds"] = 0.0
-COUNTS["plan_lookups"] = 0  # hits are the lookups that did not miss: one addition less where it counts
-ALLOCATORS: dict[str, Callable[[], tuple[int, int]]] = {}  # device -> bytes in use, and the most there were
+COUNTS["plan_lookups"] = 0  # hits = lookups - misses: saves one addition on the hot path
+ALLOCATORS: dict[str, Callable[[], tuple[int, int]]] = {}  # device -> (bytes in use, peak bytes)
 
 
 def watch_allocator(device: str, levels: Callable[[], tuple[int, int]]) -> None:
-    """Makes a device's memory visible: `levels` gives the bytes in use now and the most that were in use at once."""
+    """Registers a device's allocator; `levels` returns its bytes in use and its peak."""
     ALLOCATORS[device] = levels
 
 
 def memory() -> dict[str, tuple[int, int]]:
-    """Bytes in use and their peak, for each open device."""
+    """Bytes in use and peak bytes of each open device."""
     return {device: levels() for device, levels in ALLOCATORS.items()}
 
 
-def counters() -> dict[str, Any]:
-    """A copy of the process's figures, whether telemetry is on or off. Memory is summed over the open devices.
+def counters() -> dict[str, int | float]:
+    """Returns a snapshot of the process's counters. Counting is always on, whether or not telemetry is exported.
 
-    >>> import spiraltorch as st
-    >>> before = st.telemetry.counters()["kernels_launched"]
-    >>> (st.ones(4) + 1).sum().item()
-    8.0
-    >>> st.telemetry.counters()["kernels_launched"] - before
-    1
+    Returns:
+        One value for each row of `METRICS`, by its `key`: integers, but for `compile_seconds`. Memory levels
+        (`bytes_in_use`, `peak_bytes`) are summed over the open devices.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> before = st.telemetry.counters()["kernels_launched"]
+        >>> (st.ones(4) + 1).sum().item()
+        8.0
+        >>> st.telemetry.counters()["kernels_launched"] - before
+        1
     """
-    found = dict(COUNTS)
-    found["plan_cache_hits"] = found.pop("plan_lookups") - found["plan_cache_misses"]
+    snapshot = dict(COUNTS)
+    snapshot["plan_cache_hits"] = snapshot.pop("plan_lookups") - snapshot["plan_cache_misses"]
     levels = list(memory().values())
-    found["bytes_in_use"] = sum(level for level, _ in levels)
-    found["peak_bytes"] = sum(peak for _, peak in levels)
-    return found
+    snapshot["bytes_in_use"] = sum(in_use for in_use, _ in levels)
+    snapshot["peak_bytes"] = sum(peak for _, peak in levels)
+    return snapshot

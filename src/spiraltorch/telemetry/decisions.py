@@ -1,4 +1,4 @@
-"""What the planner decided, and why: for `explain` as lines, for traces as events."""
+"""Decisions of the planner with their reasons, as lines of `st.explain` and as events of traces."""
 
 from __future__ import annotations
 
@@ -6,29 +6,37 @@ from typing import NamedTuple
 
 KINDS: dict[str, str] = {
     "place": "on which device a graph runs",
-    "fuse": "what shares a kernel, or a launch",
-    "split": "what starts a kernel of its own",
-    "schedule": "how a kernel's loops run",
-    "reuse": "which memory an intermediate result takes from one that is no longer needed",
+    "fuse": "which operations share a kernel or a launch",
+    "split": "which operations start a kernel of their own",
+    "schedule": "how a kernel's loops are scheduled",
+    "reuse": "which intermediate results share memory",
 }
 
 
 class Decision(NamedTuple):
-    """One choice of the planner.
+    """One decision of the planner.
 
-    >>> print(Decision("fuse", "%3 exp", "it is read where it is computed", 0))
-    fuse %3 exp into kernel 0: it is read where it is computed
-    >>> print(Decision("reuse", "%4", "it is written in place of %3"))
-    reuse %4: it is written in place of %3
+    Args:
+        kind: a key of `KINDS`.
+        subject: what it is about: a value (`%3 exp`), a kernel or the graph.
+        reason: why, as a clause.
+        kernel: for `fuse` and `split`, the kernel that the subject belongs to, in launch order.
+
+    Example:
+        >>> from spiraltorch.telemetry import Decision
+        >>> print(Decision("fuse", "%3 exp", "it is read where it is computed", 0))
+        fuse %3 exp into kernel 0: it is read where it is computed
+        >>> print(Decision("reuse", "%4", "it is written in place of %3"))
+        reuse %4: it is written in place of %3
     """
 
-    kind: str  # of `KINDS`
-    subject: str  # a value (`%3 exp`), a kernel or the graph
+    kind: str
+    subject: str
     reason: str
-    kernel: int | None = None  # for `fuse` and `split`: the kernel that the subject went to, in launch order
+    kernel: int | None = None
 
     def attributes(self) -> dict[str, str | int | float | bool]:
-        """The fields that have a value, as an event carries them."""
+        """The fields that are not None, as attributes of an event."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
     def __str__(self) -> str:

@@ -1,30 +1,42 @@
-"""OpenTelemetry: spans and metrics for whoever configured an SDK.
+"""OpenTelemetry export: spans and metrics for a configured SDK.
 
-The API package is loaded here, on first need, and never by `import spiraltorch`. Where the SDK is loaded in the process
-(`opentelemetry.sdk`), exporting begins by itself when the next plan is compiled, which the first evaluation does. `enable`
-begins at once, also with another implementation of the API; `disable` ends it. Providers may be set before or after.
+The OpenTelemetry API package is loaded here on first need, never by `import spiraltorch`. Where an SDK
+(`opentelemetry.sdk`) is loaded in the process, export begins when the next plan is compiled, which the first evaluation
+does. `enable` begins at once, with any implementation of the API; `disable` ends it. Providers may be set before or after.
 
-Metrics are read from `counting` when the SDK collects them, so counting costs the same with and without.
+Metrics are observable instruments that read `counting` when the SDK collects them, so counting costs the same with and
+without export.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from .counting import counters, memory
 from .decisions import Decision
 from .names import DECISION, KERNEL, METRICS, Metric
-from .spans import ACTIVE, Attribute, KernelFacts, Later
+from .spans import ACTIVE, Attribute, DeferredDecisions, KernelFacts, register, unregister
 
-_LOOK = [True]  # whether an SDK that is found in the process is used
-_INSTRUMENTS: list[Any] = []  # made once: the API has no way to take them back
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import CallbackOptions, Instrument, Observation
+    from opentelemetry.trace import Span as OtelSpan
+
+
+class _ExportState:
+    """Whether a loaded SDK enables export by itself, and the metric instruments, which the API cannot remove again."""
+
+    automatic = True
+    instruments: list[Instrument] = []
 
 
 class Exporter:
-    """A listener of `spans` that hands on to OpenTelemetry's tracer."""
+    """A sink of `spans` that forwards to the OpenTelemetry tracer."""
 
     def __init__(self, device_time: bool) -> None:
         from opentelemetry import context
@@ -36,14 +48,14 @@ class Exporter:
         self._tracer = api.get_tracer("spiraltorch")
         self._epoch = time.time_ns() - time.perf_counter_ns()
 
-    def begin(self, name: str, attributes: dict[str, Attribute]) -> Any:
+    def begin_span(self, name: str, attributes: dict[str, Attribute]) -> tuple[OtelSpan, Token[Context]]:
         """See `spans.Sink`."""
         span = self._tracer.start_span(name)
         return span, self._context.attach(self._api.set_span_in_context(span))
 
-    def end(self, token: Any, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
+    def end_span(self, token: object, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
         """See `spans.Sink`."""
-        span, attached = token
+        span, attached = cast("tuple[OtelSpan, Token[Context]]", token)
         span.set_attributes(_prefixed(attributes))
         if error is not None:
             span.record_exception(error)
@@ -51,55 +63,67 @@ class Exporter:
         self._context.detach(attached)
         span.end()
 
-    def complete(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
+    def add_span(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
         """See `spans.Sink`."""
         span = self._tracer.start_span(name, attributes=_prefixed(attributes), start_time=start + self._epoch)
         span.end(stop + self._epoch)
 
-    def decided(self, decisions: list[Decision], later: Later | None) -> None:
-        """See `spans.Sink`. Why each schedule, where one was made, stands at its own span, not here."""
+    def add_decisions(self, decisions: list[Decision], deferred: DeferredDecisions | None) -> None:
+        """See `spans.Sink`. Deferred decisions explain schedules, which have spans of their own here."""
         span = self._api.get_current_span()
-        for one in decisions:
-            span.add_event(DECISION, _prefixed(one.attributes()))
+        for decision in decisions:
+            span.add_event(DECISION, _prefixed(decision.attributes()))
 
-    def launched(self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]) -> None:
+    def add_launch(
+        self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]
+    ) -> None:
         """See `spans.Sink`."""
-        for facts, (start, stop) in zip(kernels, times, strict=False):  # no times where nobody measured
-            self.complete(
-                KERNEL,
-                start,
-                stop,
-                {"kernel": facts.name, "bytes": facts.nbytes, "makes": facts.makes, "device": device},
-            )
+        for facts, (start, stop) in zip(kernels, times, strict=False):  # `times` is empty without device timing
+            attributes: dict[str, Attribute] = {
+                "kernel": facts.name, "bytes": facts.nbytes, "makes": facts.makes, "device": device,
+            }  # fmt: skip
+            self.add_span(KERNEL, start, stop, attributes)
 
 
 def enable(*, device_time: bool = False) -> None:
-    """Sends spans and metrics to OpenTelemetry from now on, whatever implements it.
+    """Exports spans and metrics to OpenTelemetry from now on.
 
-    With `device_time` every kernel is measured and becomes a span of its own. Without an SDK all of it goes nowhere.
+    They go to whatever implements the OpenTelemetry API in this process; without an SDK they are discarded. Calling it
+    again replaces the former export.
 
-    >>> import spiraltorch as st
-    >>> st.telemetry.enable()
-    >>> (st.ones(2) + 1).tolist()
-    [2.0, 2.0]
-    >>> st.telemetry.disable()
+    Args:
+        device_time: times every kernel and exports a span for each, with its time on the device.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.telemetry.enable()
+        >>> (st.ones(2) + 1).tolist()
+        [2.0, 2.0]
+        >>> st.telemetry.disable()
     """
     _stop()
-    if not _INSTRUMENTS:
-        _instruments()
-    ACTIVE.append(Exporter(device_time))
+    if not _ExportState.instruments:
+        _ExportState.instruments = _create_instruments()
+    register(Exporter(device_time))
 
 
 def disable() -> None:
-    """Ends exporting. An SDK in the process is not looked for again. Traces being written go on."""
-    _LOOK[0] = False
+    """Ends the export to OpenTelemetry and does not begin it again for an SDK. Traces being collected are not affected.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.telemetry.disable()
+    """
+    _ExportState.automatic = False
     _stop()
 
 
-def notice() -> None:
-    """Begins exporting where an SDK is loaded in this process. Called whenever a plan is compiled."""
-    if _LOOK[0] and ("opentelemetry.sdk.trace" in sys.modules or "opentelemetry.sdk.metrics" in sys.modules):
-        _LOOK[0] = False
+def enable_if_sdk_loaded() -> None:
+    """Begins export if an SDK is loaded in this process; called whenever a plan is compiled."""
+    if _ExportState.automatic and (
+        "opentelemetry.sdk.trace" in sys.modules or "opentelemetry.sdk.metrics" in sys.modules
+    ):
+        _ExportState.automatic = False
         if not any(isinstance(sink, Exporter) for sink in ACTIVE):
             enable()
 
@@ -107,31 +131,34 @@ def notice() -> None:
 def _stop() -> None:
     for sink in tuple(ACTIVE):
         if isinstance(sink, Exporter):
-            ACTIVE.remove(sink)
+            unregister(sink)
 
 
 def _prefixed(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
     return {f"spiraltorch.{name}": value for name, value in attributes.items()}
 
 
-def _instruments() -> None:
-    """One observable instrument for each name in `METRICS`; its rows differ in attributes."""
+def _create_instruments() -> list[Instrument]:
+    """One observable instrument for each name in `METRICS`; rows of one name differ in attributes."""
     from opentelemetry import metrics
 
     meter = metrics.get_meter("spiraltorch")
-    names: dict[str, list[Metric]] = {}
+    rows_of: dict[str, list[Metric]] = {}
     for row in METRICS:
-        names.setdefault(row.name, []).append(row)
-    for name, rows in names.items():
-        make = meter.create_observable_counter if rows[0].rises else meter.create_observable_gauge
-        _INSTRUMENTS.append(make(name, [_callback(rows)], rows[0].unit, rows[0].text))
+        rows_of.setdefault(row.name, []).append(row)
+    instruments: list[Instrument] = []
+    for name, rows in rows_of.items():
+        create = meter.create_observable_counter if rows[0].is_counter else meter.create_observable_gauge
+        instruments.append(create(name, [_callback(rows)], rows[0].unit, rows[0].description))
+    return instruments
 
 
-def _callback(rows: list[Metric]) -> Callable[[Any], Iterable[Any]]:
+def _callback(rows: list[Metric]) -> Callable[[CallbackOptions], list[Observation]]:
+    """The function that reads an instrument's values when the SDK collects them."""
     from opentelemetry.metrics import Observation
 
-    def observe(options: Any) -> list[Any]:
-        if not rows[0].rises:
+    def observe(options: CallbackOptions) -> list[Observation]:
+        if not rows[0].is_counter:
             which = 1 if rows[0].key == "peak_bytes" else 0
             return [Observation(levels[which], {"spiraltorch.device": d}) for d, levels in memory().items()]
         now = counters()

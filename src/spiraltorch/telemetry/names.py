@@ -1,8 +1,7 @@
 """The names of all spans and metrics. They are the same on every backend.
 
-A span's name is a key of `SPANS`. A metric is a row of `METRICS`: the key in `counters()`, and the name, unit and
-attributes under which OpenTelemetry sees it. Attributes of spans are plain words (`device`, `bytes`); OpenTelemetry
-gets them with `spiraltorch.` in front.
+A span's name is a key of `SPANS`. A metric is a row of `METRICS`: its key in `counters()`, and its name, unit and
+attributes in OpenTelemetry. Names of attributes (`device`, `bytes`) get the prefix `spiraltorch.` in OpenTelemetry.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ LAUNCH = "spiraltorch.launch"
 KERNEL = "spiraltorch.kernel"
 TRANSFER = "spiraltorch.transfer"
 TUNE = "spiraltorch.tune"
-DECISION = "spiraltorch.decision"  # an event inside a span, not a span
+DECISION = "spiraltorch.decision"  # an event of a span, not a span
 
 
 def compile_pass(name: str) -> str:
-    """The span of one of the compiler's passes over a program.
+    """The name of the span of a compiler pass.
 
     >>> compile_pass("simplify") in SPANS
     True
@@ -36,27 +35,27 @@ def compile_pass(name: str) -> str:
 
 
 SPANS: dict[str, str] = {
-    RECORD: "a function given to `compile` records its graph; `function`",
-    PLAN: "a graph is walked and looked up among the known plans; `cache` hit or miss, `values` in the graph",
-    COMPILE: "a plan is made for a graph that has none; `device`, `values`, then `kernels`, `operations`",
-    compile_pass("simplify"): "the pass over the program; it runs twice",
-    compile_pass("decompose"): "the pass that leaves what kernels are made of",
-    compile_pass("drop_barriers"): "the pass that forgets barriers",
-    compile_pass("spread_reductions"): "the pass that gives every group of a target a part of large reductions",
-    compile_pass("sort_values"): "the pass that sorts values without their places, where only those are wanted",
-    compile_pass("join_in_steps"): "the pass that keeps joins within what the target can bind",
-    compile_pass("copy_joins"): "the pass that has joins of many copied part by part",
-    COMPILE_FUSE: "which values share a kernel, within what the target can bind",
-    COMPILE_LOWER: "loop nests in the kernel IR",
-    COMPILE_KERNEL: "one kernel that is not in memory; `key`, `cache` disk or none",
-    COMPILE_SCHEDULE: "the steps that a rule picks for one kernel; `kernel`, `schedule`",
-    COMPILE_RENDER: "the kernel as the backend's source text; `kernel`",
-    COMPILE_MACHINE: "the text as machine code, or as the driver's object",
-    COMPILE_LINK: "places for intermediate results, and the device's program",
-    TUNE: "the schedules of one kernel are searched; `device`, `kernel`, then `candidates`, `speedup`",
-    LAUNCH: "a plan runs on its device; `device`, `kernels`, `bytes`, and where devices are timed `device_ns`",
-    KERNEL: "one kernel on its device, where devices are timed; `kernel`, `bytes`, `makes`",
-    TRANSFER: "memory crosses between host and device; `direction`, `device`, `bytes`, `shared` where nothing is copied",
+    RECORD: "`st.compile` records the graph of a function; `function`",
+    PLAN: "the plan cache is searched for a graph; `cache` is `hit` or `miss`, `values` counts the graph's nodes",
+    COMPILE: "a plan is compiled after a cache miss; `device`, `values`, at the end `kernels` and `operations`",
+    compile_pass("simplify"): "the simplification pass; it runs twice",
+    compile_pass("decompose"): "the pass that rewrites operations to those that kernels implement",
+    compile_pass("drop_barriers"): "the pass that removes `barrier` operations",
+    compile_pass("spread_reductions"): "the pass that splits large reductions over the work groups of a GPU",
+    compile_pass("sort_values"): "the pass that sorts values directly where nothing reads the permutation",
+    compile_pass("join_in_steps"): "the pass that splits concatenations of more operands than a kernel can bind",
+    compile_pass("copy_joins"): "the pass that copies the operands of large concatenations one by one",
+    COMPILE_FUSE: "operations are fused into kernels, within the buffers that a kernel can bind",
+    COMPILE_LOWER: "fused groups are lowered to loop nests in the kernel IR",
+    COMPILE_KERNEL: "a kernel that is not cached in memory; `key`, `cache` is `disk` or `none`",
+    COMPILE_SCHEDULE: "one kernel is scheduled; `kernel`, `schedule`",
+    COMPILE_RENDER: "one kernel is rendered as source text of the backend; `kernel`",
+    COMPILE_MACHINE: "source text is compiled to machine code, or by the driver",
+    COMPILE_LINK: "memory of intermediate results is planned and the device's program is linked",
+    TUNE: "the tuner searches the schedules of one kernel; `device`, `kernel`, at the end `candidates` and `speedup`",
+    LAUNCH: "a plan runs on its device; `device`, `launch`, `kernels`, `bytes`, and `device_ns` where kernels are timed",
+    KERNEL: "one kernel on its device, where kernels are timed; `kernel`, `bytes`, `makes` (the values that it computes)",
+    TRANSFER: "a copy between host and device; `direction`, `device`, `bytes`, `shared` where memory is shared and nothing is copied",
 }
 
 TO_DEVICE = "host_to_device"
@@ -64,27 +63,36 @@ TO_HOST = "device_to_host"
 
 
 class Metric(NamedTuple):
-    """One figure of the process."""
+    """A value that `counters()` and OpenTelemetry report.
 
-    key: str  # in `counters()`
-    name: str  # OpenTelemetry's
+    Args:
+        key: its key in `counters()`.
+        name: its name in OpenTelemetry; rows of one name differ in `attributes`.
+        unit: in UCUM notation, as OpenTelemetry wants it.
+        description: what it measures.
+        attributes: names and values that tell rows of one name apart.
+        is_counter: it only grows; otherwise it is a gauge.
+    """
+
+    key: str
+    name: str
     unit: str
-    text: str
+    description: str
     attributes: tuple[tuple[str, str], ...] = ()
-    rises: bool = True  # a counter; otherwise a level
+    is_counter: bool = True
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("plans_compiled", "spiraltorch.plans.compiled", "{plan}", "Plans made."),
+    Metric("plans_compiled", "spiraltorch.plans.compiled", "{plan}", "Plans compiled."),
     Metric("plans_run", "spiraltorch.plans.run", "{plan}", "Plans launched."),
-    Metric("compile_seconds", "spiraltorch.compile.time", "s", "Time spent in making plans."),
-    Metric("kernels_compiled", "spiraltorch.kernels.compiled", "{kernel}", "Kernels turned into code here, no cache."),
+    Metric("compile_seconds", "spiraltorch.compile.time", "s", "Time spent compiling plans."),
+    Metric("kernels_compiled", "spiraltorch.kernels.compiled", "{kernel}", "Kernels compiled in this process rather than read from a cache."),
     Metric("kernels_launched", "spiraltorch.kernels.launched", "{kernel}", "Kernels launched."),
     Metric(
         "kernels_before_fusion", "spiraltorch.kernels.unfused", "{kernel}",
-        "Kernels that the launched plans would have taken with one for each operation.",
+        "Kernels that the launched plans would have needed without fusion, one an operation.",
     ),
-    Metric("bytes_moved", "spiraltorch.kernels.io", "By", "Bytes read and written by launched kernels, from their plans."),
+    Metric("bytes_moved", "spiraltorch.kernels.io", "By", "Bytes that launched kernels read and wrote, as planned."),
     Metric(
         "bytes_to_device", "spiraltorch.transfer.io", "By", "Bytes copied between host and device.",
         (("direction", TO_DEVICE),),
@@ -93,22 +101,22 @@ METRICS: tuple[Metric, ...] = (
         "bytes_to_host", "spiraltorch.transfer.io", "By", "Bytes copied between host and device.",
         (("direction", TO_HOST),),
     ),
-    Metric("plan_cache_hits", "spiraltorch.cache.hits", "{hit}", "What was found in a cache.", (("cache", "plan"),)),
-    Metric("plan_cache_misses", "spiraltorch.cache.misses", "{miss}", "What was not.", (("cache", "plan"),)),
-    Metric("kernel_cache_hits", "spiraltorch.cache.hits", "{hit}", "What was found in a cache.", (("cache", "kernel"),)),
-    Metric("kernel_cache_misses", "spiraltorch.cache.misses", "{miss}", "What was not.", (("cache", "kernel"),)),
-    Metric("object_cache_hits", "spiraltorch.cache.hits", "{hit}", "What was found in a cache.", (("cache", "object"),)),
-    Metric("object_cache_misses", "spiraltorch.cache.misses", "{miss}", "What was not.", (("cache", "object"),)),
-    Metric("kernels_tuned", "spiraltorch.tuning.kernels", "{kernel}", "Kernels whose schedules were searched here."),
-    Metric("tuning_candidates", "spiraltorch.tuning.candidates", "{schedule}", "Schedules that searches compiled."),
+    Metric("plan_cache_hits", "spiraltorch.cache.hits", "{hit}", "Cache hits.", (("cache", "plan"),)),
+    Metric("plan_cache_misses", "spiraltorch.cache.misses", "{miss}", "Cache misses.", (("cache", "plan"),)),
+    Metric("kernel_cache_hits", "spiraltorch.cache.hits", "{hit}", "Cache hits.", (("cache", "kernel"),)),
+    Metric("kernel_cache_misses", "spiraltorch.cache.misses", "{miss}", "Cache misses.", (("cache", "kernel"),)),
+    Metric("object_cache_hits", "spiraltorch.cache.hits", "{hit}", "Cache hits.", (("cache", "object"),)),
+    Metric("object_cache_misses", "spiraltorch.cache.misses", "{miss}", "Cache misses.", (("cache", "object"),)),
+    Metric("kernels_tuned", "spiraltorch.tuning.kernels", "{kernel}", "Kernels whose schedules were searched in this process."),
+    Metric("tuning_candidates", "spiraltorch.tuning.candidates", "{schedule}", "Candidate schedules that were compiled."),
     Metric(
         "tuning_disqualified", "spiraltorch.tuning.disqualified", "{schedule}",
-        "Those among them that crashed, hung, or gave a wrong result.",
+        "Candidate schedules that crashed, timed out or gave a wrong result.",
     ),
     Metric(
-        "bytes_in_use", "spiraltorch.allocator.in_use", "By", "Device memory that buffers hold now.", rises=False,
+        "bytes_in_use", "spiraltorch.allocator.in_use", "By", "Device memory in use.", is_counter=False,
     ),
     Metric(
-        "peak_bytes", "spiraltorch.allocator.peak", "By", "The most device memory that buffers held at once.", rises=False,
+        "peak_bytes", "spiraltorch.allocator.peak", "By", "Peak device memory in use.", is_counter=False,
     ),
 )  # fmt: skip

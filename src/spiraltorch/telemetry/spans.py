@@ -1,7 +1,8 @@
-"""Spans and their listeners. Times are nanoseconds on the clock of `time.perf_counter_ns`.
+"""Spans and the sinks that receive them. Times are nanoseconds on the clock of `time.perf_counter_ns`.
 
-`ACTIVE` holds the listeners: traces being written, and the exporter. While it is empty nothing is made or called: slow
-paths write `with span(...)`, which gives one shared object then, and hot paths ask `if ACTIVE` first.
+`ACTIVE` lists the registered sinks: traces being collected, and the OpenTelemetry exporter. While it is empty nothing is
+allocated or called: slow paths write `with span(...)`, which then returns one shared no-op span, and hot paths test
+`if ACTIVE` first. Only `register` and `unregister` change the list.
 """
 
 from __future__ import annotations
@@ -10,77 +11,102 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, Union
+from types import TracebackType
+from typing import NamedTuple, Protocol, Union
 
 from .counting import COUNTS
 from .decisions import Decision
 from .names import LAUNCH, PLAN, TO_DEVICE, TRANSFER
 
 Attribute = Union[str, int, float, bool]
-Later = Callable[[], list[Decision]]
-_LAUNCHES = itertools.count()
+DeferredDecisions = Callable[[], list[Decision]]
+_LAUNCH_NUMBERS = itertools.count()
 
 
 class KernelFacts(NamedTuple):
-    """What a listener learns of a launched kernel besides its times."""
+    """Static information about a kernel of a plan, for traces."""
 
     name: str
     nbytes: int  # read and written
     makes: str  # the values that it stores
 
 
+class TimedProgram(Protocol):
+    """A device program that can be launched, with or without timing each kernel."""
+
+    def run(self) -> None:
+        """Launches the kernels."""
+
+    def timed(self) -> list[tuple[int, int]]:
+        """Launches the kernels and returns the start and the end of each."""
+
+
 class Sink(Protocol):
-    """A listener. It may be called from any thread."""
+    """A receiver of spans, decisions and launches. Its methods may be called from any thread."""
 
-    device_time: bool  # whether it wants launches to measure each kernel
+    device_time: bool  # whether launches should time each kernel
 
-    def begin(self, name: str, attributes: dict[str, Attribute]) -> Any:
-        """A span begins on this thread; gives what `end` gets."""
+    def begin_span(self, name: str, attributes: dict[str, Attribute]) -> object:
+        """A span begins on this thread. Returns a token for `end_span`."""
 
-    def end(self, token: Any, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
-        """The span ends, with all its attributes."""
+    def end_span(self, token: object, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
+        """The span ends; `attributes` is complete now, `error` is what its block raised."""
 
-    def complete(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
-        """A span of this thread that is over and had none inside."""
+    def add_span(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
+        """A span of this thread that has ended and had no children."""
 
-    def decided(self, decisions: list[Decision], later: Later | None) -> None:
-        """The planner decided. `later` gives further decisions, at a cost that a listener may put off or spare."""
+    def add_decisions(self, decisions: list[Decision], deferred: DeferredDecisions | None) -> None:
+        """Decisions of the planner. `deferred` computes further ones at some cost, so a sink may call it later or never."""
 
-    def launched(self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]) -> None:
-        """Kernels of one launch ran on a device; `times` is empty where nobody measured."""
+    def add_launch(
+        self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]
+    ) -> None:
+        """The kernels of one launch; `times` has their starts and ends, or is empty without device timing."""
 
 
 ACTIVE: list[Sink] = []
 
 
-class Span:
-    """Something that takes time, told to every listener. Use it as a context manager."""
+def register(sink: Sink) -> None:
+    """Adds a sink: it receives everything from now on."""
+    ACTIVE.append(sink)
 
-    __slots__ = ("_open", "attributes", "name")
+
+def unregister(sink: Sink) -> None:
+    """Removes a registered sink."""
+    ACTIVE.remove(sink)
+
+
+class Span:
+    """A named interval with attributes, reported to every sink. Use it as a context manager."""
+
+    __slots__ = ("_tokens", "attributes", "name")
 
     def __init__(self, name: str, attributes: dict[str, Attribute]) -> None:
         self.name = name
         self.attributes = attributes
-        self._open: list[tuple[Sink, Any]] = []
+        self._tokens: list[tuple[Sink, object]] = []
 
     def set(self, **attributes: Attribute) -> None:
-        """Adds what is only known now."""
+        """Adds attributes that are known only after the span began."""
         self.attributes.update(attributes)
 
     def __bool__(self) -> bool:
         return True
 
     def __enter__(self) -> Span:
-        self._open = [(sink, sink.begin(self.name, self.attributes)) for sink in tuple(ACTIVE)]
+        self._tokens = [(sink, sink.begin_span(self.name, self.attributes)) for sink in tuple(ACTIVE)]
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, where: Any) -> None:
-        for sink, token in reversed(self._open):
-            sink.end(token, self.name, self.attributes, error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for sink, token in reversed(self._tokens):
+            sink.end_span(token, self.name, self.attributes, error)
 
 
-class _Off:
-    """A span that nobody listens to. It is false."""
+class _NoOpSpan:
+    """A no-op span when tracing is disabled. It is false, a `Span` is true."""
 
     __slots__ = ()
 
@@ -90,66 +116,78 @@ class _Off:
     def __bool__(self) -> bool:
         return False
 
-    def __enter__(self) -> _Off:
+    def __enter__(self) -> _NoOpSpan:
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
 
 
-_OFF = _Off()
+_NO_OP_SPAN = _NoOpSpan()
 
 
-def span(name: str, **attributes: Attribute) -> Span | _Off:
-    """A span of this name (see `names.SPANS`), or where nobody listens one that does nothing and is false.
+def span(name: str, **attributes: Attribute) -> Span | _NoOpSpan:
+    """Returns a span to be used as a context manager: a shared no-op span when tracing is disabled.
 
-    >>> with span("spiraltorch.compile.fuse") as s:
-    ...     s.set(kernels=3)
+    Args:
+        name: a key of `names.SPANS`.
+        **attributes: what is known when the span begins; `set` adds the rest.
+
+    Example:
+        >>> from spiraltorch.telemetry.spans import span
+        >>> with span("spiraltorch.compile.fuse") as s:
+        ...     s.set(kernels=3)
     """
-    return Span(name, attributes) if ACTIVE else _OFF
+    return Span(name, attributes) if ACTIVE else _NO_OP_SPAN
 
 
-def decided(decisions: list[Decision], later: Later | None = None) -> None:
-    """Tells the listeners of decisions made just now, and how to get those that cost time to explain."""
+def record_decisions(decisions: list[Decision], deferred: DeferredDecisions | None = None) -> None:
+    """Reports decisions of the planner, and a function that computes further, expensive ones."""
     for sink in tuple(ACTIVE):
-        sink.decided(decisions, later)
+        sink.add_decisions(decisions, deferred)
 
 
-def looked_up(since: int, hit: bool, values: int) -> None:
-    """Tells the listeners that a graph of so many values was looked up among the plans."""
+def record_plan_lookup(start: int, hit: bool, values: int) -> None:
+    """Reports that a graph of `values` nodes was looked up in the plan cache, beginning at `start`."""
     now = time.perf_counter_ns()
     for sink in tuple(ACTIVE):
-        sink.complete(PLAN, since, now, {"cache": "hit" if hit else "miss", "values": values})
+        sink.add_span(PLAN, start, now, {"cache": "hit" if hit else "miss", "values": values})
 
 
-def launch(program: Any, device: str, kernels: Sequence[KernelFacts]) -> None:
-    """Runs a device's program under a span; each kernel is measured where a listener wants device times."""
-    number = next(_LAUNCHES)
-    listeners = tuple(ACTIVE)
+def launch(program: TimedProgram, device: str, kernels: Sequence[KernelFacts]) -> None:
+    """Launches a program inside a span; times each kernel if a sink asks for device times."""
+    number = next(_LAUNCH_NUMBERS)
+    sinks = tuple(ACTIVE)
     nbytes = sum(k.nbytes for k in kernels)
     times: list[tuple[int, int]] = []
     with span(LAUNCH, device=device, launch=number, kernels=len(kernels), bytes=nbytes) as s:
-        if any(sink.device_time for sink in listeners):
+        if any(sink.device_time for sink in sinks):
             times = program.timed()
             s.set(device_ns=sum(stop - start for start, stop in times))
         else:
             program.run()
-        for sink in listeners:
-            sink.launched(device, number, kernels, times if sink.device_time else [])
+        for sink in sinks:
+            sink.add_launch(device, number, kernels, times if sink.device_time else [])
 
 
 @contextmanager
 def transfer(direction: str, device: str, nbytes: int, *, shared: bool = False) -> Iterator[None]:
-    """Around a copy of `nbytes` bytes (`names.TO_DEVICE` or `names.TO_HOST`): counts them and tells the listeners.
+    """A span around a copy between host and device, which is added to the counters.
 
-    With `shared` the memory is only seen from the other side: nothing is copied, nothing is counted.
+    Args:
+        direction: `names.TO_DEVICE` or `names.TO_HOST`.
+        device: the device's name.
+        nbytes: the size of the copy in bytes.
+        shared: the memory is shared, so nothing is copied and nothing is counted.
 
-    >>> from spiraltorch.telemetry import counters
-    >>> before = counters()["bytes_to_host"]
-    >>> with transfer("device_to_host", "cpu:0", 64):
-    ...     pass
-    >>> counters()["bytes_to_host"] - before
-    64
+    Example:
+        >>> from spiraltorch.telemetry import counters
+        >>> from spiraltorch.telemetry.spans import transfer
+        >>> before = counters()["bytes_to_host"]
+        >>> with transfer("device_to_host", "cpu:0", 64):
+        ...     pass
+        >>> counters()["bytes_to_host"] - before
+        64
     """
     with span(TRANSFER, direction=direction, device=device, bytes=nbytes, shared=shared):
         yield
