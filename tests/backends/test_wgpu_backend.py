@@ -36,7 +36,7 @@ def gpu() -> Any:
 def test_facts(gpu: WgpuDevice) -> None:
     facts = wgpu.describe("wgpu:0")
     assert {"device", "vendor", "driver", "software", "limits"} <= set(facts)
-    assert gpu.target.groups and gpu.target.max_buffers >= 8 and gpu.target.group_items >= 64
+    assert gpu.target.has_grid and gpu.target.max_buffers >= 8 and gpu.target.group_items >= 64
 
 
 @pytest.mark.parametrize("limit", [8, 10])

@@ -11,9 +11,8 @@ import pytest
 from compiler_helpers import compare, data, normal, number, plan
 
 import spiraltorch as st
+from cpu_devices import threads_pay_from
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.schedules import common as rules_shared
-from spiraltorch.compiler.schedules import cpu as cpu_schedules
 from spiraltorch.dtypes import float32
 from spiraltorch.graph import build as b
 from spiraltorch.ir.expr import Buffer, Const, Load, Space
@@ -44,8 +43,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kernel]]:
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM turned a masked store of truncated lanes, one of them on, into a store of the untruncated element."""
-    for module in (cpu_schedules, rules_shared):
-        monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
+    threads_pay_from(1000, monkeypatch)
     monkeypatch.setattr(evaluate, "_PLANS", {})
     x = data((np.arange(169) % 7).reshape(13, 13).astype(dtype))
     for columns in (17, 33, 49):
@@ -55,8 +53,7 @@ def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pyte
 
 def test_a_spread_convolution_is_provably_inside(kernels: list[Kernel], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its guard was of the position between spread elements, the access of the quotient."""
-    for module in (cpu_schedules, rules_shared):
-        monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
+    threads_pay_from(1000, monkeypatch)
     x, w = normal(3, 2, 8, 27, 13), normal(2, 16, 8, 3, 5)
     compare(b.conv(x, w, (1, 2), ((2, 1), (2, 0)), (2, 2), (2, 1)), tolerance=1e-4)
 

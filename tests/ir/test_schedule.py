@@ -538,7 +538,8 @@ def test_more_groups_along_z_than_a_dispatch_has_are_refused() -> None:
     """There is no fourth axis to go on to; up to 65535 * 65535 groups fit along x and y."""
 
     def groups(count: int, axis: int) -> list[tuple[Kind, int]]:
-        kernel = sc.bind_groups(Kernel("k", (), loop_nest([loop("b", count)], Block(()))), "b", axis)
+        kernel = Kernel("k", (), loop_nest([loop("b", count)], Block(())))
+        kernel = sc.bind_groups(kernel, "b", axis, (65535, 65535, 65535))
         return [(s.kind, s.axis) for s in walk(kernel.body) if isinstance(s, For)]
 
     assert groups(65535, 2) == [(Kind.GROUP, 2)]

@@ -13,10 +13,9 @@ import pytest
 from checking import fault, interpreting, reduced, snippet, verifying
 from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator, Program
 
+from cpu_devices import threads_pay_from
 from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.passes import simplify
-from spiraltorch.compiler.schedules import common as rules_shared
-from spiraltorch.compiler.schedules import cpu as cpu_schedules
 from spiraltorch.runtime import device
 from wgpu_devices import without_features
 
@@ -63,8 +62,7 @@ def test_element_wise_views_and_reductions_fuse(chunk: int) -> None:
 
 @pytest.mark.parametrize("chunk", range(10))
 def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (cpu_schedules, rules_shared):
-        monkeypatch.setattr(module, "PARALLEL_WORK", 2000)
+    threads_pay_from(2000, monkeypatch)
     for n in range(chunk * 20, chunk * 20 + 20):
         check(program(2, n, LARGE, CONTRACTIONS), f"2/{n}")
 
@@ -72,8 +70,7 @@ def test_contractions_pack_and_run_in_parallel(chunk: int, monkeypatch: pytest.M
 @pytest.mark.parametrize("chunk", range(6))
 def test_verified_kernels(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every scheduled kernel is proven safe, or else run by the interpreter, which checks each access."""
-    for module in (cpu_schedules, rules_shared):
-        monkeypatch.setattr(module, "PARALLEL_WORK", 1000)
+    threads_pay_from(1000, monkeypatch)
     kernels = missing = 0
     for n in range(chunk * 40, chunk * 40 + 40):
         made = program(3, n, 1500, CONTRACTIONS if n % 4 == 0 else EVERYTHING)

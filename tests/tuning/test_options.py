@@ -68,7 +68,7 @@ def test_rules_ask_for_what_matters(where: str) -> None:
             with deep():
                 schedule(low, target, choices)
             asked |= choices.asked.keys()
-    if target.groups:
+    if target.has_grid:
         wanted = {"items", "each", "share", "row.items", "tiled", "side", "each_m", "each_n", "step"}
     else:
         wanted = {

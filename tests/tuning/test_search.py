@@ -210,7 +210,7 @@ def test_predictions_order_the_obvious(where: str) -> None:
 
     target = device.get(where).target
     (low,) = lowered(normal(where, 512, 512) @ normal(where, 512, 512))
-    bad = {"tiled": False} if target.groups else {"tile": (1, 1), "pack": False}
+    bad = {"tiled": False} if target.has_grid else {"tile": (1, 1), "pack": False}
     good = predict(schedule(low, target), target)
     assert 0 < good < predict(schedule(low, target, Choices(bad)), target)
     (larger,) = lowered(normal(where, 1024, 512) @ normal(where, 512, 512))

@@ -12,7 +12,7 @@ from .loops import ScheduleError, find_loop, fuse, guard_leaves, mark, rewrite_l
 from .reductions import identity
 from .stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt
 
-MAX_GROUPS = 65535  # along one axis
+UNLIMITED = (1 << 62, 1 << 62, 1 << 62)  # groups along x, y and z
 
 
 def flatten(kernel: Kernel, names: list[str]) -> tuple[Kernel, str]:
@@ -24,15 +24,15 @@ def flatten(kernel: Kernel, names: list[str]) -> tuple[Kernel, str]:
     return kernel, flat
 
 
-def bind_groups(kernel: Kernel, name: str, axis: int = 0) -> Kernel:
-    """The loop's iterations become groups along `axis`; more than fit there go along the next axis too."""
+def bind_groups(kernel: Kernel, name: str, axis: int = 0, most: tuple[int, int, int] = UNLIMITED) -> Kernel:
+    """The loop's iterations become groups along `axis`; more than `most` allows there go along the next axis too."""
     extent = find_loop(kernel, name).extent
     if not extent.is_const:
         raise ScheduleError(f"[bind_groups] {name} expected a constant extent, got {extent}")
-    if extent.const > MAX_GROUPS:
+    if extent.const > most[axis]:
         if axis == 2:
-            raise ScheduleError(f"[bind_groups] {name} expected at most {MAX_GROUPS} groups along z, got {extent}")
-        rows = -(-extent.const // MAX_GROUPS)
+            raise ScheduleError(f"[bind_groups] {name} expected at most {most[axis]} groups along z, got {extent}")
+        rows = -(-extent.const // most[axis])
         each = -(-extent.const // rows)
         kernel = split(kernel, name, each, f"{name}y", f"{name}x")
         kernel = mark(kernel, Kind.GROUP, f"{name}y", axis=axis + 1)
@@ -40,12 +40,14 @@ def bind_groups(kernel: Kernel, name: str, axis: int = 0) -> Kernel:
     return mark(kernel, Kind.GROUP, name, axis=axis)
 
 
-def bind_items(kernel: Kernel, name: str, items: int, each: int = 1) -> Kernel:
+def bind_items(
+    kernel: Kernel, name: str, items: int, each: int = 1, most: tuple[int, int, int] = UNLIMITED
+) -> Kernel:  # fmt: skip
     """The loop's iterations spread over groups of `items`; an item does `each` of them, `items` apart."""
     kernel = split(kernel, name, items * each, f"{name}g", f"{name}e")
     kernel = _swap(split(kernel, f"{name}e", items, f"{name}u", f"{name}t"), f"{name}u")
     kernel = mark(mark(kernel, Kind.UNROLLED, f"{name}u"), Kind.ITEM, f"{name}t")
-    return bind_groups(kernel, f"{name}g")
+    return bind_groups(kernel, f"{name}g", most=most)
 
 
 def _swap(kernel: Kernel, name: str) -> Kernel:

@@ -20,7 +20,6 @@ FAST, SLOW = 32.0, 4.0  # bytes a cycle from the second cache, from memory
 LATENCY = 4  # cycles until a sum can be added to
 PER_CYCLE = 2  # vector instructions
 TASK, WAKE = 300, 6000  # cycles for a task, and for waking threads
-IN_FLIGHT = 4096  # items that keep a device of groups busy
 DEAR = 8  # of a function, a division or a root, against an addition
 _DEAR = frozenset("exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow "
                   "atan2 sqrt div mod floordiv mulhi".split())  # fmt: skip
@@ -42,9 +41,9 @@ def _phase(s: Stmt, target: Target) -> float:
     work = _cycles(s, [], target)
     near = _misses(s, target.l1_bytes) / FAST
     memory = _misses(s, target.l2_bytes) / SLOW
-    if target.groups:
+    if target.has_grid:
         items = _most(s, (Kind.GROUP, Kind.ITEM))
-        return (work + near + memory) * max(1.0, IN_FLIGHT / items)
+        return (work + near + memory) * max(1.0, target.busy_items / items)
     tasks = _most(s, (Kind.PARALLEL,))
     if tasks < 2:
         return work + near + memory
@@ -112,7 +111,7 @@ def _leaf(s: Store | Accumulate, around: list[For], target: Target) -> float:
     each = math.prod(_extent(one) for one in unrolled)
     if s.buffer.space is Space.REGISTER:
         chains = copies(place)
-        spilled = max(0, chains + 2 - target.registers) if not target.groups else 0
+        spilled = max(0, chains + 2 - target.registers) if target.registers else 0
         issued += 2 * spilled
         waiting = LATENCY * each / chains if isinstance(s, Accumulate) else 0.0
         return turns * (max(issued / PER_CYCLE, waiting) + 1)

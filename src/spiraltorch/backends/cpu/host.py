@@ -12,6 +12,8 @@ from typing import Any
 from ...errors import CompileError
 from ...ir.target import Target
 
+PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads costs more than it gives
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -91,13 +93,15 @@ def target(of: Machine, thread_count: int) -> Target:
     """The facts that the compiler may know."""
     import llvmlite
 
+    l1, l2 = _cache_bytes(1, 32 << 10), _cache_bytes(2, 1 << 20)
     return Target(
-        key=f"{of.triple}|{of.cpu}|{of.features}|{thread_count}|llvmlite {llvmlite.__version__}",
+        key=f"{of.triple}|{of.cpu}|{of.features}|{thread_count}|{l1}|{l2}|llvmlite {llvmlite.__version__}",
+        threads=thread_count,
+        parallel_work=PARALLEL_WORK,
         vector_bytes=of.vector_bytes,
         registers=of.registers,
-        threads=thread_count,
-        l1_bytes=_cache_bytes(1, 32 << 10),
-        l2_bytes=_cache_bytes(2, 1 << 20),
+        l1_bytes=l1,
+        l2_bytes=l2,
     )
 
 

@@ -9,7 +9,7 @@ import tempfile
 from functools import lru_cache
 from typing import Any
 
-from ...dtypes import ALL, float64
+from ...dtypes import ALL, DType, bool_, float32, float64, int32, int64, uint32, uint64
 from ...ir.target import Target
 
 INSTALL = "pip install 'spiraltorch[wgpu]'"
@@ -20,6 +20,8 @@ LIMITS = (
     "max-compute-workgroup-size-y", "max-compute-workgroup-size-z", "max-compute-workgroups-per-dimension",
 )  # fmt: skip
 NATIVE = frozenset(("shader-f16", "shader-int64", "shader-f64"))
+PREFERRED_ITEMS = 256  # in a group: what WebGPU promises everywhere, and as fast as more
+BUSY_ITEMS = 4096  # that hide the latency of memory; larger devices want more, which they get from larger tensors
 _ORDER = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "Unknown": 3, "CPU": 4}
 
 
@@ -98,13 +100,31 @@ def tick_ns(queue: Any) -> float:
 def target(adapter: Any, used: frozenset[str]) -> Target:
     """The facts that the compiler may know, where kernels use the features of `NATIVE` in `used`."""
     limit = limits(adapter)
-    info = adapter.info
-    items = min(limit["max-compute-invocations-per-workgroup"], limit["max-compute-workgroup-size-x"], 256)
-    buffers = limit["max-storage-buffers-per-shader-stage"]
+    items = min(limit["max-compute-invocations-per-workgroup"], limit["max-compute-workgroup-size-x"])
+    groups, shared = limit["max-compute-workgroups-per-dimension"], limit["max-compute-workgroup-storage-size"]
+    buffers, subgroup = limit["max-storage-buffers-per-shader-stage"], _subgroup_width(adapter)
+    facts = (items, groups, shared, buffers, subgroup, " ".join(sorted(used)))
     return Target(
-        key=f"wgsl 2|{info['device']}|{items}|{buffers}|{limit['max-compute-workgroup-storage-size']}|{' '.join(sorted(used))}",
-        vector_bytes=0, groups=True, group_items=items, shared_bytes=limit["max-compute-workgroup-storage-size"],
-        max_buffers=buffers, buffer_align=256,
+        key="|".join(map(str, ("wgsl 3", adapter.info["device"], *facts))),
+        vector_bytes=0, registers=0, max_groups=(groups, groups, groups), group_items=items,
+        preferred_group_items=min(PREFERRED_ITEMS, items), subgroup_width=subgroup, busy_items=BUSY_ITEMS,
+        shared_bytes=shared, private_scratch=False, max_buffers=buffers, buffer_align=256,
         buffer_bytes=min(limit["max-storage-buffer-binding-size"], limit["max-buffer-size"]),
+        index_bits=32, phases_share_launch=False,
         dtypes=frozenset(d for d in ALL if d is not float64 or "shader-f64" in used),
+        native_dtypes=_native_dtypes(used),
     )  # fmt: skip
+
+
+def _subgroup_width(adapter: Any) -> int:
+    """Items of a subgroup; 0 where the adapter does not tell, or may choose."""
+    info = adapter.info
+    least, most = (info.get(f"subgroup_{word}_size", 0) for word in ("min", "max"))
+    return int(most) if least == most else 0
+
+
+def _native_dtypes(used: frozenset[str]) -> frozenset[DType]:
+    """What WGSL computes with in its own width: narrower types live in 32 bits, wider ones are pairs of words."""
+    words = {bool_, int32, uint32, float32}
+    long = {int64, uint64} if "shader-int64" in used else set()
+    return frozenset(words | long | ({float64} if "shader-f64" in used else set()))

@@ -2,7 +2,7 @@
 
 A kernel's body is a sequence of phases, and what one phase stores the next may read. So neighbours in launch order are
 joined where that saves a launch and costs nothing: independent element-wise kernels, and small reductions or element-wise
-kernels after the kernel whose results they read. A target whose phases would need a barrier over all groups is left alone.
+kernels after the kernel whose results they read. Where each phase takes a launch of its own, there is nothing to save.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ...ir.target import Target
 from ..lowering.lower import Lowered
 from ..program import Val
 from ..schedules.choices import Choices
-from ..schedules.common import PARALLEL_WORK
 from ..schedules.cpu import schedule
 
 MAX_PHASES = 32
@@ -43,7 +42,7 @@ class Group:
         self.params += [v for v in low.params if v.id not in known]
         self.scalars += [s for s in low.scalars if s not in self.scalars]
 
-    def takes(self, low: Lowered) -> bool:
+    def takes(self, low: Lowered, target: Target) -> bool:
         """Whether the kernel may become the next phase."""
         if len(self.members) >= MAX_PHASES or low.kind not in KINDS or self.members[-1].kind not in KINDS:
             return False
@@ -51,7 +50,8 @@ class Group:
         reads = any(v.id in stored for v in low.params)
         if low.kind == "map" and all(m.kind == "map" for m in self.members) and not reads:
             return True
-        return low.work < PARALLEL_WORK and (reads or sum(m.work for m in self.members) < PARALLEL_WORK)
+        most = target.parallel_work
+        return low.work < most and (reads or sum(m.work for m in self.members) < most)
 
     def key(self, keys: list[str]) -> str:
         """The kernel's key from its phases' keys and from what they share."""
@@ -86,7 +86,7 @@ def group(lowered: list[Lowered], target: Target) -> list[Group]:
     """The kernels in launch order, neighbours joined."""
     groups: list[Group] = []
     for low in lowered:
-        if groups and not target.groups and groups[-1].takes(low):
+        if groups and target.phases_share_launch and groups[-1].takes(low, target):
             groups[-1].add(low)
         else:
             groups.append(Group(low))

@@ -29,7 +29,7 @@ def lower_attention(cluster: Cluster, val: Val, target: Target) -> Lowered:
 def _sizes(val: Val, target: Target, tall: int) -> Sizes:
     """Blocks for a target; `tall`: how often a block of queries is as deep as a head."""
     (_, _, rows, depth), keys, width = val.args[0].shape, val.args[1].shape[2], val.args[2].shape[3]
-    if not target.groups:
+    if not target.has_shared_memory:
         lanes = target.lanes(val.dtype)
         block_ = min(VECTORS * lanes, -(-rows // lanes) * lanes)
         return Sizes(rows, keys, depth, width, block_, min(KEYS, keys))
@@ -58,7 +58,7 @@ def _scores(emitter: Emitter, val: Val, bias: tuple[Val, ...], batch: Index, hea
 
 
 def _space(target: Target) -> Space:
-    return Space.WORKGROUP if target.groups else Space.SCRATCH
+    return Space.WORKGROUP if target.has_shared_memory else Space.SCRATCH
 
 
 def _forward(cluster: Cluster, val: Val, target: Target) -> Lowered:

@@ -67,9 +67,9 @@ def lower(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     elif cluster.kind == "rows":
         column = len(cluster.shape) - 1 not in cluster.reduced
         if column:
-            lowered = _columns(cluster, stored, 1 if target.groups else _width(cluster, target))
+            lowered = _columns(cluster, stored, _width(cluster, target) if target.has_vectors else 1)
         else:
-            lowered = _rows(cluster, stored, 0 if target.groups else STASH_BYTES)
+            lowered = _rows(cluster, stored, STASH_BYTES if target.private_scratch else 0)
     elif cluster.kind == "map":
         lowered = _map(cluster, stored)
     else:

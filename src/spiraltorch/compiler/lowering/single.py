@@ -26,16 +26,16 @@ SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 def lower_single(cluster: Cluster, target: Target) -> Lowered:
     """The kernel of a scan, a sort, a scatter or an attention."""
-    val, wide = cluster.members[0], target.groups  # wide: it wants thousands of independent iterations
+    val = cluster.members[0]
     if val.prim in ATTENTIONS:
         return lower_attention(cluster, val, target)
     if val.prim == "join":
         return _join(cluster, val)
     if val.prim in SCAN_OP:
-        return _scan(cluster, val, 1 if wide else 64)
+        return _scan(cluster, val, 64 if target.has_vectors else 1)
     if val.prim in SORTS:
         return _sort(cluster, val, target)
-    return _scatter(cluster, val, wide)
+    return _scatter(cluster, val, target.throughput_oriented)
 
 
 def _loops(shape: tuple[int, ...], prefix: str = "o") -> list[For]:
@@ -105,7 +105,7 @@ def _join(cluster: Cluster, val: Val) -> Lowered:
 
 
 def _scatter(cluster: Cluster, val: Val, wide: bool) -> Lowered:
-    """A copy of the base, then the updates: those of one cell in order, for a wide device cells side by side."""
+    """A copy of the base, then the updates: those of one cell in order; where `wide`, for throughput, cells side by side."""
     from .lower import Lowered
 
     base, idx, upd = val.args
@@ -150,11 +150,11 @@ def _inside(row: Value, extent: int) -> Guard:
 
 
 def _sort(cluster: Cluster, val: Val, target: Target) -> Lowered:
-    """A sort of each row by digits, or of a short one by merging. For a wide device a merge sort with one launch for each
+    """A sort of each row by digits, or of a short one by merging. For a throughput-oriented device a merge sort with one launch for each
     pass."""
     from .lower import Lowered
 
-    (x,), (axis, descending), wide = val.args, val.params, target.groups
+    (x,), (axis, descending), wide = val.args, val.params, target.throughput_oriented
     emitter = cluster.emitter
     out = emitter.buffer(val)
     loops = _loops(val.shape)

@@ -22,6 +22,7 @@ from . import convolution
 SPLIT_WORK = 1 << 16  # reduced elements above which a reduction to few results is split
 SPLIT_RESULTS = 16
 MANY_PARTS = 8
+OVERSUBSCRIBED = 64  # as many times the items that keep a device busy: partial results are cheap
 
 
 def decompose(program: Program) -> Program:
@@ -32,14 +33,14 @@ def decompose(program: Program) -> Program:
 def apart(target: Target) -> frozenset[str]:
     """Primitives that a target has no good kernel for, and gets in parts.
 
-    The gradient of attention adds up those of its keys in one task for each head: too few for a device of many groups.
+    The gradient of attention adds up those of its keys in one task for each head: too few for throughput-oriented devices.
     """
-    return frozenset(("attention_grad",)) if target.groups else frozenset()
+    return frozenset(("attention_grad",)) if target.throughput_oriented else frozenset()
 
 
 def spread_reductions(program: Program, target: Target) -> Program:
-    """For devices of many groups: a reduction that would keep few of them busy is done in two steps."""
-    if not target.groups or not any(v.prim in REDUCTIONS for v in program.vals):
+    """A reduction that would keep few items of a throughput-oriented device busy is done in two steps."""
+    if not target.throughput_oriented or not any(v.prim in REDUCTIONS for v in program.vals):
         return program
 
     def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
@@ -49,7 +50,8 @@ def spread_reductions(program: Program, target: Target) -> Program:
         axis = max(axes, key=lambda a: x.shape[a])
         # One group to a row of the innermost axis, one item to a column of another.
         along = len(x.shape) - 1 in axes
-        want, least = (1024, 2048) if along else (1 << 18, 32)
+        items, least = OVERSUBSCRIBED * target.busy_items, 2048 if along else 32
+        want = items // target.preferred_group_items if along else items
         parts = min(-(-want // val.size), x.size // val.size // least, 1024)
         return _in_parts(b, val.prim, x, axes, axis, _divisor(x.shape[axis], parts)) if parts > 1 else None
 
@@ -58,7 +60,7 @@ def spread_reductions(program: Program, target: Target) -> Program:
 
 def sort_values(program: Program, target: Target) -> Program:
     """Elements taken in sorted order, where nothing else wants the order, are sorted themselves: digits carry no places."""
-    if target.groups or not any(v.prim == "argsort" for v in program.vals):
+    if target.throughput_oriented or not any(v.prim == "argsort" for v in program.vals):
         return program
     readers: dict[int, int] = {o.id: 2 for o in program.outputs}
     for val in program.vals:

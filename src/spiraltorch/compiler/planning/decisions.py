@@ -18,7 +18,6 @@ from ...telemetry.names import COMPILE_SCHEDULE
 from ...telemetry.spans import span
 from ..fusion.phases import Group
 from ..fusion.placement import Fusion
-from ..schedules.common import PARALLEL_WORK
 
 
 @contextmanager
@@ -91,7 +90,7 @@ def describe(kernel: Kernel, one: Group, target: Target) -> str:
     if lanes:
         parts.append(f"vectors of {max(lanes)} lanes ({target.vector_bytes * 8} bits wide on this target)")
     groups, items = _most(kernel.body, Kind.GROUP), _most(kernel.body, Kind.ITEM)
-    if target.groups:
+    if target.has_grid:
         parts.append(f"at most {groups:,} x {items} items (groups x items of each)")
     else:
         parts.append(_threads(loops, sum(m.work for m in one.members), target))
@@ -110,8 +109,8 @@ def _threads(loops: list[For], work: int, target: Target) -> str:
         return f"{max(tasks):,} tasks on {target.threads} threads since there are about {work:,} operations"
     if target.threads < 2:
         return "one thread since the target has no more"
-    if work < PARALLEL_WORK:
-        return f"one thread since about {work:,} operations are fewer than the {PARALLEL_WORK:,} that pay for more"
+    if work < (pays := target.parallel_work):
+        return f"one thread since about {work:,} operations are fewer than the {pays:,} that pay for more"
     return "one thread since no outer loop can be shared"
 
 

@@ -218,9 +218,10 @@ def renew(plan: Plan) -> None:
 
 def _require_room(fusion: Fusion, device: Any) -> None:
     """Raises `OutOfMemoryError` where a value is larger than what a kernel of the device can bind."""
-    most = device.target.buffer_bytes
     for cluster in fusion.clusters:
         for val in (*cluster.emitter.values.values(), *cluster.members):
+            # a kernel binds the tensor as one buffer, and counts its elements
+            most = min(device.target.buffer_bytes, val.dtype.itemsize << (device.target.index_bits - 1))
             if _bytes(val) > most and (val.prim == "leaf" or val.id in fusion.stored):
                 raise OutOfMemoryError(
                     f"[{device.name}] expected at most {most:,} bytes in one tensor, which is what a kernel can bind, got "

@@ -76,7 +76,7 @@ def attention_groups(lowered: Lowered, target: Target) -> Kernel:
             kernel = _items_reduce(kernel, nest)
         kernel = steps.share_loop(kernel, nest.shared, items)
     kernel, flat = steps.flatten(kernel, lowered.loops)
-    return steps.bind_groups(kernel, flat)
+    return steps.bind_groups(kernel, flat, most=target.max_groups)
 
 
 def _items_product(kernel: Kernel, nest: Nest) -> Kernel:

@@ -13,7 +13,6 @@ from ...ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, 
 from ...ir.target import Target
 from .choices import Choices
 
-PARALLEL_WORK = 1 << 17  # operations below which waking other threads costs more than it gives
 TASKS_A_THREAD = 4
 UNROLL = (1, 2, 4, 8)
 
@@ -119,8 +118,8 @@ def _pays(work: int, target: Target, choices: Choices | None) -> bool:
     """Whether the work is worth waking threads."""
     if target.threads < 2:
         return False
-    pays = work >= PARALLEL_WORK
-    if choices is None or not PARALLEL_WORK // 16 <= work <= PARALLEL_WORK * 16:
+    pays = work >= target.parallel_work
+    if choices is None or not target.parallel_work // 16 <= work <= target.parallel_work * 16:
         return pays
     return choices.pick("threads", pays, (False, True))
 

@@ -15,7 +15,6 @@ from ..lowering.lower import Lowered
 from .attention import attention
 from .choices import Choices
 from .common import (
-    PARALLEL_WORK,
     TASKS_A_THREAD,
     UNROLL,
     collapse,
@@ -49,7 +48,7 @@ def schedule(lowered: Lowered, target: Target, choices: Choices | None = None) -
     """The scheduled kernel. The rules ask `choices` at each decision, by default those that came with the kernel."""
     if choices is not None:
         lowered = replace(lowered, choices=choices)
-    if target.groups:
+    if target.has_grid:
         return steps.finish(schedule_groups(lowered, target))
     return steps.finish(_RULES[lowered.kind](lowered, target))
 
@@ -231,7 +230,7 @@ def _dot(lowered: Lowered, target: Target) -> Kernel:
     kernel = steps.split(kernel, "ir", mc, "ic", "i1", exact=True)
     count = steps.iterations(kernel, "jr")
     blocks = steps.iterations(kernel, "ic")
-    want = max(1, (target.threads * TASKS_A_THREAD) // max(1, blocks)) if lowered.work >= PARALLEL_WORK else 1
+    want = max(1, (target.threads * TASKS_A_THREAD) // max(1, blocks)) if lowered.work >= target.parallel_work else 1
     nc = max(1, -(-count // want))
     nc = choices.pick("nc", nc, multiples(nc, count))
     kernel = steps.split(kernel, "jr", nc, "jc", "j1", exact=True)
@@ -291,7 +290,7 @@ def _dot_along(lowered: Lowered, kernel: Kernel, loops: list[list[str]], target:
         kernel = steps.specialize(kernel, "ko")
     count = steps.iterations(kernel, "jr")
     each = max(1, count // (target.threads * TASKS_A_THREAD * 2))
-    if lowered.work >= PARALLEL_WORK and each > 1:
+    if lowered.work >= target.parallel_work and each > 1:
         kernel = steps.split(kernel, "jr", each, "jc", "j1", exact=True)
         spatial[-2:] = ["jc"]
     return parallel_nest(kernel, spatial, lowered.work, target, lowered.choices)

@@ -13,6 +13,7 @@ from .attention import attention_groups
 from .choices import Choices
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
+SUBGROUP = 32  # items that share a row at least, where the width of a subgroup is not known
 MANY = 1 << 16  # elements from which on an item takes several
 ITEMS = (16, 32, 64, 128, 256)  # of a group
 
@@ -35,11 +36,11 @@ def _spread(
         return kernel
     kernel, flat = steps.flatten(kernel, names)
     total = steps.iterations(kernel, flat)
-    most = min(256, target.group_items)
+    most = target.preferred_group_items
     items = most if total >= most * 256 else min(64, most, _power_of_two(total))
     items = choices.pick(f"items{part}", items, [i for i in ITEMS if i <= min(most, _power_of_two(total))])
     each = choices.pick(f"each{part}", each if total >= MANY else 1, [e for e in (1, 2, 4, 8) if e * items <= total])
-    return steps.bind_items(kernel, flat, items, each)
+    return steps.bind_items(kernel, flat, items, each, target.max_groups)
 
 
 def _map(lowered: Lowered, target: Target) -> Kernel:
@@ -65,8 +66,8 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
     short = widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14)
     if not lowered.choices.pick("share", not short, (False, True)):
         return _loops(lowered, target)
-    most = min(256, target.group_items)
-    items = min(most, max(32, _power_of_two(widest // 8)))
+    most = target.preferred_group_items
+    items = min(most, max(target.subgroup_width or SUBGROUP, _power_of_two(widest // 8)))
     items = lowered.choices.pick("row.items", items, [i for i in ITEMS if i <= min(most, _power_of_two(widest))])
     for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
         kernel, flat = steps.flatten(kernel, names)
@@ -75,7 +76,7 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
         one = loop("row", 1)
         return kernel.with_body(For(one.var, index(1), kernel.body, Kind.GROUP))
     kernel, flat = steps.flatten(kernel, lowered.loops)
-    return steps.bind_groups(kernel, flat)
+    return steps.bind_groups(kernel, flat, most=target.max_groups)
 
 
 def _dot(lowered: Lowered, target: Target) -> Kernel:
@@ -141,7 +142,7 @@ def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[st
     kernel = steps.stage(kernel, 1, "ko", "SB", Space.WORKGROUP, ("kk", "rj", "tj"))
     if batch:
         kernel, flat = steps.flatten(kernel, batch)
-        kernel = steps.bind_groups(kernel, flat, axis=2)
+        kernel = steps.bind_groups(kernel, flat, axis=2, most=target.max_groups)
     return kernel
 
 
