@@ -10,7 +10,7 @@ import spiraltorch as st
 from peers import torch
 from spiraltorch import nn
 from spiraltorch.errors import ArgumentError, CheckpointError, DTypeError, IndexOutOfRange
-from spiraltorch.nn.epoch import MODULE_EPOCH
+from spiraltorch.tensor.tracing.tracer import TRACING
 
 
 class Net(nn.Module):
@@ -80,9 +80,9 @@ def test_epoch_moves_with_structure_only():
     net = Net()
 
     def moved(action):
-        before = MODULE_EPOCH[0]
+        before = TRACING.version
         action()
-        return MODULE_EPOCH[0] != before
+        return TRACING.version != before
 
     assert not moved(net.train)
     assert moved(net.eval)

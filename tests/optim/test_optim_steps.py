@@ -9,7 +9,7 @@ import spiraltorch as st
 from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.errors import ArgumentError, CheckpointError, DTypeError
-from spiraltorch.nn.epoch import MODULE_EPOCH
+from spiraltorch.tensor.tracing.tracer import TRACING
 
 CASES = [
     ("SGD", {"lr": 0.1}),
@@ -147,21 +147,21 @@ def test_a_new_rate_reaches_the_same_handle_without_a_new_epoch():
     pair.step()
     group = pair.a.param_groups[0]
     (handle,) = [entry[2] for entry in group.handles.values()]
-    before = MODULE_EPOCH[0]
+    before = TRACING.version
     group["lr"] = 0.025
     group.update(lr=0.5)
     assert handle.item() == 0.5 and handle.dtype is st.float32 and handle.shape == ()
-    assert MODULE_EPOCH[0] == before
+    assert TRACING.version == before
     pair.step()
-    assert [entry[2] for entry in group.handles.values()] == [handle] and MODULE_EPOCH[0] == before
+    assert [entry[2] for entry in group.handles.values()] == [handle] and TRACING.version == before
     group["eps"] = 1e-6
-    assert MODULE_EPOCH[0] > before, "a number that was a constant starts to vary"
+    assert TRACING.version > before, "a number that was a constant starts to vary"
     pair.step()
-    before = MODULE_EPOCH[0]
+    before = TRACING.version
     group["eps"] = 1e-7
-    assert MODULE_EPOCH[0] == before
+    assert TRACING.version == before
     group["weight_decay"] = 0.0
-    assert MODULE_EPOCH[0] > before, "the form of the update changes"
+    assert TRACING.version > before, "the form of the update changes"
 
 
 def test_double_precision_stays_double():

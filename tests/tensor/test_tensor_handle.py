@@ -13,7 +13,7 @@ from tensor_helpers import close, sample
 import spiraltorch as st
 from peers import torch
 from spiraltorch.errors import ArgumentError, DTypeError, ShapeError, SpiralTorchError, TracingError
-from spiraltorch.tensor.tracing import tracer as tracing
+from spiraltorch.tensor.tracing.tracer import TRACING
 
 
 def test_facts() -> None:
@@ -142,13 +142,13 @@ class Recorder:
         self.written: list[int] = []
         self.thread = threading.get_ident()
 
-    def see(self, tensor: Any) -> None:
+    def read(self, tensor: Any) -> None:
         self.seen.append(id(tensor))
 
-    def wrote(self, tensor: Any) -> None:
+    def write(self, tensor: Any) -> None:
         self.written.append(id(tensor))
 
-    def saw_grad(self, tensor: Any) -> None:
+    def write_grad(self, tensor: Any) -> None:
         pass
 
 
@@ -170,11 +170,11 @@ def test_every_operation_tells_the_recorder_what_it_reads(call: Any) -> None:
     x = st.ones(2, 2) + 0
     st.eval(x)
     recorder = Recorder()
-    tracing.TRACER[0] = recorder
+    TRACING.start(recorder)
     try:
         call(x)
     finally:
-        tracing.TRACER[0] = None
+        TRACING.stop()
     assert id(x) in recorder.seen
 
 
@@ -186,11 +186,11 @@ def test_every_update_tells_the_recorder_what_it_writes() -> None:
     for update in updates:
         x = st.ones(2, 2)
         recorder = Recorder()
-        tracing.TRACER[0] = recorder
+        TRACING.start(recorder)
         try:
             update(x)
         finally:
-            tracing.TRACER[0] = None
+            TRACING.stop()
         assert id(x) in recorder.written
 
 
@@ -200,13 +200,13 @@ def test_every_update_tells_the_recorder_what_it_writes() -> None:
 ], ids=range(10))  # fmt: skip
 def test_reading_while_recording_raises(read: Any) -> None:
     x = st.ones(1) * 2
-    tracing.TRACER[0] = Recorder()
+    TRACING.start(Recorder())
     try:
         with pytest.raises(TracingError, match="compile"):
             read(x)
         assert "recorded" in repr(x)
     finally:
-        tracing.TRACER[0] = None
+        TRACING.stop()
     assert x.item() == 2.0
 
 

@@ -173,15 +173,15 @@ def test_hooks_within_a_checkpointed_segment():
 
 
 def test_dead_leaves_take_their_hooks_along():
-    from spiraltorch.tensor.tracing.tracer import LEAF_HOOKS
+    from spiraltorch.tensor.tracing.tracer import TRACING
 
-    before = len(LEAF_HOOKS)
+    before = len(TRACING.leaf_hooks)
     x = st.tensor(START, requires_grad=True)
     x.register_hook(lambda g: g)
-    assert len(LEAF_HOOKS) == before + 1
+    assert len(TRACING.leaf_hooks) == before + 1
     del x
     gc.collect()
-    assert len(LEAF_HOOKS) == before
+    assert len(TRACING.leaf_hooks) == before
 
 
 def test_bad_arguments():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .epoch import MODULE_EPOCH
+from ..tensor.tracing.tracer import TRACING
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +31,7 @@ class RemovableHandle:
     def remove(self) -> None:
         """Takes the hook out; a second call does nothing."""
         if self._table.pop(self.id, None) is not None:
-            MODULE_EPOCH[0] += 1
+            TRACING.invalidate_recordings()
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +48,7 @@ def register(table: dict[int, Hook], function: Callable[..., Any], first: bool, 
         table.clear()
     table[number] = Hook(function, with_kwargs)
     table.update(others)
-    MODULE_EPOCH[0] += 1
+    TRACING.invalidate_recordings()
     return RemovableHandle(table, number)
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..dtypes import DType, as_dtype, bfloat16, float16, float32, float64
 from ..errors import ArgumentError, DTypeError
 from ..tensor.tensor import Tensor
+from ..tensor.tracing.tracer import TRACING
 from . import hooks, state
-from .epoch import MODULE_EPOCH
 from .parameter import Parameter
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Module:
             _forward_hooks={},
             _forward_pre_hooks={},
         )
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The computation; every subclass defines it."""
@@ -127,7 +127,7 @@ class Module:
             if old is not value:
                 members[name] = value
                 if type(old) is not type(value) or type(value) not in (int, str) or old != value:
-                    MODULE_EPOCH[0] += 1
+                    TRACING.invalidate_recordings()
 
     def __delattr__(self, name: str) -> None:
         for table in _TABLES:
@@ -137,14 +137,14 @@ class Module:
                 break
         else:
             object.__delattr__(self, name)
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
 
     def __setstate__(self, members: dict[str, Any]) -> None:
         self.__dict__.update(members)
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
 
     def _put(self, table: str, name: str, value: Any) -> None:
         """Registers `value` in one table and takes the name out of all others."""
@@ -156,7 +156,7 @@ class Module:
             if other != table and name in members[other]:
                 del members[other][name]
         members[table][name] = value
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
 
     def _recorded_parts(self, names: Sequence[str]) -> list[Any]:
         """What `tensor.surroundings` follows: `forward`, submodules, hooks, attributes of these names."""
@@ -318,7 +318,7 @@ class Module:
         for parameter in self.parameters():
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)
-                MODULE_EPOCH[0] += 1
+                TRACING.invalidate_recordings()
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -344,7 +344,7 @@ class Module:
                     f"[Module.to] expected a floating dtype, got {dtype.name}; cast single tensors instead"
                 )
         state.convert(self, device, dtype)
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
         return self
 
     def cpu(self) -> Self:

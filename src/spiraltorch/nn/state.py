@@ -10,7 +10,7 @@ import numpy as np
 from ..dtypes import DType
 from ..errors import CheckpointError
 from ..tensor.tensor import Tensor
-from ..tensor.tracing.tracer import assign, defer
+from ..tensor.tracing.tracer import TRACING, assign
 from .api import st
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def put(target: Tensor, value: Tensor, pending: bool = False) -> None:
     with st.no_grad():
         assign(target, value.detach().to(target.dtype).node)
     if pending:
-        defer(target)
+        TRACING.defer(target)
 
 
 def owned(value: Any) -> Tensor:

@@ -18,10 +18,9 @@ import numpy as np
 from ..dtypes import DType
 from ..errors import ArgumentError
 from ..nn.api import Tensor, st
-from ..nn.epoch import MODULE_EPOCH
 from ..nn.state import put
 from ..tensor.tensor import Tensor as TensorClass
-from ..tensor.tracing.tracer import recorder
+from ..tensor.tracing.tracer import TRACING, recorder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -74,19 +73,19 @@ class ParamGroup(dict[str, Any]):
         super().__setitem__(name, value)
         if name not in self.checked or old is _MISSING or old is value:
             if name == "params" and old is not value:
-                MODULE_EPOCH[0] += 1
+                TRACING.invalidate_recordings()
             return
         before, after = _numbers(old), _numbers(value)
         if before is None or after is None or len(before) != len(after):
             if isinstance(old, TensorClass) or isinstance(value, TensorClass) or old != value:
                 self.handles = {key: entry for key, entry in self.handles.items() if entry[0] != name}
-                MODULE_EPOCH[0] += 1
+                TRACING.invalidate_recordings()
             return
         if before == after:
             return
         if name not in self.varying or [x == 0 for x in before] != [x == 0 for x in after]:
             self.varying.add(name)
-            MODULE_EPOCH[0] += 1
+            TRACING.invalidate_recordings()
         for source, function, handle in self.handles.values():
             if source == name:
                 put(handle, number_tensor(function(value), handle.dtype, handle.device))
@@ -139,5 +138,5 @@ class ParamGroup(dict[str, Any]):
             entry = (name, function, number_tensor(function(value), dtype, device))
             self.handles[name, key, dtype, device] = entry
             if recorder() is not None:
-                MODULE_EPOCH[0] += 1  # the recording takes a tensor that it made itself for a constant: record again
+                TRACING.invalidate_recordings()  # the recording takes a tensor that it made itself for a constant: record again
         return entry[2]

@@ -19,9 +19,8 @@ from ..dtypes import DType, float32
 from ..errors import ArgumentError, CheckpointError, DTypeError
 from ..nn import state as tensors
 from ..nn.api import Tensor, st
-from ..nn.epoch import MODULE_EPOCH
 from ..tensor.tensor import Tensor as TensorClass
-from ..tensor.tracing.tracer import recorder
+from ..tensor.tracing.tracer import TRACING, recorder
 from .group import ParamGroup, number_tensor
 
 
@@ -92,7 +91,7 @@ class Optimizer:
         group = ParamGroup(values, self._name, frozenset(self.defaults))
         self.param_groups.append(group)
         self._prepare(group)
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
 
     def _prepare(self, group: ParamGroup) -> None:
         """Makes the tensors of the learning rate before anything is recorded."""
@@ -236,7 +235,7 @@ class Optimizer:
         self.param_groups = fresh
         for group in fresh:
             self._prepare(group)
-        MODULE_EPOCH[0] += 1
+        TRACING.invalidate_recordings()
 
     def _loaded(self, p: Tensor, name: str, value: Any, counters: dict[Any, Tensor]) -> Any:
         """One entry of the state of `p`, as a new tensor; equal counts share one."""

@@ -13,7 +13,7 @@ from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
-from .tracing.tracer import TRACER, saw
+from .tracing.tracer import TRACING, record_read
 
 P = REGISTRY
 new_tensor: Any = None  # the Tensor class, set by its module
@@ -23,8 +23,8 @@ _number = build.number
 
 def see(x: Any) -> Node:
     """The node of a handle that an operation reads."""
-    if TRACER[0] is not None:
-        saw(x)
+    if TRACING.recorder is not None:
+        record_read(x)
     return x.node  # type: ignore[no-any-return]
 
 
@@ -35,8 +35,8 @@ def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ())
 
 def unary(prim: Primitive, x: Any) -> Any:
     """An element-wise operation on one handle."""
-    if TRACER[0] is not None:
-        saw(x)
+    if TRACING.recorder is not None:
+        record_read(x)
     a = x.node
     spec = _SPECS.get((prim, (a.aval,), ()))
     if spec is None:
@@ -83,13 +83,13 @@ def operator(prim: Primitive, slow: Any, swap: bool = False) -> Any:
     gradable = prim.differentiable
 
     def call(x: Any, y: Any) -> Any:
-        if TRACER[0] is not None:
-            saw(x)
+        if TRACING.recorder is not None:
+            record_read(x)
         a = x.node
         kind = type(y)
         if kind is Handle:
-            if TRACER[0] is not None:
-                saw(y)
+            if TRACING.recorder is not None:
+                record_read(y)
             b = y.node
         elif (kind is float or kind is int) and a.aval.dtype.kind == "f":
             b = weak(y, a.aval)

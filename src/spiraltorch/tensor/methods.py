@@ -79,7 +79,7 @@ def _expand_as(x: Tensor, other: Tensor) -> Tensor:
 
 def _detach_in_place(x: Tensor) -> Tensor:
     """Forgets how it was computed; returns itself."""
-    tracing.own(x, x.detach().node)
+    tracing.set_node(x, x.detach().node)
     return x
 
 

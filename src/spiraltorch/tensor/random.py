@@ -60,7 +60,7 @@ class Generator:
         blocks = -(-count // 4)
         tracer = recorder()
         if tracer is not None:
-            seed, counter = tracer.random(self, blocks, device)
+            seed, counter = tracer.draw(self, blocks, device)
         else:
             seed, counter = build.scalar(self.seed, uint64, device), build.scalar(self.counter, uint64, device)
             self.counter += blocks

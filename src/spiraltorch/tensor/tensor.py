@@ -38,7 +38,7 @@ class Tensor:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._grad: Any = None
+        self._grad: Tensor | None = None
 
     _hooks: dict[int, Any]
     _retained: Node
@@ -146,8 +146,8 @@ class Tensor:
     @property
     def grad(self) -> Any:
         """The accumulated gradient, or None."""
-        if tracing.TRACER[0] is not None:
-            tracing.saw(self)
+        if tracing.TRACING.recorder is not None:
+            tracing.record_read(self)
         return self._grad
 
     @grad.setter
@@ -156,9 +156,9 @@ class Tensor:
             raise errors.ArgumentError(f"[grad] expected a Tensor or None, got {type(value).__name__}")
         if value is not None and value.shape != self.shape:
             raise errors.ShapeError(f"[grad] expected shape {self.shape}, got {value.shape}")
-        if tracing.TRACER[0] is not None:
-            tracing.saw(self)
-            tracing.saw_grad(self)
+        if tracing.TRACING.recorder is not None:
+            tracing.record_read(self)
+            tracing.record_grad_write(self)
         self._grad = value
 
     @property
@@ -183,7 +183,7 @@ class Tensor:
                 f"[requires_grad_] expected a floating dtype, got {node.aval.dtype.name}; cast with .to(st.float32)"
             )
         if requires_grad and not node.rg:
-            tracing.own(self, tracing.grad_leaf(node))
+            tracing.set_node(self, tracing.grad_leaf(node))
         elif not requires_grad and node.rg:
             if not tracing.is_leaf(node):
                 raise errors.GradientError("[requires_grad_] expected a leaf, got a result; use .detach()")

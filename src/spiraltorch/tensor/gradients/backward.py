@@ -81,12 +81,7 @@ def eval(*trees: Any) -> None:  # the design's word
         if isinstance(x, Tensor):
             tracing.forbid_read(x.node, "eval")
             nodes.append(x.node)
-    for ref in tracing.PENDING:
-        pending = ref()
-        if pending is not None:
-            nodes.append(pending.node)
-    tracing.PENDING.clear()
-    evaluate.evaluate(nodes)
+    evaluate.evaluate(nodes + tracing.TRACING.take_deferred())
 
 
 def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
@@ -124,7 +119,7 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
                 continue
             hooks.add_grad(holder, hooks.leaf_passed(holder, g))
     if node.buf is None and tracing.recorder() is None:
-        tracing.defer(root)
+        tracing.TRACING.defer(root)
 
 
 def _leaves(root: Node) -> list[Node]:

@@ -37,8 +37,7 @@ class GradientHook:
     def remove(self) -> None:
         """Takes the hook out; a second call does nothing."""
         self._table.pop(self.id, None)
-        if tracing.LEAF_HOOKS.pop(self.id, None) is not None:
-            tracing.EPOCH[0] += 1
+        tracing.TRACING.remove_leaf_hook(self.id)
 
     def __enter__(self) -> Self:
         return self
@@ -73,15 +72,15 @@ def register_hook(tensor: Tensor, hook: Function) -> GradientHook:
     if hooks is None:
         hooks = tensor._hooks = {}
         weakref.finalize(tensor, _forget, hooks)
-    hooks[number] = tracing.LEAF_HOOKS[number] = hook
-    tracing.EPOCH[0] += 1
+    hooks[number] = hook
+    tracing.TRACING.add_leaf_hook(number, hook)
     return GradientHook(hooks, number)
 
 
 def _forget(hooks: dict[int, Function]) -> None:
     """After the death of a leaf its hooks are nobody's."""
     for number in hooks:
-        tracing.LEAF_HOOKS.pop(number, None)
+        tracing.TRACING.leaf_hooks.pop(number, None)
 
 
 def retain_grad(tensor: Tensor) -> None:
@@ -103,7 +102,7 @@ def leaf_passed(tensor: Tensor, gradient: Node) -> Node:
 
 def add_grad(tensor: Tensor, gradient: Node) -> None:
     """Adds to `.grad`."""
-    tracing.saw_grad(tensor)
+    tracing.record_grad_write(tensor)
     before = tracing.raw_grad(tensor)
     made = Tensor(gradient) if before is None else Tensor(build.add(see(before), gradient))
     tracing.set_raw_grad(tensor, made)

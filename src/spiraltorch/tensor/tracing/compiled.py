@@ -6,7 +6,7 @@ How it stays right
   theirs, each call reads them through their handles, and reading a number on the host raises `TracingError`.
 - A call replays only if nothing that recording depended on has changed: the arguments' structure, shapes, dtypes and
   Python values; the captured tensors' shapes and dtypes; what the function can see of Python (see `surroundings`); the
-  module epoch; the gradient mode. Otherwise the function is recorded again.
+  version of what has no guard of its own; the gradient mode. Otherwise the function is recorded again.
 - Tensors that the function updates in place (parameters, optimizer state, running statistics, `.grad`) get their new
   values after each call. Random numbers continue the generator's sequence.
 - If recording makes tensors that outlive the call in some object (an optimizer's state at its first step), that call
@@ -73,7 +73,7 @@ class Draw:
         return int(g.seed if self.offset is None else g.counter + self.offset)
 
 
-class _Tracer:
+class Recorder:
     """What recording learns. See `tracing` for who calls it."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class _Tracer:
         self.draws: list[Node] = []
         self.made: dict[int, tuple[weakref.ref[Tensor], Node, Any]] = {}  # what tensors of the recording began as
 
-    def see(self, tensor: Tensor) -> None:
+    def read(self, tensor: Tensor) -> None:
         """Called before an operation reads a tensor."""
         key = id(tensor)
         if key in self.index or key not in self.existing:
@@ -101,16 +101,16 @@ class _Tracer:
         self.captured.append(tensor)
         self.originals.append(node)
         self.places.append(place)
-        tracing.own(tensor, place)
+        tracing.set_node(tensor, place)
         if node.rg:
-            self.saw_grad(tensor)
+            self.write_grad(tensor)
 
-    def wrote(self, tensor: Tensor) -> None:
+    def write(self, tensor: Tensor) -> None:
         """Called before a tensor is updated in place: its place must be known to give it the new value."""
-        self.see(tensor)
+        self.read(tensor)
         self._born(tensor)
 
-    def saw_grad(self, tensor: Tensor) -> None:
+    def write_grad(self, tensor: Tensor) -> None:
         """Remembers the gradient that a tensor had before."""
         self._born(tensor)
         if id(tensor) in self.existing and id(tensor) not in self.grads:
@@ -122,7 +122,7 @@ class _Tracer:
         if id(tensor) not in self.existing and (known is None or known[0]() is not tensor):
             self.made[id(tensor)] = weakref.ref(tensor), tensor.node, tracing.raw_grad(tensor)
 
-    def random(self, generator: Any, blocks: int, device: str) -> tuple[Node, Node]:
+    def draw(self, generator: Any, blocks: int, device: str) -> tuple[Node, Node]:
         """The seed and the counter for a draw of so many blocks on a device."""
         from ...dtypes import uint64
         from ...graph import build
@@ -143,7 +143,9 @@ class _Tracer:
 
     def restore(self) -> None:
         """Puts every captured tensor and gradient back as it was."""
-        for tensor, node, _ in zip(self.captured, self.originals, self.places, strict=False):  # or interrupted in `see`
+        for tensor, node, _ in zip(
+            self.captured, self.originals, self.places, strict=False
+        ):  # or interrupted in `read`
             tensor.node = node
         for node, place in zip(self.originals, self.places, strict=False):  # another thread may have read one just now
             place.buf = node.buf
@@ -232,7 +234,7 @@ class _Compiled:
             same = tuple([positions.setdefault(id(t), n) for n, t in enumerate(tensors)])
             described = tuple([_described(x) for x in leaves])
             around = self._surroundings(leaves)
-            key = (tree, described, same, GRAD_MODE.on, tracing.EPOCH[0], around.token)
+            key = (tree, described, same, GRAD_MODE.on, tracing.TRACING.version, around.token)
             if key in self.eager:
                 return self.fn(*args, **kwargs)
             for entry in self.entries.get(key, ()):
@@ -260,7 +262,11 @@ class _Compiled:
 
     def _surroundings(self, leaves: list[Any]) -> Surroundings:
         """What can be seen from the function, and from arguments that are neither tensors nor plain values."""
-        roots = [self.fn, *(x for x in leaves if not isinstance(x, (Tensor, *SIMPLE))), *tracing.LEAF_HOOKS.values()]
+        roots = [
+            self.fn,
+            *(x for x in leaves if not isinstance(x, (Tensor, *SIMPLE))),
+            *tracing.TRACING.leaf_hooks.values(),
+        ]
         for around in self.arounds:
             if around.still(roots):
                 return around
@@ -272,31 +278,31 @@ class _Compiled:
     def _record(self, key: Any, given: Any, inside: Any, tensors: list[Tensor], positions: dict[int, int]) -> Any:
         """Records the function on `inside`, the given arguments with twins in place of plain tensors."""
         self.traces += 1
-        tracer = _Tracer()
+        tracer = Recorder()
         try:
             made = self._recorded(key, tracer, given, inside, tensors, positions)
         except BaseException:  # an interrupt may come anywhere
-            tracing.TRACER[0] = None
+            tracing.TRACING.stop()
             tracer.give_up()
             raise
         return self.fn(*given[0], **given[1]) if made is MISS else made
 
     def _recorded(
-        self, key: Any, tracer: _Tracer, given: Any, inside: Any, tensors: list[Tensor], positions: dict[int, int]
+        self, key: Any, tracer: Recorder, given: Any, inside: Any, tensors: list[Tensor], positions: dict[int, int]
     ) -> Any:  # fmt: skip
         """The results of the recorded call; MISS where the recording was given up for plain Python."""
-        epoch = tracing.EPOCH[0]
+        epoch = tracing.TRACING.version
         for t in flatten(inside)[0]:
             if isinstance(t, Tensor):
                 tracer.existing[id(t)] = t
-                tracer.see(t)
-        tracing.TRACER[0] = tracer
+                tracer.read(t)
+        tracing.TRACING.start(tracer)
         with span(RECORD, function=getattr(self.fn, "__qualname__", type(self.fn).__name__)):
             result = self.fn(*inside[0], **inside[1])
         for t in (*flatten(result)[0], *(tracing.raw_grad(t) for t, _ in tracer.grads.values())):
             if isinstance(t, Tensor):  # what is only handed on was read by no operation
-                tracer.see(t)
-        tracing.TRACER[0] = None
+                tracer.read(t)
+        tracing.TRACING.stop()
         out_leaves, out_tree = flatten(result)
         outs = [x for x in out_leaves if isinstance(x, Tensor)]
         grads = [(tracing.raw_grad(t), before) for t, before in tracer.grads.values()]
@@ -308,7 +314,7 @@ class _Compiled:
         return self._finish(key, tracer, tensors, positions, out_leaves, out_tree, epoch)
 
     def _finish(
-        self, key: Any, tracer: _Tracer, tensors: list[Tensor], positions: dict[int, int], out_leaves: list[Any],
+        self, key: Any, tracer: Recorder, tensors: list[Tensor], positions: dict[int, int], out_leaves: list[Any],
         out_tree: Any, epoch: int,
     ) -> Any:  # fmt: skip
         entry = Entry()
@@ -367,7 +373,7 @@ class _Compiled:
             for t, before, after in grads
         ]
         entry.drawn = list(tracer.drawn.values())
-        entry.one_shot = bool(escaped) or tracing.EPOCH[0] != epoch
+        entry.one_shot = bool(escaped) or tracing.TRACING.version != epoch
         entry.replaced = _replaced(entry)
         self.last = entry if entry.plan is not None else self.last
         tracer.restore()
@@ -434,7 +440,7 @@ class _Compiled:
             handle = _handle(entry, n, tensors)
             node = value(source)
             if entry.rgs[n]:
-                tracing.own(handle, leaf(node.buf, node.aval, True))
+                tracing.set_node(handle, leaf(node.buf, node.aval, True))
             else:
                 handle.node = node
         for t, before, source in news:
@@ -513,7 +519,7 @@ def _usable(entry: Entry, tensors: list[Tensor]) -> bool:
     return True
 
 
-def _escaped(tracer: _Tracer, kept: set[int]) -> list[Tensor]:
+def _escaped(tracer: Recorder, kept: set[int]) -> list[Tensor]:
     """Tensors made while recording that something still holds, results and gradients aside."""
     candidates = [
         t for t in gc.get_objects()

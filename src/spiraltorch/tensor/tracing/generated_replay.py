@@ -82,7 +82,7 @@ def _guards(
         w.add("".join(f"a{n}, " for n in range(len(args))) + "= args")
     tests = [
         f"{w.name(GRAD_MODE)}.on is not {w.name(GRAD_MODE.on)}",
-        f"{w.name(tracing.TRACER)}[0] is not None",
+        f"{w.name(tracing.TRACING)}.recorder is not None",
         f"{w.name(GENERATION)}[0] != {entry.plan.generation}",
     ]
     seen = set(handles)
@@ -150,7 +150,7 @@ def _install(w: _Writer, entry: Entry, handles: list[str]) -> None:
     for n, source in entry.updates:
         if entry.rgs[n]:
             name = node(source)
-            w.add(f"{w.name(tracing.own)}({handles[n]}, leaf({name}.buf, {name}.aval, True))")
+            w.add(f"{w.name(tracing.set_node)}({handles[n]}, leaf({name}.buf, {name}.aval, True))")
         else:
             w.add(f"{handles[n]}.node = {node(source)}")
     for t, before, source in entry.grads_new:

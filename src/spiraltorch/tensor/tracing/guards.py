@@ -6,7 +6,7 @@ the code that was reached, so a counter that the function never reads does not m
 
 Limits: what a property, a `__getattr__` or a module imported within the function returns is not followed, nor are the
 insides of the standard library, of NumPy and of this package. A class of this package says with `_recorded_parts(names)`
-what its instances consist of; it promises that anything else about them moves `tracing.EPOCH`.
+what its instances consist of; it promises that anything else about them calls `TRACING.invalidate_recordings`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from . import tracer as tracing
+from .tracer import TRACING
 
 SIMPLE = (int, float, str, bool, type(None), bytes, complex)
 _OWN = __name__.partition(".")[0]
@@ -97,7 +97,7 @@ class _Walk:
 
     def test(self) -> Callable[[], bool]:
         """A function that is true as long as nothing has moved."""
-        tests = [f"{self.name(tracing.EPOCH)}[0] == {tracing.EPOCH[0]}", *self.tests]
+        tests = [f"{self.name(TRACING)}.version == {TRACING.version}", *self.tests]
         lines = [f"        if not ({test}): return False" for test in tests]
         source = ["def unchanged():", "    try:", *lines, "    except (AttributeError, ValueError): return False"]
         exec("\n".join([*source, "    return True"]), self.scope)  # the text is made of names only

@@ -1,15 +1,13 @@
-"""The few places through which handles change, so that `compile` and `backward` can follow them.
+"""State shared by all tensors while functions are recorded, and the few functions through which handles change.
 
-- `TRACER[0]` is the recorder of a compiled function, or None. Operations tell it by `saw` of every tensor they read.
-  Other threads wait for the end of a recording where they would touch a tensor: see `recorder`.
-- `assign` is the one way to give a handle another node; `.grad` is kept by `raw_grad` and `set_raw_grad`.
-- `EPOCH[0]` grows when any module changes in structure or mode.
-- `LEAF_HOOKS` holds the functions that `register_hook` put on leaves, whose nodes change with their values.
-- `PENDING` holds, weakly, roots that should be evaluated with whatever is evaluated next.
+`TRACING` is the only global state of the package `tensor`, beside the gradient mode (`graph.node.GRAD_MODE`, which is
+thread-local). Operations report the tensors that they read with `record_read`; `assign` is the one way to give a handle
+another node; `.grad` is kept by `raw_grad` and `set_raw_grad`.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,55 +19,116 @@ from ...graph.node import Node
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
+    from .compiled import Recorder
 
-TRACER: list[Any] = [None]
-EPOCH: list[int] = [0]
-LEAF_HOOKS: dict[int, Callable[[Any], Any]] = {}
-PENDING: list[weakref.ref[Tensor]] = []
-PENDING_LIMIT = 64
+DEFERRED_LIMIT = 64
 
 
-def recorder() -> Any:
-    """The recorder of this thread's function, or None. A recording of another thread is waited for."""
-    while (found := TRACER[0]) is not None and found.thread != threading.get_ident():
-        with LOCK:  # which is held as long as it records
+class TracingState:
+    """Process-wide state of recording; `TRACING` is its one instance.
+
+    Attributes:
+        recorder: the active recorder, of whichever thread, or None. Written by `start` and `stop` only, by a thread that
+            holds `compiler.evaluate.LOCK` until recording ends. Read without the lock by every operation, as
+            `TRACING.recorder is not None`; whoever finds one asks `recorder()`, which waits for another thread's.
+        version: changes whenever something changes that recordings take for constant without a guard of its own: the
+            structure or mode of a module, an optimizer's groups, the hooks of leaves. Written by
+            `invalidate_recordings`, from any thread and without a lock, as values are never used twice; read by the
+            guards.
+        leaf_hooks: the functions that `register_hook` put on leaves, by number. A leaf's node changes with its value, so
+            unlike other hooks they are no part of a recorded graph, and guards have to look at them. Written without a
+            lock, one dict operation at a time.
+        deferred: weak references to tensors that the next `eval` computes too. Appended to from any thread; a race can
+            only make one of them be computed later.
+    """
+
+    __slots__ = ("_versions", "deferred", "leaf_hooks", "recorder", "version")
+
+    def __init__(self) -> None:
+        self._versions = itertools.count(1)
+        self.recorder: Recorder | None = None
+        self.version = 0
+        self.leaf_hooks: dict[int, Callable[[Tensor], Any]] = {}
+        self.deferred: list[weakref.ref[Tensor]] = []
+
+    def start(self, recorder: Recorder) -> None:
+        """Operations report to `recorder` from now on. The caller holds `LOCK`."""
+        self.recorder = recorder
+
+    def stop(self) -> None:
+        """Ends the recording. The caller holds `LOCK`."""
+        self.recorder = None
+
+    def invalidate_recordings(self) -> None:
+        """Compiled functions record again at their next call, or use a recording of the state as it is then."""
+        self.version = next(self._versions)
+
+    def add_leaf_hook(self, number: int, hook: Callable[[Tensor], Any]) -> None:
+        """Adds a hook of a leaf; recordings made without it are invalid."""
+        self.leaf_hooks[number] = hook
+        self.invalidate_recordings()
+
+    def remove_leaf_hook(self, number: int) -> None:
+        """Removes a hook of a leaf, if it is there; recordings made with it are invalid."""
+        if self.leaf_hooks.pop(number, None) is not None:
+            self.invalidate_recordings()
+
+    def defer(self, tensor: Tensor) -> None:
+        """Evaluates the tensor with the next `eval`, if it is still alive then."""
+        self.deferred.append(weakref.ref(tensor))
+        if len(self.deferred) > DEFERRED_LIMIT:
+            self.deferred[:] = [r for r in self.deferred if r() is not None]
+
+    def take_deferred(self) -> list[Node]:
+        """The nodes of the deferred tensors that are alive; none is deferred afterwards."""
+        references, self.deferred = self.deferred, []
+        return [tensor.node for tensor in [r() for r in references] if tensor is not None]
+
+
+TRACING = TracingState()
+
+
+def recorder() -> Recorder | None:
+    """This thread's recorder, or None. A recording of another thread is waited for."""
+    while (active := TRACING.recorder) is not None and active.thread != threading.get_ident():
+        with LOCK:  # the recording thread holds it until it is done
             pass
-    return found
+    return active
 
 
-def saw(tensor: Tensor) -> None:
+def record_read(tensor: Tensor) -> None:
     """Tells this thread's recorder, if there is one, that an operation reads a tensor."""
-    tracer = recorder()
-    if tracer is not None:
-        tracer.see(tensor)
+    active = recorder()
+    if active is not None:
+        active.read(tensor)
 
 
-def saw_grad(tensor: Tensor) -> None:
+def record_grad_write(tensor: Tensor) -> None:
     """Tells this thread's recorder, if there is one, that a tensor's gradient is about to change."""
-    tracer = recorder()
-    if tracer is not None:
-        tracer.saw_grad(tensor)
+    active = recorder()
+    if active is not None:
+        active.write_grad(tensor)
 
 
 def assign(tensor: Tensor, node: Node) -> None:
     """Gives the handle another value. A handle that requires gradients becomes a leaf with that value."""
-    tracer = recorder()
-    if tracer is not None:
-        tracer.wrote(tensor)
+    active = recorder()
+    if active is not None:
+        active.write(tensor)
     if is_leaf(tensor.node) and not node.rg:
         node = grad_leaf(node)
-    own(tensor, node)
+    set_node(tensor, node)
 
 
-def own(tensor: Tensor, node: Node) -> None:
-    """Installs a node; a gradient leaf remembers its handle, which receives `.grad`."""
+def set_node(tensor: Tensor, node: Node) -> None:
+    """Installs a node without telling the recorder; a gradient leaf remembers its handle, which receives `.grad`."""
     tensor.node = node
     if node.rg and is_leaf(node):
         node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
 
 
 def is_leaf(node: Node) -> bool:
-    """Whether gradients end here: it requires one, and nothing that it was made of does."""
+    """Whether gradients end at the node: it requires one, and none of its operands does."""
     return node.rg and not any(a.rg for a in node.args)
 
 
@@ -86,25 +145,18 @@ def grad_leaf(node: Node) -> Node:
     return leaf
 
 
-def raw_grad(tensor: Tensor) -> Any:
-    """The gradient handle, or None."""
+def raw_grad(tensor: Tensor) -> Tensor | None:
+    """The tensor of the gradient, without telling the recorder."""
     return tensor._grad
 
 
-def set_raw_grad(tensor: Tensor, grad: Any) -> None:
-    """Replaces the gradient handle without telling the recorder."""
+def set_raw_grad(tensor: Tensor, grad: Tensor | None) -> None:
+    """Replaces the tensor of the gradient without telling the recorder."""
     tensor._grad = grad
 
 
-def defer(tensor: Tensor) -> None:
-    """Evaluates the tensor with the next evaluation, if it still lives then."""
-    PENDING.append(weakref.ref(tensor))
-    if len(PENDING) > PENDING_LIMIT:
-        PENDING[:] = [r for r in PENDING if r() is not None]
-
-
 def forbid_read(node: Node, op: str) -> None:
-    """Raises `TracingError` where a value is wanted while a function is being recorded."""
+    """Raises `TracingError` where a value is needed on the host while a function is recorded."""
     if recorder() is not None:
         raise TracingError(
             f"[{op}] expected no value to be read while a function is recorded by compile(), got a read of "
