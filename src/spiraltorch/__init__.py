@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import dtypes as dtypes
 from . import errors as errors
@@ -43,24 +43,35 @@ from .tensor import Tensor as Tensor
 from .version import __version__ as __version__
 
 __array_api_version__ = "2024.12"
-_LAZY = ("capability", "nn", "optim", "io", "tuning")
+_LAZY_PACKAGES = ("capability", "io", "linalg", "nn", "optim", "tuning")
+_LAZY_FUNCTIONS = {"load": "io", "save": "io", "tune": "tuning"}  # by the module that has them
 
 
-def __getattr__(name: str) -> Any:
-    """Rooms that cost time to load are loaded when they are first named."""
-    if name in _LAZY:
+if TYPE_CHECKING:
+    from . import capability as capability
+    from . import io as io
+    from . import linalg as linalg
+    from . import nn as nn
+    from . import optim as optim
+    from . import tuning as tuning
+    from .io import load as load
+    from .io import save as save
+    from .tuning import tune as tune
+else:
+
+    def __getattr__(name: str) -> object:
+        """Loads packages that cost time when they are first named."""
         import importlib
 
-        return importlib.import_module(f".{name}", __name__)
-    if name in ("save", "load"):
-        from . import io
+        if name in _LAZY_PACKAGES:
+            return importlib.import_module(f".{name}", __name__)
+        if name in _LAZY_FUNCTIONS:
+            return getattr(importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__), name)
+        raise AttributeError(f"module 'spiraltorch' has no attribute {name!r}")
 
-        return getattr(io, name)
-    if name == "tune":
-        from . import tuning
-
-        return tuning.tune
-    raise AttributeError(f"module 'spiraltorch' has no attribute {name!r}")
+    def __dir__() -> list[str]:
+        """The names of this module, with those that are loaded when first named."""
+        return sorted({*globals(), *_LAZY_PACKAGES, *_LAZY_FUNCTIONS})
 
 
 if os.environ.get("SPIRALTORCH_TUNE", "0") not in ("", "0"):

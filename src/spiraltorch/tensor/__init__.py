@@ -2,28 +2,9 @@
 
 from . import methods as methods  # attaches the functions to the class
 from . import random as random
-from .creation import (
-    arange,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    full,
-    full_like,
-    linspace,
-    logspace,
-    meshgrid,
-    one_hot,
-    ones,
-    ones_like,
-    tensor,
-    tril,
-    triu,
-    zeros,
-    zeros_like,
-)
+from .creation import asarray, from_dlpack, tensor
 from .creation import from_numpy_array as from_numpy
+from .filling import empty, empty_like, full, full_like, ones, ones_like, zeros, zeros_like
 from .gradients.backward import enable_grad, eval, is_grad_enabled, no_grad, set_grad_enabled
 from .gradients.transforms import (
     checkpoint,
@@ -37,39 +18,24 @@ from .gradients.transforms import (
     value_and_grad,
     vjp,
 )
-from .ops import linalg as linalg
 from .ops.activation import gelu, relu, sigmoid, silu, softplus
-from .ops.contraction import bmm, cross, dot, einsum, linear, matmul, mm, multi_dot, outer, tensordot, vecdot
+from .ops.broadcasting import broadcast_arrays, broadcast_shapes, broadcast_tensors, broadcast_to
+from .ops.casting import astype, cast
+from .ops.contraction import bmm, cross, dot, linear, matmul, mm, multi_dot, outer, tensordot, vecdot
 from .ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .ops.diagonals import diag, diagonal, trace, tril, triu
+from .ops.einsum import einsum
 from .ops.elementwise import (
-    abs,
-    acos,
-    acosh,
     add,
-    asin,
-    asinh,
-    astype,
-    atan,
     atan2,
-    atanh,
     bitwise_and,
-    bitwise_invert,
     bitwise_left_shift,
     bitwise_or,
     bitwise_right_shift,
     bitwise_xor,
-    cast,
-    ceil,
     clip,
-    cos,
-    cosh,
     divide,
     equal,
-    erf,
-    exp,
-    exp2,
-    expm1,
-    floor,
     floor_divide,
     greater,
     greater_equal,
@@ -77,52 +43,19 @@ from .ops.elementwise import (
     lerp,
     less,
     less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
     logaddexp,
     maximum,
     minimum,
     multiply,
-    negative,
     not_equal,
-    positive,
     pow,
-    reciprocal,
     remainder,
-    round,
-    rsqrt,
-    sign,
-    sin,
-    sinh,
-    sqrt,
-    square,
     subtract,
-    tan,
-    tanh,
-    trunc,
-    where,
     xlogy,
 )
-from .ops.indexing import (
-    gather,
-    index_add,
-    index_select,
-    masked_fill,
-    masked_select,
-    nonzero,
-    scatter,
-    scatter_add,
-    searchsorted,
-    take,
-    take_along_axis,
-    unique,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
-)
+from .ops.extrema import amax, amin, argmax, argmin, max, min
+from .ops.gathering import gather, index_select, masked_select, nonzero, take, take_along_axis
+from .ops.joining import concat, stack
 from .ops.logic import (
     allclose,
     array_equal,
@@ -138,6 +71,7 @@ from .ops.logic import (
     nextafter,
     signbit,
 )
+from .ops.norms import norm, vector_norm
 from .ops.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -149,69 +83,54 @@ from .ops.pooling import (
     max_pool2d,
     max_pool3d,
 )
-from .ops.reduction import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    prod,
-    softmax,
-    std,
-    sum,
-    var,
-    vector_norm,
-)
-from .ops.scan import argsort, cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, diff, sort, topk
-from .ops.shape import (
-    broadcast_arrays,
-    broadcast_shapes,
-    broadcast_tensors,
-    broadcast_to,
-    concat,
-    expand_dims,
-    flatten,
-    matrix_transpose,
-    moveaxis,
-    permute,
-    permute_dims,
-    ravel,
-    reshape,
-    squeeze,
-    stack,
-    swapaxes,
-    transpose,
-    unflatten,
-    unsqueeze,
-)
-from .ops.slicing import (
-    chunk,
-    diag,
-    diagonal,
-    flip,
-    narrow,
-    pad,
-    repeat,
-    repeat_interleave,
-    roll,
-    select,
-    split,
-    tile,
-    trace,
-    unbind,
-    unfold,
-    unstack,
-)
+from .ops.reduction import all, any, count_nonzero, mean, prod, std, sum, var
+from .ops.repetition import pad, repeat, repeat_interleave, tile
+from .ops.scan import cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, diff
+from .ops.scatter import index_add, scatter, scatter_add
+from .ops.selection import masked_fill, where
+from .ops.shape import expand_dims, flatten, ravel, reshape, squeeze, unflatten, unsqueeze
+from .ops.slicing import chunk, flip, narrow, roll, select, split, unbind, unfold, unstack
+from .ops.softmax import log_softmax, logsumexp, softmax
+from .ops.sorting import argsort, searchsorted, sort, topk
 from .ops.special import erfc
 from .ops.statistics import cov, histogram, median, nanmean, nansum, quantile
+from .ops.transposition import matrix_transpose, moveaxis, permute, permute_dims, swapaxes, transpose
+from .ops.unary import (
+    abs,
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    bitwise_invert,
+    ceil,
+    cos,
+    cosh,
+    erf,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    log,
+    log1p,
+    log2,
+    log10,
+    negative,
+    positive,
+    reciprocal,
+    round,
+    rsqrt,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    tan,
+    tanh,
+    trunc,
+)
+from .ops.unique import unique, unique_all, unique_counts, unique_inverse, unique_values
 from .random import (
     Generator,
     bernoulli,
@@ -227,6 +146,7 @@ from .random import (
     randperm,
     uniform,
 )
+from .ranges import arange, eye, linspace, logspace, meshgrid, one_hot
 from .tensor import Tensor
 from .tracing.compiled import compile
 
@@ -255,7 +175,7 @@ __all__ = [
     "expand_dims", "expm1", "eye", "flatten", "flip", "floor", "floor_divide", "from_dlpack", "from_numpy", "full",
     "full_like", "gather", "ge", "gelu", "grad", "greater", "greater_equal", "gt", "hessian", "histogram", "hypot",
     "index_add", "index_select", "inf", "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "jacfwd",
-    "jacobian", "jacrev", "jvp", "le", "lerp", "less", "less_equal", "linalg", "linear", "linspace", "log", "log1p",
+    "jacobian", "jacrev", "jvp", "le", "lerp", "less", "less_equal", "linear", "linspace", "log", "log1p",
     "log2", "log10", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logspace",
     "logsumexp", "lt", "manual_seed", "masked_fill", "masked_select", "matmul", "matrix_transpose", "max", "max_pool1d",
     "max_pool2d", "max_pool3d", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm", "mod", "moveaxis",

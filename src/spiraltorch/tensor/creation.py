@@ -1,4 +1,4 @@
-"""Tensors from Python values, arrays, and rules."""
+"""Tensors from Python values, NumPy arrays and DLPack."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, as_dtype, bool_, default_float, default_int, from_numpy, int64, uint64
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..graph import build
+from ..dtypes import DType, as_dtype, default_float, default_int, from_numpy
+from ..errors import DTypeError, ShapeError
 from ..graph.node import aval_of, leaf
 from ..runtime import device as devices
-from .dispatch import P, nary, see
+from ..typing import DeviceLike
 from .tensor import Tensor
 
 
-def _device(device: Any) -> str:
+def device_name(device: DeviceLike | None) -> str:
+    """The canonical name of a device; of the default device for None."""
     return devices.default() if device is None else devices.canonical(str(device))
 
 
@@ -45,51 +45,62 @@ def asarray(
     >>> asarray([1, 2, 3]).dtype
     spiraltorch.int64
     """
-    wanted = None if dtype is None else as_dtype(dtype)
+    requested = None if dtype is None else as_dtype(dtype)
     if isinstance(obj, Tensor):
-        made = obj if wanted is None else obj.to(wanted)
-        made = made if device is None else made.to(device)
-        made = made + 0 if copy and made is obj and not obj.dtype.is_bool else made
-        return made.detach().requires_grad_() if requires_grad else made
+        return _from_tensor(obj, requested, device, copy, requires_grad)
     if isinstance(obj, (list, tuple)) and any(isinstance(x, Tensor) for x in obj):
-        from .ops.shape import stack
+        from .ops.joining import stack
 
         near = next(x.device for x in obj if isinstance(x, Tensor)) if device is None else device
-        made = stack([asarray(x, dtype=wanted, device=near) for x in obj])
-        return made
+        return stack([asarray(x, dtype=requested, device=near) for x in obj])
     if not isinstance(obj, (np.ndarray, np.generic)) and hasattr(obj, "__dlpack__"):
-        return from_dlpack(obj, dtype=wanted, device=device)
-    given = isinstance(obj, (np.ndarray, np.generic)) or hasattr(obj, "__array__")
+        return from_dlpack(obj, dtype=requested, device=device)
+    array = _host_array(obj, requested, copy)
+    name = device_name(device)
+    result = Tensor(leaf(devices.get(name).from_host(array), aval_of(array.shape, from_numpy(array.dtype), name)))
+    return result.requires_grad_() if requires_grad else result
+
+
+def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool | None, requires_grad: bool) -> Tensor:
+    """A tensor in another dtype, on another device, or as a new handle."""
+    result: Tensor = x if dtype is None else x.to(dtype)
+    result = result if device is None else result.to(device)
+    result = result + 0 if copy and result is x and not x.dtype.is_bool else result
+    return result.detach().requires_grad_() if requires_grad else result
+
+
+def _host_array(obj: Any, requested: DType | None, copy: bool | None) -> Any:
+    """A C-contiguous NumPy array in native byte order, in the requested dtype or the default one of Python numbers."""
+    typed = isinstance(obj, (np.ndarray, np.generic)) or hasattr(obj, "__array__")
     try:
         array = np.asarray(obj)
     except (ValueError, OverflowError) as error:
         raise DTypeError(
             f"[asarray] expected numbers in a regular nesting, got {type(obj).__name__}: {error}"
         ) from None
-    if wanted is None and not given:
+    if requested is None and not typed:
         if array.dtype.kind == "f" or array.size == 0:
-            wanted = default_float
+            requested = default_float
         elif array.dtype.kind in "iu":
-            wanted = default_int
+            requested = default_int
     if array.dtype.kind not in "biufV":
         raise DTypeError(
             f"[asarray] expected numbers, got an array of dtype {array.dtype}; convert it to a number dtype first"
         )
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    target = (wanted or from_numpy(array.dtype)).numpy
-    if wanted is not None and not given and wanted.is_integer and array.size:
-        info = np.iinfo(target)
-        if array.dtype.kind in "iuf" and not (array.min() >= info.min and array.max() <= info.max):
-            raise DTypeError(
-                f"[asarray] expected numbers that {wanted.name} can hold, got {array.min()} to {array.max()}"
-            )
+    if requested is not None and not typed and requested.is_integer and array.size:
+        _require_fit(array, requested)
+    target = (requested or from_numpy(array.dtype)).numpy
     with np.errstate(all="ignore"):
-        array = np.array(array, target, order="C") if copy else np.asarray(array, target, order="C")
-    name = _device(device)
-    node = leaf(devices.get(name).from_host(array), aval_of(array.shape, from_numpy(array.dtype), name))
-    made = Tensor(node)
-    return made.requires_grad_() if requires_grad else made
+        return np.array(array, target, order="C") if copy else np.asarray(array, target, order="C")
+
+
+def _require_fit(array: Any, dtype: DType) -> None:
+    """Raises `DTypeError` for numbers that an integer dtype cannot hold."""
+    info = np.iinfo(dtype.numpy)
+    if array.dtype.kind in "iuf" and not (array.min() >= info.min and array.max() <= info.max):
+        raise DTypeError(f"[asarray] expected numbers that {dtype.name} can hold, got {array.min()} to {array.max()}")
 
 
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -127,228 +138,3 @@ def from_dlpack(obj: Any, dtype: Any = None, device: Any = None, copy: bool | No
 
             return asarray(obj.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16), dtype, device, copy)
     return asarray(np.from_dlpack(obj), dtype, device, copy)
-
-
-# ---------------------------------------------------------------- filled
-
-
-def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with one number everywhere; the dtype follows the number unless given.
-
-    >>> full((2,), 7).tolist()
-    [7, 7]
-    """
-    if isinstance(fill_value, Tensor):
-        made = fill_value.to(dtype) if dtype is not None else fill_value
-        return made.expand(as_shape(shape, "full"))  # type: ignore[no-any-return]
-    if dtype is None:
-        dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
-    wanted = as_dtype(dtype)
-    from .dispatch import fit
-
-    made = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, wanted), wanted, _device(device)))
-    return made.requires_grad_() if requires_grad else made
-
-
-def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros: `zeros(2, 3)` or `zeros((2, 3))`; float32 unless given.
-
-    >>> zeros(2).tolist()
-    [0.0, 0.0]
-    """
-    return full(_varargs(shape), 0, dtype or default_float, device, requires_grad)
-
-
-def ones(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones; see `zeros`.
-
-    >>> ones(2).tolist()
-    [1.0, 1.0]
-    """
-    return full(_varargs(shape), 1, dtype or default_float, device, requires_grad)
-
-
-def empty(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose elements mean nothing yet (they are zeros).
-
-    >>> empty(2, 3).shape
-    (2, 3)
-    """
-    return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
-
-
-def _varargs(shape: tuple[Any, ...]) -> Any:
-    return shape[0] if len(shape) == 1 else shape
-
-
-def _like(x: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    return full(x.shape, value, dtype or x.dtype, device or x.device, requires_grad)
-
-
-def zeros_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape and dtype of `x`.
-
-    >>> zeros_like(tensor([1, 2])).tolist()
-    [0, 0]
-    """
-    return _like(x, 0, dtype, device, requires_grad)
-
-
-def ones_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape and dtype of `x`.
-
-    >>> ones_like(tensor([1, 2])).tolist()
-    [1, 1]
-    """
-    return _like(x, 1, dtype, device, requires_grad)
-
-
-def full_like(x: Tensor, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """One number in the shape and dtype of `x`.
-
-    >>> full_like(tensor([1, 2]), 7).tolist()
-    [7, 7]
-    """
-    return _like(x, fill_value, dtype, device, requires_grad)
-
-
-def empty_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """See `empty`.
-
-    >>> empty_like(tensor([1, 2])).shape
-    (2,)
-    """
-    return _like(x, 0, dtype, device, requires_grad)
-
-
-# ---------------------------------------------------------------- counted
-
-
-def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None, device: Any = None) -> Tensor:
-    """Numbers from `start` up to `stop`, without it; int64 for ints, float32 otherwise.
-
-    >>> arange(2, 8, 3).tolist()
-    [2, 5]
-    """
-    if stop is None:
-        start, stop = 0, start
-    if step == 0 or any(isinstance(v, float) and not np.isfinite(v) for v in (start, stop, step)):
-        raise ArgumentError(f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}")
-    whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
-    wanted = as_dtype(dtype) if dtype is not None else default_int if whole else default_float
-    count = max(0, int(np.ceil((stop - start) / step)) if not whole else -(-(stop - start) // step))
-    name = _device(device)
-    inner = wanted if wanted.is_float and wanted.itemsize >= 4 else default_float if wanted.is_float else int64
-    inner = wanted if wanted is uint64 else inner
-    if not whole and not inner.is_float:
-        inner = default_float
-    node = build.iota((int(count),), 0, inner if not inner.is_float else int64, name)
-    made = Tensor(build.cast(node, inner))
-    made = made * (step if inner.is_float else int(step)) + (start if inner.is_float else int(start))
-    return made.to(wanted)  # type: ignore[no-any-return]
-
-
-def linspace(
-    start: float, stop: float, num: int, dtype: Any = None, device: Any = None, endpoint: bool = True
-) -> Tensor:
-    """`num` evenly spaced numbers, the end included unless `endpoint` is False.
-
-    >>> linspace(0, 1, 3).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    if num < 0:
-        raise ArgumentError(f"[linspace] expected num >= 0, got {num}")
-    wanted = default_float if dtype is None else as_dtype(dtype)
-    exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
-    return asarray(exact.astype(wanted.numpy), device=device)
-
-
-def logspace(
-    start: float, stop: float, num: int = 50, base: float = 10.0, dtype: Any = None, device: Any = None,
-    endpoint: bool = True,
-) -> Tensor:  # fmt: skip
-    """`base` to the power of `num` evenly spaced numbers, the end included unless `endpoint` is False.
-
-    >>> logspace(0, 2, 3).tolist()
-    [1.0, 10.0, 100.0]
-    """
-    if num < 0:
-        raise ArgumentError(f"[logspace] expected num >= 0, got {num}")
-    wanted = default_float if dtype is None else as_dtype(dtype)
-    exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
-    return asarray(exact.astype(wanted.numpy), device=device)
-
-
-def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Ones on the `k`-th diagonal.
-
-    >>> eye(2).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
-    """
-    shape = as_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
-    name = _device(device)
-    i, j = build.iota(shape, 0, int64, name), build.iota(shape, 1, int64, name)
-    hit = build.eq(build.add(i, build.number(k, int64, name)), j)
-    return Tensor(build.cast(hit, as_dtype(dtype) if dtype is not None else default_float))
-
-
-def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
-    if x.ndim < 2:
-        raise ShapeError(f"[{'tril' if lower else 'triu'}] expected at least 2 axes, got shape {x.shape}")
-    n = see(x)
-    shape = x.shape[-2:]
-    i, j = build.iota(shape, 0, int64, x.device), build.iota(shape, 1, int64, x.device)
-    shifted = build.add(i, build.number(k, int64, x.device))
-    keep = build.le(j, shifted) if lower else build.le(shifted, j)
-    return nary(P["where"], (keep, n, build.const(0, x.dtype, x.device)))  # type: ignore[no-any-return]
-
-
-def tril(x: Tensor, k: int = 0) -> Tensor:
-    """The lower triangle up to the `k`-th diagonal; zeros above.
-
-    >>> tril(ones(2, 2)).tolist()
-    [[1.0, 0.0], [1.0, 1.0]]
-    """
-    return _triangle(x, k, True)
-
-
-def triu(x: Tensor, k: int = 0) -> Tensor:
-    """The upper triangle from the `k`-th diagonal on; zeros below.
-
-    >>> triu(ones(2, 2)).tolist()
-    [[1.0, 1.0], [0.0, 1.0]]
-    """
-    return _triangle(x, k, False)
-
-
-def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
-    """Coordinate arrays from 1-d ones.
-
-    >>> [t.tolist() for t in meshgrid(arange(2), arange(1))]
-    [[[0, 1]], [[0, 0]]]
-    """
-    if indexing not in ("xy", "ij"):
-        raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}")
-    n = len(arrays)
-    order = list(range(n))
-    if indexing == "xy" and n > 1:
-        order[0], order[1] = 1, 0
-    shape = [0] * n
-    for a, place in zip(arrays, order, strict=True):
-        shape[place] = a.size
-    return [
-        a.reshape([a.size if d == place else 1 for d in range(n)]).expand(tuple(shape))
-        for a, place in zip(arrays, order, strict=True)
-    ]
-
-
-def one_hot(x: Tensor, num_classes: int, dtype: DType = int64) -> Tensor:
-    """Ones at the given classes along a new last axis.
-
-    >>> one_hot(tensor([0, 2]), 3).tolist()
-    [[1, 0, 0], [0, 0, 1]]
-    """
-    if not x.dtype.is_integer:
-        raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
-    classes = arange(num_classes, device=x.device)
-    return (x.reshape((*x.shape, 1)) == classes).to(dtype)  # type: ignore[no-any-return]

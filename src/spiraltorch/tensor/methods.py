@@ -4,36 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import creation
-from .ops import (  # fmt: skip
+from . import creation, filling
+from .ops import (
     activation,
+    broadcasting,
+    casting,
     contraction,
+    diagonals,
     elementwise,
-    indexing,
+    extrema,
+    gathering,
     logic,
+    norms,
     reduction,
+    repetition,
     scan,
+    scatter,
+    selection,
     shape,
+    slicing,
+    softmax,
+    sorting,
     special,
     statistics,
+    transposition,
+    unary,
+    unique,
 )
-from .ops import slicing as parts
 from .tensor import Tensor
 from .tracing import tracer as tracing
 
 _METHODS: dict[Any, str] = {
-    elementwise: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-    "erf floor ceil trunc round abs sign square reciprocal rsqrt floor_divide remainder maximum minimum pow atan2 "
-    "hypot logaddexp xlogy clip to lerp",
+    unary: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf floor ceil trunc round abs sign square reciprocal rsqrt",
+    elementwise: "floor_divide remainder maximum minimum pow atan2 hypot logaddexp xlogy clip lerp",
+    selection: "masked_fill",
+    casting: "to",
     logic: "isnan isinf isfinite signbit copysign logical_and logical_or logical_xor logical_not isclose allclose",
     activation: "relu sigmoid gelu silu softplus",
-    reduction: "sum prod mean var std amax amin argmax argmin any all count_nonzero logsumexp softmax log_softmax norm",
-    scan: "cumsum cumprod cummax cummin argsort sort topk diff",
-    shape: "reshape permute transpose swapaxes moveaxis broadcast_to expand squeeze unsqueeze flatten ravel unflatten view",
-    parts: "flip roll narrow split chunk unbind tile repeat_interleave diagonal unfold trace select",
-    indexing: "take gather scatter scatter_add index_select index_add masked_fill masked_select nonzero take_along_axis unique",
+    reduction: "sum prod mean var std any all count_nonzero",
+    extrema: "amax amin argmax argmin",
+    softmax: "logsumexp softmax log_softmax",
+    norms: "norm",
+    scan: "cumsum cumprod cummax cummin diff",
+    sorting: "argsort sort topk",
+    shape: "reshape squeeze unsqueeze flatten ravel unflatten view",
+    transposition: "permute transpose swapaxes moveaxis",
+    broadcasting: "broadcast_to expand",
+    slicing: "flip roll narrow split chunk unbind unfold select",
+    repetition: "tile repeat_interleave",
+    diagonals: "diagonal trace tril triu",
+    gathering: "take gather index_select masked_select nonzero take_along_axis",
+    scatter: "scatter scatter_add index_add",
+    unique: "unique",
     contraction: "matmul mm bmm dot outer",
-    creation: "tril triu",
     special: "erfc",
     statistics: "median quantile nansum nanmean cov",
 }
@@ -62,7 +85,7 @@ def _in_place(name: str) -> Any:
 
 
 def _like(creation_name: str) -> Any:
-    make = getattr(creation, creation_name)
+    make: Any = creation.tensor if creation_name == "tensor" else getattr(filling, creation_name)
 
     def new(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
         made: Tensor = make(*args, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
@@ -117,7 +140,7 @@ def _cast_method(name: str) -> Any:
     wanted = getattr(dtypes, name)
 
     def convert(x: Tensor) -> Tensor:
-        return elementwise.cast(x, wanted)
+        return casting.cast(x, wanted)
 
     convert.__doc__ = f"As {name}."
     return convert
@@ -142,16 +165,16 @@ def attach() -> None:
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
     extra = {
-        "std": _torch_std, "var": _torch_var, "max": reduction.max_method, "min": reduction.min_method, "repeat": parts.repeat_method, "_numel": _numel,
+        "std": _torch_std, "var": _torch_var, "max": extrema.max_method, "min": extrema.min_method, "repeat": repetition.repeat_method, "_numel": _numel,
         "_t": _t, "_view_as": _view_as, "contiguous": _plain, "cpu": _plain, "clone": _clone,
-        "dim": lambda x: x.ndim, "type": elementwise.to, "float": _cast_method("float32"),
+        "dim": lambda x: x.ndim, "type": casting.to, "float": _cast_method("float32"),
         "double": _cast_method("float64"), "half": _cast_method("float16"), "bfloat16": _cast_method("bfloat16"),
         "int": _cast_method("int32"), "long": _cast_method("int64"), "bool": _cast_method("bool_"),
         "new_zeros": _like("zeros"), "new_ones": _like("ones"), "new_empty": _like("empty"), "new_full": _like("full"),
         "new_tensor": _like("tensor"), "expand_as": _expand_as, "detach_": _detach_in_place, "__imatmul__": _imatmul,
         "__rdivmod__": _rdivmod, "element_size": lambda x: x.itemsize, "is_floating_point": lambda x: x.dtype.is_float,
         "is_contiguous": lambda x: True, "_equal": logic.array_equal,
-        "pad": parts.pad, "where": lambda x, c, y: elementwise.where(c, x, y),
+        "pad": repetition.pad, "where": lambda x, c, y: selection.where(c, x, y),
     }  # fmt: skip
     for name, function in extra.items():
         setattr(Tensor, name, function)

@@ -15,7 +15,8 @@ from ..graph import build
 from ..runtime import device as devices
 from .creation import as_shape
 from .dispatch import P, handle, nary, see
-from .ops import elementwise as ew
+from .ops.selection import where
+from .ops.unary import cos, log, sqrt
 from .tensor import Tensor
 from .tracing.tracer import recorder
 
@@ -145,8 +146,8 @@ def randn(
     size, wanted, name = _start(_sized(shape), dtype, device, "randn")
     inner = wanted if wanted.itemsize >= 4 else float32
     pair = _uniform((2, *size), inner, name, generator)
-    radius = ew.sqrt(ew.log(1.0 - pair[0]) * -2.0)
-    return _done((radius * ew.cos(pair[1] * (2 * math.pi))).to(wanted), requires_grad)
+    radius = sqrt(log(1.0 - pair[0]) * -2.0)
+    return _done((radius * cos(pair[1] * (2 * math.pi))).to(wanted), requires_grad)
 
 
 def normal(
@@ -245,4 +246,4 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     if p == 1.0:
         return x * 0.0  # type: ignore[no-any-return]
     keep = _uniform(x.shape, float32, x.device, generator) >= p
-    return ew.where(keep, x * (1.0 / (1.0 - p)), 0.0)  # type: ignore[no-any-return]
+    return where(keep, x * (1.0 / (1.0 - p)), 0.0)  # type: ignore[no-any-return]

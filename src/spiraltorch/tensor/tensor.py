@@ -355,7 +355,7 @@ class Tensor:
 
     def fill_(self, value: float) -> Tensor:
         """Sets every element to a number."""
-        from .creation import full_like
+        from .filling import full_like
 
         return self._set(full_like(self, value))
 

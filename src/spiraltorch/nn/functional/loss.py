@@ -6,7 +6,7 @@ import math
 
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
-from ...tensor.ops.indexing import watched
+from ...tensor.ops.index_checks import watched
 from ...tensor.tracing.tracer import recorder
 from ..api import Tensor, st
 from .activation import softplus

@@ -315,7 +315,7 @@ def _index() -> Any:
 
 def _stacked(parts: list[Tensor], lead: tuple[int, ...], inner: tuple[int, ...]) -> Tensor:
     if not parts:
-        from ..creation import zeros
+        from ..filling import zeros
 
         return zeros((*lead, *inner))
     rows = [build.reshape(see(p), (1, *inner)) for p in parts]

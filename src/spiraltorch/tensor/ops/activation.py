@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...dtypes import float32
 from ...errors import ArgumentError
 from ...graph import build
 from ..dispatch import P, handle, nary, see
 from ..tensor import Tensor
-from .elementwise import cast, erf, exp, log1p, tanh, where
+from .casting import in_float32
+from .selection import where
+from .unary import erf, exp, log1p, tanh
 
 
 def relu(x: Any) -> Tensor:
@@ -35,17 +36,11 @@ def sigmoid(x: Any) -> Tensor:
     """
     x = handle(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
-        return _in_single(sigmoid, x)
+        return in_float32(sigmoid, x)
     # The power is at most 1: it overflows on neither side, nor does the derivative become 0 * inf.
     left = x < 0
     power = exp(where(left, x, -x))
     return where(left, power, 1.0) / (power + 1.0)  # type: ignore[no-any-return]
-
-
-def _in_single(function: Any, x: Tensor, *args: Any) -> Tensor:
-    """A function of a 16-bit or integer operand, computed in float32: a 16-bit result is rounded once."""
-    made = function(cast(x, float32), *args)
-    return cast(made, x.dtype) if x.dtype.is_float else made
 
 
 def silu(x: Any) -> Tensor:
@@ -57,7 +52,7 @@ def silu(x: Any) -> Tensor:
     """
     x = handle(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
-        return _in_single(silu, x)
+        return in_float32(silu, x)
     return x * sigmoid(x)  # type: ignore[no-any-return]
 
 
@@ -70,7 +65,7 @@ def softplus(x: Any, beta: float = 1.0) -> Tensor:
     """
     x = handle(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
-        return _in_single(softplus, x, beta)
+        return in_float32(softplus, x, beta)
     x = x * beta
     left = x < 0  # either branch is the function itself, so that its derivatives hold at 0
     return (where(left, 0.0, x) + log1p(exp(where(left, x, -x)))) / beta  # type: ignore[no-any-return]
@@ -87,7 +82,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     if approximate not in ("none", "tanh"):
         raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}")
     if not x.dtype.is_float or x.dtype.itemsize == 2:
-        return _in_single(gelu, x, approximate)
+        return in_float32(gelu, x, approximate)
     if approximate == "none":
         return x * 0.5 * (erf(x * (1 / math.sqrt(2))) + 1.0)  # type: ignore[no-any-return]
     inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)

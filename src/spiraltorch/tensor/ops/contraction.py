@@ -1,8 +1,7 @@
-"""Products of tensors: matmul, einsum and what is made of them."""
+"""Products of tensors that sum over axes: matmul and its relatives."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -145,127 +144,6 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Tensor:
     return Tensor(build.dot(a.node, b.node, ax, by))
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sums of products by Einstein's convention, with `...` for broadcast axes and repeated letters for diagonals.
-
-    Pairs are contracted greedily, the smallest result first.
-
-    >>> einsum("ij,jk->ik", handle([[1, 2]]), handle([[3], [4]])).tolist()
-    [[11]]
-    """
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = tuple(operands[0])
-    if not operands:
-        raise ArgumentError(f"[einsum] expected an operand for each term of {equation!r}, got none")
-    tensors = handles(*operands)
-    dtype = tensors[0].dtype
-    for t in tensors[1:]:
-        dtype = promote(dtype, t.dtype)
-    tensors = [t.to(dtype) for t in tensors]
-    terms, result = _parse(equation, tensors)
-    parts = [_single(t, s, _needed(terms, n, result)) for n, (t, s) in enumerate(zip(tensors, terms, strict=True))]
-    while len(parts) > 1:
-        i, j = _cheapest(parts, result)
-        rest = [p for n, p in enumerate(parts) if n not in (i, j)]
-        kept = {c for _, s in rest for c in s} | set(result)
-        parts = [*rest, _contract(*parts[i], *parts[j], kept)]
-    tensor, labels = parts[0]
-    gone = tuple([n for n, c in enumerate(labels) if c not in result])
-    if gone:
-        tensor = tensor.sum(axis=gone, dtype=tensor.dtype)
-        labels = [c for c in labels if c in result]
-    return tensor.permute([labels.index(c) for c in result])  # type: ignore[no-any-return]
-
-
-def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[str]]:
-    equation = equation.replace(" ", "")
-    left, arrow, right = equation.partition("->")
-    terms = left.split(",")
-    for part in (*terms, right):
-        if (symbols := part.replace("...", "", 1)) and not symbols.isalpha():
-            raise ArgumentError(f"[einsum] expected letters, commas, '...' and '->', got {part!r} in {equation!r}")
-    if len(terms) != len(tensors):
-        raise ArgumentError(f"[einsum] expected {len(terms)} operands for {equation!r}, got {len(tensors)}")
-    rank = 0
-    for term, t in zip(terms, tensors, strict=True):
-        named = len(term.replace("...", ""))
-        if "..." in term:
-            rank = max(rank, t.ndim - named)
-        if named > t.ndim or ("..." not in term and named != t.ndim):
-            raise ShapeError(f"[einsum] expected {named} axes for {term!r} in {equation!r}, got shape {t.shape}")
-    dots = [chr(0x100 + n) for n in range(rank)]
-    split: list[list[str]] = []
-    for term, t in zip(terms, tensors, strict=True):
-        head, ellipsis, tail = term.partition("...")
-        own = dots[rank - (t.ndim - len(head) - len(tail)) :] if ellipsis else []
-        split.append([*head, *own, *tail])
-    if arrow:
-        head, ellipsis, tail = right.partition("...")
-        result = [*head, *(dots if ellipsis else []), *tail]
-    else:
-        letters = [c for s in split for c in s if c not in dots]
-        result = dots + sorted(c for c in set(letters) if letters.count(c) == 1)
-    known = {c for s in split for c in s}
-    if any(c not in known for c in result) or len(set(result)) != len(result):
-        raise ArgumentError(f"[einsum] expected result letters that occur once and in an operand, got {equation!r}")
-    return split, result
-
-
-def _needed(terms: list[list[str]], n: int, result: list[str]) -> set[str]:
-    return {c for m, s in enumerate(terms) if m != n for c in s} | set(result)
-
-
-def _single(t: Tensor, labels: list[str], needed: set[str]) -> tuple[Tensor, list[str]]:
-    """Diagonals for repeated letters, sums over letters that nobody else has."""
-    labels = list(labels)
-    for c in dict.fromkeys(labels):
-        while labels.count(c) > 1:
-            a = labels.index(c)
-            b = labels.index(c, a + 1)
-            if t.shape[a] != t.shape[b]:
-                raise ShapeError(f"[einsum] expected equal extents for {c!r}, got {t.shape[a]} and {t.shape[b]}")
-            t = t.diagonal(0, a, b)
-            labels = [x for n, x in enumerate(labels) if n not in (a, b)] + [c]
-    gone = tuple([n for n, c in enumerate(labels) if c not in needed])
-    if gone:
-        t = t.sum(axis=gone, dtype=t.dtype)
-    return t, [c for c in labels if c in needed]
-
-
-def _cheapest(parts: list[tuple[Tensor, list[str]]], result: list[str]) -> tuple[int, int]:
-    best, pair = math.inf, (0, 1)
-    for i in range(len(parts)):
-        for j in range(i + 1, len(parts)):
-            kept = {c for n, p in enumerate(parts) if n not in (i, j) for c in p[1]} | set(result)
-            size = 1.0
-            extents = {c: e for t, s in (parts[i], parts[j]) for c, e in zip(s, t.shape, strict=True)}
-            for c, e in extents.items():
-                size *= e if c in kept else 1
-            if size < best:
-                best, pair = size, (i, j)
-    return pair
-
-
-def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set[str]) -> tuple[Tensor, list[str]]:
-    shared = [c for c in left if c in right]
-    for c in shared:
-        p, q = a.shape[left.index(c)], b.shape[right.index(c)]
-        if p != q and 1 not in (p, q):
-            raise ShapeError(f"[einsum] expected equal extents for {c!r}, got {p} and {q}")
-        if p != q:
-            wide = max(p, q)
-            a = a.expand(tuple([wide if d == c else e for d, e in zip(left, a.shape, strict=True)]))
-            b = b.expand(tuple([wide if d == c else e for d, e in zip(right, b.shape, strict=True)]))
-    batch = [c for c in shared if c in kept]
-    summed = [c for c in shared if c not in kept]
-    made = build.dot(
-        see(a), see(b), tuple([left.index(c) for c in summed]), tuple([right.index(c) for c in summed]),
-        tuple([left.index(c) for c in batch]), tuple([right.index(c) for c in batch]),
-    )  # fmt: skip
-    rest = [c for c in left if c not in shared] + [c for c in right if c not in shared]
-    return Tensor(made), batch + rest
-
-
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     """`x @ weight.T + bias`, with PyTorch's weight of shape (out, in).
 
@@ -300,7 +178,7 @@ def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
     >>> cross(st.tensor([1, 0, 0]), st.tensor([0, 1, 0])).tolist()
     [0, 0, 1]
     """
-    from .shape import broadcast_arrays
+    from .broadcasting import broadcast_arrays
     from .slicing import roll
 
     a, b = broadcast_arrays(*_both(x, y))

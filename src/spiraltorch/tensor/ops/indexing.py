@@ -1,92 +1,22 @@
-"""Indexing and assignment by NumPy's rules, and gathers and scatters by name."""
+"""Reading and writing `x[key]` by NumPy's rules."""
 
 from __future__ import annotations
 
-import weakref
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
-from ...dtypes import bfloat16, int64
-from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError, out_of_range
+from ...dtypes import int64
+from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...graph.node import Node
-from ...runtime import device as devices
-from ..arguments import axis_of, torch_spellings
 from ..creation import asarray
-from ..dispatch import P, handle, handles, nary, see
-from ..tensor import Tensor, evaluated
+from ..dispatch import P, handle, nary, see
+from ..tensor import Tensor
 from ..tracing.tracer import forbid_read, recorder
-from . import elementwise as ew
-from .logic import isnan
-
-_CHECKED: weakref.WeakKeyDictionary[Node, tuple[int, int]] = weakref.WeakKeyDictionary()
-
-
-def _array(x: Tensor, op: str) -> Any:
-    """The host's view of a value that indexing depends on."""
-    node = evaluated(x, op)
-    return devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-
-
-def checked(idx: Tensor, extent: int, op: str) -> Tensor:
-    """int64 indices in `[0, extent)`, negative ones wrapped.
-
-    Values that exist are checked here and may raise; others are checked when they are computed, unless what computes
-    them cannot leave the range.
-    """
-    if not idx.dtype.is_integer:
-        raise DTypeError(f"[{op}] expected integer indices, got {idx.dtype.name}; cast with .to(st.int64)")
-    node = idx.node
-    low = -extent
-    if node.buf is not None and recorder() is None and idx.size:
-        bounds = _CHECKED.get(node)
-        if bounds is None:
-            values = _array(idx, op)
-            bounds = _CHECKED[node] = int(values.min()), int(values.max())
-        if bounds[0] < -extent or bounds[1] >= extent:
-            raise out_of_range(op, -extent, extent, bounds[0] if bounds[0] < -extent else bounds[1])
-        low = bounds[0]
-    elif idx.size:
-        known = _range_of(node)
-        if known is not None and known[0] >= -extent and known[1] < extent:
-            low = known[0]
-        else:
-            idx = watched(idx, -extent, extent, op)
-    wide = ew.cast(idx, int64)
-    return wide if low >= 0 else ew.where(wide < 0, wide + extent, wide)
-
-
-def watched(x: Tensor, lower: int, upper: int, op: str) -> Tensor:
-    """Integers that must lie in `[lower, upper)`: `IndexOutOfRange` for `op` when they are computed and do not."""
-    return Tensor(build.bounded(see(x), lower, upper, op))
-
-
-_SAME_VALUES = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows", "barrier", "stop_gradient"))
-
-
-def _range_of(node: Node) -> tuple[int, int] | None:
-    """The least and greatest value that the node's operation can give, where that is plain."""
-    while node.buf is None and node.spec.prim is not None:
-        name, params = node.spec.prim.name, node.spec.params
-        if name == "argsort":
-            return 0, node.aval.shape[params[0]] - 1
-        if name in ("argmax", "argmin"):
-            return 0, node.args[0].aval.shape[params[0]] - 1
-        if name == "iota":
-            return 0, node.aval.shape[params[1]] - 1
-        if name == "const":
-            return int(params[0]), int(params[0])
-        if name not in _SAME_VALUES and not (name == "cast" and node.aval.dtype is int64):
-            return None
-        node = node.args[0]
-        if not node.aval.dtype.is_integer:
-            return None
-    return None
-
-
-# ---------------------------------------------------------------- x[key]
+from .casting import cast
+from .index_checks import _array, checked
+from .selection import where
 
 
 class _Plan:
@@ -254,9 +184,9 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
         if key.shape != x.shape[: key.ndim]:
             raise ShapeError(f"[setitem] expected a mask of shape {x.shape[: key.ndim]}, got {key.shape}")
         mask = key.reshape((*key.shape, *[1] * (x.ndim - key.ndim)))
-        return ew.where(mask, _typed(value, x).reshape(()), x)  # type: ignore[no-any-return]
+        return where(mask, cast(value, x.dtype).reshape(()), x)  # type: ignore[no-any-return]
     plan = _Plan(x, key)
-    value = _typed(value, x)
+    value = cast(value, x.dtype)
     if not plan.arrays:
         return _write_box(x, plan, value)
     base = Tensor(plan.basic(see(x)))
@@ -275,10 +205,6 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     if restored.shape == x.shape and not plan.drop and not plan.flips and plan.steps == [1] * x.ndim:
         return restored  # type: ignore[no-any-return]
     return _write_box(x, plan, restored)
-
-
-def _typed(value: Tensor, x: Tensor) -> Tensor:
-    return value if value.dtype is x.dtype else ew.cast(value, x.dtype)
 
 
 def _fitted(value: Tensor, shape: tuple[int, ...], op: str) -> Tensor:
@@ -308,259 +234,3 @@ def _write_box(x: Tensor, plan: _Plan, value: Tensor) -> Tensor:
 
     inside = build.pad(build.expand(build.const(True, bool_, x.device), box), tuple(pads), False)
     return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), see(x)))  # type: ignore[no-any-return]
-
-
-# ---------------------------------------------------------------- by name
-
-
-@torch_spellings
-def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
-    """Elements along an axis, one slice for each index; of the flattened tensor without an axis.
-
-    >>> take(handle([10, 20, 30]), handle([2, 0])).tolist()
-    [30, 10]
-    """
-    x = handle(x)
-    if axis is None:
-        x, axis = x.reshape(-1), 0
-    d = axis_of(axis, x.ndim, "take")
-    idx = checked(handle(indices, x), x.shape[d], "take")
-    return nary(P["take"], (see(x), see(idx)), (d,))  # type: ignore[no-any-return]
-
-
-@torch_spellings
-def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
-    """One element along an axis for each index; other axes broadcast.
-
-    >>> import spiraltorch as st
-    >>> take_along_axis(st.tensor([[3, 1]]), st.tensor([[1, 0]])).tolist()
-    [[1, 3]]
-    """
-    x, idx = handles(x, indices)
-    d = axis_of(axis, x.ndim, "take_along_axis")
-    if x.ndim != idx.ndim:
-        raise ShapeError(f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}")
-    from ...graph.primitives.elementwise import broadcast_shapes
-
-    a, b = list(x.shape), list(idx.shape)
-    a[d] = b[d] = 1
-    common = list(broadcast_shapes("take_along_axis", tuple(a), tuple(b)))
-    common[d] = x.shape[d]
-    x = x.broadcast_to(tuple(common))
-    common[d] = idx.shape[d]
-    idx = checked(idx, x.shape[d], "take_along_axis").broadcast_to(tuple(common))
-    return nary(P["take_along"], (see(x), see(idx)), (d,))  # type: ignore[no-any-return]
-
-
-def gather(x: Any, dim: int, index: Any) -> Tensor:
-    """PyTorch's gather: `index` may be smaller than `x` on the other axes.
-
-    >>> import spiraltorch as st
-    >>> gather(st.tensor([[1, 2], [3, 4]]), 1, st.tensor([[1], [0]])).tolist()
-    [[2], [3]]
-    """
-    x, index = handles(x, index)
-    d = axis_of(dim, x.ndim, "gather")
-    x = _cropped(x, index.shape, d, "gather")
-    return nary(P["take_along"], (see(x), see(checked(index, x.shape[d], "gather"))), (d,))  # type: ignore[no-any-return]
-
-
-def _cropped(x: Tensor, shape: tuple[int, ...], d: int, op: str) -> Tensor:
-    if len(shape) != x.ndim or any(n > e for a, (n, e) in enumerate(zip(shape, x.shape, strict=True)) if a != d):
-        raise ShapeError(f"[{op}] expected an index no larger than {x.shape} beside axis {d}, got {shape}")
-    stops = tuple([x.shape[d] if a == d else n for a, n in enumerate(shape)])
-    return Tensor(build.slice(see(x), (0,) * x.ndim, stops, (1,) * x.ndim))
-
-
-def scatter(x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -> Tensor:
-    """PyTorch's scatter: `x` with `src` written (or combined by `reduce`) at `index` along an axis.
-
-    >>> import spiraltorch as st
-    >>> scatter(st.zeros(3), 0, st.tensor([2]), 5.0).tolist()
-    [0.0, 0.0, 5.0]
-    """
-    x, index = handles(x, index)
-    modes = {None: "set", "add": "add", "sum": "add", "multiply": "mul", "prod": "mul", "amax": "max", "amin": "min"}
-    if reduce not in modes:
-        raise ArgumentError(f"[scatter] expected reduce of {sorted(m for m in modes if m)}, got {reduce!r}")
-    d = axis_of(dim, x.ndim, "scatter")
-    src = handle(src, x)
-    src = _cropped(src, index.shape, -1, "scatter") if src.ndim else src.expand(index.shape)
-    idx = checked(index, x.shape[d], "scatter")
-    base, src = x, _typed(src, x)
-    small = tuple([x.shape[d] if a == d else n for a, n in enumerate(index.shape)])
-    part = _cropped(base, index.shape, d, "scatter")
-    made = Tensor(build.scatter_along(see(part), see(idx), see(src), d, modes[reduce]))
-    if small == x.shape:
-        return made
-    return setitem(x, tuple([slice(0, n) for n in small]), made)
-
-
-def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Tensor:
-    """`scatter` that adds.
-
-    >>> import spiraltorch as st
-    >>> scatter_add(st.ones(2), 0, st.tensor([1, 1]), st.ones(2)).tolist()
-    [1.0, 3.0]
-    """
-    return scatter(x, dim, index, src, "add")
-
-
-def index_select(x: Any, dim: int, index: Any) -> Tensor:
-    """PyTorch's name of `take`.
-
-    >>> import spiraltorch as st
-    >>> index_select(st.tensor([10, 20, 30]), 0, st.tensor([2, 0])).tolist()
-    [30, 10]
-    """
-    return take(x, index, axis=dim)
-
-
-def index_add(x: Any, dim: int, index: Any, source: Any, alpha: float = 1) -> Tensor:
-    """`x` with slices of `source` added at `index` along an axis.
-
-    >>> import spiraltorch as st
-    >>> index_add(st.zeros(3), 0, st.tensor([2, 2]), st.ones(2)).tolist()
-    [0.0, 0.0, 2.0]
-    """
-    x, idx, source = handles(x, index, source)
-    d = axis_of(dim, x.ndim, "index_add")
-    idx = checked(idx, x.shape[d], "index_add")
-    update = _typed(source * alpha if alpha != 1 else source, x)
-    return Tensor(build.scatter(see(x), see(idx), see(update), d, "add"))
-
-
-def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
-    """`x` with a number where the mask holds.
-
-    >>> import spiraltorch as st
-    >>> masked_fill(st.ones(2), st.tensor([True, False]), 0.0).tolist()
-    [0.0, 1.0]
-    """
-    x = handle(x)
-    if not isinstance(value, (int, float)):
-        value = _typed(handle(value, x), x)
-        if value.size != 1:
-            raise ShapeError(f"[masked_fill] expected a value of one element, got shape {value.shape}; use where()")
-        value = value.reshape(())
-    return ew.where(mask, value, x)  # type: ignore[no-any-return]
-
-
-def masked_select(x: Any, mask: Any) -> Tensor:
-    """The elements where the mask holds, flattened.
-
-    >>> import spiraltorch as st
-    >>> masked_select(st.tensor([1, 2]), st.tensor([True, False])).tolist()
-    [1]
-    """
-    x, mask = handles(x, mask)
-    from .shape import broadcast_arrays
-
-    x, mask = broadcast_arrays(x, mask)
-    return getitem(x, mask)
-
-
-def nonzero(x: Any, as_tuple: bool = True) -> Any:
-    """The positions of elements that are not 0: an int64 tensor for each axis, or one of rows (`as_tuple=False`).
-
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in nonzero(st.tensor([0, 3, 4]))]
-    [[1, 2]]
-    """
-    x = handle(x)
-    found = [asarray(i, device=x.device) for i in np.nonzero(_array(x, "nonzero"))]
-    if as_tuple:
-        return tuple(found)
-    from .shape import stack
-
-    return stack(found, axis=1)
-
-
-UniqueAll = namedtuple("UniqueAll", ("values", "indices", "inverse_indices", "counts"))
-UniqueCounts = namedtuple("UniqueCounts", ("values", "counts"))
-UniqueInverse = namedtuple("UniqueInverse", ("values", "inverse_indices"))
-
-
-def unique_all(x: Any) -> Any:
-    """Distinct elements in order, the first place of each, each element's place among them, and their counts.
-
-    As in the array API, no NaN equals another: each counts for itself, at the end.
-    The value is needed at once, because the shape depends on it.
-
-    >>> unique_all(handle([3, 1, 3])).counts.tolist()
-    [1, 2]
-    """
-    x = handle(x)
-    values, first, inverse, counts = np.unique(_sortable(x), True, True, True, equal_nan=False)
-    parts = (values.astype(x.dtype.numpy), first, inverse.reshape(x.shape), counts)
-    return UniqueAll(*[asarray(p, device=x.device) for p in parts])
-
-
-def unique_counts(x: Any) -> Any:
-    """Distinct elements in order and their counts; see `unique_all`.
-
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in unique_counts(st.tensor([3, 1, 3]))]
-    [[1, 3], [1, 2]]
-    """
-    found = unique_all(x)
-    return UniqueCounts(found.values, found.counts)
-
-
-def unique_inverse(x: Any) -> Any:
-    """Distinct elements in order and each element's place among them; see `unique_all`.
-
-    >>> import spiraltorch as st
-    >>> unique_inverse(st.tensor([3, 1, 3])).inverse_indices.tolist()
-    [1, 0, 1]
-    """
-    found = unique_all(x)
-    return UniqueInverse(found.values, found.inverse_indices)
-
-
-def unique_values(x: Any) -> Tensor:
-    """Distinct elements in order; see `unique_all`.
-
-    >>> import spiraltorch as st
-    >>> unique_values(st.tensor([3, 1, 3])).tolist()
-    [1, 3]
-    """
-    x = handle(x)
-    return asarray(np.unique(_sortable(x), equal_nan=False).astype(x.dtype.numpy), device=x.device)
-
-
-def _sortable(x: Tensor) -> Any:
-    """The elements in a dtype that NumPy sorts with NaN last: it does not do so for bfloat16."""
-    values = _array(x, "unique")
-    return values.astype(np.float32) if x.dtype is bfloat16 else values
-
-
-def unique(x: Any) -> Tensor:
-    """PyTorch's name of `unique_values`.
-
-    >>> import spiraltorch as st
-    >>> unique(st.tensor([3, 1, 3])).tolist()
-    [1, 3]
-    """
-    return unique_values(x)
-
-
-def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
-    """Where elements of `x2` would be inserted in the sorted 1-d `x1`, as int64; NaN counts as the greatest.
-
-    >>> import spiraltorch as st
-    >>> searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
-    [1, 3]
-    """
-    if side not in ("left", "right"):
-        raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
-    a, v = handles(x1, x2)
-    if a.ndim != 1:
-        raise ShapeError(f"[searchsorted] expected a sorted tensor of one axis, got shape {a.shape}; use ravel()")
-    wide = v.reshape((*v.shape, 1))
-    before = (a < wide) if side == "left" else (a <= wide)
-    if wide.dtype.is_float:
-        before = before | (isnan(wide) if side == "right" else isnan(wide) & (a == a))
-    from .reduction import sum as total
-
-    return total(ew.cast(before, int64), axis=-1)

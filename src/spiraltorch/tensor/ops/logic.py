@@ -10,7 +10,9 @@ from ...graph import build
 from ..arguments import torch_spellings
 from ..dispatch import P, common, condition, first_handle, handle, handles, nary, see, unary
 from ..tensor import Tensor
-from .elementwise import abs, floats, maximum, minimum, where
+from .elementwise import floats, maximum, minimum
+from .selection import where
+from .unary import abs
 
 
 @torch_spellings

@@ -7,7 +7,10 @@ from typing import Any
 from ...dtypes import float32
 from ..dispatch import handle
 from ..tensor import Tensor
-from .elementwise import abs, cast, erf, exp, minimum, round, where
+from .casting import cast
+from .elementwise import minimum
+from .selection import where
+from .unary import abs, erf, exp, round
 
 # (1 + 2z) e**(z*z) erfc(z) for z >= 0 as a Chebyshev series in (z - 3.75) / (z + 3.75), the variable of Shepherd and
 # Laframboise (1981). The coefficients were fitted with 40 digits; the first twelve are enough for float32.

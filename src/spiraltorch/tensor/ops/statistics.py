@@ -10,15 +10,19 @@ import numpy as np
 from ...dtypes import default_float, float32, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..creation import arange, asarray
+from ..creation import asarray
 from ..dispatch import handle
+from ..ranges import arange
 from ..tensor import Tensor, evaluated
-from . import elementwise as ew
-from .indexing import take, take_along_axis
+from .casting import cast
+from .elementwise import maximum
+from .extrema import Extreme, amax, amin
+from .gathering import take, take_along_axis
 from .logic import isnan
-from .reduction import Extreme, amax, amin, mean, sum
-from .scan import argsort, sort
-from .shape import moveaxis
+from .reduction import mean, sum
+from .selection import where
+from .sorting import argsort, sort
+from .transposition import moveaxis
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -49,7 +53,7 @@ def median(x: Any, axis: Any = None, keepdims: bool = False, dim: Any = None, ke
     place = take(order, [(n - 1) // 2], axis=d)
     if line.dtype.is_float:  # NaN is the last in order
         last = take(order, [n - 1], axis=d)
-        place = ew.where(isnan(take_along_axis(line, last, axis=d)), last, place)
+        place = where(isnan(take_along_axis(line, last, axis=d)), last, place)
     values = take_along_axis(line, place, axis=d)
     if x.ndim == 0 or not (keepdims or keepdim):
         return Extreme(values.squeeze(d), place.squeeze(d))
@@ -74,9 +78,9 @@ def quantile(x: Any, q: Any, axis: Any = None, keepdims: bool = False, method: s
     if not ((fractions >= 0) & (fractions <= 1)).all():
         raise ArgumentError(f"[quantile] expected fractions from 0 to 1, got {fractions.tolist()}")
     if not x.dtype.is_float:
-        x = ew.cast(x, default_float)
+        x = cast(x, default_float)
     if x.dtype.itemsize == 2:
-        return ew.cast(quantile(ew.cast(x, float32), fractions, axis, keepdims, method), x.dtype)
+        return cast(quantile(cast(x, float32), fractions, axis, keepdims, method), x.dtype)
     axes = axes_of(axis, x.ndim, "quantile")
     line = moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim)))
     n = math.prod([x.shape[a] for a in axes])
@@ -90,12 +94,12 @@ def quantile(x: Any, q: Any, axis: Any = None, keepdims: bool = False, method: s
         below = above = {"lower": below, "higher": above, "nearest": np.round(place)}[method]
     a, b = (take(line, asarray(i.astype(np.int64), device=x.device), axis=-1) for i in (below, above))
     if method == "midpoint":
-        made = ew.where(a == b, a, a * 0.5 + b * 0.5)
+        made = where(a == b, a, a * 0.5 + b * 0.5)
     else:
         part = asarray(place - below, dtype=x.dtype, device=x.device)
-        made = ew.where((a == b) | (part == 0), a, a + (b - a) * part)
+        made = where((a == b) | (part == 0), a, a + (b - a) * part)
     greatest = take(line, [n - 1], axis=-1)
-    made = moveaxis(ew.where(isnan(greatest), greatest, made), -1, 0)
+    made = moveaxis(where(isnan(greatest), greatest, made), -1, 0)
     kept = tuple([1 if d in axes else e for d, e in enumerate(x.shape)]) if keepdims else rest
     return made.reshape((*fractions.shape, *kept))  # type: ignore[no-any-return]
 
@@ -109,7 +113,7 @@ def nansum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) 
     3.0
     """
     x = handle(x)
-    return sum(ew.where(isnan(x), 0.0, x) if x.dtype.is_float else x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return sum(where(isnan(x), 0.0, x) if x.dtype.is_float else x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @torch_spellings
@@ -121,12 +125,12 @@ def nanmean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False)
     1.5
     """
     x = handle(x)
-    x = ew.cast(x, dtype) if dtype is not None else x
+    x = cast(x, dtype) if dtype is not None else x
     if not x.dtype.is_float:
         return mean(x, axis=axis, keepdims=keepdims)
     if x.dtype.itemsize == 2:
-        return ew.cast(nanmean(ew.cast(x, float32), axis=axis, keepdims=keepdims), x.dtype)
-    count = sum(ew.cast(x == x, x.dtype), axis=axis, keepdims=keepdims)
+        return cast(nanmean(cast(x, float32), axis=axis, keepdims=keepdims), x.dtype)
+    count = sum(cast(x == x, x.dtype), axis=axis, keepdims=keepdims)
     return nansum(x, axis=axis, keepdims=keepdims) / count
 
 
@@ -150,14 +154,14 @@ def histogram(
     last = (arange(low.shape[0], device=x.device) == low.shape[0] - 1).unsqueeze(1)
     inside = (flat >= low) & ((flat < high) | (last & (flat == high)))
     if weights is None:
-        counts = sum(ew.cast(inside, int64), axis=1)
+        counts = sum(cast(inside, int64), axis=1)
     else:
         weights = handle(weights, x)
         if weights.shape != x.shape:
             raise ShapeError(f"[histogram] expected weights of shape {x.shape}, got {weights.shape}")
         if weights.dtype.is_bool:
             raise DTypeError("[histogram] expected weights that are numbers, got bool; cast with .to(st.int64)")
-        counts = sum(ew.where(inside, weights.reshape(-1), 0), axis=1)
+        counts = sum(where(inside, weights.reshape(-1), 0), axis=1)
     if density:
         counts = counts / (edges[1:] - edges[:-1]) / sum(counts)
     return counts, edges
@@ -201,15 +205,15 @@ def cov(x: Any, correction: int = 1, fweights: Any = None, aweights: Any = None,
     if x.ndim > 2:
         raise ShapeError(f"[cov] expected at most 2 axes, got shape {x.shape}")
     if not x.dtype.is_float:
-        x = ew.cast(x, default_float)
+        x = cast(x, default_float)
     if x.dtype.itemsize == 2:
-        return ew.cast(cov(ew.cast(x, float32), correction, fweights, aweights, rowvar), x.dtype)
+        return cast(cov(cast(x, float32), correction, fweights, aweights, rowvar), x.dtype)
     rows = x.reshape((1, -1)) if x.ndim < 2 else x if rowvar else x.T
     weight: Any = None
     for name, given in (("fweights", fweights), ("aweights", aweights)):
         if given is None:
             continue
-        w = ew.cast(handle(given, x), x.dtype)
+        w = cast(handle(given, x), x.dtype)
         if w.shape != rows.shape[1:]:
             raise ShapeError(f"[cov] expected {name} of shape {rows.shape[1:]}, got {w.shape}")
         weight = w if weight is None else weight * w
@@ -220,10 +224,8 @@ def cov(x: Any, correction: int = 1, fweights: Any = None, aweights: Any = None,
         made = gap @ gap.T
     else:
         total = sum(weight)
-        used = (
-            correction if aweights is None else sum(weight * ew.cast(handle(aweights, x), x.dtype)) / total * correction
-        )
-        divisor = ew.maximum(total - used, 0.0)
+        used = correction if aweights is None else sum(weight * cast(handle(aweights, x), x.dtype)) / total * correction
+        divisor = maximum(total - used, 0.0)
         gap = rows - sum(rows * weight, axis=1, keepdims=True) / total
         made = (gap * weight) @ gap.T
     made = made / divisor

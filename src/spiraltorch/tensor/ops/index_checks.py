@@ -1,0 +1,81 @@
+"""Checks that indices lie within the extent of their axis."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from ...dtypes import int64
+from ...errors import DTypeError, out_of_range
+from ...graph import build
+from ...graph.node import Node
+from ...runtime import device as devices
+from ..dispatch import see
+from ..tensor import Tensor, evaluated
+from ..tracing.tracer import recorder
+from .casting import cast
+from .selection import where
+
+_CHECKED: weakref.WeakKeyDictionary[Node, tuple[int, int]] = weakref.WeakKeyDictionary()
+
+
+def _array(x: Tensor, op: str) -> Any:
+    """The host's view of a value that indexing depends on."""
+    node = evaluated(x, op)
+    return devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
+
+
+def checked(idx: Tensor, extent: int, op: str) -> Tensor:
+    """int64 indices in `[0, extent)`, negative ones wrapped.
+
+    Values that exist are checked here and may raise; others are checked when they are computed, unless what computes
+    them cannot leave the range.
+    """
+    if not idx.dtype.is_integer:
+        raise DTypeError(f"[{op}] expected integer indices, got {idx.dtype.name}; cast with .to(st.int64)")
+    node = idx.node
+    low = -extent
+    if node.buf is not None and recorder() is None and idx.size:
+        bounds = _CHECKED.get(node)
+        if bounds is None:
+            values = _array(idx, op)
+            bounds = _CHECKED[node] = int(values.min()), int(values.max())
+        if bounds[0] < -extent or bounds[1] >= extent:
+            raise out_of_range(op, -extent, extent, bounds[0] if bounds[0] < -extent else bounds[1])
+        low = bounds[0]
+    elif idx.size:
+        known = _range_of(node)
+        if known is not None and known[0] >= -extent and known[1] < extent:
+            low = known[0]
+        else:
+            idx = watched(idx, -extent, extent, op)
+    wide = cast(idx, int64)
+    return wide if low >= 0 else where(wide < 0, wide + extent, wide)
+
+
+def watched(x: Tensor, lower: int, upper: int, op: str) -> Tensor:
+    """Integers that must lie in `[lower, upper)`: `IndexOutOfRange` for `op` when they are computed and do not."""
+    return Tensor(build.bounded(see(x), lower, upper, op))
+
+
+_SAME_VALUES = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows", "barrier", "stop_gradient"))
+
+
+def _range_of(node: Node) -> tuple[int, int] | None:
+    """The least and greatest value that the node's operation can give, where that is plain."""
+    while node.buf is None and node.spec.prim is not None:
+        name, params = node.spec.prim.name, node.spec.params
+        if name == "argsort":
+            return 0, node.aval.shape[params[0]] - 1
+        if name in ("argmax", "argmin"):
+            return 0, node.args[0].aval.shape[params[0]] - 1
+        if name == "iota":
+            return 0, node.aval.shape[params[1]] - 1
+        if name == "const":
+            return int(params[0]), int(params[0])
+        if name not in _SAME_VALUES and not (name == "cast" and node.aval.dtype is int64):
+            return None
+        node = node.args[0]
+        if not node.aval.dtype.is_integer:
+            return None
+    return None
