@@ -13,6 +13,6 @@ def without_features() -> list[str]:
     """The name of the first adapter's second device, opened; nothing where there is no adapter or it has no features."""
     having = [a for a in adapters.found()[:1] if adapters.native(a)]
     for adapter in having:
-        if CORE not in device._DEVICES:
-            device._DEVICES[CORE] = WgpuDevice(CORE, adapter, frozenset())
+        if CORE not in device.REGISTRY.devices:
+            device.REGISTRY.devices[CORE] = WgpuDevice(CORE, adapter, frozenset())
     return [CORE] * len(having)

@@ -80,26 +80,26 @@ def test_allocation_is_aligned_and_reused(device: CpuDevice) -> None:
 
 def test_statistics() -> None:
     allocator = Allocator("cpu", physical_memory(), _block)
-    large, small = allocator.shelf(1 << 16), allocator.shelf(100)
+    large, small = allocator.size_class(1 << 16), allocator.size_class(100)
     a, b = large.take(), small.take()
-    assert allocator.in_use == (1 << 16) + 128 == allocator.peak == allocator.held
+    assert allocator.in_use == (1 << 16) + 128 == allocator.peak == allocator.reserved
     large.release(a)
-    assert allocator.in_use == 128 and allocator.held == (1 << 16) + 128
+    assert allocator.in_use == 128 and allocator.reserved == (1 << 16) + 128
     allocator.trim()
-    assert allocator.held == 128 and allocator.peak == (1 << 16) + 128
+    assert allocator.reserved == 128 and allocator.peak == (1 << 16) + 128
     small.release(b)
-    assert allocator.in_use == 0 and allocator.held == 128 and allocator.shelf(128).take() == b
-    assert allocator.shelf(65) is allocator.shelf(128) is small
+    assert allocator.in_use == 0 and allocator.reserved == 128 and allocator.size_class(128).take() == b
+    assert allocator.size_class(65) is allocator.size_class(128) is small
 
 
 def test_freed_blocks_beyond_the_limit_go_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spiraltorch.runtime.allocator.KEEP_LIMIT", 100)
     allocator = Allocator("cpu", physical_memory(), _block)
-    shelf = allocator.shelf(64)
-    first, second = shelf.take(), shelf.take()
-    shelf.release(first)
-    shelf.release(second)
-    assert allocator.held == 64 and list(allocator.blocks) == [first] and allocator.in_use == 0
+    blocks = allocator.size_class(64)
+    first, second = blocks.take(), blocks.take()
+    blocks.release(first)
+    blocks.release(second)
+    assert allocator.reserved == 64 and list(allocator.blocks) == [first] and allocator.in_use == 0
 
 
 def test_out_of_memory_raises_at_once_and_the_process_goes_on(device: CpuDevice) -> None:
@@ -113,10 +113,10 @@ def test_out_of_memory_raises_at_once_and_the_process_goes_on(device: CpuDevice)
 def test_a_full_allocator_gives_its_cache_back_first() -> None:
     allocator = Allocator("cpu", physical_memory(), _block)
     allocator.limit = 1 << 20
-    half = allocator.shelf(1 << 19)
+    half = allocator.size_class(1 << 19)
     half.release(half.take())
-    allocator.shelf(3 << 18).take()
-    assert allocator.held == allocator.in_use == 3 << 18
+    allocator.size_class(3 << 18).take()
+    assert allocator.reserved == allocator.in_use == 3 << 18
     with pytest.raises(OutOfMemoryError):
         half.take()
 
@@ -199,7 +199,7 @@ def test_several_kernels_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch, 
         x, y = np.arange(n, dtype=np.float32), np.zeros(n, np.float32)
         launch(device, kernel, x, y)
         np.testing.assert_array_equal(y, x + x)
-    monkeypatch.setattr(device.kernels, "known", {})
+    monkeypatch.setattr(device.kernels, "loaded", {})
     again = device.compile(makers, ["a", "b", "b", "c"])
     assert made == [16, 32, 48, 48] and again[1] is again[2]
 
@@ -212,7 +212,7 @@ def test_an_error_in_one_of_several_kernels_comes_out(monkeypatch: pytest.Monkey
     interval = sys.getswitchinterval()
     with pytest.raises(ZeroDivisionError):
         device.compile([partial(double, 16), partial(double, 32)], ["a", "b"])
-    assert sys.getswitchinterval() == interval and not device.kernels.known
+    assert sys.getswitchinterval() == interval and not device.kernels.loaded
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "garbage"])

@@ -44,7 +44,7 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
     """Sums and joins of many tensors split where a kernel may bind only 8 buffers, which is all that WebGPU promises."""
     target = replace(gpu.target, max_buffers=limit, key=f"{gpu.target.key}|{limit}")
     monkeypatch.setattr(gpu, "target", target)
-    monkeypatch.setattr(gpu.kernels, "known", {})
+    monkeypatch.setattr(gpu.kernels, "loaded", {})
     monkeypatch.setattr(evaluate, "_PLANS", {})
     bound: list[int] = []
     original = gpu.program
@@ -75,7 +75,7 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
 
 def test_training_with_few_buffers(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "target", replace(gpu.target, max_buffers=8, key=f"{gpu.target.key}|8"))
-    monkeypatch.setattr(gpu.kernels, "known", {})
+    monkeypatch.setattr(gpu.kernels, "loaded", {})
     monkeypatch.setattr(evaluate, "_PLANS", {})
     np.testing.assert_allclose(losses("wgpu", 4), losses("cpu", 4), rtol=1e-5)
 
@@ -164,7 +164,7 @@ def test_what_no_buffer_can_hold_is_out_of_memory(gpu: WgpuDevice) -> None:
 
 def test_a_lost_device_says_so_and_leaves_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     doomed = wgpu.open("wgpu:0")
-    monkeypatch.setitem(devices._DEVICES, "wgpu:0", doomed)
+    monkeypatch.setitem(devices.REGISTRY.devices, "wgpu:0", doomed)
     monkeypatch.setattr(evaluate, "_PLANS", {})
     x = on_wgpu(np.ones(5, np.float32))
     np.testing.assert_array_equal((x + 1).numpy(), [2] * 5)
@@ -220,11 +220,11 @@ def test_a_planted_mistake_shows(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatc
     from spiraltorch.codegen.wgsl import emitter
 
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", "")
-    monkeypatch.setattr(gpu.kernels, "known", {})
+    monkeypatch.setattr(gpu.kernels, "loaded", {})
     monkeypatch.setattr(evaluate, "_PLANS", {})
     monkeypatch.setitem(emitter._INFIX, "fadd", "-")
     np.testing.assert_array_equal((on_wgpu([5.0, 7.0]) + on_wgpu([1.0, 2.0])).numpy(), [4, 5])
-    monkeypatch.setattr(gpu.kernels, "known", {})
+    monkeypatch.setattr(gpu.kernels, "loaded", {})
     monkeypatch.setattr(evaluate, "_PLANS", {})
 
 

@@ -20,7 +20,7 @@ class Entry:
 def test_a_backend_that_cannot_be_imported_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.metadata.entry_points
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **k: [Entry(), *real(**k)])
-    monkeypatch.setattr(device, "_BACKENDS", {})
+    monkeypatch.setattr(device.REGISTRY, "backends", {})
     found = device.backends()["broken"]
     assert found.devices() == []
     reason = found.reason()

@@ -136,7 +136,7 @@ def test_kernels_are_found_in_memory_then_on_disk(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(tmp_path))
     from spiraltorch.runtime import device as devices
 
-    known: dict[str, Any] = devices.get("cpu:0").kernels.known  # type: ignore[attr-defined]
+    known: dict[str, Any] = devices.get("cpu:0").kernels.loaded  # type: ignore[attr-defined]
     saved = dict(known)
 
     def run() -> None:

@@ -10,7 +10,6 @@ import pytest
 from tuning_samples import DEVICES, GRAPHS, lowered
 
 from spiraltorch.compiler.key import kernel_key
-from spiraltorch.compiler.planning.decisions import deep
 from spiraltorch.compiler.schedules.choices import Choices
 from spiraltorch.compiler.schedules.cpu import schedule
 from spiraltorch.ir.interpreter import run
@@ -18,6 +17,7 @@ from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import format_kernel
 from spiraltorch.ir.wire import pack, unpack
 from spiraltorch.runtime import device
+from spiraltorch.runtime.interpreter import deep_recursion
 from spiraltorch.tuning.trial import Trial
 
 SAMPLED = 6  # options and pairs of options that are run for one kernel
@@ -40,7 +40,7 @@ def test_options_mean_the_same(where: str, name: str) -> None:
     opened = device.get(where)
     rng = random.Random(f"{where}{name}")
     for low in lowered(GRAPHS[name](where)):
-        with deep():
+        with deep_recursion():
             choices = Choices()
             schedule(low, opened.target, choices)
             trial = Trial(opened, low.kernel)
@@ -65,7 +65,7 @@ def test_rules_ask_for_what_matters(where: str) -> None:
     for make in GRAPHS.values():
         for low in lowered(make(where)):
             choices = Choices()
-            with deep():
+            with deep_recursion():
                 schedule(low, target, choices)
             asked |= choices.asked.keys()
     if target.has_grid:
@@ -94,7 +94,7 @@ def test_no_decision_changes_nothing(where: str, name: str) -> None:
     target = device.get(where).target
     for low in lowered(GRAPHS[name](where)):
         choices, unknown = Choices(), Choices({"no such decision": 3, "tile": [99, 99], "unroll": True})
-        with deep():
+        with deep_recursion():
             plain = schedule(low, target)
             assert format_kernel(schedule(low, target, choices)) == format_kernel(plain)
             assert format_kernel(schedule(low, target, unknown)) == format_kernel(plain)
@@ -114,7 +114,7 @@ def test_kernels_travel(name: str) -> None:
     """A kernel that was packed is the same kernel, and can be scheduled."""
     target = device.get("cpu:0").target
     for low in lowered(GRAPHS[name]("cpu:0")):
-        with deep():
+        with deep_recursion():
             low.params, low.stores = [], []
             other = unpack(pack(low))
             assert format_kernel(other.kernel) == format_kernel(low.kernel)

@@ -104,7 +104,7 @@ from test_store import entry
 one = entry()
 for n in range(200):
     tunings.write(one)
-    tunings._KNOWN.clear()
+    tunings._ENTRIES.clear()
     assert tunings.read(one.key).decisions == {"tile": [6, 4]}
 """
     several = [python("-c", program, str(Path(__file__).parent)) for _ in range(3)]
@@ -141,12 +141,12 @@ def test_a_damaged_entry_is_rebuilt(root: Path, content: bytes) -> None:
         b"tried": {**asdict(one), "tried": [3]}, b"kernel": {**asdict(one), "kernel": None},
     }  # fmt: skip
     path.write_bytes(json.dumps(broken[content]).encode() if content in broken else content)
-    tunings._KNOWN.clear()
+    tunings._ENTRIES.clear()
     with pytest.warns(RuntimeWarning, match="is damaged"):
         assert tunings.read(one.key) is None
     assert not path.exists()
     tunings.write(one)
-    tunings._KNOWN.clear()
+    tunings._ENTRIES.clear()
     found = tunings.read(one.key)
     assert found is not None and found.speedup == 2.0 and found.origin.endswith("2.00 times as fast as the rule's")
 
@@ -159,7 +159,7 @@ def test_an_entry_for_decisions_that_nothing_offers_is_the_rule(root: Path) -> N
     (one,) = session.entries
     path = root / "tuning" / f"{one.key}.json"
     path.write_text(json.dumps({**asdict(one), "decisions": {"unroll": 77, "chunk": "all", "x": None, "threads": [1]}}))
-    tunings._KNOWN.clear()
+    tunings._ENTRIES.clear()
     with st.tune(seconds=0.3) as again:
         assert (st.sigmoid(x).numpy() == want).all()
     assert again.entries == []
@@ -212,7 +212,7 @@ def test_keys_tell_versions_and_targets_apart(monkeypatch: pytest.MonkeyPatch) -
 def test_clear_and_entries() -> None:
     for n in range(3):
         tunings.write(entry(n))
-    tunings._KNOWN.clear()
+    tunings._ENTRIES.clear()
     assert len(st.tuning.entries()) == 3 and st.tuning.clear() == 3 and st.tuning.entries() == []
 
 

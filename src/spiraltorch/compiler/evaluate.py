@@ -14,13 +14,14 @@ from ..dtypes import float32
 from ..errors import DeviceError
 from ..graph.node import Node, aval_of
 from ..runtime import device as devices
+from ..runtime.interpreter import deep_recursion
 from ..telemetry import Decision, export
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE
 from ..telemetry.spans import ACTIVE, record_decisions, record_plan_lookup, span
 from .key import walk
 from .passes.decompose import apart
-from .planning.decisions import deep, schedules
+from .planning.decisions import schedules
 from .planning.explain import explain_plan
 from .planning.launch import launcher
 from .planning.plan import Plan, build, renew
@@ -233,7 +234,7 @@ def _compile(order: list[Node], count: int, leaves: list[Node]) -> Plan:
             raise DeviceError(
                 f"[eval] expected one device in a graph, got {device} and {node.aval.device}; move tensors with .to()"
             )
-    with deep(), span(COMPILE, device=device, values=len(order)) as s:
+    with deep_recursion(), span(COMPILE, device=device, values=len(order)) as s:
         program = from_nodes(order, list(range(count)), apart(devices.get(device).target))
         scalars = [n.aval.dtype for n in order if n.buf is None and n.scalar is not None]
         plan = build(program, len(leaves), scalars, device)

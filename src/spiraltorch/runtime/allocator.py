@@ -1,4 +1,8 @@
-"""A caching allocator: blocks of a device's memory in size classes, kept for reuse when freed."""
+"""A caching allocator: blocks of a device's memory in size classes, kept for reuse when freed.
+
+It takes no lock: each step on a list or a counter is atomic while one thread holds the interpreter. See `references` for
+interpreters in which several threads run at once.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from ..errors import OutOfMemoryError
 
 ALIGN = 64
 KEEP_LIMIT = 2 << 30  # bytes of free blocks above which freed blocks go back to the system
-KNOWN_SIZES = 4096  # sizes that were asked for of which the class is remembered
+SIZE_LIMIT = 4096  # requested sizes whose class is remembered
 
 
 def size_class(nbytes: int) -> int:
@@ -20,8 +24,8 @@ def size_class(nbytes: int) -> int:
     return (nbytes + step - 1) & -step
 
 
-class Shelf:
-    """The blocks of one size that are free. A bound `release` is all that a buffer has to know."""
+class SizeClass:
+    """The free blocks of one size. A buffer keeps the bound method `release`, and needs nothing else to give back memory."""
 
     __slots__ = ("allocator", "free", "size")
 
@@ -31,7 +35,7 @@ class Shelf:
         self.free: list[int] = []
 
     def take(self) -> int:
-        """The address of a block. Frees the cache and tries once more before it raises `OutOfMemoryError`."""
+        """The address of a block. Raises `OutOfMemoryError`."""
         free, allocator = self.free, self.allocator
         address = free.pop() if free else allocator.fresh(self.size)
         allocator.in_use = in_use = allocator.in_use + self.size
@@ -40,66 +44,69 @@ class Shelf:
         return address
 
     def release(self, address: int) -> None:
-        """Gives a block back to the cache."""
+        """Gives a block back: to the free blocks, or to the system where those exceed `KEEP_LIMIT`."""
         allocator = self.allocator
         allocator.in_use = in_use = allocator.in_use - self.size
-        if allocator.held - in_use > KEEP_LIMIT:
+        if allocator.reserved - in_use > KEEP_LIMIT:
             del allocator.blocks[address]
-            allocator.held -= self.size
+            allocator.reserved -= self.size
         else:
             self.free.append(address)
 
 
 class Allocator:
-    """Blocks of memory with statistics. Not locked: the caller holds the interpreter.
+    """The blocks of one device, with statistics.
 
-    `make(size)` gives a fresh block as its number (an address, or a handle) and the object that owns it, or None where the
-    device has no such memory; `limit` is what the device has, in bytes.
+    Args:
+        name: the device, for errors.
+        limit: the bytes that the device has.
+        make: makes a block of a size. It returns the block's address or handle and the object that owns the memory, or
+            None where the device has not so much memory.
     """
 
     def __init__(self, name: str, limit: int, make: Callable[[int], tuple[int, Any] | None]) -> None:
         self.name = name
         self.make = make
-        self.shelves: dict[int, Shelf] = {}  # by the size of their blocks
-        self.blocks: dict[int, Any] = {}  # number -> what owns the memory
+        self.classes: dict[int, SizeClass] = {}  # by the size of their blocks
+        self.blocks: dict[int, Any] = {}  # by address or handle: the objects that own the memory
         self.in_use = 0
         self.peak = 0
-        self.held = 0  # bytes of all blocks, free ones too
+        self.reserved = 0  # bytes of all blocks, free ones too
         self.limit = limit
-        self._of: dict[int, Shelf] = {}  # by sizes that were asked for
+        self._by_request: dict[int, SizeClass] = {}  # by sizes as requested
 
-    def shelf(self, nbytes: int) -> Shelf:
-        """Where blocks for so many bytes come from."""
-        found = self._of.get(nbytes)
-        if found is None:
-            if len(self._of) >= KNOWN_SIZES:
-                self._of.clear()
+    def size_class(self, nbytes: int) -> SizeClass:
+        """The class whose blocks serve requests of so many bytes."""
+        known = self._by_request.get(nbytes)
+        if known is None:
+            if len(self._by_request) >= SIZE_LIMIT:
+                self._by_request.clear()
             size = size_class(nbytes)
-            found = self._of[nbytes] = self.shelves.setdefault(size, Shelf(self, size))
-        return found
+            known = self._by_request[nbytes] = self.classes.setdefault(size, SizeClass(self, size))
+        return known
 
     def levels(self) -> tuple[int, int]:
-        """Bytes in use, and the most that were in use at once."""
+        """The bytes in use, and the most that were in use at once."""
         return self.in_use, self.peak
 
     def trim(self) -> None:
         """Gives every free block back to the system."""
-        for shelf in self.shelves.values():
-            for address in shelf.free:
+        for one in self.classes.values():
+            for address in one.free:
                 del self.blocks[address]
-                self.held -= shelf.size
-            shelf.free.clear()
+                self.reserved -= one.size
+            one.free.clear()
 
     def fresh(self, size: int) -> int:
-        """A block that was never used. Frees the cache and tries once more before it raises `OutOfMemoryError`."""
+        """A new block. Where there is no memory it trims the cache and tries once more, then raises `OutOfMemoryError`."""
         for attempt in range(2):
-            if self.held + size <= self.limit:
-                made = self.make(size)
-                if made is not None:
-                    number, owner = made
-                    self.blocks[number] = owner
-                    self.held += size
-                    return number
+            if self.reserved + size <= self.limit:
+                block = self.make(size)
+                if block is not None:
+                    address, owner = block
+                    self.blocks[address] = owner
+                    self.reserved += size
+                    return address
             if attempt == 0:
                 self.trim()
         raise OutOfMemoryError(

@@ -1,101 +1,21 @@
-"""Devices and their memory: the protocol that a backend implements, and the registry that finds backends.
+"""The devices of this process: which backends are installed, which devices are open, and which is the default.
 
-A backend is an entry point in the group `spiraltorch.backends` that yields a module-like object with the functions of
-`Backend`. The registry imports none by name; a backend that cannot work here gives a reason instead of devices.
+All of it is kept in one `_Registry`. It imports no backend by name: entry points of the group `spiraltorch.backends` do.
+A backend that cannot be imported, or finds no device, gives a reason instead of raising.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
-
-import numpy as np
+import threading
 
 from ..dtypes import DType
 from ..errors import DeviceError, DTypeError
 from ..telemetry.counting import watch_allocator
+from .protocol import Backend, Device, DeviceFacts
 
 
-class Buffer:
-    """Device memory of `nbytes` bytes. `ptr` is its address (or the backend's handle number).
-
-    When the last reference goes, `release(ptr)` of its owner runs; `keep` holds foreign memory alive instead.
-    """
-
-    __slots__ = ("__weakref__", "device", "keep", "nbytes", "ptr", "release")
-
-    def __init__(self, ptr: int, nbytes: int, device: Device, release: Any = None, keep: Any = None) -> None:
-        self.ptr = ptr
-        self.nbytes = nbytes
-        self.device = device
-        self.release = release
-        self.keep = keep
-
-    def __del__(self) -> None:
-        if self.release is not None:
-            self.release(self.ptr)
-
-
-class Program(Protocol):
-    """A compiled plan: kernels in launch order over one block of arguments."""
-
-    def run(self, pointers: list[int], scalars: list[Any]) -> None: ...
-
-    def timed(self) -> list[tuple[int, int]]:
-        """Runs the plan and measures each kernel: its start and end in launch order, one pair a kernel.
-
-        Both are nanoseconds on the clock of `time.perf_counter_ns`. The results are those of `run`, and are there.
-        """
-
-
-class Device(Protocol):
-    """One device of a backend."""
-
-    name: str  # "cpu:0"
-    target: Any  # facts: ir.target.Target
-    host_memory: bool  # buffers are addressable by the host
-
-    def allocate(self, nbytes: int) -> Buffer:
-        """Uninitialised memory, 64-byte aligned. Raises `OutOfMemoryError`."""
-
-    def memory(self) -> tuple[int, int]:
-        """Bytes that buffers hold now, and the most that they held at once."""
-
-    def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
-        """A buffer with the array's elements in row-major order; shares memory where it can."""
-
-    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-        """The buffer as an array; a view that keeps the buffer alive where the device has host memory."""
-
-    def start_read(self, buffer: Buffer, nbytes: int) -> None:
-        """Begins to copy the first bytes to the host, without waiting, for a `to_host` that comes later."""
-
-    def compile(self, kernels: list[Any], keys: list[str | None]) -> list[Any]:
-        """Compiles scheduled kernels (see the backend); a key finds an object in the disk cache."""
-
-
-class Backend(Protocol):
-    """What the object behind an entry point offers."""
-
-    name: str
-
-    def devices(self) -> list[str]:
-        """Names of the devices that can be opened here, best first."""
-
-    def reason(self) -> str | None:
-        """Why there are none, and the command that would fix it."""
-
-    def open(self, name: str) -> Device: ...
-
-    def describe(self, name: str) -> dict[str, Any]:
-        """Facts of a device for people and evidence, JSON's types only.
-
-        Always `device`, `vendor`, `driver` (with its version) and `software` (True where a program plays the device);
-        more where the backend knows more.
-        """
-
-
-class Unloadable:
+class _Unloadable:
     """Stands for an installed backend whose package cannot be imported."""
 
     def __init__(self, name: str, error: Exception) -> None:
@@ -107,39 +27,84 @@ class Unloadable:
         return []
 
     def reason(self) -> str | None:
-        """What the import said."""
+        """The message of the failed import."""
         return f"it cannot be imported ({self.error}); try `pip install --force-reinstall spiraltorch[{self.name}]`"
 
     def open(self, name: str) -> Device:
         """Raises `DeviceError`."""
         raise DeviceError(f"[device] expected {name!r} to be available, got none: {self.reason()}")
 
-    def describe(self, name: str) -> dict[str, Any]:
+    def describe(self, name: str) -> DeviceFacts:
         """Raises `DeviceError`."""
         raise DeviceError(f"[device] expected {name!r} to be available, got none: {self.reason()}")
 
 
-_BACKENDS: dict[str, Backend] = {}
-_DEVICES: dict[str, Device] = {}
+class _Registry:
+    """Backends, open devices and the default device.
+
+    Written under `lock` only, each entry once (tests replace entries). Read without the lock: a dictionary look-up is
+    atomic.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.backends: dict[str, Backend] = {}  # by name; empty until somebody asks
+        self.devices: dict[str, Device] = {}  # the open ones, by canonical name
+        self.default: str | None = None  # None until somebody asks
+
+    def load(self) -> None:
+        """Loads every installed backend."""
+        from importlib.metadata import entry_points  # slow to import, and not needed to import the package
+
+        with self.lock:
+            loaded: dict[str, Backend] = {}
+            for entry in entry_points(group="spiraltorch.backends"):
+                backend: Backend
+                try:
+                    backend = entry.load()
+                except Exception as error:  # whatever another package raises when imported is its backend's reason
+                    backend = _Unloadable(entry.name, error)
+                loaded.setdefault(entry.name, backend)
+            self.backends = self.backends or loaded
+
+    def open(self, name: str) -> Device:
+        """The device of a canonical name, opened at its first use."""
+        with self.lock:
+            device = self.devices.get(name)
+            if device is None:
+                device = self.devices[name] = backends()[name.partition(":")[0]].open(name)
+                watch_allocator(name, device.memory)
+            return device
+
+
+REGISTRY = _Registry()
 
 
 def backends() -> dict[str, Backend]:
-    """Installed backends by name."""
-    if not _BACKENDS:
-        from importlib.metadata import entry_points  # slow to import, and not needed to import the package
-
-        for entry in entry_points(group="spiraltorch.backends"):
-            try:
-                found = entry.load()
-            except Exception as error:  # whatever another package does when imported is its backend's reason
-                found = Unloadable(entry.name, error)
-            _BACKENDS.setdefault(entry.name, found)
-    return _BACKENDS
+    """The installed backends by name."""
+    if not REGISTRY.backends:
+        REGISTRY.load()
+    return REGISTRY.backends
 
 
 def canonical(name: str) -> str:
-    """`cpu` and `cpu:0` are one device. Raises `DeviceError` for an unknown one."""
-    if name in _DEVICES:
+    """The full name of a device that can be used here.
+
+    Args:
+        name: a backend's name, which means its first device (`"cpu"`), or a device's (`"cpu:0"`).
+
+    Returns:
+        The device's one full name, as `Tensor.device` gives it.
+
+    Raises:
+        DeviceError: there is no such backend, or it has no such device here.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.device("cpu")
+        'cpu:0'
+    """
+    if name in REGISTRY.devices:
         return name
     kind, _, number = name.partition(":")
     full = f"{kind}:{number or 0}"
@@ -155,15 +120,9 @@ def canonical(name: str) -> str:
 
 
 def get(name: str) -> Device:
-    """The open device of this name."""
-    device = _DEVICES.get(name)
-    if device is None:
-        name = canonical(name)
-        device = _DEVICES.get(name)
-        if device is None:
-            device = _DEVICES.setdefault(name, backends()[name.partition(":")[0]].open(name))
-            watch_allocator(name, device.memory)
-    return device
+    """The open device of this name. Raises `DeviceError` where there is none."""
+    device = REGISTRY.devices.get(name)
+    return device if device is not None else REGISTRY.open(canonical(name))
 
 
 def require_dtype(name: str, dtype: DType) -> None:
@@ -179,15 +138,40 @@ def require_dtype(name: str, dtype: DType) -> None:
 
 
 def default() -> str:
-    """The device of tensors that name none: `SPIRALTORCH_DEVICE` at the start, else the host."""
-    if not _DEFAULT:
-        _DEFAULT.append(canonical(os.environ.get("SPIRALTORCH_DEVICE") or "cpu"))
-    return _DEFAULT[0]
+    """The device of tensors that are made without `device=`.
+
+    Returns:
+        The name given to `set_default_device`, else what `SPIRALTORCH_DEVICE` named at the first call, else `"cpu:0"`.
+
+    Raises:
+        DeviceError: `SPIRALTORCH_DEVICE` names no device that can be used here.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.default_device()
+        'cpu:0'
+    """
+    if REGISTRY.default is None:
+        set_default(os.environ.get("SPIRALTORCH_DEVICE") or "cpu")
+    assert REGISTRY.default is not None
+    return REGISTRY.default
 
 
 def set_default(name: str) -> None:
-    """Changes the device of tensors that name none."""
-    _DEFAULT[:] = [canonical(name)]
+    """Changes the device of tensors that are made without `device=`, in all threads.
 
+    Args:
+        name: a device's name, as for `st.device`.
 
-_DEFAULT: list[str] = []
+    Raises:
+        DeviceError: there is no such device here.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.set_default_device("cpu:0")
+        >>> st.default_device()
+        'cpu:0'
+    """
+    full = canonical(name)
+    with REGISTRY.lock:
+        REGISTRY.default = full

@@ -1,15 +1,13 @@
-"""What tuning found: one small JSON file for each kernel and target, beside the compiled kernels.
+"""The tuning store: one small JSON file for each kernel and target, beside the compiled kernels.
 
-Files are replaced as a whole, so processes that tune at once do not disturb each other: the last one stays. A file that
-cannot be read as an entry is reported, removed, and made anew when its kernel is tuned again.
+Files are replaced as a whole, so processes that tune at once do not disturb each other: the last writer wins. A file that
+is no valid entry is reported and removed; it is written again when its kernel is tuned again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,27 +16,27 @@ from typing import Any
 from ..version import __version__
 from . import cache
 
-VERSION = 1  # of the search and of the entries; another one makes the entries of this one unknown
+VERSION = 1  # of the search and of the format; entries of another version are not found
 OUTCOMES = {
     "timed": "timed", "wrong": "with wrong results", "failed": "crashed or hung", "refused": "refused",
     "predicted": "left out by the cost model",
 }  # fmt: skip
-_KNOWN: dict[tuple[str, str], Entry] = {}  # by folder and key: also what could not be written
+_ENTRIES: dict[tuple[str, str], Entry] = {}  # of this process, by folder and key: read before, or made here
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one kernel. Times are seconds for one run."""
+    """The result of tuning one kernel. Times are seconds for one run."""
 
-    key: str  # of the kernel's entry: see `entry_key`
-    kernel: str  # what it is, for people: kind, shapes
+    key: str  # see `entry_key`
+    kernel: str  # a description for people: kind, shapes
     device: str
     version: str  # of this package
-    decisions: dict[str, Any]  # the winner's, where they differ from the rule's; empty: the rule's choice won
-    default: float  # of the rule's choice, measured together with `best`
-    best: float  # of the winner
-    rule: dict[str, Any] = field(default_factory=dict)  # what the rule decides by itself
-    tried: list[dict[str, Any]] = field(default_factory=list)  # each with decisions, outcome, and ratio or reason
+    decisions: dict[str, Any]  # the winner's where they differ from the rule's; empty where the rule's schedule won
+    default: float  # time of the rule's schedule, measured together with `best`
+    best: float  # time of the winner
+    rule: dict[str, Any] = field(default_factory=dict)  # the rule's own decisions
+    tried: list[dict[str, Any]] = field(default_factory=list)  # candidates: decisions, outcome, and ratio or reason
 
     @property
     def speedup(self) -> float:
@@ -52,16 +50,16 @@ class Entry:
 
     @property
     def origin(self) -> str:
-        """A few words for `explain`."""
-        timed = f"the tuner tried {self.count} other schedules"
+        """Where the decisions come from, as `explain` prints it."""
+        tried = f"the tuner tried {self.count} other schedules"
         if not self.decisions:
-            return f"{timed} and kept the rule's"
+            return f"{tried} and kept the rule's"
         changed = ", ".join(f"{name} {option}" for name, option in self.decisions.items())
-        return f"{timed} and took {changed}: {self.speedup:.2f} times as fast as the rule's"
+        return f"{tried} and took {changed}: {self.speedup:.2f} times as fast as the rule's"
 
 
 def entry_key(kernel: str, target: str) -> str:
-    """The key of an entry: of the kernel, the target's facts, this package's version and the tuner's."""
+    """The key of an entry: a digest of the kernel's key, the target's key, and the versions of this package and the store."""
     return hashlib.sha256(f"{kernel}|{target}|{__version__}|{VERSION}".encode()).hexdigest()[:40]
 
 
@@ -74,31 +72,23 @@ def folder() -> Path | None:
 def read(key: str) -> Entry | None:
     """The entry of a key; None where there is none, or it is damaged."""
     root = folder()
-    known = _KNOWN.get((str(root), key))
-    if known is not None or root is None:
-        return known
-    found = _read(root / f"{key}.json")
-    if found is not None:
-        _KNOWN[str(root), key] = found
-    return found
+    entry = _ENTRIES.get((str(root), key))
+    if entry is not None or root is None:
+        return entry
+    entry = _read(root / f"{key}.json")
+    if entry is not None:
+        _ENTRIES[str(root), key] = entry
+    return entry
 
 
 def write(entry: Entry) -> None:
-    """Keeps an entry. Where the folder cannot be written, a warning says so and the entry holds in this process."""
+    """Stores an entry. Where the folder cannot be written it warns, and the entry holds in this process only."""
     root = folder()
-    _KNOWN[str(root), entry.key] = entry
+    _ENTRIES[str(root), entry.key] = entry
     if root is None:
         return
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=root)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(entry), file)
-            os.replace(name, root / f"{entry.key}.json")
-        except BaseException:
-            os.unlink(name)
-            raise
+        cache.write_atomically(root / f"{entry.key}.json", json.dumps(asdict(entry)).encode())
     except OSError as error:
         warnings.warn(
             f"[tune] the folder {root} cannot be written ({error}): what was found holds in this process only. Set "
@@ -109,28 +99,29 @@ def write(entry: Entry) -> None:
 
 
 def entries() -> list[Entry]:
-    """All entries, of every device and version, those that won most first."""
+    """All entries, of every device and version, by falling speedup."""
     root = folder()
-    found = {key: entry for (at, key), entry in _KNOWN.items() if at == str(root)}
+    known = {key: entry for (at, key), entry in _ENTRIES.items() if at == str(root)}
     for path in sorted(root.glob("*.json")) if root is not None and root.is_dir() else []:
         entry = _read(path)
         if entry is not None:
-            found[entry.key] = entry
-    return sorted(found.values(), key=lambda e: -e.speedup)
+            known[entry.key] = entry
+    return sorted(known.values(), key=lambda e: -e.speedup)
 
 
 def clear() -> int:
-    """Forgets every entry; gives how many there were."""
+    """Removes every entry. Returns how many there were."""
     count, root = len(entries()), folder()
     for path in list(root.glob("*.json")) if root is not None and root.is_dir() else []:
         path.unlink(missing_ok=True)
-    for at, key in list(_KNOWN):
+    for at, key in list(_ENTRIES):
         if at == str(root):
-            del _KNOWN[at, key]
+            del _ENTRIES[at, key]
     return count
 
 
 def _read(path: Path) -> Entry | None:
+    """The entry in a file; None where there is none. A damaged file is reported and removed."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -154,6 +145,6 @@ def _read(path: Path) -> Entry | None:
         try:
             path.unlink(missing_ok=True)
         except OSError:
-            pass  # a folder that cannot be written: the warning comes again
+            pass  # the folder cannot be written: the file stays, and is reported again
         return None
     return entry

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..compiler.lowering.lower import Lowered
-from ..compiler.planning.decisions import deep
 from ..compiler.schedules.choices import Choices
 from ..compiler.schedules.tuned import GENERATION, TUNERS
 from ..errors import ArgumentError
 from ..ir.wire import pack
 from ..runtime import tunings
+from ..runtime.interpreter import deep_recursion
 from ..runtime.tunings import Entry
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import TUNE
@@ -58,7 +58,7 @@ class Session:
                 self._give_up(device.name, f"the worker for {device.name} does not start: {failed}")
                 return None
             try:
-                with deep():
+                with deep_recursion():
                     packed = pack(plain)
                 found = Search(client, packed, device.target.key, self.seconds, self.limit).run()
             except Failed as failed:

@@ -23,7 +23,6 @@ from typing import IO, Any
 
 from ..compiler.key import kernel_key
 from ..compiler.lowering.lower import Lowered
-from ..compiler.planning.decisions import deep
 from ..compiler.schedules.choices import Choices
 from ..compiler.schedules.cpu import schedule
 from ..errors import ArgumentError
@@ -31,6 +30,7 @@ from ..ir.stmt import Kernel
 from ..ir.verifier import IRError, verify
 from ..ir.wire import unpack
 from ..runtime import device as devices
+from ..runtime.interpreter import deep_recursion
 from .cost import predict
 from .trial import Trial, Wrong
 
@@ -49,7 +49,7 @@ def main(arguments: list[str], alter: Alter | None = None) -> None:
             return
         word, *rest = pickle.loads(sys.stdin.buffer.read(int.from_bytes(head, "little")))
         try:
-            with deep():
+            with deep_recursion():
                 answer = getattr(state, word)(*rest)
         except Wrong as wrong:
             answer = {"wrong": str(wrong)}

@@ -1,11 +1,17 @@
-"""The CPU backend."""
+"""The CPU backend: the host as one device, with kernels that LLVM compiles. See `runtime.protocol.Backend`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .device import CpuDevice
-from .host import describe_host
+from .host import HostFacts, describe_host
+
+if TYPE_CHECKING:
+    from ...runtime.protocol import Backend
+    from .. import cpu
+
+    _: Backend = cpu  # this module has all that the protocol asks for
 
 name = "cpu"
 
@@ -16,12 +22,12 @@ def devices() -> list[str]:
 
 
 def reason() -> str | None:
-    """It always works."""
+    """None: the host is always there."""
     return None
 
 
-def describe(name: str) -> dict[str, Any]:
-    """Facts of the processor, and the code generator as its driver."""
+def describe(name: str) -> HostFacts:
+    """Facts of the processor, with the code generator as its driver."""
     return describe_host()
 
 

@@ -1,31 +1,40 @@
-"""The host as a device."""
+"""The host as a device: memory from NumPy, machine code from LLVM, launches through the thread pool.
+
+See `runtime.protocol` for what a device, a kernel and a program have to offer. A buffer's `ptr` is an address.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...codegen.llvm.render import render
 from ...ir.stmt import Kernel
 from ...runtime.allocator import ALIGN, Allocator
-from ...runtime.cache import Kernels
-from ...runtime.device import Buffer
+from ...runtime.cache import Facts, KernelCache
+from ...runtime.protocol import Argument, Buffer, HostArray, KernelSource, Step, own_steps
 from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
 from .host import host, physical_memory, target, threads
-from .pool import pool
+from .pool import Pool, pool
+
+if TYPE_CHECKING:
+    from ...runtime.protocol import CompiledKernel, Device, Program
 
 RECORD = 5  # words that describe one phase to the pool's `run_plan`
 
 
 class CpuKernel:
-    """A compiled kernel: its phases as (address, tasks), and the memory it wants."""
+    """A compiled kernel: its phases as (address of the function, number of tasks), and the memory that they use.
+
+    `workspace_bytes` is each thread's scratch; `temp_bytes` are the sizes of the buffers that all threads share.
+    """
 
     __slots__ = ("phases", "temp_bytes", "workspace_bytes")
 
@@ -36,13 +45,13 @@ class CpuKernel:
 
 
 class CpuProgram:
-    """Kernels in launch order over one table of arguments. Fill `table`, then `run`."""
+    """Kernels in launch order over one table of arguments: records that `run_plan` of the pool reads. See `pool`."""
 
     __slots__ = ("_blocks", "_call", "_ends", "_plan", "_singles", "_words", "table")
 
-    def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> None:
+    def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, Sequence[Argument]]], slots: int) -> None:
         records: list[int] = []
-        self._blocks: list[Any] = []
+        self._blocks: list[HostArray] = []  # memory to which the records point
         parallel = False
         self._ends: list[int] = []  # how many records there are after each kernel
         for kernel, arguments in steps:
@@ -70,14 +79,14 @@ class CpuProgram:
         self._call = runner.run
         self._words = words
         self._plan = int(plan.ctypes.data)
-        self._singles: list[int] = []  # for `timed`: a plan of each kernel alone
+        self._singles: list[int] = []  # for `timed`: addresses of plans of one kernel each
 
     def run(self) -> None:
         """Launches every kernel; returns when all are done."""
         self._call(self._plan)
 
     def timed(self) -> list[tuple[int, int]]:
-        """Launches every kernel by a call of its own. Gives when each began and ended; see `runtime.device.Program`."""
+        """Launches every kernel by a call of its own, and measures each. See `runtime.protocol.Program`."""
         if not self._singles:
             records, _, *rest = self._words
             begins = [0, *self._ends][:-1]
@@ -94,8 +103,8 @@ class CpuProgram:
         return times
 
 
-class _View:
-    """Memory of a buffer as an array; the array keeps this alive, and this keeps the buffer."""
+class _BufferArray:
+    """A buffer by NumPy's array interface: an array made of it keeps the buffer alive."""
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
@@ -104,8 +113,8 @@ class _View:
         }  # fmt: skip
 
 
-def _block(size: int) -> tuple[int, Any] | None:
-    """An aligned address and the array that owns the memory."""
+def _block(size: int) -> tuple[int, HostArray] | None:
+    """An aligned address and the array that owns the memory; None where there is not so much."""
     try:
         raw = np.empty(size + ALIGN, np.uint8)
     except (MemoryError, ValueError):
@@ -114,7 +123,7 @@ def _block(size: int) -> tuple[int, Any] | None:
 
 
 class CpuDevice:
-    """See `runtime.device.Device`."""
+    """The host processor. See `runtime.protocol.Device`."""
 
     host_memory = True
 
@@ -123,24 +132,24 @@ class CpuDevice:
         self.machine = host()
         self.target = target(self.machine, threads())
         self.allocator = Allocator("cpu", physical_memory(), _block)
-        self.kernels = Kernels(self._made, self._loaded)
+        self.kernels = KernelCache(self._render, self._load)
         self._workspace = Buffer(0, 0, self)
         self._old_workspaces: list[Buffer] = []
 
-    def pool(self) -> Any:
+    def pool(self) -> Pool:
         """The thread pool."""
         return pool(self.target.threads)
 
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, 64-byte aligned."""
-        shelf = self.allocator.shelf(nbytes)
-        return Buffer(shelf.take(), nbytes, self, shelf.release)
+        blocks = self.allocator.size_class(nbytes)
+        return Buffer(blocks.take(), nbytes, self, blocks.release)
 
     def memory(self) -> tuple[int, int]:
-        """Bytes in use, and the most that there were."""
+        """Bytes in use, and the most that were in use at once."""
         return self.allocator.levels()
 
-    def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
+    def from_host(self, array: HostArray) -> Buffer:
         """Shares the memory of C-contiguous, aligned arrays; copies others."""
         if not array.flags.c_contiguous or not array.flags.aligned:
             with transfer(TO_DEVICE, self.name, array.nbytes):
@@ -150,7 +159,7 @@ class CpuDevice:
                 pass
         return Buffer(array.ctypes.data, array.nbytes, self, None, array)
 
-    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> HostArray:
         """A view of the buffer's memory that keeps the buffer alive."""
         count = dtype.itemsize
         for extent in shape:
@@ -160,45 +169,50 @@ class CpuDevice:
         if ACTIVE:
             with transfer(TO_HOST, self.name, count, shared=True):
                 pass
-        return np.asarray(_View(buffer))[:count].view(dtype).reshape(shape)
+        return np.asarray(_BufferArray(buffer))[:count].view(dtype).reshape(shape)
 
     def start_read(self, buffer: Buffer, nbytes: int) -> None:
         """Nothing: the host sees the memory."""
 
     def workspace(self, nbytes: int) -> int:
-        """Memory for the scratch of all threads, shared by all programs, since one runs at a time."""
+        """The address of scratch memory for all threads. All programs share it, since one runs at a time."""
         if nbytes > self._workspace.nbytes:
             self._old_workspaces.append(self._workspace)  # programs made before still point there
             self._workspace = self.allocate(nbytes * 2)
         return self._workspace.ptr
 
-    def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[CpuKernel]:
-        """Compiled kernels. A kernel given as a function is only made where its key is in no cache.
-
-        LLVM works on one kernel in a thread of its own while the next is scheduled and rendered.
-        """
+    def compile(self, kernels: Sequence[KernelSource], keys: Sequence[str | None]) -> list[CpuKernel]:
+        """Compiles kernels. While LLVM works on one in a thread of its own, the next is scheduled and rendered here."""
         if ACTIVE or len(kernels) < 2 or self.target.threads < 2:
             return self.kernels.get(kernels, keys)
-        with jit.beside() as aside:
-            return self.kernels.get(kernels, keys, aside)
+        with jit.compile_thread() as executor:
+            return self.kernels.get(kernels, keys, executor)
 
-    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], Callable[[], bytes]]:
-        """Facts of a kernel that no cache has, and what makes its machine code."""
+    def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
+        """Facts of a kernel that no cache has, and the function that makes its machine code."""
         with span(COMPILE_RENDER, kernel=kernel.name):
             half, attributes = self.machine.native_half, self.machine.attributes
             rendered = render(kernel, f"k{key or 'x'}", native_half=half, attributes=attributes)
         facts = {"phases": rendered.phases, "workspace": rendered.workspace_bytes, "temps": rendered.temp_bytes}
-        return facts, partial(self._emitted, rendered.text, kernel.name)
+        return facts, partial(self._emit, rendered.text, kernel.name)
 
-    def _emitted(self, text: str, name: str) -> bytes:
+    def _emit(self, text: str, name: str) -> bytes:
+        """The machine code of a rendered kernel."""
         with span(COMPILE_MACHINE):
             return jit.emit(text, self.machine, name)
 
-    def _loaded(self, facts: dict[str, Any], code: bytes) -> CpuKernel:
+    def _load(self, facts: Facts, code: bytes) -> CpuKernel:
+        """A kernel that can be launched, from its facts and its machine code."""
         addresses = jit.load(code, [name for name, _ in facts["phases"]])
         phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
         return CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
 
-    def program(self, steps: list[tuple[CpuKernel, list[tuple[int, int]]]], slots: int) -> CpuProgram:
-        """A program of kernels with the table slot and byte offset of each argument."""
-        return CpuProgram(self, steps, slots)
+    def program(self, steps: Sequence[Step], slots: int) -> CpuProgram:
+        """Links kernels of this device into a program whose table has so many slots."""
+        return CpuProgram(self, own_steps(steps, CpuKernel, self.name), slots)
+
+
+if TYPE_CHECKING:  # what mypy holds the classes to
+    _device: type[Device] = CpuDevice
+    _kernel: type[CompiledKernel] = CpuKernel
+    _program: type[Program] = CpuProgram

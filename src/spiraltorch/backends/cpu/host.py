@@ -1,4 +1,4 @@
-"""Facts of the host processor, and LLVM's description of it."""
+"""Facts of the host processor: LLVM's description of it, and the compiler's `Target`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 from ...errors import CompileError
 from ...ir.target import Target
+from ...runtime.protocol import DeviceFacts
 
 PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads costs more than it gives
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A processor that code is made for."""
+    """A processor to generate code for, in LLVM's words, with what rules want to know of it."""
 
     triple: str
     cpu: str
@@ -28,7 +29,7 @@ class Machine:
 
     @property
     def attributes(self) -> str:
-        """What every function says of its vectors."""
+        """The attributes of every generated function: the vector width that LLVM should use."""
         bits = self.vector_bytes * 8
         words = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
         # Windows would call a stack probe of the C runtime, which the JIT cannot find.
@@ -36,7 +37,7 @@ class Machine:
 
 
 def machine(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
-    """A machine from LLVM's names of its features."""
+    """The machine of a target triple, a processor and LLVM's names of its features."""
     wide = features.get("avx512f", False) and features.get("avx512vl", False) and features.get("avx512bw", False)
     x86 = triple.startswith(("x86_64", "i686"))
     avx2 = features.get("avx2", False) and features.get("fma", False)
@@ -53,29 +54,30 @@ def host() -> Machine:
     import llvmlite.binding as llvm
 
     features = dict(llvm.get_host_cpu_features())
-    given = os.environ.get("SPIRALTORCH_CPU_FEATURES", "")
-    for word in filter(None, (w.strip() for w in given.split(","))):
+    setting = os.environ.get("SPIRALTORCH_CPU_FEATURES", "")
+    for word in filter(None, (w.strip() for w in setting.split(","))):
         if word[0] not in "+-":
             raise CompileError(f"[cpu] expected SPIRALTORCH_CPU_FEATURES as +name,-name, got {word!r}")
         features[word[1:]] = word[0] == "+"
         if word == "-avx512f":
             features.update({n: False for n in features if n.startswith("avx512") or n.startswith("avx10")})
-    return machine(llvm.get_process_triple(), str(llvm.get_host_cpu_name()) if not given else "x86-64", features)
+    return machine(llvm.get_process_triple(), str(llvm.get_host_cpu_name()) if not setting else "x86-64", features)
 
 
 def threads() -> int:
     """How many threads share a kernel: `SPIRALTORCH_NUM_THREADS`, or the processors this process may use."""
-    given = os.environ.get("SPIRALTORCH_NUM_THREADS")
-    if given:
-        if not given.isdigit() or int(given) < 1:
-            raise CompileError(f"[cpu] expected SPIRALTORCH_NUM_THREADS as a positive integer, got {given!r}")
-        return int(given)
+    setting = os.environ.get("SPIRALTORCH_NUM_THREADS")
+    if setting:
+        if not setting.isdigit() or int(setting) < 1:
+            raise CompileError(f"[cpu] expected SPIRALTORCH_NUM_THREADS as a positive integer, got {setting!r}")
+        return int(setting)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _cache_bytes(level: int, fallback: int) -> int:
+    """The size of a data cache as Linux tells it; `fallback` elsewhere."""
     root = Path("/sys/devices/system/cpu/cpu0/cache")
     try:
         for entry in sorted(root.glob("index*")):
@@ -105,7 +107,16 @@ def target(of: Machine, thread_count: int) -> Target:
     )
 
 
-def describe_host() -> dict[str, Any]:
+class HostFacts(DeviceFacts):
+    """What a report says of a processor."""
+
+    memory_bytes: int
+    architecture: str
+    vector_bits: int
+    threads: int
+
+
+def describe_host() -> HostFacts:
     """What a report says of this processor."""
     import llvmlite
     import llvmlite.binding as llvm
@@ -114,8 +125,8 @@ def describe_host() -> dict[str, Any]:
     model, vendor = platform.processor() or platform.machine(), platform.machine()
     try:
         lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
-        given = {key.strip(): value.strip() for key, _, value in lines}
-        model, vendor = given.get("model name", model), given.get("vendor_id", vendor)
+        facts = {key.strip(): value.strip() for key, _, value in lines}
+        model, vendor = facts.get("model name", model), facts.get("vendor_id", vendor)
     except OSError:
         pass
     return {
@@ -126,7 +137,7 @@ def describe_host() -> dict[str, Any]:
 
 
 def physical_memory() -> int:
-    """Bytes of memory in this machine; a very large number where that is not known."""
+    """The bytes of memory in this machine; a very large number where that is not known."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -134,6 +145,7 @@ def physical_memory() -> int:
 
 
 def _windows_memory() -> int:
+    """The bytes of memory as Windows tells them; a very large number on other systems."""
     import ctypes
 
     if not hasattr(ctypes, "windll"):

@@ -1,29 +1,33 @@
-"""LLVM IR text to machine code in this process, through llvmlite's ORC JIT."""
+"""LLVM IR text to machine code in this process, through llvmlite's ORC JIT.
+
+`emit` makes object code, which the caches keep; `load` links it into the process. Linked code stays for the life of the
+process. LLVM is imported at the first use. llvmlite has no static types.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import itertools
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CompileError
+from ...runtime.interpreter import short_switch_interval
 from .host import Machine, host
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-SWITCH = 2e-4  # seconds that Python may run on while LLVM's next call waits
-_NUMBER = itertools.count()
-_KEEP: list[Any] = []
+_NUMBER = itertools.count()  # of linked libraries, which need names of their own
+_LINKED: list[object] = []  # what has to live as long as the process: linked libraries, and symbols that they use
 
 
 @lru_cache(maxsize=1)
 def _llvm() -> Any:
+    """llvmlite's binding, with the host's target initialised."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -46,6 +50,7 @@ def target_machine(of: Machine) -> Any:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
+    """The process's JIT."""
     llvm = _llvm()
     own = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=host().cpu, features=host().features, opt=3, reloc="pic", codemodel="default"
@@ -54,9 +59,12 @@ def _session() -> Any:
 
 
 def emit(text: str, of: Machine, name: str = "module") -> bytes:
-    """Object code of a module. It is verified first: LLVM aborts the process on bad input.
+    """The object code of a module given as LLVM IR text.
 
-    Raises `CompileError` with the module's name.
+    The module is verified first, since LLVM aborts the process on bad input. SROA is the only optimisation pass.
+
+    Raises:
+        CompileError: LLVM refuses the module `name`.
     """
     llvm = _llvm()
     generator = target_machine(of)
@@ -77,32 +85,42 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
 
 
 @contextmanager
-def beside() -> Iterator[Executor]:
-    """A thread for `emit`. LLVM runs without the interpreter's lock, but each call of it has to ask for the lock again."""
+def compile_thread() -> Iterator[Executor]:
+    """A thread for `emit` to run in while this one schedules and renders.
+
+    LLVM runs without the interpreter's lock, but asks for it again after each call. So threads switch sooner here.
+    """
     from concurrent.futures import ThreadPoolExecutor  # brings logging
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, SWITCH))
-    executor = ThreadPoolExecutor(1, "spiraltorch-llvm")
-    try:
-        yield executor
-    finally:
-        sys.setswitchinterval(before)
-        executor.shutdown(cancel_futures=True)  # after an error nobody wants what is left
+    with short_switch_interval():
+        executor = ThreadPoolExecutor(1, "spiraltorch-llvm")
+        try:
+            yield executor
+        finally:
+            executor.shutdown(cancel_futures=True)  # after an error nobody needs the rest
 
 
 @lru_cache(maxsize=1)
 def _system_symbols() -> dict[str, int]:
-    """What object code wants beside the C library: on Windows a mark that floats are used."""
+    """Symbols that object code needs besides the C library's: on Windows `_fltused`, which says that floats are used."""
     if os.name != "nt":
         return {}
     mark = ctypes.c_int(0x9875)
-    _KEEP.append(mark)
+    _LINKED.append(mark)
     return {"_fltused": ctypes.addressof(mark)}
 
 
 def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = None) -> dict[str, int]:
-    """Links object code into the process; gives the functions' addresses."""
+    """Links object code into the process.
+
+    Args:
+        code: what `emit` returned.
+        functions: names of the functions to call.
+        symbols: addresses of further symbols that the code may refer to.
+
+    Returns:
+        The address of each function.
+    """
     library = _llvm().JITLibraryBuilder().add_object_img(code)
     for name, address in {**_system_symbols(), **(symbols or {})}.items():
         library.import_symbol(name, address)
@@ -113,5 +131,5 @@ def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = Non
         tracker = library.link(_session(), f"spiraltorch{next(_NUMBER)}")
     except RuntimeError as error:
         raise CompileError(f"[cpu] linking {functions[0]} failed: {error}") from error
-    _KEEP.append(tracker)
+    _LINKED.append(tracker)
     return {function: tracker[function] for function in functions}

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from ...runtime import cache
 from . import jit
@@ -23,6 +23,7 @@ VERSION = 1
 
 
 def _pause(triple: str) -> tuple[str, str]:
+    """The instruction that a spinning thread gives way with, and its declaration."""
     if triple.startswith(("x86_64", "i686")):
         return "call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"
     if triple.startswith(("aarch64", "arm64")):
@@ -31,7 +32,7 @@ def _pause(triple: str) -> tuple[str, str]:
 
 
 def _system(triple: str) -> str:
-    """`os_start(i64)` (did it work), `os_wait(ptr, i32)` and `os_wake(ptr)` for the system that a triple names."""
+    """The functions that differ by system: `os_start(i64) -> i1`, `os_wait(ptr, i32)` and `os_wake(ptr)`."""
     if "windows" in triple:
         return """
 declare ptr @CreateThread(ptr, i64, ptr, ptr, i32, ptr)
@@ -95,7 +96,7 @@ define internal void @os_wake(ptr %address) {{
 
 
 def text(triple: str) -> str:
-    """The pool's module for a system."""
+    """The pool's LLVM module for the system that a triple names."""
     pause, declaration = _pause(triple)
     return f"""
 @generation = internal global i32 0, align 64
@@ -317,19 +318,22 @@ exit:
 
 
 class Pool:
-    """The runner. Workers start when the first plan with several tasks runs; a forked child starts its own."""
+    """The plan runner. Workers start when the first plan with several tasks runs; a forked child starts its own.
+
+    `run` takes the address of a plan. One plan runs at a time.
+    """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         addresses = jit.load(_object(host()), ["run_plan", "forget_workers"], _symbols())
-        self.run: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(addresses["run_plan"])
-        self._forget: Any = ctypes.CFUNCTYPE(None)(addresses["forget_workers"])
+        self.run: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(addresses["run_plan"])
+        self._forget: Callable[[], None] = ctypes.CFUNCTYPE(None)(addresses["forget_workers"])
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
 
 def _symbols() -> dict[str, int]:
-    """Functions that the JIT would not find by itself."""
+    """Addresses of system functions that the JIT does not find by itself."""
     if os.name != "nt":
         return {}
     base = ctypes.WinDLL("kernelbase.dll")  # type: ignore[attr-defined]
@@ -338,6 +342,7 @@ def _symbols() -> dict[str, int]:
 
 
 def _object(of: Machine) -> bytes:
+    """The pool's object code, from the disk cache or compiled now."""
     import hashlib
 
     import llvmlite
@@ -345,9 +350,9 @@ def _object(of: Machine) -> bytes:
     source = text(of.triple)
     digest = hashlib.sha256(f"{source}|{of.cpu}|{of.features}|{llvmlite.__version__}".encode()).hexdigest()[:24]
     key = f"pool-{digest}"
-    found = cache.read(key)
-    if found is not None:
-        return found[1]
+    stored = cache.read(key)
+    if stored is not None:
+        return stored[1]
     code = jit.emit(source, of, "the thread pool")
     cache.write(key, {"version": VERSION}, code)
     return code

@@ -1,11 +1,20 @@
-"""The WGPU backend: Vulkan, Metal and Direct3D 12 devices through WebGPU's native interface."""
+"""The WGPU backend: Vulkan, Metal and Direct3D 12 devices through WebGPU's native interface.
+
+See `runtime.protocol.Backend`. Nothing of the binding is imported before somebody asks for devices.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import adapters
 from .device import WgpuDevice
+
+if TYPE_CHECKING:
+    from ...runtime.protocol import Backend
+    from .. import wgpu
+
+    _: Backend = wgpu  # this module has all that the protocol asks for
 
 name = "wgpu"
 
@@ -20,8 +29,8 @@ def reason() -> str | None:
     return adapters.problem()
 
 
-def describe(name: str) -> dict[str, Any]:
-    """Facts of a device: vendor, driver, whether it is software, limits."""
+def describe(name: str) -> adapters.AdapterFacts:
+    """Facts of an adapter: vendor, driver, whether it is software, limits."""
     return adapters.describe(adapters.found()[int(name.partition(":")[2])])
 
 

@@ -1,4 +1,7 @@
-"""Which adapters there are, and what they can do. The binding is imported when somebody asks, never before."""
+"""The adapters of this machine and their facts. The package `wgpu` is imported at the first question, never before.
+
+The binding has no static types: adapters and queues are `Any` here.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 from ...dtypes import ALL, DType, bool_, float32, float64, int32, int64, uint32, uint64
 from ...ir.target import Target
+from ...runtime.protocol import DeviceFacts
 
 INSTALL = "pip install 'spiraltorch[wgpu]'"
 DRIVER = "install a Vulkan driver (on Debian: apt-get install mesa-vulkan-drivers libvulkan1)"
@@ -26,19 +30,19 @@ _ORDER = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "Unknown": 3, "
 
 
 def binding() -> Any:
-    """The module `wgpu`; raises `ImportError` where it is not installed."""
+    """The module `wgpu`. Raises `ImportError` where it is not installed."""
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # Mesa writes a complaint without it
     return importlib.import_module("wgpu")
 
 
 @lru_cache(maxsize=1)
 def _search() -> tuple[tuple[Any, ...], str | None]:
-    """The usable adapters, and why there are none."""
+    """The usable adapters, hardware first, and the reason where there are none."""
     if importlib.util.find_spec("wgpu") is None:
         return (), f"the package wgpu is not installed: {INSTALL}"
     try:
         adapters = binding().gpu.enumerate_adapters_sync()
-    except Exception as error:  # a broken driver raises whatever it likes
+    except Exception as error:  # a broken driver may raise anything
         return (), f"the adapters could not be listed ({error}): {DRIVER}"
     usable = [a for a in adapters if a.info["backend_type"] in ("Vulkan", "Metal", "D3D12")]
     if not usable:
@@ -52,11 +56,20 @@ def found() -> tuple[Any, ...]:
 
 
 def problem() -> str | None:
-    """Why there are none; None where there are some."""
+    """Why there are no adapters; None where there are some."""
     return _search()[1]
 
 
-def describe(adapter: Any) -> dict[str, Any]:
+class AdapterFacts(DeviceFacts):
+    """What a report says of an adapter."""
+
+    api: str
+    limits: dict[str, int]
+    native: list[str]  # the features of `NATIVE` that kernels use
+    features: list[str]
+
+
+def describe(adapter: Any) -> AdapterFacts:
     """What a report says of an adapter."""
     info = adapter.info
     return {
@@ -68,7 +81,7 @@ def describe(adapter: Any) -> dict[str, Any]:
 
 
 def limits(adapter: Any) -> dict[str, int]:
-    """The limits that kernels and buffers have to keep."""
+    """The adapter's values of `LIMITS`, which kernels and buffers have to keep."""
     return {name: adapter.limits[name] for name in LIMITS}
 
 
@@ -84,21 +97,21 @@ def native(adapter: Any) -> frozenset[str]:
 
 
 def loop_limit(adapter: Any) -> int | None:
-    """Iterations of all loops together after which the driver leaves them, without a word; None where it does not.
+    """The number of iterations of all loops of an item after which the driver silently stops; None for no limit.
 
-    Mesa's software driver counts down from 65,535 (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+    Mesa's software driver stops after 65,535 (`LP_MAX_TGSI_LOOP_ITERATIONS`).
     """
     return 65535 if "llvmpipe" in adapter.info["device"] else None
 
 
 def tick_ns(queue: Any) -> float:
-    """Nanoseconds in one tick of the timestamps that queries write, which the binding itself does not tell."""
+    """Nanoseconds in one tick of timestamp queries, which only the native library tells."""
     native = importlib.import_module("wgpu.backends.wgpu_native")
     return float(native.lib.wgpuQueueGetTimestampPeriod(queue._internal))
 
 
 def target(adapter: Any, used: frozenset[str]) -> Target:
-    """The facts that the compiler may know, where kernels use the features of `NATIVE` in `used`."""
+    """The compiler's facts of an adapter whose kernels use the features `used` of `NATIVE`."""
     limit = limits(adapter)
     items = min(limit["max-compute-invocations-per-workgroup"], limit["max-compute-workgroup-size-x"])
     groups, shared = limit["max-compute-workgroups-per-dimension"], limit["max-compute-workgroup-storage-size"]

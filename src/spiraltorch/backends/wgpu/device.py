@@ -1,12 +1,17 @@
-"""A WebGPU adapter as a device."""
+"""A WebGPU adapter as a device.
+
+See `runtime.protocol.Device`. The binding's objects are dynamic: they have no static types. A buffer's `ptr` is a number,
+by which `WgpuDevice.allocator.blocks` finds the binding's buffer. Commands run in the order in which they are submitted,
+and only `to_host` and `wait` wait for them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,20 +21,22 @@ from ...errors import CompileError, DeviceError, DeviceLostError
 from ...ir.passes import item_iterations
 from ...ir.stmt import Kernel
 from ...runtime.allocator import Allocator
-from ...runtime.cache import Kernels
-from ...runtime.device import Buffer
+from ...runtime.cache import Facts, KernelCache
+from ...runtime.protocol import Buffer, HostArray, KernelSource, Step, own_steps
 from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import span, transfer
 from . import adapters
 from .program import WgpuKernel, WgpuProgram
 from .staging import Staging
 
+if TYPE_CHECKING:
+    from ...runtime.protocol import Device
+
 
 class WgpuDevice:
-    """See `runtime.device.Device`. A buffer's `ptr` is a number under which `allocator.blocks` has it.
+    """An adapter. `native` are the features of `adapters.NATIVE` that kernels may use, by default all that it has.
 
-    `native` are the features of `adapters.NATIVE` that kernels may use, by default all that the adapter has; without them
-    16-bit floats and 64-bit integers are made of words, and there is no float64.
+    Without them 16-bit floats and 64-bit integers are made of 32-bit words, and there is no float64.
     """
 
     host_memory = False
@@ -47,10 +54,10 @@ class WgpuDevice:
         self.queue = self.gpu.queue
         self.tick_ns = adapters.tick_ns(self.queue)
         self.usage = self.wgpu.BufferUsage.STORAGE | self.wgpu.BufferUsage.COPY_DST | self.wgpu.BufferUsage.COPY_SRC
-        self._mark = self.gpu.create_buffer(size=4, usage=self.usage)
-        self.count = 0
+        self._probe = self.gpu.create_buffer(size=4, usage=self.usage)  # what `wait` reads
+        self.count = 0  # of buffers made so far
         self.allocator = Allocator(name, 1 << 62, self._block)
-        self.kernels = Kernels(self._made, self._loaded)
+        self.kernels = KernelCache(self._render, self._load)
         self.staging = Staging(self)
 
     def _block(self, size: int) -> tuple[int, Any] | None:
@@ -58,16 +65,16 @@ class WgpuDevice:
         if size > self.limits["max-buffer-size"]:
             return None
         try:
-            made = self.gpu.create_buffer(size=size, usage=self.usage)
+            block = self.gpu.create_buffer(size=size, usage=self.usage)
         except self.wgpu.GPUError as error:
             if _says_lost(error):
                 raise self.failure(error) from error
             return None
         self.count += 1
-        return self.count, made
+        return self.count, block
 
     def failure(self, error: Exception) -> DeviceError:
-        """What an error of the binding is to the user."""
+        """The error to raise for one that the binding raised."""
         text = " ".join(str(error).split())
         if _says_lost(error):
             return DeviceLostError(
@@ -78,22 +85,22 @@ class WgpuDevice:
 
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory."""
-        shelf = self.allocator.shelf(nbytes)
-        return Buffer(shelf.take(), nbytes, self, shelf.release)
+        blocks = self.allocator.size_class(nbytes)
+        return Buffer(blocks.take(), nbytes, self, blocks.release)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Errors of the binding that are raised inside come out as `DeviceError`."""
+        """Raises errors of the binding as `DeviceError`."""
         try:
             yield
         except self.wgpu.GPUError as error:
             raise self.failure(error) from error
 
     def memory(self) -> tuple[int, int]:
-        """Bytes in use, and the most that there were."""
+        """Bytes in use, and the most that were in use at once."""
         return self.allocator.levels()
 
-    def from_host(self, array: np.ndarray[Any, Any]) -> Buffer:
+    def from_host(self, array: HostArray) -> Buffer:
         """A copy on the device."""
         buffer = self.allocate(array.nbytes)
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
@@ -104,7 +111,7 @@ class WgpuDevice:
                 self.queue.write_buffer(self.allocator.blocks[buffer.ptr], 0, data)
         return buffer
 
-    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> HostArray:
         """A copy on the host. Waits for everything that was launched before."""
         count = dtype.itemsize
         for extent in shape:
@@ -122,16 +129,16 @@ class WgpuDevice:
                 self.staging.start(buffer, nbytes)
 
     def wait(self) -> None:
-        """Returns when everything that was launched before is done, by a read: the binding's own wait fails (0.32)."""
+        """Waits for everything that was launched before. It reads four bytes, since the binding's own wait fails (0.32)."""
         with self.translated():
-            self.staging.read(self._mark, 4)
+            self.staging.read(self._probe, 4)
 
-    def compile(self, kernels: list[Kernel | Callable[[], Kernel]], keys: list[str | None]) -> list[WgpuKernel]:
-        """Compiled kernels. A kernel given as a function is only made where its key is in no cache."""
+    def compile(self, kernels: Sequence[KernelSource], keys: Sequence[str | None]) -> list[WgpuKernel]:
+        """Compiles kernels: their shaders are rendered or read from the cache, and the driver makes pipelines of them."""
         return self.kernels.get(kernels, keys)
 
-    def _made(self, kernel: Kernel, key: str | None) -> tuple[dict[str, Any], Callable[[], bytes]]:
-        """Facts and shaders of a kernel that no cache has."""
+    def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
+        """Facts of a kernel that no cache has, and the function that packs its shaders."""
         limit = adapters.loop_limit(self.adapter)
         if limit is not None and (count := item_iterations(kernel)) > limit:
             raise CompileError(
@@ -141,27 +148,36 @@ class WgpuDevice:
         with span(COMPILE_RENDER, kernel=kernel.name):
             rendered = render(kernel, self.features)
         facts = {"params": [max(b.nbytes, 1) for b in kernel.params], "scalars": len(kernel.scalars)}
-        return facts, partial(_packed, rendered)
+        return facts, partial(_pack, rendered)
 
-    def _loaded(self, facts: dict[str, Any], code: bytes) -> WgpuKernel:
+    def _load(self, facts: Facts, code: bytes) -> WgpuKernel:
+        """A kernel that can be launched, from its facts and its packed shaders."""
         with span(COMPILE_MACHINE):
-            return WgpuKernel(self, _unpacked(code), facts["params"], facts["scalars"])
+            return WgpuKernel(self, _unpack(code), facts["params"], facts["scalars"])
 
-    def program(self, steps: list[tuple[WgpuKernel, list[tuple[int, int]]]], slots: int) -> WgpuProgram:
-        """A program of kernels with the table slot and byte offset of each argument."""
-        return WgpuProgram(self, steps, slots)
+    def program(self, steps: Sequence[Step], slots: int) -> WgpuProgram:
+        """Links kernels of this device into a program whose table has so many slots."""
+        return WgpuProgram(self, own_steps(steps, WgpuKernel, self.name), slots)
+
+
+if TYPE_CHECKING:  # what mypy holds the class to
+    _device: type[Device] = WgpuDevice
 
 
 def _says_lost(error: Exception) -> bool:
+    """Whether the binding's error says that the device was lost."""
     return "lost" in str(error).lower()
 
 
-def _packed(rendered: Rendered) -> bytes:
+def _pack(rendered: Rendered) -> bytes:
+    """A rendered kernel as the cache keeps it."""
     shaders = [[s.text, s.groups, s.items, s.bindings, s.scalars] for s in rendered.shaders]
     return json.dumps([shaders, rendered.temp_bytes]).encode()
 
 
-def _unpacked(data: bytes) -> Rendered:
+def _unpack(data: bytes) -> Rendered:
+    """The rendered kernel that `_pack` packed."""
     shaders, temps = json.loads(data)
-    made = [Shader(text, tuple(g), tuple(i), tuple(b), n) for text, g, i, b, n in shaders]
-    return Rendered(tuple(made), tuple(temps))
+    return Rendered(
+        tuple([Shader(text, tuple(g), tuple(i), tuple(b), n) for text, g, i, b, n in shaders]), tuple(temps)
+    )

@@ -1,16 +1,22 @@
-"""Compiled kernels and plans of a WebGPU device: pipelines, bind groups, and one submit for a whole plan."""
+"""Compiled kernels and programs of a WebGPU device: pipelines, bind groups, and one submit for a whole program.
+
+See `runtime.protocol.CompiledKernel` and `Program`. Each phase of a kernel is a shader with a pipeline of its own. Bind
+groups are cached by the buffers that they bind; scalars travel in one uniform buffer for the whole program.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import struct
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...codegen.wgsl.render import Rendered
 from ...errors import CompileError, DeviceLostError
 
 if TYPE_CHECKING:
+    from ...runtime.protocol import Argument, CompiledKernel, Program
     from .device import WgpuDevice
 
 UNIFORM_ALIGN = 256
@@ -19,7 +25,10 @@ QUERY_LIMIT = 4096  # timestamps that one query set may hold
 
 
 class WgpuKernel:
-    """A kernel's pipelines, made when a program first wants them."""
+    """A kernel's pipelines: one, with its bind group layout, for each of its shaders.
+
+    Arguments are parameters of `param_bytes` bytes, then scalars, then temporary buffers of `temp_bytes` bytes.
+    """
 
     __slots__ = ("device", "param_bytes", "pipelines", "rendered", "scalars", "temp_bytes")
 
@@ -31,10 +40,11 @@ class WgpuKernel:
         self.device = device
         self.pipelines: list[Any] = [self._pipeline(s.text) for s in rendered.shaders]
 
-    def _pipeline(self, text: str) -> Any:
+    def _pipeline(self, text: str) -> tuple[Any, Any]:
+        """The pipeline of a shader and its layout. Raises `CompileError` where the driver refuses it."""
         try:
             module = self.device.gpu.create_shader_module(code=text)
-            made = self.device.gpu.create_compute_pipeline(
+            pipeline = self.device.gpu.create_compute_pipeline(
                 layout="auto", compute={"module": module, "entry_point": "main"}
             )
         except self.device.wgpu.GPUError as error:
@@ -42,30 +52,39 @@ class WgpuKernel:
             if isinstance(failure, DeviceLostError):
                 raise failure from error
             raise CompileError(f"[{self.device.name}] the driver refused a shader: {error}\n{text}") from error
-        return made, made.get_bind_group_layout(0)
+        return pipeline, pipeline.get_bind_group_layout(0)
 
 
 class _Launch:
-    """One shader of a plan: what it binds, by slots of the table, and the bind groups made so far."""
+    """One shader of a program: what it binds, by slots of the table, and the bind groups made so far.
 
-    __slots__ = ("bindings", "groups", "known", "layout", "pipeline", "slots", "uniform")
+    `groups` is the number of workgroups in each dimension. A binding is (slot, byte offset, bytes). `uniform` is the
+    (byte offset, bytes) of the kernel's scalars, or None.
+    """
+
+    __slots__ = ("bind_groups", "bindings", "groups", "layout", "pipeline", "slots", "uniform")
 
     def __init__(
-        self, pipeline: Any, layout: Any, groups: Any, bindings: list[tuple[int, int, int]], uniform: Any
+        self,
+        pipeline: Any,
+        layout: Any,
+        groups: tuple[int, ...],
+        bindings: list[tuple[int, int, int]],
+        uniform: tuple[int, int] | None,
     ) -> None:
         self.pipeline = pipeline
         self.layout = layout
         self.groups = groups
-        self.bindings = bindings  # (slot, byte offset, bytes)
+        self.bindings = bindings
         self.slots = [slot for slot, _, _ in bindings]
-        self.uniform = uniform  # (byte offset, bytes), or None
-        self.known: dict[tuple[int, ...], Any] = {}
+        self.uniform = uniform
+        self.bind_groups: dict[tuple[int, ...], Any] = {}  # by the buffers in `slots`, the least recent first
 
 
 class WgpuProgram:
-    """Kernels in launch order over one table of arguments. Fill `table`, then `run`."""
+    """Kernels in launch order over one table of arguments."""
 
-    def __init__(self, device: WgpuDevice, steps: list[tuple[WgpuKernel, list[tuple[int, int]]]], slots: int) -> None:
+    def __init__(self, device: WgpuDevice, steps: list[tuple[WgpuKernel, Sequence[Argument]]], slots: int) -> None:
         self.device = device
         self.table = (ctypes.c_char * max(8, 8 * slots))()
         self.launches: list[_Launch] = []
@@ -102,7 +121,7 @@ class WgpuProgram:
             self.device.queue.submit([encoder.finish()])
 
     def timed(self) -> list[tuple[int, int]]:
-        """Runs every kernel and waits; see `runtime.device.Program`.
+        """Runs every kernel, waits and measures. See `runtime.protocol.Program`.
 
         The device's own clock measures, where it has one and the plan is not too long for a query set; the first kernel
         begins where the plan was submitted. Where kernels overlap, the time belongs to the earlier.
@@ -110,7 +129,7 @@ class WgpuProgram:
         words = self._arguments()
         self.device.wait()
         if "timestamp-query" in self.device.gpu.features and 0 < 2 * len(self.ends) <= QUERY_LIMIT:
-            return self._queried(words)
+            return self._timestamps(words)
         times = []
         for launches in self._kernels():
             encoder = self.device.gpu.create_command_encoder()
@@ -121,8 +140,8 @@ class WgpuProgram:
             times.append((start, time.perf_counter_ns()))
         return times
 
-    def _queried(self, words: tuple[int, ...]) -> list[tuple[int, int]]:
-        """One submit, a pass for each kernel, a timestamp before and after each pass."""
+    def _timestamps(self, words: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Times by the device's clock: one submit, a pass for each kernel, a timestamp before and after each pass."""
         device, usage, count = self.device, self.device.wgpu.BufferUsage, 2 * len(self.ends)
         queries = device.gpu.create_query_set(type="timestamp", count=count)
         stamps = device.gpu.create_buffer(size=8 * count, usage=usage.QUERY_RESOLVE | usage.COPY_SRC)
@@ -146,7 +165,7 @@ class WgpuProgram:
         return [self.launches[a:b] for a, b in zip([0, *self.ends], self.ends, strict=False)]
 
     def _arguments(self) -> tuple[int, ...]:
-        """The table's words; the scalars among them go to the device."""
+        """The words of the table. The scalars among them are written to the uniform buffer."""
         if self.uniform is not None:
             for place, slot in self.numbers:
                 self.block[place : place + 8] = bytes(self.table[8 * slot : 8 * slot + 8])  # type: ignore[arg-type]
@@ -156,6 +175,7 @@ class WgpuProgram:
     def _encode(
         self, encoder: Any, words: tuple[int, ...], launches: list[_Launch], timestamps: dict[str, Any] | None = None
     ) -> None:
+        """Encodes launches as one compute pass."""
         work = encoder.begin_compute_pass(timestamp_writes=timestamps)
         for one in launches:
             work.set_pipeline(one.pipeline)
@@ -164,9 +184,10 @@ class WgpuProgram:
         work.end()
 
     def _bind_group(self, one: _Launch, words: tuple[int, ...]) -> Any:
+        """The bind group of a launch for the buffers in the table: a cached one, or a new one."""
         key = tuple([words[slot] for slot in one.slots])
-        made = one.known.get(key)
-        if made is None:
+        group = one.bind_groups.get(key)
+        if group is None:
             blocks = self.device.allocator.blocks
             entries = [
                 {"binding": n, "resource": {"buffer": blocks[words[slot]], "offset": offset, "size": size}}
@@ -177,8 +198,13 @@ class WgpuProgram:
                 entries.append(
                     {"binding": len(entries), "resource": {"buffer": self.uniform, "offset": offset, "size": size}}
                 )
-            made = self.device.gpu.create_bind_group(layout=one.layout, entries=entries)
-            if len(one.known) >= BIND_GROUP_LIMIT:
-                one.known.pop(next(iter(one.known)))
-            one.known[key] = made
-        return made
+            group = self.device.gpu.create_bind_group(layout=one.layout, entries=entries)
+            if len(one.bind_groups) >= BIND_GROUP_LIMIT:
+                one.bind_groups.pop(next(iter(one.bind_groups)))
+            one.bind_groups[key] = group
+        return group
+
+
+if TYPE_CHECKING:  # what mypy holds the classes to
+    _kernel: type[CompiledKernel] = WgpuKernel
+    _program: type[Program] = WgpuProgram

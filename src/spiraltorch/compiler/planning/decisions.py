@@ -6,29 +6,15 @@ scheduled kernel what its rule chose: the same for every rule and target.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from ...ir.expr import Space
 from ...ir.stmt import Alloc, For, Kernel, Kind, Stmt, children, walk
 from ...ir.target import Target
+from ...runtime.interpreter import deep_recursion
 from ...telemetry import Decision
 from ...telemetry.names import COMPILE_SCHEDULE
 from ...telemetry.spans import span
 from ..fusion.phases import Group
 from ..fusion.placement import Fusion
-
-
-@contextmanager
-def deep() -> Iterator[None]:
-    """Room for the recursion over long expressions."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 20_000))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def numbered(fusion: Fusion, groups: list[Group]) -> list[Decision]:
@@ -76,7 +62,7 @@ def scheduled(one: Group, number: int, target: Target) -> Kernel:
 
 def schedules(groups: list[Group], target: Target) -> list[Decision]:
     """How each kernel runs, and why. Schedules every kernel again, since those from a cache were not."""
-    with deep():
+    with deep_recursion():
         return [
             Decision("schedule", f"kernel {n}", describe(g.kernel(target), g, target)) for n, g in enumerate(groups)
         ]

@@ -18,6 +18,7 @@ import numpy as np
 from ...dtypes import DType, bfloat16
 from ...errors import OutOfMemoryError, out_of_range
 from ...runtime import device as devices
+from ...runtime.interpreter import deep_recursion
 from ...telemetry import Decision
 from ...telemetry.counting import COUNTS
 from ...telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compile_pass
@@ -30,7 +31,7 @@ from ..passes.decompose import copy_joins, decompose, join_in_steps, sort_values
 from ..passes.simplify import drop_barriers, simplify
 from ..program import VIEWS, Program, Val, live
 from ..schedules.tuned import GENERATION, decide
-from .decisions import deep, numbered, phases, scheduled
+from .decisions import numbered, phases, scheduled
 from .in_place import Reuse
 from .memory import Region, Wanted, least, place
 
@@ -211,7 +212,7 @@ def renew(plan: Plan) -> None:
     if plan.generation == GENERATION[0]:
         return
     plan.generation, plan.launch = GENERATION[0], None
-    with deep():
+    with deep_recursion():
         if decide(plan.device, _members(plan)):
             _finish(plan)
 
