@@ -236,7 +236,7 @@ def test_a_folder_that_cannot_be_written_warns_once(monkeypatch: pytest.MonkeyPa
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(blocked))
-    monkeypatch.setattr(cache, "_WARNED", [False])
+    monkeypatch.setattr(cache._Warned, "unwritable", False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         device = CpuDevice("cpu:0")
