@@ -1,14 +1,17 @@
-"""Evidence ages with the code that it covers, and with no other."""
+"""The digest of a cell changes with the code that its evidence depends on, and with no other."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from capability_samples import CPU, WGPU, copied_package
 
+from spiraltorch.capability import Backend
 from spiraltorch.capability.digest import covered, digest, imported
-from spiraltorch.capability.rows import PACKAGE, row
+from spiraltorch.capability.rows import PACKAGE, ROWS, row
+from spiraltorch.errors import ArgumentError
 
 TENSOR, SPARSE, WHEELS = row("tensor-ops"), row("sparse"), row("wheels")
 
@@ -47,7 +50,7 @@ def test_shared_code_ages_all(package: Path) -> None:
     assert len(aged(package, "ir/stmt.py")) == 6
 
 
-def test_a_room_ages_the_rows_that_cover_it(package: Path) -> None:
+def test_a_package_ages_the_rows_that_cover_it(package: Path) -> None:
     assert aged(package, "tensor/ops/reduction.py") == {
         (r, b) for r in ("tensor-ops", "sparse") for b in ("cpu", "wgpu")
     }
@@ -55,14 +58,35 @@ def test_a_room_ages_the_rows_that_cover_it(package: Path) -> None:
     assert aged(package, "cli/demo.py") == set()
 
 
-def test_a_new_file_ages_the_cells_of_its_room(package: Path) -> None:
+@pytest.mark.parametrize("folder", ["sparse", "tensor/ops"])  # a planned package, and one that exists
+def test_a_new_module_ages_the_cells_of_its_package(package: Path, folder: str) -> None:
     before = digest(SPARSE, CPU, package)
-    room = package / "sparse"
-    room.mkdir()
-    (room / "__init__.py").write_text('"""New."""\n')
+    (package / folder).mkdir(exist_ok=True)
+    new = package / folder / "new.py"
+    new.write_text('"""New."""\n')
     assert digest(SPARSE, CPU, package) != before
-    (room / "__init__.py").unlink()
+    new.unlink()
+    if not any((package / folder).iterdir()):
+        (package / folder).rmdir()
     assert digest(SPARSE, CPU, package) == before
+
+
+def test_every_package_that_a_row_covers_exists_and_no_planned_one_does() -> None:
+    for r in ROWS:
+        assert all((PACKAGE / name).exists() for name in r.covers), r
+        assert not any((PACKAGE / name).exists() for name in r.planned), f"{r}: move it from `planned` to `covers`"
+
+
+@pytest.mark.parametrize("name", ["tensor/none", "none.py", "none"])
+def test_a_covered_package_that_does_not_exist_is_an_error(name: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{name}.*rows.py"):
+        digest(replace(TENSOR, covers=("tensor", name)), CPU)
+
+
+def test_a_backend_that_does_not_exist_is_an_error() -> None:
+    missing = next(b for b in Backend if not b.exists)
+    with pytest.raises(ArgumentError, match=f"backends/{missing.entry}"):
+        digest(TENSOR, missing)
 
 
 def test_line_endings_do_not_matter(package: Path) -> None:

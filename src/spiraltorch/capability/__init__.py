@@ -1,25 +1,22 @@
-"""The capability matrix: measured, never declared.
+"""The capability matrix: which capability works on which backend, measured by probes.
 
-Rows and backends are data (`rows`); probes against the public API measure them (`probes`, `verify`); evidence of that
-is kept and ages with the code (`evidence`, `digest`); states and notes are computed from it (`states`, `matrix`).
+Rows and backends are data (`rows`); probes measure them through the public API (`probes`, `verify`); their results are
+recorded as evidence, which is valid for the code that it was recorded with (`evidence`, `digest`); states and notes are
+computed from it (`states`, `matrix`).
 
->>> from spiraltorch import capability
->>> capability.CAPABILITY_MATRIX.cell("Tensor ops", "cpu (default)").backend.label
-'CPU (default)'
+Example:
+    >>> from spiraltorch import capability
+    >>> capability.CAPABILITY_MATRIX.cell("Tensor ops", "cpu (default)").backend.label
+    'CPU (default)'
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .evidence import Evidence, Outcome, ProbeResult
-from .matrix import (
-    BackendSummary,
-    CapabilityCell,
-    CapabilityMatrix,
-    CapabilityRow,
-    CapabilitySummary,
-    Counts,
+from .matrix import BackendSummary, CapabilityCell, CapabilityMatrix, CapabilityRow, CapabilitySummary, Counts
+from .queries import (
     backend_summaries,
     capabilities_for_backend_with_state,
     capabilities_with_note_containing,
@@ -45,8 +42,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """`CAPABILITY_MATRIX` is read when it is first named."""
+if TYPE_CHECKING:
+    CAPABILITY_MATRIX: CapabilityMatrix
+
+
+def __getattr__(name: str) -> CapabilityMatrix:
+    """Loads `CAPABILITY_MATRIX` when it is first accessed."""
     if name == "CAPABILITY_MATRIX":
         return capability_matrix_view()
     raise AttributeError(f"module 'spiraltorch.capability' has no attribute {name!r}")

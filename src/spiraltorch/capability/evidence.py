@@ -1,19 +1,23 @@
-"""Evidence: what a cell's probes gave on a device, kept as one JSON file a cell.
+"""Evidence: the recorded results of a cell's probes on a device, one JSON file a cell.
 
-In a checkout the files are `evidence/<backend>/<row>.json`; a wheel carries the same folder inside the package. The
+In a checkout the files are `evidence/<backend>/<row>.json`; a wheel contains the same folder inside the package. The
 schema is `docs/capability-matrix.schema.json`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Union
 
 from ..errors import ArgumentError
 from .rows import PACKAGE, Backend, Row
+
+Json = Union[str, int, float, bool, None, list["Json"], dict[str, "Json"]]
 
 VERSION = 1
 LEVELS = {
@@ -25,21 +29,53 @@ LEVELS = {
 READY_LEVELS = ("hardware", "driver")
 
 
+class ProbeResultJson(TypedDict):
+    """A `ProbeResult` as JSON."""
+
+    name: str
+    title: str
+    outcome: str
+    seconds: float
+    detail: str
+
+
+class EvidenceJson(TypedDict):
+    """An `Evidence` as JSON, which is also the content of its file."""
+
+    version: int
+    backend: str
+    capability: str
+    digest: str
+    recorded: str
+    level: str
+    device: dict[str, Json]
+    versions: dict[str, str]
+    probes: list[ProbeResultJson]
+
+
 class Outcome(str, Enum):
     """How a probe ended."""
 
     PASS = "pass"
-    FAIL = "fail"  # it ran, and a result was wrong or an error came
-    MISSING = "missing"  # the public API that it tries does not exist
+    FAIL = "fail"  # a result was wrong, or an exception was raised
+    MISSING = "missing"  # a public function or class that it needs does not exist
     CRASH = "crash"  # its process died
-    TIMEOUT = "timeout"  # it did not end within its limit
-    EXPECTED_FAILURE = "expected failure"  # marked in `expected.py`, and it did fail
-    UNEXPECTED_PASS = "unexpected pass"  # marked in `expected.py`, and it passed
+    TIMEOUT = "timeout"  # it took longer than its limit
+    EXPECTED_FAILURE = "expected failure"  # listed in `expected.py`, and it failed
+    UNEXPECTED_PASS = "unexpected pass"  # listed in `expected.py`, and it passed
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One probe's end. `detail` says what it counted, what is missing or what was wrong; `seconds` is wall time."""
+    """The result of one probe.
+
+    Args:
+        name: the probe's name.
+        title: what it claims.
+        outcome: how it ended.
+        seconds: its wall time.
+        detail: what it counted, what is missing, or what was wrong.
+    """
 
     name: str
     title: str
@@ -47,65 +83,110 @@ class ProbeResult:
     seconds: float
     detail: str = ""
 
+    def as_json(self) -> ProbeResultJson:
+        """The result as a JSON object."""
+        return {
+            "name": self.name, "title": self.title, "outcome": self.outcome.value, "seconds": self.seconds,
+            "detail": self.detail,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, given: ProbeResultJson) -> ProbeResult:
+        """The inverse of `as_json`. Raises KeyError, TypeError or ValueError for anything else."""
+        _require_keys(given, ProbeResultJson.__annotations__.keys() - {"detail"}, {"detail"})
+        outcome = Outcome(given["outcome"])
+        return cls(given["name"], given["title"], outcome, given["seconds"], given.get("detail", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was measured for a cell, where, when, and of which code."""
+    """The recorded results of a cell's probes.
 
-    backend: str  # the entry point's name
-    capability: str  # the row's identifier
-    digest: str  # of the code that it covers
-    recorded: str  # the date, ISO 8601
-    level: str  # one of LEVELS
-    device: dict[str, Any]  # name and facts, from the backend's `describe`
+    Args:
+        backend: the name of the backend's entry point.
+        capability: the row's identifier.
+        digest: of the code that the results depend on, see `digest.digest`.
+        recorded: the date, ISO 8601.
+        level: a key of `LEVELS`.
+        device: the device's name and facts, from the backend's `describe`.
+        versions: of the package, Python, the platform and the libraries that the backend uses.
+        probes: the results.
+    """
+
+    backend: str
+    capability: str
+    digest: str
+    recorded: str
+    level: str
+    device: dict[str, Json]
     versions: dict[str, str]
     probes: tuple[ProbeResult, ...] = field(default=())
 
     @property
     def passed(self) -> int:
-        """How many probes passed, marked or not."""
+        """The number of probes that passed, expected to or not."""
         return sum(p.outcome in (Outcome.PASS, Outcome.UNEXPECTED_PASS) for p in self.probes)
 
     @property
     def holds(self) -> bool:
-        """Whether it makes a cell ready: every probe passed at a level that counts."""
+        """Whether it makes a cell ready: every probe passed, at a level of `READY_LEVELS`."""
         return self.passed == len(self.probes) > 0 and self.level in READY_LEVELS
 
-    def as_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads."""
-        return {"version": VERSION, **asdict(self), "probes": [asdict(p) for p in self.probes]}
+    def as_json(self) -> EvidenceJson:
+        """The evidence as a JSON object, which `from_json` reads."""
+        return {
+            "version": VERSION, "backend": self.backend, "capability": self.capability, "digest": self.digest,
+            "recorded": self.recorded, "level": self.level, "device": self.device, "versions": self.versions,
+            "probes": [p.as_json() for p in self.probes],
+        }  # fmt: skip
 
     @classmethod
-    def from_json(cls, given: dict[str, Any]) -> Evidence:
-        """Raises `ArgumentError` for what is no evidence of this version."""
+    def from_json(cls, given: EvidenceJson) -> Evidence:
+        """The inverse of `as_json`.
+
+        Args:
+            given: the JSON object.
+
+        Raises:
+            ArgumentError: it is no evidence of the version `VERSION`.
+        """
         try:
             if given["version"] != VERSION or given["level"] not in LEVELS:
                 raise ValueError(f"version {given['version']}, level {given['level']}")
-            fields = {k: v for k, v in given.items() if k not in ("version", "probes")}
-            probes = tuple(ProbeResult(**{**p, "outcome": Outcome(p["outcome"])}) for p in given["probes"])
-            return cls(**fields, probes=probes)
+            _require_keys(given, EvidenceJson.__annotations__.keys())
+            return cls(
+                given["backend"], given["capability"], given["digest"], given["recorded"], given["level"],
+                given["device"], given["versions"], tuple(map(ProbeResult.from_json, given["probes"])),
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise ArgumentError(
                 f"[capability] expected evidence of version {VERSION}, got {error}; run `spiraltorch verify --record`"
             ) from None
 
     def confirms(self, known: Evidence | None) -> bool:
-        """Whether it adds nothing to a record: of the same code, with the same outcomes, at the same level or a better one.
+        """Whether it adds nothing to a record: the same code and outcomes, at the record's level or a lower one.
 
         So a run on a software device leaves the record of a real one as it is.
         """
-        if known is None or known.digest != self.digest or _ends(known) != _ends(self):
+        if known is None or known.digest != self.digest or _outcomes(known) != _outcomes(self):
             return False
         order = list(LEVELS)
         return order.index(known.level) <= order.index(self.level)
 
 
-def _ends(evidence: Evidence) -> list[tuple[str, str, Outcome]]:
+def _outcomes(evidence: Evidence) -> list[tuple[str, str, Outcome]]:
     return [(p.name, p.title, p.outcome) for p in evidence.probes]
 
 
-def level_of(facts: dict[str, Any]) -> str:
-    """The level of what runs on a device of these facts.
+def _require_keys(
+    given: Mapping[str, object], required: AbstractSet[str], optional: AbstractSet[str] = frozenset()
+) -> None:
+    if not required <= given.keys() <= required | optional:
+        raise ValueError(f"the keys {sorted(given)} instead of {sorted(required)}")
+
+
+def level_of(facts: Mapping[str, Json]) -> str:
+    """The level of results from a device with these facts.
 
     >>> level_of({"software": True})
     'driver'
@@ -114,18 +195,18 @@ def level_of(facts: dict[str, Any]) -> str:
 
 
 def folder() -> Path:
-    """Where evidence is kept: inside the installed wheel, or at the root of the checkout."""
+    """The folder of evidence: inside the installed wheel, or at the root of the checkout."""
     shipped = PACKAGE / "capability" / "evidence"
     return shipped if shipped.is_dir() else PACKAGE.parents[1] / "evidence"
 
 
 def path_of(row: Row, backend: Backend, root: Path) -> Path:
-    """The file of a cell."""
+    """The file of a cell in a folder of evidence."""
     return root / backend.entry / f"{row.id}.json"
 
 
 def read(row: Row, backend: Backend, root: Path) -> Evidence | None:
-    """The evidence of a cell; None where none was recorded. Raises `ArgumentError` for a damaged file."""
+    """The evidence of a cell, or None if none was recorded. Raises `ArgumentError` if the file is damaged."""
     try:
         text = path_of(row, backend, root).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -141,7 +222,7 @@ def read(row: Row, backend: Backend, root: Path) -> Evidence | None:
 
 
 def write(evidence: Evidence, row: Row, backend: Backend, root: Path) -> bool:
-    """Keeps evidence. A record that it only confirms stays as it is; returns whether a file was written."""
+    """Records evidence, unless it only confirms what is recorded. Returns whether a file was written."""
     try:
         known = read(row, backend, root)
     except ArgumentError:

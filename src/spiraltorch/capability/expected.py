@@ -1,6 +1,6 @@
-"""Known failures, as data: a mark is (entry point of the backend, row, probe) with the reason.
+"""Known failures, as data: (entry point of the backend, row, probe) with the reason.
 
-A marked probe must fail; when it passes, `spiraltorch verify` fails until the mark is taken away.
+A probe that is listed must fail; when it passes, `spiraltorch verify` fails until its entry is removed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The rows and columns of the matrix, as data: what is claimed, which code the claim covers, and where it may run.
+"""The rows and columns of the matrix, as data: capabilities, the code that each depends on, and backends.
 
-A row is either a capability, which its probes measure (`probes/<module>.py`), or a fact about installing. A column is a
-backend: its label in the specification and the name of its entry point. This is the only list of backends outside
-their own folders.
+A row is either a capability, which its probes measure (`probes/<module>.py`), or a fact about installation. A column is
+a backend: its label in the specification and the name of its entry point. This is the only list of backends outside of
+their own packages.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ PYTHON = "Python 3.10 or newer"
 class Backend(Enum):
     """A column of the matrix; the value is its label.
 
-    >>> Backend.of("wgpu").label, Backend.of("cpu (DEFAULT)").entry
-    ('WGPU', 'cpu')
+    Example:
+        >>> from spiraltorch.capability import Backend
+        >>> Backend.of("wgpu").label, Backend.of("cpu (DEFAULT)").entry
+        ('WGPU', 'cpu')
     """
 
     CPU = "CPU (default)"
@@ -32,12 +34,12 @@ class Backend(Enum):
 
     @property
     def label(self) -> str:
-        """The column's head, as in the specification."""
+        """The column's heading, as in the specification."""
         return self.value
 
     @property
     def entry(self) -> str:
-        """The entry point's name, which is also the kind in `kind:0`, the extra and the folder of the evidence."""
+        """The entry point's name: also that of its devices (`cpu:0`), its extra and its folder of evidence."""
         return self.name.lower()
 
     @property
@@ -47,14 +49,18 @@ class Backend(Enum):
 
     @property
     def exists(self) -> bool:
-        """Whether this version of the package has the backend's folder."""
+        """Whether this version of the package contains the backend."""
         return (PACKAGE / "backends" / self.entry / "__init__.py").exists()
 
     @classmethod
     def of(cls, which: Backend | str) -> Backend:
-        """A backend by itself, its label or its entry point, in any case.
+        """Returns the backend of a name.
 
-        Raises `ArgumentError` for an unknown one, with the list of the known.
+        Args:
+            which: a backend, its label or the name of its entry point, in any case.
+
+        Raises:
+            ArgumentError: no backend has this name; the message lists all.
         """
         if isinstance(which, Backend):
             return which
@@ -67,23 +73,29 @@ class Backend(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: its identifier (files of evidence, `--row`), its label, and for a measured one the code that it covers.
+    """A row of the matrix.
 
-    `covers` names rooms or files of the package; the backend's own code is added for each cell.
+    Args:
+        id: its identifier, as in `--row` and in the names of evidence files.
+        label: its text in the specification.
+        covers: packages and modules of `spiraltorch` that its evidence depends on; empty for facts about installation.
+            The backend's own code is added for each cell.
+        planned: packages that do not exist yet, and belong to `covers` as soon as they do.
     """
 
     id: str
     label: str
     covers: tuple[str, ...] = ()
+    planned: tuple[str, ...] = ()
 
     @property
     def measured(self) -> bool:
-        """Whether probes decide the row's cells; otherwise they are facts about installing."""
+        """Whether probes decide the row's cells; otherwise they are facts about installation."""
         return bool(self.covers)
 
     @property
     def module(self) -> str:
-        """The module of `probes` that measures the row."""
+        """The module of `probes` with the row's probes."""
         return self.id.replace("-", "_")
 
 
@@ -95,16 +107,16 @@ ROWS = (
     Row("min-toolchain", "Min toolchain"),
     Row("tensor-ops", "Tensor ops", _TENSOR),
     Row("autodiff", "Autodiff / hypergrad", _TRAINING),
-    Row("planner", "Planner & scheduler", _TENSOR),
-    Row("telemetry", "Telemetry", ("telemetry", "compiler", "runtime")),
+    Row("planner", "Planner & scheduler", (*_TENSOR, "inspection.py")),
+    Row("telemetry", "Telemetry", ("telemetry", "compiler", "runtime", "inspection.py")),
     Row("wheels", "Python wheel support", ("__init__.py", "__main__.py", "py.typed")),
-    Row("autotuning", "Kernel autotuning", ("tuning", "compiler", "ir", "runtime")),
-    Row("sparse", "Sparse tensor ops", ("sparse", *_TENSOR)),
-    Row("quantized", "Quantized inference", ("quant", *_TENSOR, "nn")),
-    Row("mixed-precision", "Mixed precision training", ("amp", *_TRAINING)),
+    Row("autotuning", "Kernel autotuning", ("tuning", "compiler", "ir", "runtime", "inspection.py")),
+    Row("sparse", "Sparse tensor ops", _TENSOR, planned=("sparse",)),
+    Row("quantized", "Quantized inference", (*_TENSOR, "nn"), planned=("quant",)),
+    Row("mixed-precision", "Mixed precision training", _TRAINING, planned=("amp",)),
     Row("dynamic-shapes", "Dynamic shape compilation", _TENSOR),
-    Row("fusion", "Graph fusion pipeline", _TRAINING),
-    Row("onnx", "ONNX export parity", ("onnx", *_TENSOR, "nn")),
+    Row("fusion", "Graph fusion pipeline", (*_TRAINING, "inspection.py")),
+    Row("onnx", "ONNX export parity", (*_TENSOR, "nn"), planned=("onnx",)),
     Row("ci", "CI coverage", ("capability/probes",)),
 )
 
@@ -118,7 +130,7 @@ _TOOLCHAIN = {
 
 
 def row(which: Row | str) -> Row:
-    """A row by itself, its identifier or its label, in any case. Raises `ArgumentError` with the list of the known.
+    """The row of an identifier or a label, in any case. Raises `ArgumentError` with a list of all for an unknown one.
 
     >>> row("Tensor OPS").id
     'tensor-ops'
@@ -130,7 +142,7 @@ def row(which: Row | str) -> Row:
 
 
 def fact(of: Row, backend: Backend) -> str:
-    """The text of a cell in a row that is not measured.
+    """The text of a cell in a row of facts about installation.
 
     >>> fact(row("build-flag"), Backend.CPU)
     'none'

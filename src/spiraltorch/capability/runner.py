@@ -1,4 +1,4 @@
-"""Runs probes in processes of their own: one that crashes or hangs ends as such, and the rest go on."""
+"""Runs probes in worker processes. A probe that crashes or hangs is recorded as such, and the rest run in a new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from typing import IO, TypedDict
 
 from .evidence import Outcome, ProbeResult
 from .expected import EXPECTED
@@ -21,46 +21,63 @@ from .rows import PACKAGE, Backend, Row
 
 START_SECONDS = 60.0  # for the interpreter, the imports and opening the device
 WORKER = ("-m", "spiraltorch.capability.worker")
-Advance = Callable[[str], None]
+Advance = Callable[[str], None]  # called with a probe's name when the probe has ended
+
+
+class Message(TypedDict, total=False):
+    """A line that a worker writes: `start` when a probe begins, the rest when it has ended."""
+
+    start: str
+    end: str
+    outcome: str
+    detail: str
+    seconds: float
 
 
 def run(
     row: Row, backend: Backend, device: str, probes: Sequence[Probe], cache: str, advance: Advance = lambda name: None,
     worker: Sequence[str] = WORKER,
 ) -> tuple[ProbeResult, ...]:  # fmt: skip
-    """Results of a row's probes on a device. `advance` is called with each probe's name when it has ended.
+    """Runs a row's probes on a device and returns their results, in the order of `probes`.
 
-    Kernels are compiled afresh into the folder `cache`, so that no result is older than the code.
+    Args:
+        row: the row.
+        backend: the device's backend.
+        device: the device's name.
+        probes: the probes.
+        cache: an empty folder for compiled kernels, so that every kernel is compiled with the present code.
+        advance: called with the name of each probe that has ended.
+        worker: the arguments of Python that start a worker.
     """
     results: list[ProbeResult] = []
-    left = list(probes)
-    while left:
-        command = [sys.executable, *worker, device, row.id, *[p.name for p in left]]
+    remaining = list(probes)
+    while remaining:
+        command = [sys.executable, *worker, device, row.id, *[p.name for p in remaining]]
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True,
                 encoding="utf-8", env=_environment(cache), start_new_session=True,
             )  # fmt: skip
             try:
-                ended = _follow(process, left, errors)
+                finished = _collect(process, remaining, errors)
             finally:
-                _end(process)
-        for result in ended:
-            results.append(_marked(result, row, backend))
+                _kill(process)
+        for result in finished:
+            results.append(_with_expectation(result, row, backend))
             advance(result.name)
-        left = left[len(ended) :]
+        remaining = remaining[len(finished) :]
     return tuple(results)
 
 
-def _follow(process: subprocess.Popen[str], probes: list[Probe], errors: IO[str]) -> list[ProbeResult]:
-    """Results up to the end of the process, or to the first probe that crashed or went over its limit: at least one."""
+def _collect(process: subprocess.Popen[str], probes: list[Probe], errors: IO[str]) -> list[ProbeResult]:
+    """The results of a worker up to its end, or to the first probe that crashed or timed out: at least one."""
     lines: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
+    threading.Thread(target=_read_lines, args=(process, lines), daemon=True).start()
     results: list[ProbeResult] = []
     for probe in probes:
         started = time.perf_counter()
         limit = START_SECONDS + probe.seconds if not results else probe.seconds
-        end: dict[str, Any] | None = None
+        end: Message | None = None
         outcome, detail = Outcome.TIMEOUT, f"no result within {probe.seconds:g} s"
         while end is None:
             try:
@@ -68,15 +85,15 @@ def _follow(process: subprocess.Popen[str], probes: list[Probe], errors: IO[str]
             except queue.Empty:
                 break
             if line is None:
-                outcome, detail = Outcome.CRASH, _last_words(process, errors)
+                outcome, detail = Outcome.CRASH, _crash_detail(process, errors)
                 break
-            message = json.loads(line)
+            message: Message = json.loads(line)
             if message.get("end") == probe.name:
                 end = message
             elif not results:
-                limit = time.perf_counter() - started + probe.seconds  # it has started: now its own limit counts
+                limit = time.perf_counter() - started + probe.seconds  # started: from now on its own limit applies
         if end is None:
-            results.append(ProbeResult(probe.name, probe.title, outcome, _since(started), detail))
+            results.append(ProbeResult(probe.name, probe.title, outcome, _seconds_since(started), detail))
             return results
         results.append(
             ProbeResult(probe.name, probe.title, Outcome(end["outcome"]), float(end["seconds"]), str(end["detail"]))
@@ -84,24 +101,25 @@ def _follow(process: subprocess.Popen[str], probes: list[Probe], errors: IO[str]
     return results
 
 
-def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+def _read_lines(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+    """Puts the lines of a worker's output into a queue, then None."""
     assert process.stdout is not None
     for line in process.stdout:
         lines.put(line)
     lines.put(None)
 
 
-def _last_words(process: subprocess.Popen[str], errors: IO[str]) -> str:
-    """How a process died, and the last line that it wrote."""
+def _crash_detail(process: subprocess.Popen[str], errors: IO[str]) -> str:
+    """The signal or exit code of a process that died, and the last line of its stderr."""
     code = process.wait(timeout=10)
     errors.seek(0)
     written = [line.strip() for line in errors.read().splitlines() if line.strip()]
-    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f"{how}: {written[-1][:300]}" if written else how
+    cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"{cause}: {written[-1][:300]}" if written else cause
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ends a process that still runs, with the processes that it started."""
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kills a process if it still runs, with the processes that it started."""
     if process.poll() is None:
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -112,8 +130,8 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _marked(result: ProbeResult, row: Row, backend: Backend) -> ProbeResult:
-    """The result of a probe that is marked as failing, in the words of its mark."""
+def _with_expectation(result: ProbeResult, row: Row, backend: Backend) -> ProbeResult:
+    """The result with the outcome of a probe that is listed in `expected.py`, if it is."""
     reason = EXPECTED.get((backend.entry, row.id, result.name))
     if reason is None:
         return result
@@ -124,10 +142,10 @@ def _marked(result: ProbeResult, row: Row, backend: Backend) -> ProbeResult:
 
 
 def _environment(cache: str) -> dict[str, str]:
-    """This process's, with the same package first on the path and caches of its own."""
+    """The environment of a worker: this process's, with this package first on the path and its own cache."""
     path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))))
     return {**os.environ, "PYTHONPATH": path, "SPIRALTORCH_CACHE_DIR": cache, "PYTHONIOENCODING": "utf-8"}
 
 
-def _since(started: float) -> float:
+def _seconds_since(started: float) -> float:
     return round(time.perf_counter() - started, 3)

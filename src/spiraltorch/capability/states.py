@@ -1,4 +1,4 @@
-"""The state and the note of a cell, computed from its evidence and the code that is there now."""
+"""The state and the note of a cell, computed from its evidence and the digest of the present code."""
 
 from __future__ import annotations
 
@@ -9,20 +9,27 @@ from .rows import Backend, Row
 
 
 class CapabilityState(Enum):
-    """How far a cell is. The value is its word in JSON."""
+    """The state of a cell. The value is its name in JSON."""
 
-    READY = "ready"  # every probe passed on a device or its real driver, and the code has not changed since
-    PARTIAL = "partial"  # something works; the note says what does not
-    MISSING = "missing"  # nothing works; the note says what is missing
+    READY = "ready"  # every probe passed on a device or its real driver, with the present code
+    PARTIAL = "partial"  # some probes passed; the note names those that did not
+    MISSING = "missing"  # no probe passed; the note says what is missing
 
     @property
     def symbol(self) -> str:
-        """The sign in tables."""
+        """The symbol in tables."""
         return {"ready": "✅", "partial": "⚠️", "missing": "❌"}[self.value]
 
     @classmethod
     def of(cls, which: CapabilityState | str) -> CapabilityState:
-        """A state by itself, its word or its symbol. Raises `ArgumentError` with the list of the known."""
+        """Returns the state of a name.
+
+        Args:
+            which: a state, its name in JSON in any case, or its symbol.
+
+        Raises:
+            ArgumentError: no state has this name; the message lists all.
+        """
         from ..errors import ArgumentError
 
         for state in cls:
@@ -33,7 +40,7 @@ class CapabilityState(Enum):
 
 
 def judge(row: Row, backend: Backend, evidence: Evidence | None, digest: str) -> tuple[CapabilityState, str]:
-    """State and note of a measured cell. `digest` is that of the code as it is now."""
+    """The state and the note of a measured cell. `digest` is that of the present code."""
     if evidence is None:
         if not backend.exists:
             return CapabilityState.MISSING, "No backend yet"
@@ -52,12 +59,13 @@ def judge(row: Row, backend: Backend, evidence: Evidence | None, digest: str) ->
 
 
 def _gaps(evidence: Evidence) -> str:
-    """What did not pass, in few words; equal ones once."""
+    """A summary of the probes that did not pass, without duplicates."""
     gaps = [_gap(p) for p in evidence.probes if p.outcome not in (Outcome.PASS, Outcome.UNEXPECTED_PASS)]
     return "; ".join(dict.fromkeys(gaps)) or "no probe"
 
 
 def _gap(result: ProbeResult) -> str:
+    """A summary of one probe that did not pass."""
     if result.outcome is Outcome.MISSING:
         return f"missing: {result.detail}"
     if result.outcome is Outcome.EXPECTED_FAILURE:

@@ -1,4 +1,4 @@
-"""Runs the probes of cells and compares what they say with what was recorded."""
+"""Runs the probes of cells and compares the results with the recorded evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import spiraltorch as st
 
@@ -19,7 +19,7 @@ from ..runtime import device as devices
 from . import evidence as records
 from . import runner
 from .digest import digest
-from .evidence import Evidence, Outcome, level_of
+from .evidence import Evidence, EvidenceJson, Outcome, level_of
 from .probes.checking import probes_of
 from .rows import ROWS, Backend, Row
 from .states import CapabilityState, judge
@@ -28,18 +28,42 @@ CORE = ("numpy", "llvmlite", "ml_dtypes")
 
 
 class Verdict(str, Enum):
-    """What a check says of a cell's record."""
+    """How new results compare with a cell's recorded evidence."""
 
-    SAME = "same"  # the record is confirmed
-    CHANGED = "changed"  # it says something else, or of other code, but no claim is broken: record it
-    BROKEN = "broken"  # recorded as ready, and it is not: fails
-    UNEXPECTED = "unexpected pass"  # a probe marked as failing passed: fails
+    SAME = "same"  # the new results confirm the record
+    CHANGED = "changed"  # other results or other code, but no claim is broken: record it
+    BROKEN = "broken"  # recorded as ready, and no longer is: an error
+    UNEXPECTED = "unexpected pass"  # a probe that is listed in `expected.py` passed: an error
     UNAVAILABLE = "unavailable"  # the backend has no device here; the record stands
+
+
+class CheckJson(TypedDict):
+    """A `Check` as JSON."""
+
+    backend: str
+    row: str
+    capability: str
+    state: str
+    note: str
+    verdict: str
+    reason: str | None
+    evidence: EvidenceJson | None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result for one cell. `fresh` is None where the backend is unavailable, for `reason`."""
+    """The result of checking one cell.
+
+    Args:
+        row: the cell's row.
+        backend: the cell's backend.
+        state: the cell's state by the new results.
+        note: the cell's note by the new results.
+        verdict: how the new results compare with the record.
+        fresh: the new results; None if the backend is unavailable.
+        recorded: the record; None if there is none.
+        reason: why the backend is unavailable; None if it is not.
+    """
 
     row: Row
     backend: Backend
@@ -52,11 +76,11 @@ class Check:
 
     @property
     def failed(self) -> bool:
-        """Whether `spiraltorch verify` fails for it."""
+        """Whether it makes `spiraltorch verify` fail."""
         return self.verdict in (Verdict.BROKEN, Verdict.UNEXPECTED)
 
-    def as_json(self) -> dict[str, Any]:
-        """For `spiraltorch verify --json`."""
+    def as_json(self) -> CheckJson:
+        """The result as a JSON object, for `spiraltorch verify --json`."""
         return {
             "backend": self.backend.entry, "row": self.row.id, "capability": self.row.label, "state": self.state.value,
             "note": self.note, "verdict": self.verdict.value, "reason": self.reason,
@@ -65,43 +89,54 @@ class Check:
 
 
 def cells(backends: Sequence[Backend] = tuple(Backend), rows: Sequence[Row] = ROWS) -> list[tuple[Row, Backend]]:
-    """The measured cells of some backends and rows."""
+    """The measured cells of backends and rows."""
     return [(r, b) for b in backends for r in rows if r.measured]
 
 
 def unavailable(backend: Backend) -> str | None:
-    """Why a backend has no device here; None where it has one."""
-    found = devices.backends().get(backend.entry)
-    if found is None:
+    """Why a backend has no device here, or None if it has one."""
+    installed = devices.backends().get(backend.entry)
+    if installed is None:
         return "this version of SpiralTorch does not have it yet" if not backend.exists else "it is not installed"
-    return None if found.devices() else found.reason() or "it has no device"
+    return None if installed.devices() else installed.reason() or "it has no device"
 
 
-def probe_count(wanted: Sequence[tuple[Row, Backend]]) -> int:
-    """How many probes will run for some cells."""
-    return sum(len(probes_of(r)) for r, b in wanted if unavailable(b) is None)
+def probe_count(selected: Sequence[tuple[Row, Backend]]) -> int:
+    """The number of probes that `verify` runs for these cells."""
+    return sum(len(probes_of(r)) for r, b in selected if unavailable(b) is None)
 
 
 def verify(
-    wanted: Sequence[tuple[Row, Backend]], root: Path, advance: Callable[[str], None] = lambda text: None
+    selected: Sequence[tuple[Row, Backend]], root: Path, advance: Callable[[str], None] = lambda text: None
 ) -> list[Check]:
-    """Checks cells against the evidence in a folder. `advance` is called with a text after each probe.
+    """Runs the probes of cells and compares the results with the evidence in a folder.
 
-    Kernels are compiled into a folder of this run alone, so nothing cached hides a fault.
+    Kernels are compiled into a cache of this run alone, so that no cached kernel hides an error.
+
+    Args:
+        selected: the cells.
+        root: the folder of evidence.
+        advance: called with a description of each probe that has ended.
+
+    Returns:
+        One result for each cell.
+
+    Raises:
+        ArgumentError: a file of evidence is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="spiraltorch-verify-") as cache:
-        return [_check(r, b, root, cache, advance) for r, b in wanted]
+        return [_check(r, b, root, cache, advance) for r, b in selected]
 
 
 def _check(row: Row, backend: Backend, root: Path, cache: str, advance: Callable[[str], None]) -> Check:
     recorded = records.read(row, backend, root)
-    current = digest(row, backend)
+    current = digest(row, backend) if backend.exists else ""
     reason = unavailable(backend)
     if reason is not None:
         state, note = judge(row, backend, recorded, current)
         return Check(row, backend, state, note, Verdict.UNAVAILABLE, None, recorded, reason)
     fresh = measure(row, backend, current, cache, advance)
-    # What only confirms the record leaves its word standing: a software device does not undo a real one.
+    # Results that only confirm the record do not replace it: a software device does not undo a real one.
     shown = recorded if fresh.confirms(recorded) else fresh
     state, note = judge(row, backend, shown, current)
     return Check(row, backend, state, note, _verdict(fresh, recorded), fresh, recorded)
@@ -116,31 +151,31 @@ def _verdict(fresh: Evidence, recorded: Evidence | None) -> Verdict:
 
 
 def measure(row: Row, backend: Backend, current: str, cache: str, advance: Callable[[str], None]) -> Evidence:
-    """Runs a cell's probes on the backend's first device. `current` is the digest of the code."""
-    found = devices.backends()[backend.entry]
-    name = found.devices()[0]
-    facts = {"name": name, **found.describe(name)}
+    """Runs a cell's probes on the backend's first device. `current` is the digest of the present code."""
+    installed = devices.backends()[backend.entry]
+    name = installed.devices()[0]
+    facts = {"name": name, **installed.describe(name)}
     results = runner.run(row, backend, name, probes_of(row), cache, lambda probe: advance(f"{name} {row.id}/{probe}"))
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     return Evidence(backend.entry, row.id, current, today, level_of(facts), facts, versions(backend), results)
 
 
 def versions(backend: Backend) -> dict[str, str]:
-    """The versions that a result may depend on: ours, Python's, and those of the libraries under the backend."""
-    found = {"spiraltorch": st.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    """The versions that results may depend on: this package's, Python's, and those of the backend's libraries."""
+    known = {"spiraltorch": st.__version__, "python": platform.python_version(), "platform": platform.platform()}
     for name in (*CORE, *_extra(backend)):
         try:
-            found[name] = metadata.version(name)
+            known[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return known
 
 
 def _extra(backend: Backend) -> list[str]:
-    """The distributions that the backend's extra asks for."""
+    """The distributions that the backend's extra requires."""
     try:
         required = metadata.requires("spiraltorch") or []
     except metadata.PackageNotFoundError:
         return []
-    wanted = re.compile(rf"extra\s*==\s*['\"]{backend.entry}['\"]")
-    return [re.split(r"[^A-Za-z0-9._-]", r, maxsplit=1)[0] for r in required if wanted.search(r)]
+    of_extra = re.compile(rf"extra\s*==\s*['\"]{backend.entry}['\"]")
+    return [re.split(r"[^A-Za-z0-9._-]", r, maxsplit=1)[0] for r in required if of_extra.search(r)]

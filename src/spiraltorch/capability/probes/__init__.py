@@ -1,1 +1,1 @@
-"""Probes: small programs against the public API, one module a row. `checking.probes_of` lists a module's."""
+"""Probes: small programs that test the public API, one module a row. `checking.probes_of` lists those of a row."""

@@ -14,6 +14,7 @@ import numpy as np
 import spiraltorch as st
 from spiraltorch import nn, optim
 
+from ...typing import NDArray
 from .checking import equal, expect, probe
 
 SHIFT = np.linspace(0.2, 1.4, 12).reshape(3, 4)
@@ -50,7 +51,7 @@ class _Numpy:
 REFERENCE = _Numpy()
 
 
-def _slope(f: Callable[[Any], Any], x: Any, direction: Any, step: float = 1e-6) -> float:
+def _slope(f: Callable[[NDArray], Any], x: NDArray, direction: NDArray, step: float = 1e-6) -> float:
     """The central difference of f along a direction, in float64."""
     return float((f(x + step * direction) - f(x - step * direction)) / (2 * step))
 
@@ -123,7 +124,7 @@ def layers(device: str) -> None:
     image, kernel = rng.standard_normal((2, 3, 6, 6)), rng.standard_normal((4, 3, 3, 3))
     x, w = st.tensor(image.astype(np.float32)), st.tensor(kernel.astype(np.float32))
 
-    def loss(a: Any, b: Any) -> Any:
+    def loss(a: st.Tensor, b: st.Tensor) -> Any:
         return (st.conv2d(a, b, None, 1, 1) ** 2).sum()
 
     gx, gw = st.grad(loss, (0, 1))(x, w)
@@ -154,7 +155,7 @@ def layers(device: str) -> None:
         )
 
 
-def _attention(q: Any, k: Any, v: Any) -> Any:
+def _attention(q: NDArray, k: NDArray, v: NDArray) -> Any:
     scores = np.exp(q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]))
     return ((scores / scores.sum(-1, keepdims=True) @ v) ** 2).sum()
 
@@ -170,7 +171,7 @@ def training_steps(device: str) -> str:
     optimizer = optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.1)
 
     @st.compile
-    def step(a: Any, b: Any) -> Any:
+    def step(a: st.Tensor, b: st.Tensor) -> Any:
         optimizer.zero_grad()
         loss = ((model(a) - b) ** 2).mean()
         loss.backward()
@@ -187,7 +188,9 @@ def training_steps(device: str) -> str:
     return "30 steps"
 
 
-def _reference_training(x: Any, y: Any, params: list[Any], steps: int, rate: float, decay: float) -> list[float]:
+def _reference_training(
+    x: NDArray, y: NDArray, params: list[NDArray], steps: int, rate: float, decay: float
+) -> list[float]:
     """AdamW (Loshchilov and Hutter, 2019) on a network of one hidden layer, in place; the losses."""
     first, second = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]
     losses = []
@@ -225,7 +228,7 @@ def hypergradients(device: str) -> None:
     at = np.array([-1.2, -2.0])
     want = [_slope(lambda h: validation(np, np.asarray, h), at, unit, 1e-5) for unit in np.eye(2)]
 
-    def objective(h: Any) -> Any:
+    def objective(h: st.Tensor) -> Any:
         return validation(st, lambda t: st.tensor(t.astype(np.float32)), h)
 
     hyper = st.tensor(at.astype(np.float32))

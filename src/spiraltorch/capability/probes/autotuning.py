@@ -1,7 +1,7 @@
 """Kernel autotuning: schedules are searched and kept, never slower than the rule's, and no candidate does harm.
 
-As a program, `python -m spiraltorch.capability.probes.autotuning FAULT DEVICE`, this is a tuner's worker some of whose
-candidates hang, crash or compute something else.
+Run as a program, `python -m spiraltorch.capability.probes.autotuning FAULT DEVICE`, this module is a worker of the tuner
+that makes some candidates hang, crash or compute a wrong result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from spiraltorch.ir.expr import Const, op
 from spiraltorch.ir.stmt import Kernel, Stmt, Store, transform
 from spiraltorch.runtime import device as devices
 
+from ...typing import NDArray
 from .checking import equal, expect, probe, public
 
-NOISE = 1.2  # of the quickest of many runs, on a machine that does other things besides
+NOISE = 1.2  # of the fastest of many runs, on a machine that runs other programs too
 CHILD = """
 import sys, time
 import numpy as np
@@ -46,8 +47,8 @@ print(best, sum("the tuner tried" in line for line in st.explain(make()).splitli
 """
 
 
-def work() -> dict[str, Any]:
-    """Graphs to tune: functions that make them, and their values in float64."""
+def work() -> dict[str, tuple[Callable[[], st.Tensor], NDArray]]:
+    """Graphs to tune: functions that record them, and their values in float64."""
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((192, 160), (160, 224)))
     c = rng.standard_normal((512, 768)).astype(np.float32)
@@ -64,7 +65,7 @@ def work() -> dict[str, Any]:
 
 @contextmanager
 def _store() -> Iterator[str]:
-    """An empty folder for what is found, and the plans of before forgotten in it."""
+    """An empty tuning store: a new folder in `SPIRALTORCH_CACHE_DIR`."""
     before = os.environ.get("SPIRALTORCH_CACHE_DIR")
     with tempfile.TemporaryDirectory(prefix="spiraltorch-tuning-") as root:
         os.environ["SPIRALTORCH_CACHE_DIR"] = root
@@ -78,7 +79,7 @@ def _store() -> Iterator[str]:
 
 
 def _child(device: str, name: str, root: str) -> tuple[float, int]:
-    """In another process: the quickest of some runs in seconds, and how many kernels the tuner knows."""
+    """Runs a graph in another process: the fastest of its runs in seconds, and its number of tuned kernels."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD, device, name], capture_output=True, text=True, check=False,
         env={**os.environ, "SPIRALTORCH_CACHE_DIR": root},
@@ -164,7 +165,7 @@ def damaged_store(device: str) -> str:
 
 
 def rebuild(device: str) -> None:
-    """Meets a damaged store: first without tuning, then with it."""
+    """Evaluates a graph with a damaged store, first without tuning, then with it."""
     devices.set_default(device)
     make, want = work()["softmax"]
     equal("softmax with a damaged store", make(), want, 1e-4, 1e-4)
@@ -198,7 +199,7 @@ def bad_candidates(device: str) -> str:
 
 
 def _faulty(fault: str, kernel: Kernel, decisions: Mapping[str, Any]) -> Kernel:
-    """What one in three candidates does."""
+    """Applies a fault to one in three candidates."""
     if zlib.crc32(json.dumps(decisions, sort_keys=True).encode()) % 3:
         return kernel
     if fault == "hang":

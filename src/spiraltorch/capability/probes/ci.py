@@ -1,4 +1,4 @@
-"""CI coverage: what every change must pass, and how much of it runs on the backend."""
+"""CI coverage: the checks that every change must pass, and the tests that run on the backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dynamic shapes: a function compiled with a symbolic dimension serves every size without another recording."""
+"""Dynamic shapes: a function compiled with a symbolic dimension runs with every size without being recorded again."""
 
 from __future__ import annotations
 

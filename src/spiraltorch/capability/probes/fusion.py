@@ -10,17 +10,18 @@ import numpy as np
 import spiraltorch as st
 from spiraltorch import nn, optim
 
+from ...typing import NDArray
 from .checking import equal, expect, kernels, probe
 
 
-def _rows() -> tuple[Any, Any]:
+def _rows() -> tuple[st.Tensor, NDArray]:
     a = np.random.default_rng(0).standard_normal((64, 48)).astype(np.float32)
     x = st.asarray(a)
     st.eval(x)
     return x, a.astype(np.float64)
 
 
-def _one_kernel(what: str, *results: Any) -> None:
+def _one_kernel(what: str, *results: st.Tensor) -> None:
     count, operations = kernels(*results)
     expect(count == 1, f"{what}: expected 1 kernel, got {count} for {operations} operations")
 

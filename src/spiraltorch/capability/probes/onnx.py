@@ -1,4 +1,4 @@
-"""ONNX export parity: an exported model is valid and means the same when it is read back."""
+"""ONNX export parity: an exported model is valid and gives the same results when it is imported again."""
 
 from __future__ import annotations
 

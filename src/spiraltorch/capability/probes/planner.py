@@ -1,4 +1,4 @@
-"""Planner and scheduler: memory is reused, work is shared, running out is survived, and replays are never stale."""
+"""Planner and scheduler: memory is reused, common values are computed once, and compiled functions are never stale."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import spiraltorch as st
 from spiraltorch import nn
 from spiraltorch.runtime import device as devices
 
+from ...typing import NDArray
 from .checking import equal, expect, kernels, probe, raises
 
 
-def _chain(depth: int) -> tuple[Any, Any]:
-    """Products that depend on each other, and their value in float64."""
+def _chain(depth: int) -> tuple[st.Tensor, NDArray]:
+    """A chain of matrix products, and its value in float64."""
     rng = np.random.default_rng(0)
     a, w = rng.standard_normal((40, 32)), rng.standard_normal((32, 32)) / 6
     x, y = st.asarray(a.astype(np.float32)), st.asarray(w.astype(np.float32))

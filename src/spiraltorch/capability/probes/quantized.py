@@ -1,8 +1,6 @@
-"""Quantized inference: a network of 8-bit and 4-bit weights answers nearly as the float one, in less memory."""
+"""Quantized inference: a network with 8-bit or 4-bit weights has nearly the outputs of the float32 one."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +10,7 @@ from spiraltorch import nn
 from .checking import expect, probe, public
 
 
-def _model() -> Any:
+def _model() -> nn.Module:
     st.manual_seed(0)
     return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 

@@ -15,7 +15,7 @@ from .checking import equal, expect, probe, public
 
 
 def _program(rows: int) -> None:
-    """A product and a softmax of so many rows, compiled and run; its value is checked."""
+    """Compiles, runs and checks a product and a softmax with a number of rows."""
     a = np.random.default_rng(0).standard_normal((rows, 64)).astype(np.float32)
     x = st.asarray(a)
     y = st.softmax(x @ x.T, 1)
@@ -25,7 +25,7 @@ def _program(rows: int) -> None:
 
 
 def _traced(rows: int) -> list[dict[str, Any]]:
-    """The events of a traced program."""
+    """The events in the trace file of `_program`, as JSON."""
     trace = public("telemetry.trace")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"

@@ -1,19 +1,20 @@
-"""Tensor ops: what arrays are for, on all dtypes that the device has, against NumPy and written-out loops."""
+"""Tensor ops: the operations of arrays, with all dtypes of the device, compared with NumPy and explicit loops."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 import spiraltorch as st
 
+from ...typing import NDArray
 from .checking import dtype, equal, expect, probe, raises, supported, tolerance
 
 SIZES = (1, 33, 257)  # below and across the widths of vectors and groups
 _erf = np.vectorize(math.erf, otypes=[np.float64])
-FLOAT_FUNCTIONS: dict[str, Any] = {
+FLOAT_FUNCTIONS: dict[str, Callable[[NDArray], NDArray]] = {
     "exp": np.exp, "expm1": np.expm1, "log": lambda x: np.log(np.abs(x) + 0.5), "sin": np.sin, "cos": np.cos,
     "tanh": np.tanh, "atan": np.arctan, "sinh": np.sinh, "erf": _erf, "floor": np.floor, "ceil": np.ceil,
     "trunc": np.trunc, "round": np.round, "sqrt": lambda x: np.sqrt(np.abs(x) + 0.5), "sign": np.sign, "abs": np.abs,
@@ -22,7 +23,7 @@ FLOAT_FUNCTIONS: dict[str, Any] = {
 SHIFTED = ("log", "sqrt")  # taken of |x| + 0.5
 
 
-def numbers(rng: np.random.Generator, name: str, shape: Any) -> Any:
+def numbers(rng: np.random.Generator, name: str, shape: int | tuple[int, ...]) -> NDArray:
     """Small numbers of a dtype: floats of both signs, integers that do not overflow in a product."""
     kind = st.dtypes.BY_NAME[name].kind
     if kind == "b":
@@ -58,7 +59,7 @@ def elementwise(device: str) -> str:
     return f"{len(supported(device))} dtypes"
 
 
-def _floats(name: str, a: Any, b: Any) -> None:
+def _floats(name: str, a: NDArray, b: NDArray) -> None:
     rtol = tolerance(name)
     x, y = st.asarray(a), st.asarray(b)
     wide, other = a.astype(np.float64), b.astype(np.float64)
@@ -125,7 +126,7 @@ def reductions(device: str) -> str:
     return f"{len(names)} dtypes"
 
 
-def _reduction(name: str, a: Any, axis: Any) -> None:
+def _reduction(name: str, a: NDArray, axis: int | tuple[int, ...] | None) -> None:
     x, rtol = st.asarray(a), tolerance(name)
     wide = a.astype(np.float64)
     margin = 0.0 if rtol == 0 else rtol * 4 * math.sqrt(a.size) + (np.abs(wide).sum() * rtol / 8 if rtol > 1e-3 else 0)
@@ -270,7 +271,7 @@ def convolution(device: str) -> None:
     equal("conv_transpose2d", st.conv_transpose2d(st.asarray(a), st.asarray(w), None, 2), want, 1e-5, 1e-4)
 
 
-def _conv(a: Any, w: Any, stride: int, padding: int, dilation: int, groups: int) -> Any:
+def _conv(a: NDArray, w: NDArray, stride: int, padding: int, dilation: int, groups: int) -> NDArray:
     """A grouped cross-correlation, one tap of the window at a time, in float64."""
     padded = np.pad(a.astype(np.float64), [(0, 0), (0, 0), (padding, padding), (padding, padding)])
     taps = [d * dilation for d in range(w.shape[2])]

@@ -1,4 +1,4 @@
-"""The matrix as a Markdown table, and its place in a document."""
+"""The matrix as a Markdown table, between two markers of a document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ END = "<!-- AUTOGEN:END backend-matrix -->"
 
 
 def table(matrix: CapabilityMatrix) -> str:
-    """The table alone: a head, a rule, and a line for each row.
+    """The table: a heading, a separator, and one line for each row.
 
     >>> table(CapabilityMatrix.load()).splitlines()[0]
     '| Capability | CPU (default) | WGPU | MPS | CUDA | HIP / ROCm |'
@@ -25,7 +25,7 @@ def table(matrix: CapabilityMatrix) -> str:
 
 
 def inserted(document: str, matrix: CapabilityMatrix) -> str:
-    """A document with the table between its markers. Raises `ArgumentError` where the markers are not there once each."""
+    """The document with the table between its markers. Raises `ArgumentError` unless each marker occurs once, in order."""
     if document.count(BEGIN) != 1 or document.count(END) != 1 or document.index(BEGIN) > document.index(END):
         raise ArgumentError(f"[matrix] expected one line {BEGIN!r} before one line {END!r} in the document, got others")
     before, _, rest = document.partition(BEGIN)
@@ -34,7 +34,7 @@ def inserted(document: str, matrix: CapabilityMatrix) -> str:
 
 
 def write(path: Path, matrix: CapabilityMatrix) -> bool:
-    """Brings the table in a file up to date; returns whether it had to change."""
+    """Updates the table in a file. Returns whether the file changed; raises `ArgumentError` if there is none."""
     try:
         old = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

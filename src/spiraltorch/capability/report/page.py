@@ -1,7 +1,7 @@
-"""The matrix as one HTML page that needs nothing else: sortable, with each cell's evidence on click.
+"""The matrix as one self-contained HTML page: sortable, with each cell's evidence on click.
 
-The page is `page.html` with the matrix's JSON put into it. Addresses such as `#cell=wgpu/tensor-ops` and `#sort=wgpu`
-open a cell and choose an order.
+The page is `page.html` with the matrix's JSON inserted. Fragments such as `#cell=wgpu/tensor-ops` and `#sort=wgpu` open
+a cell and choose the order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PLACE = "/*MATRIX*/null"
 
 
 def html(matrix: CapabilityMatrix) -> str:
-    """The page.
+    """The page as text.
 
     >>> html(CapabilityMatrix.load()).startswith("<!doctype html>")
     True
