@@ -99,7 +99,7 @@ class Row:
         return self.id.replace("-", "_")
 
 
-_TENSOR = ("dtypes.py", "tensor", "graph", "compiler", "kernels", "ir", "runtime")
+_TENSOR = ("dtypes.py", "tensor", "linalg", "graph", "compiler", "kernels", "ir", "runtime")
 _TRAINING = (*_TENSOR, "autodiff", "nn", "optim")
 
 ROWS = (
