@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.key import walk
+from spiraltorch.compiler.graph_key import walk
 from spiraltorch.compiler.planning.plan import Plan
 from spiraltorch.compiler.program import Program, from_nodes
 from spiraltorch.dtypes import float32, from_numpy

@@ -10,7 +10,7 @@ from compiler_helpers import compare, data, normal, number, plan
 
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.key import walk
+from spiraltorch.compiler.graph_key import walk
 from spiraltorch.compiler.planning.explain import explain_plan
 from spiraltorch.dtypes import float32, int64
 from spiraltorch.graph import build as b

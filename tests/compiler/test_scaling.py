@@ -12,7 +12,7 @@ import pytest
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.fusion.placement import MAX_COST, weight
-from spiraltorch.compiler.key import walk
+from spiraltorch.compiler.graph_key import walk
 from spiraltorch.ir.stmt import Store
 from spiraltorch.ir.stmt import walk as statements
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from tuning_samples import DEVICES, GRAPHS, lowered
 
-from spiraltorch.compiler.key import kernel_key
 from spiraltorch.compiler.schedules.choices import Choices
 from spiraltorch.compiler.schedules.cpu import schedule
 from spiraltorch.ir.interpreter import run
+from spiraltorch.ir.kernel_key import kernel_key
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import format_kernel
 from spiraltorch.ir.wire import pack, unpack

@@ -12,7 +12,7 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.key import walk
+from spiraltorch.compiler.graph_key import walk
 from spiraltorch.compiler.lowering.lower import Lowered
 from spiraltorch.runtime import device
 

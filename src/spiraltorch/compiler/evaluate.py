@@ -19,7 +19,7 @@ from ..telemetry import Decision, export
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE
 from ..telemetry.spans import ACTIVE, record_decisions, record_plan_lookup, span
-from .key import walk
+from .graph_key import walk
 from .passes.decompose import apart
 from .planning.decisions import schedules
 from .planning.explain import explain_plan

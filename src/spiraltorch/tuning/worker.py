@@ -21,11 +21,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
-from ..compiler.key import kernel_key
 from ..compiler.lowering.lower import Lowered
 from ..compiler.schedules.choices import Choices
 from ..compiler.schedules.cpu import schedule
 from ..errors import ArgumentError
+from ..ir.kernel_key import kernel_key
 from ..ir.stmt import Kernel
 from ..ir.verifier import IRError, verify
 from ..ir.wire import unpack

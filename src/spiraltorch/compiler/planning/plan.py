@@ -17,6 +17,7 @@ import numpy as np
 
 from ...dtypes import DType, bfloat16
 from ...errors import OutOfMemoryError, out_of_range
+from ...ir.kernel_key import kernel_key
 from ...runtime import device as devices
 from ...runtime.interpreter import deep_recursion
 from ...telemetry import Decision
@@ -25,7 +26,6 @@ from ...telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compil
 from ...telemetry.spans import ACTIVE, KernelFacts, launch, span
 from ..fusion.phases import Group, group
 from ..fusion.placement import Fusion, fuse
-from ..key import kernel_key
 from ..lowering.lower import Lowered, lower
 from ..passes.decompose import copy_joins, decompose, join_in_steps, sort_values, spread_reductions
 from ..passes.simplify import drop_barriers, simplify

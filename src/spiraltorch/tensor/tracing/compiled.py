@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...compiler import evaluate
-from ...compiler.key import walk
+from ...compiler.graph_key import walk
 from ...compiler.schedules.tuned import GENERATION
 from ...errors import TracingError
 from ...graph.node import GRAD_MODE, Node, leaf

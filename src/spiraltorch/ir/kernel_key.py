@@ -1,4 +1,8 @@
-"""Keys: of graphs, to find a plan, and of kernels, to find compiled code."""
+"""The key of a kernel, by which compiled code is found in memory and on disk.
+
+The key is a digest of everything that decides the code: the text of the unscheduled kernel, the target, the kind of
+kernel that a schedule goes by, and the sources of this package.
+"""
 
 from __future__ import annotations
 
@@ -7,64 +11,53 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..graph.node import Node
-from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Test, Value
-from ..ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Var
-from ..ir.stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Prefetch, Stmt, Store
+from .expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Test, Value
+from .index import FloorDiv, Guard, Index, Lookup, Min, Mod, Var
+from .stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Prefetch, Stmt, Store
 
-
-def walk(roots: list[Node]) -> tuple[list[Node], tuple[Any, ...], list[Any], list[Node]]:
-    """One pass in discovery order: the nodes, the structural key, the scalars' values, and the leaves.
-
-    The key holds each node's spec and the numbers of its operands. A leaf used twice has one number, two leaves of one
-    aval have two, so aliasing is part of it. Values of scalars are not.
-    """
-    order = list(roots)
-    seen: dict[Node, int] = {}
-    number = 0
-    for node in order:
-        seen[node] = number
-        number += 1
-    key: list[Any] = [number]
-    scalars: list[Any] = []
-    leaves: list[Node] = []
-    put = key.append
-    known = seen.setdefault
-    for node in order:  # grows while it is walked
-        if node.buf is not None:
-            put(node.aval)
-            leaves.append(node)
-            continue
-        put(node.spec)
-        for arg in node.args:
-            i = known(arg, number)
-            if i == number:
-                number += 1
-                order.append(arg)
-            put(i)
-        if node.scalar is not None:
-            scalars.append(node.scalar)
-    return order, tuple(key), scalars, leaves
-
-
-@lru_cache(maxsize=1)
-def source_digest() -> str:
-    """A digest of the rooms that decide what code comes out, so that a change of them empties the cache."""
-    root = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
-    for room in ("compiler", "ir", "codegen", "kernels", "backends"):
-        for path in sorted((root / room).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+PACKAGE = Path(__file__).resolve().parent.parent
+# What a kernel's code follows from: lowering and all that it imports. What is left out (errors, telemetry, the version)
+# is named in tests/ir/test_kernel_key.py, which reads the import statements.
+SOURCES = ("backends", "codegen", "compiler", "dtypes.py", "graph", "ir", "kernels", "runtime")
 
 
 def kernel_key(kernel: Kernel, kind: str, target_key: str) -> str:
-    """A digest of an unscheduled kernel's text, of the target and of this package's sources."""
-    text = _Text().kernel(kernel)
+    """The key of the code that a kernel becomes.
+
+    Args:
+        kernel: the kernel before it is scheduled.
+        kind: the kind of kernel, which the choice of a schedule depends on.
+        target_key: `Target.key` of the device.
+
+    Returns:
+        40 hexadecimal digits.
+    """
+    text = _KernelText().kernel(kernel)
     return hashlib.sha256(f"{source_digest()}|{target_key}|{kind}|{text}".encode()).hexdigest()[:40]
 
 
-class _Text:
+@lru_cache(maxsize=2)
+def source_digest(package: Path = PACKAGE) -> str:
+    """A digest of the sources that decide what code comes out, so that a change of them empties the cache.
+
+    Raises:
+        FileNotFoundError: one of `SOURCES` is missing or holds no source.
+    """
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        place = package / name
+        files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+        if not files:
+            raise FileNotFoundError(
+                f"[kernel_key] expected Python sources in {place}, got none: they are part of every kernel's key; "
+                "install spiraltorch as a folder of source files, or correct SOURCES"
+            )
+        for file in files:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _KernelText:
     """Spells a kernel with every shared value, variable and buffer numbered once: linear in the graph's size."""
 
     def __init__(self) -> None:
@@ -77,6 +70,8 @@ class _Text:
             self.buffer(b)
         for s in kernel.scalars:
             self.value(s)
+        for size in kernel.sizes:
+            self.out.append(f"size {self.var(size)}")
         self.stmt(kernel.body)
         return "\n".join(self.out)
 
