@@ -48,7 +48,6 @@ def cpu_gemm(k: Kernel, *, depth: int | None, rows: int = 3, lanes: int = 4, pac
     k = sc.reorder(k, *outer, "jr", "ir", "ku", "kk", "ii", "jv", "jl")
     k = sc.mark(sc.mark(k, Kind.UNROLLED, "ii", "jv"), Kind.VECTOR, "jl")
     k = sc.accumulate(k, "ku")
-    k = sc.prefetch(k, "C", "ku")
     if "b" in pack:
         k = sc.stage(k, 1, "pc" if depth else None, "PB", Space.SCRATCH, ("jr", "ku", "kk", "jv", "jl"))
     if "a" in pack:
@@ -466,8 +465,6 @@ def test_steps_name_what_is_wrong() -> None:
         sc.stage(samples.reduce("add", 3, 3, 0), 0, None, "T")
     with pytest.raises(ScheduleError, match="missing"):
         sc.stage(k, 0, None, "T", order=("i",))
-    with pytest.raises(ScheduleError, match="register tile"):
-        sc.prefetch(k, "C", "k")
     with pytest.raises(ScheduleError, match="virtual buffer"):
         sc.realize(k, "C")
     with pytest.raises(ScheduleError, match="directly inside"):

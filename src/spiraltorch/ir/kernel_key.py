@@ -13,7 +13,7 @@ from typing import Any
 
 from .expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Test, Value
 from .index import FloorDiv, Guard, Index, Lookup, Min, Mod, Var
-from .stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Prefetch, Stmt, Store
+from .stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Stmt, Store
 
 PACKAGE = Path(__file__).resolve().parent.parent
 # What a kernel's code follows from: lowering and all that it imports. What is left out (errors, telemetry, the version)
@@ -158,8 +158,6 @@ class _KernelText:
             self.out.append(f"{target}{s.op}={self.value(s.value)}|{axes}|{init}")
             for f in s.finish:
                 self.stmt(f)
-        elif isinstance(s, Prefetch):
-            self.out.append(f"prefetch {self.buffer(s.buffer)}{self.place(s.position, Guard())}{s.write}")
         else:
             assert isinstance(s, Barrier)
             self.out.append("barrier")

@@ -1,7 +1,7 @@
 """Schedule steps: functions from kernel to kernel that keep its meaning, or raise `ScheduleError`.
 
 Loops are addressed by name. The usual order of steps: `split` and `fuse`, `reorder`, `mark`, `accumulate`, `stage`,
-`prefetch`, `specialize`, then `finish`, which is the list of passes that make a kernel ready for a renderer.
+`specialize`, then `finish`, which is the list of passes that make a kernel ready for a renderer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from .cooperation import bind_groups, bind_items, flatten, reduce_together, shar
 from .loops import ScheduleError, find_loop, fuse, iterations, loop_extent, loop_names, mark, reorder, split
 from .passes import drop_single_iterations, finish, hoist_guards, insert_barriers, specialize
 from .reductions import accumulate, identity, lower_reductions, realize
-from .staging import prefetch, stage
+from .staging import stage
 
 __all__ = [
     "ScheduleError",
@@ -30,7 +30,6 @@ __all__ = [
     "loop_names",
     "lower_reductions",
     "mark",
-    "prefetch",
     "realize",
     "reduce_together",
     "reorder",

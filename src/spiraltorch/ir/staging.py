@@ -1,4 +1,4 @@
-"""Schedule steps on memory: copies of an operand near the loops that use it, and hints to the cache.
+"""Schedule steps on memory: copies of an operand near the loops that use it.
 
 `stage` works on values, not on buffers: what is copied is an operand of the reduction's product with all that was
 fused into it, so casts and prologues run once an element, and the layout of the tile is free.
@@ -15,7 +15,6 @@ from .loops import (
     ScheduleError,
     in_bounds,
     loop_names,
-    path_to,
     push_guard,
     rebuild,
     renamed_nest,
@@ -26,14 +25,12 @@ from .stmt import (
     For,
     Kernel,
     Kind,
-    Prefetch,
     Stmt,
     Store,
     block,
     children,
     loop,
     loop_nest,
-    substitute_stmt,
     written,
 )
 
@@ -274,34 +271,3 @@ def _shared_copy(tile: Buffer, source: Value, dims: list[For], items: list[For])
         value = Rewriter(None, lambda r: Load(r.buffer, r.position, r.guard & condition)).value(value)
     position = tuple(place[len(place) - len(dims) :])
     return loop_nest([step], Store(tile, position, value, less(element, total) if total % count else ALWAYS))
-
-
-def prefetch(kernel: Kernel, target: str, at: str) -> Kernel:
-    """Before the reduction over loop `at`, asks for the cache lines of `target` that the stores after it will write.
-
-    The register tile of `accumulate` must surround `at`; raises `ScheduleError` otherwise.
-    """
-    path = path_to(kernel.body, lambda s: isinstance(s, For) and s.var.name == at) or []
-    depth = max((n for n, s in enumerate(path) if isinstance(s, Alloc) and s.buffer.space is Space.REGISTER), default=0)
-    top = path[depth] if path else None
-    if not isinstance(top, Alloc) or top.buffer.space is not Space.REGISTER:
-        raise ScheduleError(f"[prefetch] expected a register tile around loop {at}")
-    found: list[tuple[list[For], Store]] = []
-    _stores(top.body, target, [], found)
-    if not found:
-        raise ScheduleError(f"[prefetch] expected stores to {target} after loop {at}")
-    loops, store = found[-1]
-    kept = [one.replace(kind=Kind.UNROLLED) for one in loops if one.kind is not Kind.VECTOR]
-    lanes = {one.var: ZERO for one in loops if one.kind is Kind.VECTOR}
-    hint = substitute_stmt(Prefetch(store.buffer, store.position, write=True), lanes)
-    nest = renamed_nest(kept, hint, lambda n: f"{n}.prefetch")
-    return kernel.with_body(rebuild(path[: depth + 1], Alloc(top.buffer, block(nest, top.body))))
-
-
-def _stores(s: Stmt, target: str, loops: list[For], found: list[tuple[list[For], Store]]) -> None:
-    if isinstance(s, For):
-        loops = [*loops, s]
-    elif isinstance(s, Store) and s.buffer.name == target:
-        found.append((loops, s))
-    for c in children(s):
-        _stores(c, target, loops, found)

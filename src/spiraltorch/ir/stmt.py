@@ -113,24 +113,13 @@ class Accumulate:
         self.finish = finish
 
 
-class Prefetch:
-    """A hint that `buffer[position]` is wanted soon."""
-
-    __slots__ = ("buffer", "position", "write")
-
-    def __init__(self, buffer: Buffer, position: tuple[Index, ...], write: bool = False) -> None:
-        self.buffer = buffer
-        self.position = position
-        self.write = write
-
-
 class Barrier:
     """All items of a group arrive before any goes on."""
 
     __slots__ = ()
 
 
-Stmt = Union[For, Block, If, Alloc, Store, Accumulate, Prefetch, Barrier]
+Stmt = Union[For, Block, If, Alloc, Store, Accumulate, Barrier]
 IDENTITY: dict[str, float] = {"add": 0.0, "max": float("-inf"), "min": float("inf"), "mul": 1.0}
 
 
@@ -234,8 +223,6 @@ def rewrite_leaf(leaf: Stmt, rewriter: Rewriter) -> Stmt:
             rewriter.on_guard(leaf.guard), leaf.axes, None if leaf.init is None else rewriter.value(leaf.init),
             tuple([rewrite_leaf(s, rewriter) for s in leaf.finish]),  # type: ignore[misc]
         )  # fmt: skip
-    if isinstance(leaf, Prefetch):
-        return Prefetch(leaf.buffer, rewriter.position(leaf.position), leaf.write)
     return leaf
 
 
@@ -329,8 +316,6 @@ def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
         yield f"{pad}{target} {stmt.op}= {format_value(stmt.value)}{over}{_when(stmt.guard)}"
         for s in stmt.finish:
             yield from (f"{pad}  finish{line}" for line in _lines(s, 1))
-    elif isinstance(stmt, Prefetch):
-        yield f"{pad}prefetch {stmt.buffer.name}{list(stmt.position)}"
     else:
         yield f"{pad}barrier"
 

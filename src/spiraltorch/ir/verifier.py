@@ -41,7 +41,6 @@ from .stmt import (
     If,
     Kernel,
     Kind,
-    Prefetch,
     Stmt,
     Store,
     children,
@@ -133,9 +132,6 @@ class _Verifier:
             self.store(s, scope.but(terms=s.guard.terms))
         elif isinstance(s, Accumulate):
             self.accumulate(s, scope)
-        elif isinstance(s, Prefetch):
-            for i in s.position:
-                self.index(i, scope)
         elif isinstance(s, Barrier):
             if not scope.uniform:
                 raise self.fail("a barrier stands where only some items of the group pass")

@@ -16,7 +16,7 @@ from ..compiler.planning.plan import FORMATS
 from ..dtypes import DType, bfloat16
 from ..ir.expr import Cast, Load, Op, Value
 from ..ir.index import INFINITY, FloorDiv, Index, Lookup, Min, Mod
-from ..ir.stmt import Accumulate, Kernel, Prefetch, Store, leaf_loads, leaf_values, walk, written
+from ..ir.stmt import Accumulate, Kernel, Store, leaf_loads, leaf_values, walk, written
 from ..runtime.allocator import ALIGN
 
 SAMPLE_SECONDS = 2e-4  # a sample of a short kernel is several runs
@@ -257,7 +257,7 @@ def _lookups(kernel: Kernel) -> Iterator[Lookup]:
 
     for s in walk(kernel.body):
         positions = [load.position for load in leaf_loads(s)]
-        if isinstance(s, (Store, Accumulate, Prefetch)):
+        if isinstance(s, (Store, Accumulate)):
             positions.append(s.position)
         for value in leaf_values(s):
             positions += [load.position for load in _loads(value)]

@@ -14,7 +14,7 @@ from typing import Any
 from ...dtypes import bool_, int64
 from ...ir.expr import Buffer, Load, Value
 from ...ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Monomial, Var, substitute
-from ...ir.stmt import Accumulate, Prefetch, Store
+from ...ir.stmt import Accumulate, Store
 from ..instructions import Ssa
 from ..operations import cast
 from .emitter import Emitter, memory_type
@@ -208,7 +208,7 @@ class Indices:
 
     # ------------------------------------------------------------ addresses
 
-    def flat_offset(self, node: Load | Store | Accumulate | Prefetch) -> Offset:
+    def flat_offset(self, node: Load | Store | Accumulate) -> Offset:
         known = self.flat.get(id(node))
         if known is None:
             known = self.flat[id(node)] = node, node.buffer.flat(node.position)

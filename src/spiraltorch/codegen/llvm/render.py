@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ...ir.expr import Buffer, Op, Space
 from ...ir.reductions import identity
-from ...ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Prefetch, Stmt, Store, written
+from ...ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Stmt, Store, written
 from ..instructions import NARROW, Ssa
 from ..operations import operation
 from .emitter import Emitter, Lines, Scope, flatten, memory_type, reduce_lanes
@@ -170,10 +170,6 @@ class _Function(Memory):
             self.guarded(s, lambda: self.store(s, self.value(s.value)))
         elif isinstance(s, Accumulate):
             self.guarded(s, lambda: self.accumulate(s))
-        elif isinstance(s, Prefetch):
-            self.e.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-            pointer = self.ix.pointer(s.buffer, self.ix.flat_offset(s))
-            self.e.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(s.write)}, i32 3, i32 1)")
 
     def vector_loop(self, s: For) -> None:
         if self.ix.lane is not None:

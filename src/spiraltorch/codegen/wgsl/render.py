@@ -24,7 +24,6 @@ from ...ir.stmt import (
     If,
     Kernel,
     Kind,
-    Prefetch,
     Stmt,
     Store,
     leaf_loads,
@@ -153,11 +152,10 @@ class _Shader(Memory):
             self.stmt(s.body)
         elif isinstance(s, (Store, Accumulate)):
             self.leaf(s)
-        elif isinstance(s, Barrier):
+        else:
+            assert isinstance(s, Barrier)
             self.e.emit("workgroupBarrier();")
             self.forget_shared()
-        elif not isinstance(s, Prefetch):
-            raise ValueError(f"[wgsl] {type(s).__name__} expected to be lowered")
 
     def loop(self, s: For) -> None:
         if s.kind in (Kind.UNROLLED, Kind.VECTOR):

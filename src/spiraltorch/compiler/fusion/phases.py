@@ -11,7 +11,7 @@ import hashlib
 
 from ...ir.expr import Buffer, Load, Rewriter, Value
 from ...ir.loops import ScheduleError, rename_loops
-from ...ir.stmt import Accumulate, Kernel, Prefetch, Stmt, Store, block, rewrite_leaf, transform
+from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, rewrite_leaf, transform
 from ...ir.target import Target
 from ..lowering.lower import Lowered
 from ..program import Val
@@ -122,8 +122,6 @@ def _redirected(body: Stmt, mapping: dict[Buffer, Buffer]) -> Stmt:
             finish = tuple([_store(f, mapping) for f in s.finish])
             target = mapping.get(s.buffer, s.buffer)
             return Accumulate(target, s.position, s.op, s.value, s.guard, s.axes, s.init, finish)
-        if isinstance(s, Prefetch):
-            return Prefetch(mapping.get(s.buffer, s.buffer), s.position, s.write)
         return s
 
     return transform(body, visit)
