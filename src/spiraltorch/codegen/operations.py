@@ -127,7 +127,7 @@ def _integer(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
         return e.mulhi(*args)
     if name == "pow":
         return _power(e, *args)
-    raise ValueError(f"[llvm] {name} expected a floating dtype, got {dtype.name}")
+    raise ValueError(f"[{name}] expected a floating dtype, got {dtype.name}")
 
 
 def _shift(e: Instructions, name: str, x: Ssa, y: Ssa) -> Ssa:
@@ -227,7 +227,7 @@ def bitcast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
         v = e.convert("zext", v, uint8)
     if dtype.name in NARROW:
         if v.dtype.bits != 16:
-            raise ValueError(f"[llvm] bitcast expected 16 bits, got {v.dtype.name}")
+            raise ValueError(f"[bitcast] expected 16 bits for {dtype.name}, got {v.dtype.name}")
         return e.widen(v, dtype)
     if dtype.is_bool:
         return e.compare("ne", v, e.const(0, v.dtype))
