@@ -54,7 +54,7 @@ from .ops.elementwise import (
     xlogy,
 )
 from .ops.extrema import amax, amin, argmax, argmin, max, min
-from .ops.gathering import gather, index_select, masked_select, nonzero, take, take_along_axis
+from .ops.gathering import gather, index_select, masked_select, take, take_along_axis
 from .ops.joining import concat, stack
 from .ops.logic import (
     allclose,
@@ -87,7 +87,7 @@ from .ops.reduction import all, any, count_nonzero, mean, prod, std, sum, var
 from .ops.repetition import pad, repeat, repeat_interleave, tile
 from .ops.scan import cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, diff
 from .ops.scatter import index_add, scatter, scatter_add
-from .ops.selection import masked_fill, where
+from .ops.selection import masked_fill, nonzero, where
 from .ops.shape import expand_dims, flatten, ravel, reshape, squeeze, unflatten, unsqueeze
 from .ops.slicing import chunk, flip, narrow, roll, select, split, unbind, unfold, unstack
 from .ops.softmax import log_softmax, logsumexp, softmax

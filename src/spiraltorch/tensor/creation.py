@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, as_dtype, default_float, default_int, from_numpy
+from ..dtypes import DType, as_dtype, default_float, default_int, from_numpy, promote
 from ..errors import DTypeError, ShapeError
+from ..graph import build
 from ..graph.node import aval_of, leaf
 from ..runtime import device as devices
 from ..typing import DeviceLike
+from .dispatch import see
 from .tensor import Tensor
 
 
@@ -49,16 +51,26 @@ def asarray(
     if isinstance(obj, Tensor):
         return _from_tensor(obj, requested, device, copy, requires_grad)
     if isinstance(obj, (list, tuple)) and any(isinstance(x, Tensor) for x in obj):
-        from .ops.joining import stack
-
         near = next(x.device for x in obj if isinstance(x, Tensor)) if device is None else device
-        return stack([asarray(x, dtype=requested, device=near) for x in obj])
+        return stacked([asarray(x, dtype=requested, device=near) for x in obj], 0)
     if not isinstance(obj, (np.ndarray, np.generic)) and hasattr(obj, "__dlpack__"):
         return from_dlpack(obj, dtype=requested, device=device)
     array = _host_array(obj, requested, copy)
     name = device_name(device)
     result = Tensor(leaf(devices.get(name).from_host(array), aval_of(array.shape, from_numpy(array.dtype), name)))
     return result.requires_grad_() if requires_grad else result
+
+
+def stacked(tensors: list[Tensor], axis: int) -> Tensor:
+    """Joins tensors along a new axis, in their common dtype. Raises `ShapeError` where their shapes differ."""
+    shape = tensors[0].shape
+    if any(x.shape != shape for x in tensors):
+        raise ShapeError(f"[stack] expected one shape, got {[x.shape for x in tensors]}")
+    dtype = tensors[0].dtype
+    for x in tensors[1:]:
+        dtype = promote(dtype, x.dtype)
+    extended = (*shape[:axis], 1, *shape[axis:])
+    return Tensor(build.concat(tuple([build.reshape(build.cast(see(x), dtype), extended) for x in tensors]), axis))
 
 
 def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool | None, requires_grad: bool) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,25 +16,29 @@ from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
 from .tracing.tracer import TRACING, record_read
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
+    from .tensor import Tensor
+
 P = REGISTRY
 new_tensor: Any = None  # the Tensor class, set by its module
-Handle: Any = ()
+Handle: type[Tensor] = ()  # type: ignore[assignment]  # likewise
 _number = build.number
 
 
-def see(x: Any) -> Node:
+def see(x: Tensor) -> Node:
     """The node of a handle that an operation reads."""
     if TRACING.recorder is not None:
         record_read(x)
-    return x.node  # type: ignore[no-any-return]
+    return x.node
 
 
-def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ()) -> Any:
+def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ()) -> Tensor:
     """A handle on `prim` of nodes that fit."""
-    return new_tensor(node.apply(prim, nodes, params))
+    return new_tensor(node.apply(prim, nodes, params))  # type: ignore[no-any-return]
 
 
-def unary(prim: Primitive, x: Any) -> Any:
+def unary(prim: Primitive, x: Tensor) -> Tensor:
     """An element-wise operation on one handle."""
     if TRACING.recorder is not None:
         record_read(x)
@@ -41,10 +46,10 @@ def unary(prim: Primitive, x: Any) -> Any:
     spec = _SPECS.get((prim, (a.aval,), ()))
     if spec is None:
         spec = spec_of(prim, (a.aval,), ())
-    return new_tensor(Node(spec, (a,), None, a.rg and prim.differentiable and GRAD_MODE.on))
+    return new_tensor(Node(spec, (a,), None, a.rg and prim.differentiable and GRAD_MODE.on))  # type: ignore[no-any-return]
 
 
-def float_unary(prim: Primitive, x: Any) -> Any:
+def float_unary(prim: Primitive, x: ArrayLike) -> Tensor:
     """As `unary`; integers and booleans are taken as the default floating dtype."""
     x = handle(x)
     if not x.node.aval.dtype.is_float:
@@ -52,7 +57,7 @@ def float_unary(prim: Primitive, x: Any) -> Any:
     return unary(prim, x)
 
 
-def handle(x: Any, like: Any = None) -> Any:
+def handle(x: ArrayLike, like: Tensor | None = None) -> Tensor:
     """A handle from a handle, a number or an array."""
     if isinstance(x, Handle):
         return x
@@ -61,13 +66,13 @@ def handle(x: Any, like: Any = None) -> Any:
     return asarray(x, device=None if like is None else like.node.aval.device)
 
 
-def handles(*xs: Any) -> list[Any]:
+def handles(*xs: ArrayLike) -> list[Tensor]:
     """Handles from tensors and what stands beside them: numbers and arrays go to the device of the first tensor."""
     like = first_handle(xs)
     return [handle(x, like) for x in xs]
 
 
-def first_handle(xs: Any) -> Any:
+def first_handle(xs: Iterable[object]) -> Tensor | None:
     """The first tensor among operands, which says where the numbers and arrays beside it go; None without one."""
     return next((x for x in xs if isinstance(x, Handle)), None)
 
@@ -140,7 +145,7 @@ def _beside(prim: Primitive, y: Any, a: Node) -> tuple[Node, Node]:
     return a, _number(fit(y, wide), wide, a.aval.device)
 
 
-def binary(prim: Primitive, x: Any, y: Any) -> Any:
+def binary(prim: Primitive, x: Tensor, y: object) -> Any:
     """An operation of a handle with a handle, a number or an array; NotImplemented for anything else."""
     a = see(x)
     if isinstance(y, Handle):
@@ -156,7 +161,7 @@ def binary(prim: Primitive, x: Any, y: Any) -> Any:
     return nary(prim, (a, b))
 
 
-def reflected(prim: Primitive, x: Any, y: Any) -> Any:
+def reflected(prim: Primitive, x: Tensor, y: object) -> Any:
     """`y op x`, for a number or an array `y`."""
     if isinstance(y, (bool, int, float)):
         a, b = _beside(prim, y, see(x))
@@ -165,11 +170,11 @@ def reflected(prim: Primitive, x: Any, y: Any) -> Any:
     return NotImplemented if other is None else binary(prim, other, x)
 
 
-def foreign(y: Any, like: Any) -> Any:
+def foreign(y: object, like: Tensor) -> Tensor | None:
     """A number or NumPy array beside a handle, as a handle; None for anything else."""
     if isinstance(y, (bool, int, float)):
         dtype = scalar_dtype(y, like.node.aval.dtype)
-        return new_tensor(_number(fit(y, dtype), dtype, like.node.aval.device))
+        return new_tensor(_number(fit(y, dtype), dtype, like.node.aval.device))  # type: ignore[no-any-return]
     if isinstance(y, (np.ndarray, np.generic)):
         return handle(y, like)
     return None
@@ -203,7 +208,7 @@ def _fits(value: int, dtype: DType) -> bool:
     return low <= value <= high
 
 
-def true_divide(x: Any, y: Any) -> Any:
+def true_divide(x: Tensor, y: object) -> Any:
     """`x / y`, in floating point."""
     if not x.node.aval.dtype.is_float and not (isinstance(y, Handle) and y.node.aval.dtype.is_float):
         x = nary(P["cast"], (see(x),), (default_float,))
@@ -212,12 +217,12 @@ def true_divide(x: Any, y: Any) -> Any:
     return binary(P["div"], x, y)
 
 
-def common(*xs: Any, like: Any = None) -> tuple[list[Node], DType]:
+def common(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Node], DType]:
     """Nodes of handles and numbers in their common dtype; numbers are weak. Without a handle, `like` says where."""
     found = [x for x in xs if isinstance(x, Handle)]
     if not found:
-        xs = (handle(xs[0], like), *xs[1:])
-        found = [xs[0]]
+        found = [handle(xs[0], like)]
+        xs = (found[0], *xs[1:])
     dtype = found[0].node.aval.dtype
     for h in found[1:]:
         dtype = promote(dtype, h.node.aval.dtype)
@@ -237,14 +242,14 @@ def common(*xs: Any, like: Any = None) -> tuple[list[Node], DType]:
     return nodes, dtype
 
 
-def foreign_or_handle(x: Any, like: Any) -> Any:
+def foreign_or_handle(x: ArrayLike, like: Tensor) -> Any:
     """A handle from a number, an array or a nested list."""
     if isinstance(x, (bool, int, float)):
         return x
     return handle(x, like)
 
 
-def condition(x: Any, like: Any = None) -> Node:
+def condition(x: ArrayLike, like: Tensor | None = None) -> Node:
     """The node of a boolean operand: other dtypes are compared with zero."""
     if isinstance(x, (bool, int, float)):
         x = bool(x)

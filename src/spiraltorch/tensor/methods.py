@@ -37,7 +37,7 @@ from .tracing import tracer as tracing
 _METHODS: dict[Any, str] = {
     unary: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf floor ceil trunc round abs sign square reciprocal rsqrt",
     elementwise: "floor_divide remainder maximum minimum pow atan2 hypot logaddexp xlogy clip lerp",
-    selection: "masked_fill",
+    selection: "masked_fill nonzero",
     casting: "to",
     logic: "isnan isinf isfinite signbit copysign logical_and logical_or logical_xor logical_not isclose allclose",
     activation: "relu sigmoid gelu silu softplus",
@@ -53,7 +53,7 @@ _METHODS: dict[Any, str] = {
     slicing: "flip roll narrow split chunk unbind unfold select",
     repetition: "tile repeat_interleave",
     diagonals: "diagonal trace tril triu",
-    gathering: "take gather index_select masked_select nonzero take_along_axis",
+    gathering: "take gather index_select masked_select take_along_axis",
     scatter: "scatter scatter_add index_add",
     unique: "unique",
     contraction: "matmul mm bmm dot outer",

@@ -200,7 +200,7 @@ def randperm(n: int, device: Any = None, generator: Generator | None = None) -> 
     name = devices.default() if device is None else devices.canonical(str(device))
     words = (generator or default_generator).bits((n, 2), name).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
-    return nary(P["argsort"], (see(keys),), (0, False))  # type: ignore[no-any-return]
+    return nary(P["argsort"], (see(keys),), (0, False))
 
 
 def permutation(x: Any, generator: Generator | None = None) -> Tensor:

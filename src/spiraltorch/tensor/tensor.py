@@ -395,7 +395,7 @@ class Tensor:
     # ------------------------------------------------------------ operators
 
     def __neg__(self) -> Tensor:
-        return unary(P["neg"], self)  # type: ignore[no-any-return]
+        return unary(P["neg"], self)
 
     def __pos__(self) -> Tensor:
         return self

@@ -99,7 +99,7 @@ class _Call:
             )
         if not self.outputs[0].dtype.is_float:
             raise GradientError(f"[{self.op}] expected a floating result, got {self.outputs[0].dtype.name}")
-        return self.outputs[0]  # type: ignore[no-any-return]
+        return self.outputs[0]
 
 
 def _reaches_outside(outputs: Sequence[Node], inputs: set[Node]) -> bool:

@@ -7,13 +7,15 @@ from typing import Any
 
 from ...dtypes import BY_NAME, DType, as_dtype, float32
 from ...errors import DTypeError
+from ...runtime import device as devices
+from ...typing import NDArray
 from ..dispatch import (
     P,
     handle,
     nary,
     see,
 )
-from ..tensor import Tensor
+from ..tensor import Tensor, evaluated
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
@@ -25,7 +27,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
     """
     x = handle(x)
     wanted = as_dtype(dtype)
-    return x if x.dtype is wanted else nary(P["cast"], (see(x),), (wanted,))  # type: ignore[no-any-return]
+    return x if x.dtype is wanted else nary(P["cast"], (see(x),), (wanted,))
 
 
 def astype(x: Any, dtype: Any, copy: bool = True, device: Any = None) -> Tensor:
@@ -44,8 +46,6 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
     >>> to(st.ones(2), st.float64).dtype
     spiraltorch.float64
     """
-    from ...runtime import device as devices
-
     for a in args:
         if isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
@@ -72,3 +72,10 @@ def in_float32(function: Callable[..., Tensor], x: Tensor, *args: Any, **kwargs:
     """Computes a function of a 16-bit or integer tensor in float32; a 16-bit result is rounded once, at the end."""
     result = function(cast(x, float32), *args, **kwargs)
     return cast(result, x.dtype) if x.dtype.is_float else result
+
+
+def host_values(x: Tensor, op: str) -> NDArray:
+    """The elements that the result's shape or a check depends on. Raises `TracingError` for `op` while recording."""
+    node = evaluated(x, op)
+    values: NDArray = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
+    return values

@@ -168,7 +168,7 @@ def multi_dot(arrays: Sequence[Any]) -> Tensor:
     made, *rest = handles(*arrays)
     for other in rest:
         made = matmul(made, other)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def cross(x: Any, y: Any, axis: int = -1) -> Tensor:

@@ -78,7 +78,7 @@ def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
     i, j = build.iota(shape, 0, int64, x.device), build.iota(shape, 1, int64, x.device)
     shifted = build.add(i, build.number(k, int64, x.device))
     keep = build.le(j, shifted) if lower else build.le(shifted, j)
-    return nary(P["where"], (keep, n, build.const(0, x.dtype, x.device)))  # type: ignore[no-any-return]
+    return nary(P["where"], (keep, n, build.const(0, x.dtype, x.device)))
 
 
 def tril(x: Tensor, k: int = 0) -> Tensor:

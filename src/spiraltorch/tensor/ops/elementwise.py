@@ -139,7 +139,7 @@ def atan2(x: Any, y: Any) -> Tensor:
     nodes, dtype = common(x, y)
     if not dtype.is_float:
         nodes = [build.cast(n, float32) for n in nodes]
-    return nary(P["atan2"], tuple(nodes))  # type: ignore[no-any-return]
+    return nary(P["atan2"], tuple(nodes))
 
 
 def floats(x: Any, y: Any) -> tuple[Any, Any]:

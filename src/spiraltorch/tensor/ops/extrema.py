@@ -89,11 +89,11 @@ def _arg(prim: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
     x = handle(x)
     if axis is None:
         made = nary(P[prim], (see(x.reshape(-1)),), (0,))
-        return made.reshape((1,) * x.ndim) if keepdims else made  # type: ignore[no-any-return]
+        return made.reshape((1,) * x.ndim) if keepdims else made
     number = axis_of(axis, x.ndim, prim)
     x = x.reshape((1,)) if x.ndim == 0 else x
     made = nary(P[prim], (see(x),), (number,))
-    return made.unsqueeze(number) if keepdims else made  # type: ignore[no-any-return]
+    return made.unsqueeze(number) if keepdims else made
 
 
 @torch_spellings

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ...errors import ShapeError
 from ...graph import build
 from ..arguments import axis_of, torch_spellings
-from ..creation import asarray
 from ..dispatch import P, handle, handles, nary, see
 from ..tensor import Tensor
-from .index_checks import _array, checked
+from .index_checks import checked
 from .indexing import getitem
 
 
@@ -28,7 +25,7 @@ def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
         x, axis = x.reshape(-1), 0
     d = axis_of(axis, x.ndim, "take")
     idx = checked(handle(indices, x), x.shape[d], "take")
-    return nary(P["take"], (see(x), see(idx)), (d,))  # type: ignore[no-any-return]
+    return nary(P["take"], (see(x), see(idx)), (d,))
 
 
 @torch_spellings
@@ -52,7 +49,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
     x = x.broadcast_to(tuple(common))
     common[d] = idx.shape[d]
     idx = checked(idx, x.shape[d], "take_along_axis").broadcast_to(tuple(common))
-    return nary(P["take_along"], (see(x), see(idx)), (d,))  # type: ignore[no-any-return]
+    return nary(P["take_along"], (see(x), see(idx)), (d,))
 
 
 def gather(x: Any, dim: int, index: Any) -> Tensor:
@@ -65,7 +62,7 @@ def gather(x: Any, dim: int, index: Any) -> Tensor:
     x, index = handles(x, index)
     d = axis_of(dim, x.ndim, "gather")
     x = _cropped(x, index.shape, d, "gather")
-    return nary(P["take_along"], (see(x), see(checked(index, x.shape[d], "gather"))), (d,))  # type: ignore[no-any-return]
+    return nary(P["take_along"], (see(x), see(checked(index, x.shape[d], "gather"))), (d,))
 
 
 def _cropped(x: Tensor, shape: tuple[int, ...], d: int, op: str) -> Tensor:
@@ -97,19 +94,3 @@ def masked_select(x: Any, mask: Any) -> Tensor:
 
     x, mask = broadcast_arrays(x, mask)
     return getitem(x, mask)
-
-
-def nonzero(x: Any, as_tuple: bool = True) -> Any:
-    """The positions of elements that are not 0: an int64 tensor for each axis, or one of rows (`as_tuple=False`).
-
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in nonzero(st.tensor([0, 3, 4]))]
-    [[1, 2]]
-    """
-    x = handle(x)
-    found = [asarray(i, device=x.device) for i in np.nonzero(_array(x, "nonzero"))]
-    if as_tuple:
-        return tuple(found)
-    from .joining import stack
-
-    return stack(found, axis=1)

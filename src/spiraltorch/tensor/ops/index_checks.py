@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
 
 from ...dtypes import int64
 from ...errors import DTypeError, out_of_range
 from ...graph import build
 from ...graph.node import Node
-from ...runtime import device as devices
 from ..dispatch import see
-from ..tensor import Tensor, evaluated
+from ..tensor import Tensor
 from ..tracing.tracer import recorder
-from .casting import cast
+from .casting import cast, host_values
 from .selection import where
 
 _CHECKED: weakref.WeakKeyDictionary[Node, tuple[int, int]] = weakref.WeakKeyDictionary()
-
-
-def _array(x: Tensor, op: str) -> Any:
-    """The host's view of a value that indexing depends on."""
-    node = evaluated(x, op)
-    return devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
 
 
 def checked(idx: Tensor, extent: int, op: str) -> Tensor:
@@ -38,7 +30,7 @@ def checked(idx: Tensor, extent: int, op: str) -> Tensor:
     if node.buf is not None and recorder() is None and idx.size:
         bounds = _CHECKED.get(node)
         if bounds is None:
-            values = _array(idx, op)
+            values = host_values(idx, op)
             bounds = _CHECKED[node] = int(values.min()), int(values.max())
         if bounds[0] < -extent or bounds[1] >= extent:
             raise out_of_range(op, -extent, extent, bounds[0] if bounds[0] < -extent else bounds[1])

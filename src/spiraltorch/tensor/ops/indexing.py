@@ -14,8 +14,8 @@ from ..creation import asarray
 from ..dispatch import P, handle, nary, see
 from ..tensor import Tensor
 from ..tracing.tracer import forbid_read, recorder
-from .casting import cast
-from .index_checks import _array, checked
+from .casting import cast, host_values
+from .index_checks import checked
 from .selection import where
 
 
@@ -104,7 +104,7 @@ class _Plan:
             if x.shape[axis : axis + p.ndim] != p.shape:
                 raise ShapeError(f"[index] expected a mask of shape {x.shape[axis : axis + p.ndim]}, got {p.shape}")
             forbid_read(p.node, "index by a boolean mask")
-            made += [asarray(i, device=x.device) for i in np.nonzero(_array(p, "index"))]
+            made += [asarray(i, device=x.device) for i in np.nonzero(host_values(p, "index"))]
             axis += p.ndim
         return made
 
@@ -174,7 +174,7 @@ def _gather(x: Tensor, arrays: dict[int, Tensor]) -> Tensor:
         count *= x.shape[a]
     front = tuple([x.shape[d] for d in rest[:place]])
     flat = x.permute(order).reshape((*front, count, *[x.shape[d] for d in rest[place:]]))
-    return nary(P["take"], (see(flat), see(linear)), (place,))  # type: ignore[no-any-return]
+    return nary(P["take"], (see(flat), see(linear)), (place,))
 
 
 def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
@@ -233,4 +233,4 @@ def _write_box(x: Tensor, plan: _Plan, value: Tensor) -> Tensor:
     from ...dtypes import bool_
 
     inside = build.pad(build.expand(build.const(True, bool_, x.device), box), tuple(pads), False)
-    return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), see(x)))  # type: ignore[no-any-return]
+    return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), see(x)))

@@ -8,9 +8,10 @@ from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ..arguments import axis_of, torch_spellings
+from ..creation import stacked
 from ..dispatch import handles, see
 from ..tensor import Tensor
-from .shape import ravel, unsqueeze
+from .shape import ravel
 
 
 @torch_spellings
@@ -46,7 +47,4 @@ def stack(arrays: Any, axis: int = 0) -> Tensor:
     found = handles(*arrays)
     if not found:
         raise ArgumentError("[stack] expected at least one tensor, got none")
-    if any(h.shape != found[0].shape for h in found):
-        raise ShapeError(f"[stack] expected one shape, got {[h.shape for h in found]}")
-    number = axis_of(axis, found[0].ndim + 1, "stack")
-    return concat([unsqueeze(h, number) for h in found], axis=number)
+    return stacked(found, axis_of(axis, found[0].ndim + 1, "stack"))

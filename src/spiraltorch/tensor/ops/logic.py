@@ -50,7 +50,7 @@ def logical_xor(x: Any, y: Any) -> Tensor:
 
 def _combined(prim: str, x: Any, y: Any) -> Tensor:
     like = first_handle((x, y))
-    return nary(P[prim], (condition(x, like), condition(y, like)))  # type: ignore[no-any-return]
+    return nary(P[prim], (condition(x, like), condition(y, like)))
 
 
 def logical_not(x: Any) -> Tensor:
@@ -60,7 +60,7 @@ def logical_not(x: Any) -> Tensor:
     >>> logical_not(st.tensor([2, 0])).tolist()
     [False, True]
     """
-    return nary(P["invert"], (condition(x),))  # type: ignore[no-any-return]
+    return nary(P["invert"], (condition(x),))
 
 
 def isnan(x: Any) -> Tensor:
@@ -71,7 +71,7 @@ def isnan(x: Any) -> Tensor:
     [True, False]
     """
     x = handle(x)
-    return unary(P["isnan"], x) if x.dtype.is_float else (x != x)  # type: ignore[no-any-return]
+    return unary(P["isnan"], x) if x.dtype.is_float else (x != x)
 
 
 def isinf(x: Any) -> Tensor:
@@ -109,7 +109,7 @@ def signbit(x: Any) -> Tensor:
     x = handle(x)
     if not x.dtype.is_float:
         return x < 0  # type: ignore[no-any-return]
-    return nary(P["bitcast"], (see(x),), (_BITS[x.dtype.itemsize],)) < 0  # type: ignore[no-any-return]
+    return nary(P["bitcast"], (see(x),), (_BITS[x.dtype.itemsize],)) < 0
 
 
 @torch_spellings

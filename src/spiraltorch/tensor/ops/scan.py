@@ -25,7 +25,7 @@ def _scan(name: str, x: Any, axis: Any, dtype: Any = None, widen: bool = True) -
     number = axis_of(axis, x.ndim, name)
     if x.ndim == 0:
         return x  # type: ignore[no-any-return]
-    return nary(P[name], (see(x),), (number, False))  # type: ignore[no-any-return]
+    return nary(P[name], (see(x),), (number, False))
 
 
 @torch_spellings

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...errors import ShapeError
+from ..creation import asarray
 from ..dispatch import (
     P,
     common,
@@ -14,7 +17,8 @@ from ..dispatch import (
     nary,
 )
 from ..tensor import Tensor
-from .casting import cast
+from .casting import cast, host_values
+from .joining import stack
 
 
 def where(condition_: Any, x: Any = None, y: Any = None) -> Any:
@@ -24,8 +28,6 @@ def where(condition_: Any, x: Any = None, y: Any = None) -> Any:
     [1, 0]
     """
     if x is None and y is None:
-        from .gathering import nonzero
-
         return nonzero(condition_, as_tuple=True)
     like = first_handle((condition_, x, y))
     c = condition(condition_, like)
@@ -47,3 +49,17 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
             raise ShapeError(f"[masked_fill] expected a value of one element, got shape {value.shape}; use where()")
         value = value.reshape(())
     return where(mask, value, x)  # type: ignore[no-any-return]
+
+
+def nonzero(x: Any, as_tuple: bool = True) -> Any:
+    """The positions of elements that are not 0: an int64 tensor for each axis, or one of rows (`as_tuple=False`).
+
+    >>> import spiraltorch as st
+    >>> [t.tolist() for t in nonzero(st.tensor([0, 3, 4]))]
+    [[1, 2]]
+    """
+    x = handle(x)
+    found = [asarray(i, device=x.device) for i in np.nonzero(host_values(x, "nonzero"))]
+    if as_tuple:
+        return tuple(found)
+    return stack(found, axis=1)

@@ -135,5 +135,5 @@ def view(x: Any, *shape: Any) -> Tensor:
     from ..dispatch import P, nary
 
     if len(shape) == 1 and isinstance(shape[0], DType):
-        return nary(P["bitcast"], (see(handle(x)),), (shape[0],))  # type: ignore[no-any-return]
+        return nary(P["bitcast"], (see(handle(x)),), (shape[0],))
     return reshape(x, *shape)

@@ -34,7 +34,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
     number = axis_of(axis, x.ndim, "argsort")
     if x.ndim == 0:
         return cast(x, int64) * 0
-    return nary(P["argsort"], (see(x),), (number, bool(descending)))  # type: ignore[no-any-return]
+    return nary(P["argsort"], (see(x),), (number, bool(descending)))
 
 
 @torch_spellings

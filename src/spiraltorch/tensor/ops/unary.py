@@ -19,7 +19,7 @@ def _float(name: str, doc: str) -> Any:
     prim = P[name]
 
     def function(x: Any) -> Tensor:
-        return float_unary(prim, x)  # type: ignore[no-any-return]
+        return float_unary(prim, x)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element-wise; integers are taken as float32."
@@ -58,7 +58,7 @@ def _whole(name: str, doc: str) -> Any:
 
     def function(x: Any) -> Tensor:
         x = handle(x)
-        return unary(prim, x) if x.dtype.is_float else x  # type: ignore[no-any-return]
+        return unary(prim, x) if x.dtype.is_float else x
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element-wise; integers are returned as they are."
@@ -81,10 +81,10 @@ def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
     if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it
         return cast(round(cast(x, float32), decimals), x.dtype)
     if decimals > 0:
-        return unary(P["round"], x * 10.0**decimals) / 10.0**decimals  # type: ignore[no-any-return]
+        return unary(P["round"], x * 10.0**decimals) / 10.0**decimals
     if decimals < 0:
-        return unary(P["round"], x / 10.0**-decimals) * 10.0**-decimals  # type: ignore[no-any-return]
-    return unary(P["round"], x)  # type: ignore[no-any-return]
+        return unary(P["round"], x / 10.0**-decimals) * 10.0**-decimals
+    return unary(P["round"], x)
 
 
 def _round_whole(x: Any, unit: int) -> Any:
@@ -103,7 +103,7 @@ def negative(x: Any) -> Tensor:
     >>> negative(st.tensor([1, -2])).tolist()
     [-1, 2]
     """
-    return unary(P["neg"], handle(x))  # type: ignore[no-any-return]
+    return unary(P["neg"], handle(x))
 
 
 def positive(x: Any) -> Tensor:
@@ -113,7 +113,7 @@ def positive(x: Any) -> Tensor:
     >>> positive(st.tensor([1, -2])).tolist()
     [1, -2]
     """
-    return handle(x)  # type: ignore[no-any-return]
+    return handle(x)
 
 
 def abs(x: Any) -> Tensor:
@@ -124,7 +124,7 @@ def abs(x: Any) -> Tensor:
     [1, 2]
     """
     x = handle(x)
-    return x if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)  # type: ignore[no-any-return]
+    return x if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)
 
 
 def sign(x: Any) -> Tensor:
@@ -134,7 +134,7 @@ def sign(x: Any) -> Tensor:
     >>> sign(st.tensor([-2.5, 0.0])).tolist()
     [-1.0, 0.0]
     """
-    return unary(P["sign"], handle(x))  # type: ignore[no-any-return]
+    return unary(P["sign"], handle(x))
 
 
 def square(x: Any) -> Tensor:
@@ -155,7 +155,7 @@ def reciprocal(x: Any) -> Tensor:
     >>> reciprocal(st.tensor([4.0])).tolist()
     [0.25]
     """
-    return 1.0 / handle(x)  # type: ignore[no-any-return]
+    return 1.0 / handle(x)
 
 
 def rsqrt(x: Any) -> Tensor:
@@ -175,4 +175,4 @@ def bitwise_invert(x: Any) -> Tensor:
     >>> bitwise_invert(st.tensor([0, 5])).tolist()
     [-1, -6]
     """
-    return unary(P["invert"], handle(x))  # type: ignore[no-any-return]
+    return unary(P["invert"], handle(x))

@@ -11,7 +11,7 @@ from ...dtypes import bfloat16
 from ..creation import asarray
 from ..dispatch import handle
 from ..tensor import Tensor
-from .index_checks import _array
+from .casting import host_values
 
 UniqueAll = namedtuple("UniqueAll", ("values", "indices", "inverse_indices", "counts"))
 
@@ -72,7 +72,7 @@ def unique_values(x: Any) -> Tensor:
 
 def _sortable(x: Tensor) -> Any:
     """The elements in a dtype that NumPy sorts with NaN last: it does not do so for bfloat16."""
-    values = _array(x, "unique")
+    values = host_values(x, "unique")
     return values.astype(np.float32) if x.dtype is bfloat16 else values
 
 
