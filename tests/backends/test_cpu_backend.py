@@ -26,7 +26,8 @@ from spiraltorch.codegen.llvm.render import render
 from spiraltorch.dtypes import bfloat16, float16, float32
 from spiraltorch.errors import CompileError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, Space, at, cast, op
-from spiraltorch.ir.index import index, less
+from spiraltorch.ir.guard import less
+from spiraltorch.ir.index import index
 from spiraltorch.ir.stmt import Alloc, Kernel, Kind, Store, block, loop, loop_nest
 from spiraltorch.runtime import cache
 from spiraltorch.runtime.allocator import Allocator, size_class

@@ -15,7 +15,8 @@ from spiraltorch.backends.cpu.host import Machine, host, machine
 from spiraltorch.codegen.llvm.render import render
 from spiraltorch.dtypes import DType
 from spiraltorch.ir.expr import Buffer, Load, Value, at
-from spiraltorch.ir.index import ALWAYS, Guard, Index, index, less
+from spiraltorch.ir.guard import ALWAYS, Guard, less
+from spiraltorch.ir.index import Index, index
 from spiraltorch.ir.interpreter import run as interpret
 from spiraltorch.ir.numerics import constant
 from spiraltorch.ir.stmt import Kernel, Kind, Store, loop, loop_nest

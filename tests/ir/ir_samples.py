@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from spiraltorch.dtypes import DType, float32, float64, int64
-from spiraltorch.ir.expr import Buffer, Const, Load, Space, Value, at, cast, op
-from spiraltorch.ir.index import ALWAYS, Guard, Var, guard, index, lookup
+from spiraltorch.ir.expr import Buffer, Const, Load, Space, Value, at, cast, lookup, op
+from spiraltorch.ir.guard import ALWAYS, Guard, guard
+from spiraltorch.ir.index import Var, index
 from spiraltorch.ir.schedule import identity
 from spiraltorch.ir.stmt import Accumulate, Alloc, Kernel, Store, block, loop, loop_nest
 

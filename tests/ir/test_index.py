@@ -7,24 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from spiraltorch.ir.index import (
-    NEVER,
-    Atom,
-    FloorDiv,
-    Index,
-    Lookup,
-    Min,
-    Var,
-    ceil_div,
-    floor_div,
-    guard,
-    index,
-    less,
-    minimum,
-    mod,
-    substitute,
-    substitute_guard,
-)
+from spiraltorch.ir.expr import Lookup
+from spiraltorch.ir.guard import NEVER, guard, less, substitute_guard
+from spiraltorch.ir.index import Atom, FloorDiv, Index, Min, Var, ceil_div, floor_div, index, minimum, mod, substitute
 
 Point = dict[Var, int]
 Meaning = Callable[[Point], int]

@@ -26,9 +26,11 @@ from spiraltorch.ir.expr import (
     Value,
     at,
     cast,
+    lookup,
     op,
 )
-from spiraltorch.ir.index import ALWAYS, guard, index, less, lookup
+from spiraltorch.ir.guard import ALWAYS, guard, less
+from spiraltorch.ir.index import index
 from spiraltorch.ir.interpreter import RaceError, run
 from spiraltorch.ir.stmt import (
     Accumulate,

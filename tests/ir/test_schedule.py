@@ -12,7 +12,8 @@ import pytest
 from spiraltorch.dtypes import bfloat16, float16, float32, int32
 from spiraltorch.ir import schedule as sc
 from spiraltorch.ir.expr import Load, Space, at, op
-from spiraltorch.ir.index import ALWAYS, Var, index
+from spiraltorch.ir.guard import ALWAYS
+from spiraltorch.ir.index import Var, index
 from spiraltorch.ir.interpreter import run
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import (

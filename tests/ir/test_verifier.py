@@ -7,8 +7,9 @@ import pytest
 
 from spiraltorch.dtypes import float32, float64, int32, int64
 from spiraltorch.ir import schedule as sc
-from spiraltorch.ir.expr import Cast, Const, FromIndex, Load, Op, Scalar, Space, at
-from spiraltorch.ir.index import ALWAYS, Index, Var, guard, index, less, lookup, minimum
+from spiraltorch.ir.expr import Cast, Const, FromIndex, Load, Op, Scalar, Space, at, lookup
+from spiraltorch.ir.guard import ALWAYS, guard, less
+from spiraltorch.ir.index import Index, Var, index, minimum
 from spiraltorch.ir.proofs import Facts
 from spiraltorch.ir.stmt import (
     Accumulate,

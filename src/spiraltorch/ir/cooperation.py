@@ -7,7 +7,8 @@ done once for the group.
 from __future__ import annotations
 
 from .expr import Buffer, Load, Space, op, substitute_value
-from .index import ALWAYS, ZERO, Guard, Index, index, less, substitute_guard
+from .guard import ALWAYS, Guard, less, substitute_guard
+from .index import ZERO, Index, index
 from .loops import ScheduleError, find_loop, fuse, guard_leaves, mark, rewrite_loop, split
 from .reductions import identity
 from .stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt

@@ -14,7 +14,22 @@ from enum import Enum
 from typing import Union
 
 from ..dtypes import DType, bool_, int64
-from .index import ALWAYS, ZERO, Guard, Index, IndexLike, Lookup, Var, index, substitute, substitute_guard
+from .guard import ALWAYS, Guard, guard, substitute_guard
+from .index import (
+    ZERO,
+    FloorDiv,
+    Index,
+    IndexLike,
+    Min,
+    Mod,
+    Opaque,
+    Var,
+    floor_div,
+    index,
+    minimum,
+    mod,
+    substitute,
+)
 
 
 class Space(Enum):
@@ -169,6 +184,29 @@ class Test:
 
 Value = Union[Const, Scalar, Load, Op, Cast, FromIndex, Test]
 
+
+class Lookup(Opaque):
+    """An integer value used in an index, as a gather's does."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value, upper: int, lower: int = 0) -> None:
+        super().__init__(upper, lower)
+        self.value = value
+
+    @property
+    def variables(self) -> frozenset[Var]:
+        return self.value.variables
+
+    def substitute(self, mapping: Mapping[Var, Index]) -> Lookup:
+        if self.value.variables.isdisjoint(mapping):
+            return self
+        return Lookup(substitute_value(self.value, mapping), self.upper, self.lower)
+
+    def __str__(self) -> str:
+        return f"[{format_value(self.value)}]"
+
+
 FLOAT_UNARY = frozenset(
     "floor ceil trunc round sqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh "
     "asinh acosh atanh erf".split()
@@ -199,6 +237,11 @@ def cast(value: Value, dtype: DType) -> Value:
     return value if value.dtype is dtype else Cast(value, dtype)
 
 
+def lookup(value: Value, upper: int, lower: int = 0) -> Index:
+    """The value as an index. The caller guarantees `lower <= value <= upper`."""
+    return Index({(Lookup(value, upper, lower),): 1}, 0)
+
+
 def at(*position: IndexLike) -> tuple[Index, ...]:
     """A position from variables and ints."""
     return tuple(index(i) for i in position)
@@ -222,8 +265,6 @@ class Rewriter:
     def _guard(self, g: Guard) -> Guard:
         if not g.terms:
             return g
-        from .index import guard
-
         terms = [self.index(t) for t in g.terms]
         return g if all(a is b for a, b in zip(terms, g.terms, strict=True)) else guard(*terms)
 
@@ -237,16 +278,10 @@ class Rewriter:
 
     def _inside(self, i: Index) -> Index:
         """Loads inside lookups are rewritten too."""
-        for monomial in i.terms:
-            for atom in monomial:
-                if not isinstance(atom, Var) and _has_lookup(atom):
-                    return _map_lookups(i, self)
-        return i
+        return _map_lookups(i, self) if has_lookup(i) else i
 
     def lookup(self, atom: Lookup) -> Index:
         """One atom stays one atom, so that a guard still speaks of the position that it guards."""
-        from .index import lookup
-
         known = self.lookups.get(id(atom))
         if known is None:
             new = self.value(atom.value)
@@ -314,14 +349,25 @@ def loads(value: Value, seen: set[int] | None = None) -> Iterator[Load]:
 
 def index_loads(i: Index, seen: set[int] | None = None) -> Iterator[Load]:
     """Every load inside the lookups of an index."""
+    for atom in lookups(i):
+        yield from loads(atom.value, seen)
+
+
+def lookups(i: Index) -> Iterator[Lookup]:
+    """The lookups of an index, those inside quotients, remainders and minima included."""
     for monomial in i.terms:
         for atom in monomial:
             if isinstance(atom, Lookup):
-                yield from loads(atom.value, seen)
-            elif not isinstance(atom, Var):
-                yield from index_loads(atom.left, seen)
-                if isinstance(atom.right, Index):
-                    yield from index_loads(atom.right, seen)
+                yield atom
+            elif isinstance(atom, (FloorDiv, Mod, Min)):
+                yield from lookups(atom.left)
+                if isinstance(atom, Min):
+                    yield from lookups(atom.right)
+
+
+def has_lookup(i: Index) -> bool:
+    """Whether a computed value takes part in the index."""
+    return next(lookups(i), None) is not None
 
 
 def format_value(value: Value) -> str:
@@ -341,20 +387,7 @@ def format_value(value: Value) -> str:
     return f"<{value.guard}>"
 
 
-def _has_lookup(atom: object) -> bool:
-    if isinstance(atom, Lookup):
-        return True
-    if isinstance(atom, Var):
-        return False
-    parts = (atom.left, atom.right)  # type: ignore[attr-defined]
-    return any(
-        _has_lookup(a) for p in parts if isinstance(p, Index) for m in p.terms for a in m if not isinstance(a, Var)
-    )
-
-
 def _map_lookups(i: Index, rewriter: Rewriter) -> Index:
-    from .index import FloorDiv, Min, Mod, floor_div, minimum, mod
-
     total = Index({}, i.const)
     for monomial, coefficient in i.terms.items():
         product = Index({}, coefficient)

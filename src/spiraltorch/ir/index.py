@@ -4,20 +4,16 @@ Contract
 - An `Index` is `const + sum(coefficient * product(atoms))`. Every constructor simplifies, so there is no simplifier
   pass, and equal indices compare equal.
 - Each `Var` carries its bounds, so the bounds of an index need no context. They are cached.
-- A `Guard` is a conjunction of `index >= 0`; what the bounds prove is dropped when it is built.
-- A `Lookup` makes a computed integer value (a gather's index) an atom, with bounds that its maker guarantees.
+- An `Opaque` atom stands for an integer that is computed elsewhere: `expr.Lookup`, an integer value of the kernel.
 
 Limits: divisors are positive constants. Products of atoms are kept as monomials and are not divided further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import gcd
-from typing import TYPE_CHECKING, Any, Union
-
-if TYPE_CHECKING:
-    from .expr import Value
+from typing import Union
 
 INFINITY = 1 << 62
 
@@ -41,8 +37,10 @@ class _Pair:
     """An atom made of two parts, compared by value; the hash is computed once."""
 
     __slots__ = ("_hash", "left", "right")
+    left: Index
+    right: Index | int
 
-    def __init__(self, left: Any, right: Any) -> None:
+    def __init__(self, left: Index, right: Index | int) -> None:
         self.left = left
         self.right = right
         self._hash = hash((type(self).__name__, left, right))
@@ -63,32 +61,50 @@ class FloorDiv(_Pair):
     """`left // right`, rounded down; `right` is a positive int."""
 
     __slots__ = ()
+    right: int
 
 
 class Mod(_Pair):
     """`left - right * (left // right)`; `right` is a positive int."""
 
     __slots__ = ()
+    right: int
 
 
 class Min(_Pair):
     """The smaller of two indices."""
 
     __slots__ = ()
+    right: Index
 
 
-class Lookup:
-    """An integer value used as an index. `lower <= value <= upper` is guaranteed by whoever builds it."""
+class Opaque:
+    """An integer that index arithmetic does not look into: a base class. Compared by identity.
 
-    __slots__ = ("lower", "upper", "value")
+    Whoever builds it guarantees that it lies between `lower` and `upper`, both included.
+    """
 
-    def __init__(self, value: Value, upper: int, lower: int = 0) -> None:
-        self.value = value
+    __slots__ = ("lower", "upper")
+
+    def __init__(self, upper: int, lower: int) -> None:
         self.upper = upper
         self.lower = lower
 
+    @property
+    def variables(self) -> frozenset[Var]:
+        """The variables that the integer depends on."""
+        raise NotImplementedError
 
-Atom = Union[Var, FloorDiv, Mod, Min, Lookup]
+    def substitute(self, mapping: Mapping[Var, Index]) -> Opaque:
+        """The atom with variables replaced; itself where it depends on none of them."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """A stable spelling."""
+        raise NotImplementedError
+
+
+Atom = Union[Var, FloorDiv, Mod, Min, Opaque]
 Monomial = tuple[Atom, ...]
 
 
@@ -225,20 +241,15 @@ def raw(var: Var) -> Index:
     return Index({(var,): 1}, 0)
 
 
-def lookup(value: Value, upper: int, lower: int = 0) -> Index:
-    """A computed integer as an index."""
-    return Index({(Lookup(value, upper, lower),): 1}, 0)
-
-
 def atom_variables(atom: Atom) -> frozenset[Var]:
     """All variables that the atom's value depends on."""
     if isinstance(atom, Var):
         return frozenset((atom,))
     if isinstance(atom, Min):
-        return atom.left.variables | atom.right.variables  # type: ignore[no-any-return]
-    if isinstance(atom, Lookup):
-        return atom.value.variables
-    return atom.left.variables  # type: ignore[no-any-return]
+        return atom.left.variables | atom.right.variables
+    if isinstance(atom, Opaque):
+        return atom.variables
+    return atom.left.variables
 
 
 def floor_div(numerator: IndexLike, divisor: int) -> Index:
@@ -342,9 +353,7 @@ def format_atom(atom: Atom) -> str:
         return f"({atom.left})%{atom.right}"
     if isinstance(atom, Min):
         return f"min({atom.left}, {atom.right})"
-    from .expr import format_value
-
-    return f"[{format_value(atom.value)}]"
+    return str(atom)
 
 
 def _order(atom: Atom) -> str:
@@ -361,15 +370,11 @@ def _substitute_atom(atom: Atom, mapping: Mapping[Var, Index]) -> Index:
         return mod(substitute(atom.left, mapping), atom.right)
     if isinstance(atom, Min):
         return minimum(substitute(atom.left, mapping), substitute(atom.right, mapping))
-    if atom.value.variables.isdisjoint(mapping):
-        return Index({(atom,): 1}, 0)
-    from .expr import substitute_value
-
-    return lookup(substitute_value(atom.value, mapping), atom.upper, atom.lower)
+    return Index({(atom.substitute(mapping),): 1}, 0)
 
 
 def _atom_bounds(atom: Atom) -> tuple[int, int]:
-    if isinstance(atom, (Var, Lookup)):
+    if isinstance(atom, (Var, Opaque)):
         return atom.lower, atom.upper
     if isinstance(atom, FloorDiv):
         low, high = atom.left.bounds
@@ -439,79 +444,3 @@ def _rejoin(expr: Index) -> Index:
 def _quotient_terms(numerator: Index, divisor: int) -> Index | None:
     quotient = floor_div(numerator, divisor)
     return quotient if quotient.terms else None
-
-
-# ---------------------------------------------------------------- guards
-
-
-class Guard:
-    """True where every index of `terms` is >= 0. `never` marks one that the bounds refute."""
-
-    __slots__ = ("never", "terms")
-
-    def __init__(self, terms: tuple[Index, ...] = (), never: bool = False) -> None:
-        self.terms = terms
-        self.never = never
-
-    @property
-    def always(self) -> bool:
-        return not self.terms and not self.never
-
-    def __and__(self, other: Guard) -> Guard:
-        if self.always:
-            return other
-        if other.always:
-            return self
-        return NEVER if self.never or other.never else guard(*self.terms, *other.terms)
-
-    @property
-    def variables(self) -> frozenset[Var]:
-        return frozenset().union(*(t.variables for t in self.terms))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Guard) and self.terms == other.terms and self.never == other.never
-
-    def __hash__(self) -> int:
-        return hash((self.terms, self.never))
-
-    def __repr__(self) -> str:
-        return "never" if self.never else " and ".join(f"{t} >= 0" for t in self.terms) or "always"
-
-
-ALWAYS = Guard()
-NEVER = Guard(never=True)
-
-
-def guard(*terms: Index) -> Guard:
-    """The conjunction of `term >= 0`, without what the bounds prove."""
-    kept: list[Index] = []
-    for whole in terms:
-        for term in _split_min(whole):
-            low, high = term.bounds
-            if high < 0:
-                return NEVER
-            if low < 0 and term not in kept:
-                kept.append(term)
-    return Guard(tuple(kept)) if kept else ALWAYS
-
-
-def less(left: IndexLike, right: IndexLike) -> Guard:
-    """`left < right`."""
-    return guard(index(right) - index(left) - 1)
-
-
-def substitute_guard(condition: Guard, mapping: Mapping[Var, Index]) -> Guard:
-    """Replaces variables in every term."""
-    if not condition.terms or condition.variables.isdisjoint(mapping):
-        return condition
-    return guard(*(substitute(t, mapping) for t in condition.terms))
-
-
-def _split_min(term: Index) -> Iterable[Index]:
-    """`min(a, b) + rest >= 0` holds exactly where `a + rest >= 0` and `b + rest >= 0`."""
-    for monomial, coefficient in term.terms.items():
-        if coefficient == 1 and len(monomial) == 1 and type(monomial[0]) is Min:
-            rest = Index({m: c for m, c in term.terms.items() if m != monomial}, term.const)
-            atom = monomial[0]
-            return [*_split_min(atom.left + rest), *_split_min(atom.right + rest)]
-    return [term]

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import IndexOutOfRange, ShapeError, SpiralTorchError
-from .expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
-from .index import Atom, FloorDiv, Guard, Index, Lookup, Min, Mod, Var
+from .expr import Buffer, Cast, Const, FromIndex, Load, Lookup, Op, Scalar, Space, Test, Value
+from .guard import Guard
+from .index import Atom, FloorDiv, Index, Min, Mod, Var
 from .loops import perfect_nest
 from .numerics import constant, convert, evaluate, garbage
 from .reductions import explicit_reductions
@@ -174,6 +175,7 @@ class _Machine:
             return self.index(atom.left) % atom.right
         if isinstance(atom, Min):
             return np.minimum(self.index(atom.left), self.index(atom.right))
+        assert isinstance(atom, Lookup)
         return self.lookup(atom)
 
     def lookup(self, atom: Lookup) -> Any:

@@ -11,8 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Test, Value
-from .index import FloorDiv, Guard, Index, Lookup, Min, Mod, Var
+from .expr import Buffer, Cast, Const, FromIndex, Load, Lookup, Op, Scalar, Test, Value
+from .guard import Guard
+from .index import FloorDiv, Index, Min, Mod, Var
 from .stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Stmt, Store
 
 PACKAGE = Path(__file__).resolve().parent.parent

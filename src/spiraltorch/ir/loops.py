@@ -9,22 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import SpiralTorchError
-from .expr import Buffer, Cast, FromIndex, Load, Op, Rewriter, Test, Value, index_loads
-from .index import (
-    FloorDiv,
-    Guard,
-    Index,
-    Lookup,
-    Min,
-    Mod,
-    Var,
-    ceil_div,
-    guard,
-    index,
-    less,
-    minimum,
-    substitute,
-)
+from .expr import Buffer, Cast, FromIndex, Load, Op, Rewriter, Test, Value, has_lookup, index_loads
+from .guard import Guard, guard, less
+from .index import FloorDiv, Index, Min, Mod, Var, ceil_div, index, minimum, substitute
 from .stmt import (
     Accumulate,
     Alloc,
@@ -366,19 +353,6 @@ def leaves_of(body: Stmt) -> tuple[Stmt, ...] | None:
     """The statements of a loop's body where all are leaves."""
     inside = body.body if isinstance(body, Block) else (body,)
     return None if any(children(s) for s in inside) else inside
-
-
-def has_lookup(i: Index) -> bool:
-    """Whether a computed value takes part in the index."""
-    for monomial in i.terms:
-        for atom in monomial:
-            if isinstance(atom, Lookup):
-                return True
-            if not isinstance(atom, Var) and (
-                has_lookup(atom.left) or (isinstance(atom.right, Index) and has_lookup(atom.right))
-            ):
-                return True
-    return False
 
 
 # ---------------------------------------------------------------- dependences

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from .expr import Buffer, Load, Rewriter, Space
-from .index import ONE, ZERO, Guard, Index, Min, Var, guard, index
-from .loops import has_lookup, rename_loops, rewrite_loop, statement_loads, with_guard
+from .expr import Buffer, Load, Rewriter, Space, has_lookup
+from .guard import Guard, guard
+from .index import ONE, ZERO, Index, Min, Var, index
+from .loops import rename_loops, rewrite_loop, statement_loads, with_guard
 from .reductions import is_reduction, lower_reductions
 from .stmt import (
     Accumulate,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .index import FloorDiv, Guard, Index, Min, Mod, Var, _split_min
+from .guard import Guard, split_minimum
+from .index import FloorDiv, Index, Min, Mod, Var
 
 DEPTH = 5
 BUDGET = 400
@@ -22,7 +23,7 @@ class Facts:
     def __init__(self, outer: Facts | None = None, terms: Iterable[Index] = ()) -> None:
         self.by_monomial: dict[tuple[object, ...], list[Index]] = dict(outer.by_monomial) if outer else {}
         self.seen: frozenset[Index] = outer.seen if outer else frozenset()
-        new = [part for term in terms for part in _split_min(term)]
+        new = [part for term in terms for part in split_minimum(term)]
         self._add(new)
 
     def _add(self, new: list[Index]) -> None:
@@ -41,7 +42,7 @@ class Facts:
         """Whether `term >= 0` follows."""
         if term.bounds[0] >= 0:
             return True
-        return all(_Search(self).prove(part, DEPTH) for part in _split_min(term))
+        return all(_Search(self).prove(part, DEPTH) for part in split_minimum(term))
 
 
 class _Search:

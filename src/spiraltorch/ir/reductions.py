@@ -15,7 +15,8 @@ import numpy as np
 
 from ..dtypes import DType
 from .expr import Buffer, Const, Load, Rewriter, Space, Value
-from .index import ALWAYS, Guard, Index, Var, guard, index
+from .guard import ALWAYS, Guard, guard
+from .index import Index, Var, index
 from .loops import (
     ScheduleError,
     choose,

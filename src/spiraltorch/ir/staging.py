@@ -10,7 +10,8 @@ from functools import partial
 from typing import NamedTuple
 
 from .expr import Buffer, Cast, FromIndex, Load, Op, Rewriter, Space, Test, Value, loads, substitute_value
-from .index import ALWAYS, ZERO, Guard, Index, Var, ceil_div, guard, index, less, substitute
+from .guard import ALWAYS, Guard, guard, less
+from .index import ZERO, Index, Var, ceil_div, index, substitute
 from .loops import (
     ScheduleError,
     in_bounds,

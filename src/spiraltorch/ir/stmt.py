@@ -16,7 +16,8 @@ from enum import Enum
 from typing import Union
 
 from .expr import Buffer, Load, Rewriter, Scalar, Value, format_value, index_loads, loads
-from .index import ALWAYS, Guard, Index, IndexLike, Var, index, substitute, substitute_guard
+from .guard import ALWAYS, Guard, substitute_guard
+from .index import Index, IndexLike, Var, index, substitute
 
 
 class Kind(Enum):

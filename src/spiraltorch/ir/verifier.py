@@ -27,9 +27,11 @@ from .expr import (
     Test,
     Value,
     format_value,
+    lookups,
 )
-from .index import Atom, FloorDiv, Guard, Index, Lookup, Min, Var, atom_variables, index
-from .loops import has_lookup, statement_loads
+from .guard import Guard
+from .index import Atom, FloorDiv, Index, Min, Opaque, Var, atom_variables, index
+from .loops import statement_loads
 from .proofs import Facts
 from .reductions import is_reduction
 from .stmt import (
@@ -230,11 +232,10 @@ class _Verifier:
         loose = [v.name for v in i.variables if v not in bound]
         if loose:
             raise self.fail(f"{i} uses {loose} outside their loops")
-        if has_lookup(i):
-            for atom in _lookups(i):
-                self.value(atom.value, scope, {})
-                if not atom.value.dtype.is_integer:
-                    raise self.fail(f"a lookup expected an integer, got {atom.value.dtype.name}")
+        for atom in lookups(i):
+            self.value(atom.value, scope, {})
+            if not atom.value.dtype.is_integer:
+                raise self.fail(f"a lookup expected an integer, got {atom.value.dtype.name}")
 
     def guard(self, g: Guard, scope: _Scope) -> None:
         for term in g.terms:
@@ -293,19 +294,6 @@ class _Verifier:
                 raise self.fail(f"iterations of {top.kind.value} loop {top.var.name} may meet in {shown}")
 
 
-def _lookups(i: Index) -> list[Lookup]:
-    found: list[Lookup] = []
-    for monomial in i.terms:
-        for atom in monomial:
-            if isinstance(atom, Lookup):
-                found.append(atom)
-            elif not isinstance(atom, Var):
-                found += _lookups(atom.left)
-                if isinstance(atom.right, Index):
-                    found += _lookups(atom.right)
-    return found
-
-
 def _op_problem(v: Op) -> str | None:
     """What is wrong with the dtypes of an operation."""
     if len(v.args) != ARITY[v.name]:
@@ -357,7 +345,7 @@ def _kept_apart(var: Var, buffer: Buffer, places: list[tuple[tuple[Index, ...], 
     rows = [(*position, buffer.flat(position)) for position, _ in places]
     known: list[Atom] = []
     for digit in digits:
-        if isinstance(digit, Lookup):
+        if isinstance(digit, Opaque):
             continue
         for dim in range(len(first)):
             if _separates(digit, [(row[dim], facts) for row, (_, facts) in zip(rows, places, strict=True)]):
@@ -398,7 +386,7 @@ def _give_back(var: Var, digits: list[Atom]) -> bool:
 def _digit(atom: Atom, values: Any) -> Any:
     if isinstance(atom, Var):
         return values
-    assert not isinstance(atom, Lookup)
+    assert not isinstance(atom, Opaque)
     left = _digits(atom.left, values)
     if isinstance(atom, Min):
         return np.minimum(left, _digits(atom.right, values))

@@ -9,7 +9,8 @@ import io
 import pickle
 from typing import Any
 
-from .index import FloorDiv, Guard, Index, Min, Mod, Var
+from .guard import Guard
+from .index import FloorDiv, Index, Min, Mod, Var
 
 
 class _Writer(pickle.Pickler):

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from ..dtypes import DType
 from ..ir.expr import Buffer, Const, Load, Space, Test, Value, op
-from ..ir.index import ALWAYS, Guard, Index, Var, guard, index, less, minimum
+from ..ir.guard import ALWAYS, Guard, guard, less
+from ..ir.index import Index, Var, index, minimum
 from ..ir.stmt import Accumulate, Alloc, For, Stmt, Store, block, loop, loop_nest
 
 At = Callable[[Index, Index, Guard], Value]  # (row, column, where it exists) -> element

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..dtypes import DType, bool_, float32, int32, int64, uint8, uint16, uint32, uint64
-from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Space, Value, cast, op
-from ..ir.index import Index, index, lookup
+from ..ir.expr import Buffer, Cast, Const, FromIndex, Load, Space, Value, cast, lookup, op
+from ..ir.index import Index, index
 from ..ir.stmt import Accumulate, Alloc, For, Stmt, Store, block, loop, loop_nest
 
 SHORTEST = 64  # rows below which clearing the counts costs more than comparing

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..dtypes import DType, bool_, int64
-from ..ir.expr import Buffer, Const, FromIndex, Load, Space, Test, Value, op
-from ..ir.index import Index, guard, index, lookup
+from ..ir.expr import Buffer, Const, FromIndex, Load, Space, Test, Value, lookup, op
+from ..ir.guard import guard
+from ..ir.index import Index, index
 from ..ir.stmt import Alloc, For, Stmt, Store, block, loop, loop_nest
 
 

@@ -2,7 +2,7 @@
 
 On disk a kernel is one content-addressed file: a checksum, the kernel's facts as JSON, and the object code. Files are
 written atomically, so processes may share a folder. A file that is missing, cut or changed counts as missing. Keys name
-everything that the code depends on (see `compiler.key` and `ir.target`), so no entry is ever out of date.
+everything that the code depends on (see `ir.kernel_key` and `ir.target`), so no entry is ever out of date.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..compiler.planning.plan import FORMATS
 from ..dtypes import DType, bfloat16
-from ..ir.expr import Cast, Load, Op, Value
-from ..ir.index import INFINITY, FloorDiv, Index, Lookup, Min, Mod
+from ..ir.expr import Cast, Load, Lookup, Op, Value
+from ..ir.index import INFINITY, FloorDiv, Index, Min, Mod
 from ..ir.stmt import Accumulate, Kernel, Store, leaf_loads, leaf_values, walk, written
 from ..runtime.allocator import ALIGN
 

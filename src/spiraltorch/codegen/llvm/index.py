@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 from ...dtypes import bool_, int64
-from ...ir.expr import Buffer, Load, Value
-from ...ir.index import FloorDiv, Guard, Index, Lookup, Min, Mod, Monomial, Var, substitute
+from ...ir.expr import Buffer, Load, Lookup, Value, has_lookup
+from ...ir.guard import Guard
+from ...ir.index import FloorDiv, Index, Min, Monomial, Var, substitute
 from ...ir.stmt import Accumulate, Store
 from ..instructions import Ssa
 from ..operations import cast
@@ -137,9 +138,10 @@ class Indices:
         first = monomial[0]
         if len(monomial) == 1 and isinstance(first, Var):
             return self.depth.get(first, 0)
-        if _has_lookup(monomial):
+        product = Index({monomial: 1}, 0)
+        if has_lookup(product):
             return NO_DEPTH
-        return max((self.depth.get(v, 0) for v in Index({monomial: 1}, 0).variables), default=0)
+        return max((self.depth.get(v, 0) for v in product.variables), default=0)
 
     def put(self, depth: int, key: Any, make: Callable[[], str]) -> str:
         """As `Emitter.hoisted`, but right here for what depends on memory."""
@@ -278,16 +280,3 @@ class Indices:
         lanes = ", ".join(f"i64 {-o.lane * k}" for k in range(n))  # lane*k + rest >= 0
         name = self.put(depth, ("mask", splat, o.lane), lambda: f"icmp sge {vector} {splat}, <{lanes}>")
         return Ssa(name, bool_, n)
-
-
-def _has_lookup(monomial: Monomial) -> bool:
-    stack: list[Any] = list(monomial)
-    while stack:
-        atom = stack.pop()
-        if isinstance(atom, Lookup):
-            return True
-        if isinstance(atom, (FloorDiv, Mod, Min)):
-            for side in (atom.left, atom.right):
-                if isinstance(side, Index):
-                    stack += [a for m in side.terms for a in m]
-    return False

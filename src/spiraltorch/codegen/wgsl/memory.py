@@ -9,21 +9,9 @@ conversion rounds (WGSL leaves open how).
 from __future__ import annotations
 
 from ...dtypes import DType, float16, int32, uint16, uint32, uint64
-from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value
-from ...ir.index import (
-    INFINITY,
-    Atom,
-    FloorDiv,
-    Guard,
-    Index,
-    Lookup,
-    Min,
-    Mod,
-    Var,
-    index,
-    substitute,
-    substitute_guard,
-)
+from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Lookup, Op, Scalar, Space, Test, Value, lookups
+from ...ir.guard import Guard, substitute_guard
+from ...ir.index import INFINITY, Atom, FloorDiv, Index, Min, Mod, Var, index, substitute
 from ..instructions import NARROW, Ssa
 from ..operations import bitcast, cast, operation
 from .emitter import WgslEmitter
@@ -101,16 +89,7 @@ class Memory:
         return known[1]
 
     def _index_sources(self, i: Index) -> frozenset[Buffer]:
-        found: frozenset[Buffer] = frozenset()
-        for monomial in i.terms:
-            for atom in monomial:
-                if isinstance(atom, Lookup):
-                    found |= self.sources(atom.value)
-                elif not isinstance(atom, Var):
-                    found |= self._index_sources(atom.left)
-                    if isinstance(atom.right, Index):
-                        found |= self._index_sources(atom.right)
-        return found
+        return frozenset[Buffer]().union(*(self.sources(atom.value) for atom in lookups(i)))
 
     # ------------------------------------------------------------ values
 
@@ -183,6 +162,7 @@ class Memory:
             return down if sign == "/" else f"({name} - {down} * {d})"
         if isinstance(atom, Min):
             return f"min({self.index(atom.left)}, {self.index(atom.right)})"
+        assert isinstance(atom, Lookup)
         return self._lookup(atom)
 
     def _lookup(self, atom: Lookup) -> str:

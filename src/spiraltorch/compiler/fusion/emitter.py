@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...dtypes import int64
-from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Scalar, Test, Value, cast, op
-from ...ir.index import ALWAYS, ZERO, Guard, Index, guard, index, lookup
+from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Scalar, Test, Value, cast, lookup, op
+from ...ir.guard import ALWAYS, Guard, guard
+from ...ir.index import ZERO, Index, index
 from ..program import Val
 
 Position = tuple[Index, ...]

@@ -19,7 +19,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ...ir.expr import Buffer, Const, Load, Op, Space, Value
-from ...ir.index import ALWAYS, ZERO, Guard, Var, index
+from ...ir.guard import ALWAYS, Guard
+from ...ir.index import ZERO, Var, index
 from ...telemetry import Decision
 from ..program import ATTENTIONS, CONTRACTIONS, HEAVY, REDUCTIONS, SORTS, VIEWS, Program, Val
 from .emitter import Emitter, NotFusible, Position

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...ir.expr import Buffer, Const, Space, Value
-from ...ir.index import ZERO, Guard, Index, index
+from ...ir.guard import Guard
+from ...ir.index import ZERO, Index, index
 from ...ir.stmt import Kernel, Stmt, Store, block, loop, loop_nest
 from ...ir.target import Target
 from ...kernels.attention import At, Nest, Row, Scores, Sizes, backward, forward, in_scratch

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
-from ...ir.index import ZERO, Index, Var, guard, index, less
+from ...ir.guard import guard, less
+from ...ir.index import ZERO, Index, Var, index
 from ...ir.loops import find_loop
 from ...ir.reductions import identity
 from ...ir.stmt import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dtypes import int64
-from ...ir.expr import Buffer, Load, Space, Value, cast
-from ...ir.index import INFINITY, Guard, Index, guard, index, less, lookup
+from ...ir.expr import Buffer, Load, Space, Value, cast, lookup
+from ...ir.guard import Guard, guard, less
+from ...ir.index import INFINITY, Index, index
 from ...ir.loops import renamed_nest
 from ...ir.reductions import identity
 from ...ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest
