@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 from compiler_helpers import compare, data, normal, program
 
-from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.passes.decompose import decompose
-from spiraltorch.compiler.passes.simplify import drop_barriers, simplify
+from spiraltorch.compiler import evaluate, passes
 from spiraltorch.compiler.program import Program
 from spiraltorch.dtypes import bfloat16, bool_, float16, float32, float64, int8, int32, int64, uint64
 from spiraltorch.graph import build as b
 from spiraltorch.graph.node import Node
+from spiraltorch.ir.target import Target
 from spiraltorch.tensor.tensor import Tensor
+
+TARGET = Target("test")
+simplify = partial(passes.simplify, target=TARGET)
+decompose = partial(passes.decompose, target=TARGET)
+drop_barriers = partial(passes.drop_barriers, target=TARGET)
 
 
 def prims(made: Program) -> list[str]:

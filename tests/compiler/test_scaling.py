@@ -11,8 +11,9 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.fusion.placement import MAX_COST, weight
+from spiraltorch.compiler.fusion.placement import MAX_COST
 from spiraltorch.compiler.graph_key import walk
+from spiraltorch.compiler.lowering.cluster import operation_count
 from spiraltorch.ir.stmt import Store
 from spiraltorch.ir.stmt import walk as statements
 
@@ -72,7 +73,7 @@ def test_kernels_of_a_long_chain_are_short_and_right(step: Step) -> None:
     plan = evaluate.plan_for([y.node], order, leaves)
     for one in plan.lowered:
         stores = [s for s in statements(one.kernel.body) if isinstance(s, Store)]
-        assert weight([s.value for s in stores]) <= 2 * MAX_COST
+        assert operation_count([s.value for s in stores]) <= 2 * MAX_COST
     want = X.astype(np.float64)
     with np.errstate(over="ignore"):
         for n in range(120):

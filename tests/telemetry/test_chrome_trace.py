@@ -14,7 +14,7 @@ from chrome_format import load, violations
 
 import spiraltorch as st
 from spiraltorch import telemetry
-from spiraltorch.compiler.planning.plan import PASSES
+from spiraltorch.compiler.passes import PIPELINE
 from spiraltorch.errors import ArgumentError
 from spiraltorch.telemetry.decisions import KINDS
 from spiraltorch.telemetry.names import compile_pass
@@ -132,7 +132,7 @@ def test_the_trace_and_the_counters_agree(traced: dict[str, Any]) -> None:
 
 def test_passes_and_kernels_lie_in_their_compilation(traced: dict[str, Any]) -> None:
     compilations = [interval(e) for e in spans(traced, "spiraltorch.compile")]
-    names = [compile_pass(p.__name__) for p in PASSES]
+    names = [compile_pass(p.__name__) for p in PIPELINE]
     names += [f"spiraltorch.compile.{word}" for word in ("fuse", "lower", "link")]
     for name in set(names):
         found = [interval(e) for e in spans(traced, name)]
@@ -145,7 +145,7 @@ def test_passes_and_kernels_lie_in_their_compilation(traced: dict[str, Any]) -> 
 def test_all_names_are_documented(traced: dict[str, Any]) -> None:
     names = {e["name"] for e in traced["trace"]["traceEvents"] if e.get("cat") == "host"}
     assert names <= telemetry.SPANS.keys() and len(names) > 10
-    assert {compile_pass(p.__name__) for p in PASSES} <= telemetry.SPANS.keys()
+    assert {compile_pass(p.__name__) for p in PIPELINE} <= telemetry.SPANS.keys()
 
 
 def test_decisions_are_events_and_lines(traced: dict[str, Any]) -> None:

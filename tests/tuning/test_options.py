@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tuning_samples import DEVICES, GRAPHS, lowered
 
-from spiraltorch.compiler.schedules.choices import Choices
+from spiraltorch.compiler.choices import Choices
 from spiraltorch.compiler.schedules.cpu import schedule
 from spiraltorch.ir.interpreter import run
 from spiraltorch.ir.kernel_key import kernel_key

@@ -205,7 +205,7 @@ def test_nothing_small_is_tuned() -> None:
 @pytest.mark.parametrize("where", DEVICES)
 def test_predictions_order_the_obvious(where: str) -> None:
     """The cost model tells a good schedule of a product from a hopeless one."""
-    from spiraltorch.compiler.schedules.choices import Choices
+    from spiraltorch.compiler.choices import Choices
     from spiraltorch.compiler.schedules.cpu import schedule
 
     target = device.get(where).target

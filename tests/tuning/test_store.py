@@ -16,7 +16,7 @@ from tuning_samples import normal, store
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.fusion import phases
-from spiraltorch.compiler.lowering.lower import Lowered
+from spiraltorch.compiler.lowering import Lowered
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import Kernel
 from spiraltorch.ir.target import Target

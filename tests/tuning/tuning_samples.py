@@ -13,7 +13,7 @@ import pytest
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.graph_key import walk
-from spiraltorch.compiler.lowering.lower import Lowered
+from spiraltorch.compiler.lowering import Lowered
 from spiraltorch.runtime import device
 
 DEVICES = [name for backend in device.backends().values() for name in backend.devices()[:1]]

@@ -20,7 +20,7 @@ from ..telemetry.counting import COUNTS
 from ..telemetry.names import COMPILE
 from ..telemetry.spans import ACTIVE, record_decisions, record_plan_lookup, span
 from .graph_key import walk
-from .passes.decompose import apart
+from .lowering.registry import decomposed_on
 from .planning.decisions import schedules
 from .planning.explain import explain_plan
 from .planning.launch import launcher
@@ -235,7 +235,7 @@ def _compile(order: list[Node], count: int, leaves: list[Node]) -> Plan:
                 f"[eval] expected one device in a graph, got {device} and {node.aval.device}; move tensors with .to()"
             )
     with deep_recursion(), span(COMPILE, device=device, values=len(order)) as s:
-        program = from_nodes(order, list(range(count)), apart(devices.get(device).target))
+        program = from_nodes(order, list(range(count)), decomposed_on(devices.get(device).target))
         scalars = [n.aval.dtype for n in order if n.buf is None and n.scalar is not None]
         plan = build(program, len(leaves), scalars, device)
         where = f"all of its {len(order)} values are on {device}"

@@ -12,15 +12,6 @@ from typing import Any
 from ..dtypes import DType
 from ..graph.node import Node
 
-REDUCTIONS = frozenset(("reduce_sum", "reduce_prod", "reduce_max", "reduce_min"))
-CONTRACTIONS = frozenset(("dot", "conv"))
-SCANS = frozenset(("cumsum", "cumprod", "cummax", "cummin"))
-SCATTERS = frozenset(("scatter", "scatter_along"))
-ATTENTIONS = frozenset(("attention", "attention_grad"))
-SORTS = frozenset(("argsort", "sort"))  # `sort` is what `decompose.sort_values` makes of an argsort
-HEAVY = REDUCTIONS | CONTRACTIONS | SCANS | SCATTERS | ATTENTIONS | SORTS | {"join", "to_device"}
-VIEWS = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows"))
-
 
 class Val:
     """One value: `prim(*args)` with static `params`. `slot` numbers leaves and scalars in the order of the plan key."""

@@ -45,6 +45,7 @@ SPANS: dict[str, str] = {
     compile_pass("sort_values"): "the pass that sorts values directly where nothing reads the permutation",
     compile_pass("join_in_steps"): "the pass that splits concatenations of more operands than a kernel can bind",
     compile_pass("copy_joins"): "the pass that copies the operands of large concatenations one by one",
+    compile_pass("share_reshaped_outputs"): "the pass that makes results which only reshape a value share its memory",
     COMPILE_FUSE: "operations are fused into kernels, within the buffers that a kernel can bind",
     COMPILE_LOWER: "fused groups are lowered to loop nests in the kernel IR",
     COMPILE_KERNEL: "a kernel that is not cached in memory; `key`, `cache` is `disk` or `none`",

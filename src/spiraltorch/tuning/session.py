@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..compiler.lowering.lower import Lowered
-from ..compiler.schedules.choices import Choices
+from ..compiler.choices import Choices
+from ..compiler.lowering import Lowered
 from ..compiler.schedules.tuned import GENERATION, TUNERS
 from ..errors import ArgumentError
 from ..ir.wire import pack

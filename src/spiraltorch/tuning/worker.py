@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
-from ..compiler.lowering.lower import Lowered
-from ..compiler.schedules.choices import Choices
+from ..compiler.choices import Choices
+from ..compiler.lowering import Lowered
 from ..compiler.schedules.cpu import schedule
 from ..errors import ArgumentError
 from ..ir.kernel_key import kernel_key

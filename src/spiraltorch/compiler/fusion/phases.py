@@ -13,9 +13,9 @@ from ...ir.expr import Buffer, Load, Rewriter, Value
 from ...ir.loops import ScheduleError, rename_loops
 from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, rewrite_leaf, transform
 from ...ir.target import Target
-from ..lowering.lower import Lowered
+from ..choices import Choices
+from ..lowering.lowered import Lowered
 from ..program import Val
-from ..schedules.choices import Choices
 from ..schedules.cpu import schedule
 
 MAX_PHASES = 32

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...ir.expr import Buffer, Const, Space, Value
 from ...ir.guard import Guard
 from ...ir.index import ZERO, Index, index
 from ...ir.stmt import Kernel, Stmt, Store, block, loop, loop_nest
 from ...ir.target import Target
 from ...kernels.attention import At, Nest, Row, Scores, Sizes, backward, forward, in_scratch
-from ..fusion.emitter import Emitter
 from ..program import Val
-
-if TYPE_CHECKING:
-    from ..fusion.placement import Cluster
-    from .lower import Lowered
+from .cluster import Cluster
+from .emitter import Emitter
+from .lowered import Lowered
+from .registry import Lowering, Operands, Role, register
 
 VECTORS = 4  # of queries in a block: as wide as a register tile
 KEYS = 64  # in a block: what a block of scores and its operands take stays in the first cache
 FEW_KEYS = 16  # where blocks are shared memory
-
-
-def lower_attention(cluster: Cluster, val: Val, target: Target) -> Lowered:
-    """The kernel of `attention` or `attention_grad`."""
-    return _forward(cluster, val, target) if val.prim == "attention" else _backward(cluster, val, target)
 
 
 def _sizes(val: Val, target: Target, tall: int) -> Sizes:
@@ -62,9 +54,9 @@ def _space(target: Target) -> Space:
     return Space.WORKGROUP if target.has_shared_memory else Space.SCRATCH
 
 
-def _forward(cluster: Cluster, val: Val, target: Target) -> Lowered:
-    from .lower import Lowered
-
+def lower_attention(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
+    """The kernel of `attention`: a task to a block of queries of a head."""
+    val = cluster.members[0]
     q, k, v, *bias = val.args
     sizes = _sizes(val, target, 2)
     emitter, out = cluster.emitter, cluster.emitter.buffer(val)
@@ -90,10 +82,9 @@ def _forward(cluster: Cluster, val: Val, target: Target) -> Lowered:
     return Lowered(kernel, "attention", [one.var.name for one in loops], nests=nests, work=work)
 
 
-def _backward(cluster: Cluster, val: Val, target: Target) -> Lowered:
-    """A task to a head of keys: it alone adds to their gradients."""
-    from .lower import Lowered
-
+def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
+    """The kernel of `attention_grad`: a task to a head of keys, which alone adds to their gradients."""
+    val = cluster.members[0]
     q, k, v, g, sums, shift, *bias = val.args
     sizes = _sizes(val, target, 3)
     emitter, out = cluster.emitter, cluster.emitter.buffer(val)
@@ -134,3 +125,15 @@ def _cleared(out: Buffer, head: tuple[Index, Index], start: int, count: int, val
     one = loop("n0", count)
     store = Store(out, (*head, index(one.var) + start), Const(0.0, val.dtype))
     return loop_nest([one], store), Nest(["n0"], "map", "n0")
+
+
+register(["attention"], Lowering(Role.STANDALONE, Operands.MEMORY, kernel=lower_attention))
+register(
+    ["attention_grad"],  # adds up the gradients of keys in one task to a head: too few for throughput-oriented devices
+    Lowering(
+        Role.STANDALONE,
+        Operands.MEMORY,
+        kernel=lower_attention_grad,
+        supported=lambda target: not target.throughput_oriented,
+    ),
+)

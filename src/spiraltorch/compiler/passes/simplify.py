@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ...dtypes import DType
+from ...ir.target import Target
 from ..program import Builder, Program, Val, rebuild
 
 
-def simplify(program: Program) -> Program:
+def simplify(program: Program, target: Target) -> Program:
     """Applies the rules bottom-up once; `barrier` still stands, so recomputed segments are not shared."""
     return rebuild(program, _rule)
 
 
-def drop_barriers(program: Program) -> Program:
+def drop_barriers(program: Program, target: Target) -> Program:
     """Barriers become the identity, last of all and without sharing equal values: what they kept apart stays apart."""
     if not any(v.prim == "barrier" for v in program.vals):
         return program

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...ir.expr import Load
 from ...ir.stmt import Accumulate, Kernel, Store, leaf_loads, walk
 from ..fusion.phases import Group
-from ..lowering.lower import Lowered
+from ..lowering.lowered import Lowered
 from ..program import Val
 
 

@@ -1,6 +1,6 @@
 """From a program to an execution plan: kernels in order, memory by liveness, one table of arguments.
 
-`build` runs the passes; the lists `PASSES` and `TARGET_PASSES` are the whole pipeline up to kernels. A plan's table has
+`build` runs the passes of `passes.PIPELINE`, fuses, lowers, compiles and links. A plan's table has
 one 8-byte slot for each leaf, each output, the arena of intermediate results, and each varying scalar. Running a plan
 fills the table and makes one call into the device's program.
 """
@@ -26,17 +26,15 @@ from ...telemetry.names import COMPILE_FUSE, COMPILE_LINK, COMPILE_LOWER, compil
 from ...telemetry.spans import ACTIVE, KernelFacts, launch, span
 from ..fusion.phases import Group, group
 from ..fusion.placement import Fusion, fuse
-from ..lowering.lower import Lowered, lower
-from ..passes.decompose import copy_joins, decompose, join_in_steps, sort_values, spread_reductions
-from ..passes.simplify import drop_barriers, simplify
-from ..program import VIEWS, Program, Val, live
+from ..lowering import Lowered, lower
+from ..lowering.registry import is_view
+from ..passes import PIPELINE
+from ..program import Program, Val, live
 from ..schedules.tuned import GENERATION, decide
 from .decisions import numbered, phases, scheduled
 from .in_place import Reuse
 from .memory import Region, Wanted, least, place
 
-PASSES = (simplify, decompose, simplify, drop_barriers)
-TARGET_PASSES = (sort_values, spread_reductions, join_in_steps, copy_joins)  # after those, with the facts of the target
 FORMATS = {
     "bool": "?7x", "int8": "b7x", "int16": "h6x", "int32": "i4x", "int64": "q", "uint8": "B7x", "uint16": "H6x",
     "uint32": "I4x", "uint64": "Q", "float16": "e6x", "bfloat16": "H6x", "float32": "f4x", "float64": "d",
@@ -157,16 +155,12 @@ class Plan:
 def build(program: Program, leaf_count: int, scalar_dtypes: list[DType], device_name: str) -> Plan:
     """Compiles a program for one device."""
     started = time.perf_counter()
-    unfused = sum(1 for v in program.vals if v.prim not in VIEWS and v.prim not in ("leaf", "const", "scalar"))
+    unfused = sum(1 for v in program.vals if v.prim not in ("leaf", "const", "scalar") and not is_view(v))
     plan = Plan()
     plan.device = device = devices.get(device_name)
-    for one_pass in PASSES:
+    for one_pass in PIPELINE:
         with span(compile_pass(one_pass.__name__)):
-            program = live(one_pass(program))
-    for target_pass in TARGET_PASSES:
-        with span(compile_pass(target_pass.__name__)):
-            program = live(target_pass(program, device.target))
-    program = live(Program(program.vals, [_root(o) for o in program.outputs], program.checks))
+            program = live(one_pass(program, device.target))
     with span(COMPILE_FUSE):
         fusion = fuse(program, device.target.max_buffers)
     plan.unfused = unfused
@@ -232,13 +226,6 @@ def _require_room(fusion: Fusion, device: Any) -> None:
 
 def _bytes(val: Val) -> int:
     return val.size * val.dtype.itemsize
-
-
-def _root(val: Val) -> Val:
-    """Through reshapes: what has the memory of a wanted value."""
-    while val.prim == "reshape":
-        val = val.args[0]
-    return val
 
 
 def _link(

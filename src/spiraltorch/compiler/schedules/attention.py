@@ -6,8 +6,8 @@ from ...ir import schedule as steps
 from ...ir.stmt import Kernel, Kind
 from ...ir.target import Target
 from ...kernels.attention import Nest
-from ..lowering.lower import Lowered
-from .choices import Choices
+from ..choices import Choices
+from ..lowering.lowered import Lowered
 from .common import UNROLL, leaf_dtype, parallel_nest, register_tile, tiles, vectorize
 
 

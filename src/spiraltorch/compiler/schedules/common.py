@@ -11,7 +11,7 @@ from ...ir.index import Var, index, substitute
 from ...ir.schedule import ScheduleError
 from ...ir.stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, leaf_values, walk
 from ...ir.target import Target
-from .choices import Choices
+from ..choices import Choices
 
 TASKS_A_THREAD = 4
 UNROLL = (1, 2, 4, 8)

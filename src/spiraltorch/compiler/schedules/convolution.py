@@ -11,7 +11,8 @@ from ...ir.expr import Space
 from ...ir.schedule import ScheduleError
 from ...ir.stmt import Kernel, Kind, walk
 from ...ir.target import Target
-from ..lowering.lower import Lowered, depends_on_right
+from ..lowering.contraction import depends_on_right
+from ..lowering.lowered import Lowered
 from .common import (  # fmt: skip
     TILES,
     is_virtual,

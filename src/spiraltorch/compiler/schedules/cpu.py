@@ -11,9 +11,9 @@ from ...ir import schedule as steps
 from ...ir.expr import Op, Space, loads
 from ...ir.stmt import Accumulate, Kernel, Kind, Store, leaf_loads, walk
 from ...ir.target import Target
-from ..lowering.lower import Lowered
+from ..choices import Choices
+from ..lowering.lowered import Lowered
 from .attention import attention
-from .choices import Choices
 from .common import (
     TASKS_A_THREAD,
     UNROLL,

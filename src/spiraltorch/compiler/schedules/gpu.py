@@ -8,9 +8,10 @@ from ...ir.index import index
 from ...ir.schedule import ScheduleError
 from ...ir.stmt import For, Kernel, Kind, loop
 from ...ir.target import Target
-from ..lowering.lower import Lowered, depends_on_right
+from ..choices import Choices
+from ..lowering.contraction import depends_on_right
+from ..lowering.lowered import Lowered
 from .attention import attention_groups
-from .choices import Choices
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
 SUBGROUP = 32  # items that share a row at least, where the width of a subgroup is not known

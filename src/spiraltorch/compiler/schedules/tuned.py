@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from ...runtime import tunings
 from ...runtime.tunings import Entry
-from ..lowering.lower import Lowered
-from .choices import Choices
+from ..choices import Choices
+from ..lowering.lowered import Lowered
 
 
 class Tuner(Protocol):

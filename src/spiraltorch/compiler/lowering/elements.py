@@ -1,85 +1,14 @@
-"""From values of a program to values of the kernel IR: each value is a function of a position, pulled by its consumer.
-
-Element-wise operations ask their operands at the same position; views ask at another one; memory is read where a value
-lives in a buffer. Nothing is stored here: that is the choice of `fuse`.
-"""
+"""How the element of a value at a position is made from elements of its operands, for what is not element-wise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...dtypes import int64
-from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Scalar, Test, Value, cast, lookup, op
-from ...ir.guard import ALWAYS, Guard, guard
+from ...ir.expr import Const, FromIndex, Load, Scalar, Test, Value, cast, lookup, op
+from ...ir.guard import Guard, guard
 from ...ir.index import ZERO, Index, index
 from ..program import Val
-
-Position = tuple[Index, ...]
-OPS = {
-    "maximum": "max", "minimum": "min", "bitand": "and", "bitor": "or", "bitxor": "xor", "invert": "not",
-    "where": "select",
-}  # fmt: skip
-
-
-class NotFusible(Exception):
-    """The value needs a result of the same kernel at a position that does not exist yet."""
-
-
-class Emitter:
-    """Pulls values for one kernel. `resolve` answers for values that live in memory or registers, or None."""
-
-    def __init__(self, resolve: Callable[[Val, Position, Guard], Value | None]) -> None:
-        self.resolve = resolve
-        self.buffers: dict[int, Buffer] = {}  # val id -> parameter
-        self.values: dict[int, Val] = {}
-        self.scalars: dict[int, Scalar] = {}  # slot -> parameter
-        self.memo: dict[object, Value] = {}
-
-    def buffer(self, val: Val) -> Buffer:
-        """The parameter that holds `val` in this kernel."""
-        found = self.buffers.get(val.id)
-        if found is None:
-            shape = tuple([index(e) for e in val.shape])
-            found = self.buffers[val.id] = Buffer(f"p{len(self.buffers)}", shape, val.dtype)
-            self.values[val.id] = val
-        return found
-
-    def load(self, val: Val, position: Position, condition: Guard) -> Value:
-        return Load(self.buffer(val), position, condition)
-
-    def value(self, val: Val, position: Position, condition: Guard = ALWAYS) -> Value:
-        """The element of `val` at `position`; reads happen only where `condition` holds."""
-        key = (val.id, position, condition)
-        known = self.memo.get(key)
-        if known is None:
-            known = self.resolve(val, position, condition)
-            if known is None:
-                known = self._pull(val, position, condition)
-            self.memo[key] = known
-        return known
-
-    def _pull(self, val: Val, position: Position, g: Guard) -> Value:
-        prim, args = val.prim, val.args
-        view = _VIEWS.get(prim)
-        if view is not None:
-            return self.value(args[0], view(val, position), g)
-        special = _SPECIAL.get(prim)
-        if special is not None:
-            return special(self, val, position, g)
-        values = [self.value(a, _broadcast(a, val, position), g) for a in args]
-        if prim == "cast":
-            return cast(values[0], val.dtype)
-        if prim == "bitcast":
-            return Cast(values[0], val.dtype, bits=True)
-        return op(OPS.get(prim, prim), *values)
-
-
-def _broadcast(arg: Val, val: Val, position: Position) -> Position:
-    if arg.shape == val.shape:
-        return position
-    skip = len(val.shape) - len(arg.shape)
-    return tuple([ZERO if e == 1 else p for e, p in zip(arg.shape, position[skip:], strict=True)])
-
+from .emitter import Emitter, Position, broadcast_position
+from .registry import Lowering, Operands, register
 
 # ---------------------------------------------------------------- views as index maps
 
@@ -116,7 +45,7 @@ def _reshape(val: Val, position: Position) -> Position:
 
 
 def _expand(val: Val, position: Position) -> Position:
-    return _broadcast(val.args[0], val, position)
+    return broadcast_position(val.args[0], val, position)
 
 
 def _permute(val: Val, position: Position) -> Position:
@@ -146,12 +75,13 @@ def _windows(val: Val, position: Position) -> Position:
     return tuple(result)
 
 
-_VIEWS = {
+for _name, _index_map in {
     "reshape": _reshape, "expand": _expand, "permute": _permute, "slice": _slice, "flip": _flip, "windows": _windows,
-}  # fmt: skip
+}.items():  # fmt: skip
+    register([_name], Lowering(index_map=_index_map, repositions=True))
 
 
-# ---------------------------------------------------------------- the rest
+# ---------------------------------------------------------------- sources, padding, joins, gathers
 
 
 def _const(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
@@ -240,7 +170,11 @@ def _take_along(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     return e.value(x, (*position[:axis], i, *position[axis + 1 :]), g)
 
 
-_SPECIAL: dict[str, Callable[[Emitter, Val, Position, Guard], Value]] = {
-    "const": _const, "scalar": _scalar, "iota": _iota, "pad": _pad, "concat": _concat, "take": _take,
-    "take_along": _take_along,
-}  # fmt: skip
+register(["leaf"], Lowering())  # always in memory
+register(["const"], Lowering(element=_const))
+register(["scalar"], Lowering(element=_scalar))
+register(["iota"], Lowering(element=_iota))
+register(["pad"], Lowering(element=_pad, repositions=True))
+register(["concat"], Lowering(element=_concat, repositions=True))
+register(["take"], Lowering(element=_take, operands=Operands.TABLE, repositions=True))
+register(["take_along"], Lowering(element=_take_along, operands=Operands.TABLE, repositions=True))

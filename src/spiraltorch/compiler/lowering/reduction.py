@@ -1,39 +1,21 @@
-"""From a cluster to an unscheduled kernel: loops over its space, and what they store.
+"""Kernels of reductions: rows, where the innermost axis is reduced, and columns, where it is kept.
 
-The loops are named so that `rules` can address them: `o0, o1, ...` over kept axes, `r{phase}_{axis}` over reduced ones,
-`ob` and `oi{phase}` where the innermost kept axis is taken in blocks, and `k0, k1, ...` for a contraction's terms.
+A cluster's members become phases: each reduction alone, and runs of stores over the whole space or over the kept axes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ...ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, cast, op
-from ...ir.guard import guard, less
-from ...ir.index import ZERO, Index, Var, index
-from ...ir.loops import find_loop
+from ...ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value
+from ...ir.guard import less
+from ...ir.index import Index, Var, index
 from ...ir.reductions import identity
-from ...ir.stmt import (
-    Accumulate,
-    Alloc,
-    For,
-    Kernel,
-    Kind,
-    Stmt,
-    Store,
-    block,
-    leaf_loads,
-    loop,
-    loop_nest,
-    substitute_stmt,
-    transform,
-    walk,
-)
+from ...ir.stmt import Accumulate, Alloc, For, Kernel, Stmt, Store, block, loop, loop_nest, substitute_stmt, transform
 from ...ir.target import Target
-from ...kernels.attention import Nest
-from ..fusion.placement import COSTLY, Cluster, weight
-from ..program import CONTRACTIONS, REDUCTIONS, Val
-from ..schedules.choices import Choices
+from ..decompositions.reduction import decompose_arg_reduction, decompose_reduction
+from ..program import Val
+from .cluster import EXPENSIVE, Cluster, iterations, operation_count, store_member
+from .lowered import Lowered
+from .registry import Lowering, Role, is_reduction, register
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 STASH_ROWS = 8
@@ -41,90 +23,11 @@ NARROW, WIDE = 64, 256  # columns that are walked together
 STASH_BYTES = 128 << 10  # a row of dear values is kept, rather than computed again, up to this size
 
 
-@dataclass(slots=True)
-class Lowered:
-    """An unscheduled kernel, with what the rules need to know of it."""
-
-    kernel: Kernel
-    kind: str  # map, rows, columns, dot, conv, serial, scatter, sort, phases, attention
-    loops: list[str]  # spatial loops, outermost first
-    phases: list[list[str]] = field(default_factory=list)  # of rows: the loops of each phase; reductions first
-    reductions: list[bool] = field(default_factory=list)  # which phases reduce
-    terms: list[str] = field(default_factory=list)  # of contractions: the loops over terms
-    batch: int = 0  # of contractions: how many of `loops` are batch axes
-    rows: int = 0  # of contractions: how many of `loops` come from the left operand
-    nests: list[Nest] = field(default_factory=list)  # of attention
-    work: int = 1  # operations, roughly
-    params: list[Val] = field(default_factory=list)
-    scalars: list[int] = field(default_factory=list)
-    stores: list[Val] = field(default_factory=list)
-    choices: Choices = field(default_factory=Choices)  # decisions of the rules
-
-
-def lower(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
-    """The kernel of a cluster; `stored` says which members go to memory."""
-    if cluster.kind == "contract":
-        lowered = _contract(cluster, stored)
-    elif cluster.kind == "rows":
-        column = len(cluster.shape) - 1 not in cluster.reduced
-        if column:
-            lowered = _columns(cluster, stored, _width(cluster, target) if target.has_vectors else 1)
-        else:
-            lowered = _rows(cluster, stored, STASH_BYTES if target.private_scratch else 0)
-    elif cluster.kind == "map":
-        lowered = _map(cluster, stored)
-    else:
-        from .single import lower_single
-
-        lowered = lower_single(cluster, target)
-    emitter = cluster.emitter
-    lowered.params = [emitter.values[i] for i in emitter.buffers]
-    lowered.scalars = list(emitter.scalars)
-    lowered.stores = [m for m in cluster.members if m.id in stored]
-    kernel = lowered.kernel
-    lowered.kernel = Kernel(kernel.name, tuple(emitter.buffers.values()), kernel.body, tuple(emitter.scalars.values()))
-    return lowered
-
-
-def _store(cluster: Cluster, val: Val, value: Value) -> Store:
-    place = cluster.place_of(val)
-    assert place is not None
-    return Store(cluster.emitter.buffer(val), place, value)
-
-
-def _size(cluster: Cluster) -> int:
-    size = 1
-    for e in cluster.shape:
-        size *= e
-    return size
-
-
-def ordered(stores: list[Store]) -> list[Store]:
-    """Stores of one loop nest, those that read most buffers first.
-
-    What a later store does not read, the one before may be written over: see `reuse`.
-    """
-
-    def reads(s: Store) -> int:
-        return len({r.buffer for r in leaf_loads(s)})
-
-    return sorted(stores, key=reads, reverse=True)
-
-
-# ---------------------------------------------------------------- element-wise
-
-
-def _map(cluster: Cluster, stored: set[int]) -> Lowered:
-    stores = ordered([_store(cluster, m, cluster.values[m.id]) for m in cluster.members])
-    loops = [For(v, index(e), block(), Kind.SERIAL) for v, e in zip(cluster.vars, cluster.shape, strict=True)]
-    for n, one in enumerate(loops):
-        one.var.name = f"o{n}"
-    kernel = Kernel("map", (), loop_nest(loops, block(*stores)))
-    work = _size(cluster) * weight([s.value for s in stores])
-    return Lowered(kernel, "map", [f"o{n}" for n in range(len(loops))], work=work)
-
-
-# ---------------------------------------------------------------- reductions
+def lower_reduction(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
+    """The kernel of a cluster with reductions."""
+    if len(cluster.shape) - 1 not in cluster.reduced:
+        return _columns(cluster, stored, _width(cluster, target) if target.has_vectors else 1)
+    return _rows(cluster, stored, STASH_BYTES if target.private_scratch else 0)
 
 
 def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
@@ -132,7 +35,7 @@ def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
     phases: list[list[Val]] = []
     kinds: list[str] = []
     for m in cluster.members:
-        if m.prim in REDUCTIONS:
+        if is_reduction(m):
             phases.append([m])
             kinds.append("reduce")
             if m.id in stored:
@@ -162,7 +65,7 @@ def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
     axes = tuple([cluster.vars[d] for d in cluster.reduced])
     for members in _phases(cluster, stored):
         first = members[0]
-        if first.prim in REDUCTIONS and first.id not in done:
+        if is_reduction(first) and first.id not in done:
             done.add(first.id)
             acc, value = cluster.accumulators[first.id], cluster.values[first.id]
             name = REDUCE_OP[first.prim]
@@ -170,8 +73,8 @@ def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
             continue
         stores: list[Stmt] = []
         for m in members:
-            value = Load(cluster.accumulators[m.id], ()) if m.prim in REDUCTIONS else cluster.values[m.id]
-            stores.append(_store(cluster, m, value))
+            value = Load(cluster.accumulators[m.id], ()) if is_reduction(m) else cluster.values[m.id]
+            stores.append(store_member(cluster, m, value))
         bodies.append(("full" if _is_full(cluster, first) else "kept", stores))
     return bodies
 
@@ -191,7 +94,7 @@ def _stash(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]], limit: int) -
         if id(v) in mine:
             return
         mine.add(id(v))
-        if isinstance(v, Op) and v.name in COSTLY and v.variables & inner:
+        if isinstance(v, Op) and v.name in EXPENSIVE and v.variables & inner:
             if id(v) in seen and seen[id(v)] != phase:
                 shared[id(v)] = (seen[id(v)], v)
                 return
@@ -276,7 +179,7 @@ def _rows(cluster: Cluster, stored: set[int], stash: int) -> Lowered:
         inside = Alloc(row, inside)
     kernel = Kernel("rows", (), loop_nest(outer, inside))
     spatial = [one.var.name for one in outer]
-    return Lowered(kernel, "rows", spatial, names, reductions, work=_size(cluster) * weight(values))
+    return Lowered(kernel, "rows", spatial, names, reductions, work=iterations(cluster) * operation_count(values))
 
 
 def _renamed(cluster: Cluster, body: list[Stmt], phase: int) -> tuple[Stmt, list[str]]:
@@ -338,7 +241,7 @@ def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:
         inside = Alloc(tile, inside)
     kernel = Kernel("columns", (), loop_nest([*outer, blocks], inside))
     spatial = [*(one.var.name for one in outer), "ob"]
-    return Lowered(kernel, "columns", spatial, names, reductions, work=_size(cluster) * weight(values))
+    return Lowered(kernel, "columns", spatial, names, reductions, work=iterations(cluster) * operation_count(values))
 
 
 def _tiled(s: Stmt, tiles: dict[Buffer, Buffer], place: Index) -> Stmt:
@@ -391,103 +294,5 @@ def _guarded(s: Stmt, condition: object) -> Stmt:
     return s
 
 
-# ---------------------------------------------------------------- contractions
-
-
-def _contract(cluster: Cluster, stored: set[int]) -> Lowered:
-    val = cluster.members[0]
-    assert val.prim in CONTRACTIONS
-    acc = cluster.accumulators[val.id]
-    place = cluster.place_of(val)
-    assert place is not None
-    loops = [For(v, index(e), block()) for v, e in zip(cluster.vars, cluster.shape, strict=True)]
-    for n, one in enumerate(loops):
-        one.var.name = f"o{n}"
-    operands = _dot_operands if val.prim == "dot" else _conv_operands
-    left, right, terms, batch, rows = operands(cluster, val, place)
-    finish = []
-    for m in cluster.members:
-        if m.id in stored:
-            finish.append(_store(cluster, m, Load(acc, place) if m is val else cluster.values[m.id]))
-    zero = Const(0.0 if val.dtype.is_float else 0, val.dtype)
-    leaf = Accumulate(
-        acc,
-        place,
-        "add",
-        op("mul", left, right),
-        axes=tuple([t.var for t in terms]),
-        init=zero,
-        finish=tuple(ordered(finish)),
-    )
-    kernel = Kernel(val.prim, (), Alloc(acc, loop_nest([*loops, *terms], leaf)))
-    work = 2 * val.size
-    for t in terms:
-        work *= t.extent.const
-    return Lowered(
-        kernel, val.prim, [one.var.name for one in loops], terms=[t.var.name for t in terms], batch=batch, rows=rows,
-        work=work,
-    )  # fmt: skip
-
-
-Operands = tuple[Value, Value, list[For], int, int]
-
-
-def _dot_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Operands:
-    x, y = val.args
-    xc, yc, xb, yb = val.params
-    terms = [loop(f"k{n}", x.shape[d]) for n, d in enumerate(xc) if x.shape[d] != 1]
-    names = iter(terms)
-    term_at = [ZERO if x.shape[d] == 1 else index(next(names).var) for d in xc]
-    rows = [d for d in range(len(x.shape)) if d not in xc and d not in xb]
-    columns = [d for d in range(len(y.shape)) if d not in yc and d not in yb]
-    at_x, at_y = [ZERO] * len(x.shape), [ZERO] * len(y.shape)
-    for n, (dx, dy) in enumerate(zip(xb, yb, strict=True)):
-        at_x[dx] = at_y[dy] = place[n]
-    for n, d in enumerate(rows):
-        at_x[d] = place[len(xb) + n]
-    for n, d in enumerate(columns):
-        at_y[d] = place[len(xb) + len(rows) + n]
-    for n, (dx, dy) in enumerate(zip(xc, yc, strict=True)):
-        at_x[dx] = at_y[dy] = term_at[n]
-    left = cluster.emitter.value(x, tuple(at_x))
-    right = cluster.emitter.value(y, tuple(at_y))
-    batch = sum(1 for d in xb if x.shape[d] != 1)
-    return left, right, terms, batch, sum(1 for d in rows if x.shape[d] != 1)
-
-
-def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> Operands:
-    """`x[n, g, c, y*stride + p*dilation - lo]`, where that is an element and not between or beside elements."""
-    x, w = val.args
-    strides, padding, lhs, rhs = val.params
-    group, channel = place[1], loop("k0", w.shape[2])
-    window = [loop(f"k{1 + n}", e) for n, e in enumerate(w.shape[3:])]
-    terms = [t for t in (channel, *window) if t.extent.const != 1]
-    at = [place[0], group, index(channel.var)]
-    inside: list[Index] = []
-    for n, one in enumerate(window):
-        i = place[3 + n] * strides[n] + index(one.var) * rhs[n] - padding[n][0]
-        extent = x.shape[3 + n]
-        if lhs[n] > 1:  # the bounds are of the quotient, which is what the verifier meets at the access
-            inside.append((i % lhs[n]) * -1)
-            i = i // lhs[n]
-        inside += [i, index(extent - 1) - i]
-        at.append(i)
-    left = cluster.emitter.value(x, tuple(at), guard(*inside))
-    right = cluster.emitter.value(w, (group, place[2], index(channel.var), *(index(one.var) for one in window)))
-    if not isinstance(left, Load):  # what is not plain memory may not be zero outside
-        from ...ir.expr import Test
-
-        condition = guard(*inside)
-        if not condition.always:
-            zero = Const(0.0 if val.dtype.is_float else 0, val.dtype)
-            left = op("select", Test(condition), cast(left, val.dtype), zero)
-    real = [n for n, e in enumerate(val.shape) if e != 1]
-    return left, right, terms, sum(1 for n in real if n < 2), int(val.shape[2] != 1)
-
-
-def depends_on_right(kernel: Kernel, name: str) -> bool:
-    """Whether the right operand of the contraction changes along this loop."""
-    var = find_loop(kernel, name).var
-    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
-    assert isinstance(leaf.value, Op)
-    return var in leaf.value.args[1].variables
+register(REDUCE_OP, Lowering(Role.REDUCTION, decompose=decompose_reduction, kernel=lower_reduction))
+register(["argmax", "argmin"], Lowering(decompose=decompose_arg_reduction))

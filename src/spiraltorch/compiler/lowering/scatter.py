@@ -1,0 +1,72 @@
+"""Kernels of scatters: a copy of the base, then the updates."""
+
+from __future__ import annotations
+
+from ...dtypes import int64
+from ...ir.expr import Value, cast, lookup
+from ...ir.guard import Guard, guard
+from ...ir.index import INFINITY, index
+from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, loop_nest
+from ...ir.target import Target
+from ..program import Builder, Val
+from .cluster import Cluster
+from .loops import axis_loops, positions
+from .lowered import Lowered
+from .registry import Lowering, Operands, Role, register
+
+SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
+
+
+def lower_scatter(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
+    """A copy of the base, then the updates: those of one cell in order, for a wide device cells side by side."""
+    val, wide = cluster.members[0], target.throughput_oriented
+    base, idx, upd = val.args
+    axis, mode = val.params
+    emitter = cluster.emitter
+    copy = axis_loops(val.shape, "c")
+    out = emitter.buffer(val)
+    start = loop_nest(copy, Store(out, tuple(positions(copy)), emitter.value(base, tuple(positions(copy)))))
+    loops = axis_loops(upd.shape, "u")
+    place = positions(loops)
+    rank = len(idx.shape) if val.prim == "scatter" else 1
+    where = tuple(place[axis : axis + rank]) if val.prim == "scatter" else tuple(place)
+    row = cast(emitter.value(idx, where), int64)
+    extent = val.shape[axis]
+    inside = _inside(row, extent)
+    destination = (*place[:axis], lookup(row, extent - 1), *place[axis + rank :])
+    value = emitter.value(upd, tuple(place))
+    leaf: Stmt
+    if mode == "set":
+        leaf = Store(out, destination, value, inside)
+    else:
+        leaf = Accumulate(out, destination, SCATTER_OP[mode], value, inside)
+    after = [one.var.name for one in loops[axis + rank :]] if val.prim == "scatter" else [
+        one.var.name for one in loops[axis + 1 :]
+    ] if idx.shape[axis] == 1 else []  # fmt: skip
+    if wide:
+        ordered = [one for d, one in enumerate(loops) if axis <= d < axis + rank]
+        free = [one for d, one in enumerate(loops) if not axis <= d < axis + rank]
+        kernel = Kernel(val.prim, (), block(start, loop_nest([*free, *ordered], leaf)))
+        names = [[one.var.name for one in group] for group in (copy, free)]
+        return Lowered(kernel, "phases", [], names, work=4 * (val.size + upd.size))
+    kernel = Kernel(val.prim, (), block(start, loop_nest(loops, leaf)))
+    phases = [[one.var.name for one in copy], [one.var.name for one in loops]]
+    lowered = Lowered(kernel, "scatter", [], phases, [False, False], work=4 * (val.size + upd.size))
+    lowered.terms = after if val.prim == "scatter" else []
+    return lowered
+
+
+def _inside(row: Value, extent: int) -> Guard:
+    raw = lookup(row, INFINITY, -INFINITY)
+    return guard(raw, index(extent - 1) - raw)
+
+
+def _decompose(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """A scatter of no updates is its base."""
+    return args[0] if args[2].size == 0 else None
+
+
+register(
+    ["scatter", "scatter_along"],
+    Lowering(Role.STANDALONE, Operands.CHEAP, decompose=_decompose, kernel=lower_scatter),
+)

@@ -1,0 +1,85 @@
+"""Kernels of sorts, of values or of positions: merge passes for short rows, a radix sort for long ones."""
+
+from __future__ import annotations
+
+from ...ir.expr import Space, Value
+from ...ir.index import Index
+from ...ir.loops import renamed_nest
+from ...ir.stmt import Alloc, For, Kernel, Stmt, Store, block, loop_nest
+from ...ir.target import Target
+from ...kernels.radix import LONG, SHORTEST, Key, Put, Radix, sort_parts
+from ...kernels.sort import argsort_passes
+from ..program import Val
+from .cluster import Cluster
+from .loops import axis_loops, positions
+from .lowered import Lowered
+from .registry import Lowering, Operands, Role, register
+
+
+def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
+    """A sort of each row by digits, or of a short one by merging. For a wide device a merge sort with one launch for each
+    pass."""
+    val, wide = cluster.members[0], target.throughput_oriented
+    (x,), (axis, descending) = val.args, val.params
+    emitter = cluster.emitter
+    out = emitter.buffer(val)
+    loops = axis_loops(val.shape)
+    place = positions(loops)
+    outer = [one for d, one in enumerate(loops) if d != axis]
+
+    def key(position: Index) -> Value:
+        return emitter.value(x, (*place[:axis], position, *place[axis + 1 :]))
+
+    def store(position: Index, value: Value) -> Store:
+        return Store(out, (*place[:axis], position, *place[axis + 1 :]), value)
+
+    n = val.shape[axis]
+    if not wide and n >= SHORTEST:
+        return _radix(val, key, store, outer, target)
+    work = val.size * max(1, n.bit_length()) ** 2 * 2
+    tables, parts = argsort_passes(
+        n, x.dtype, key, store, descending, outer if wide else [], Space.GLOBAL if wide else Space.SCRATCH
+    )
+    phases: list[list[str]] = []
+    if wide:
+        nests = [renamed_nest(outer, part, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
+        for k, part in enumerate(parts):
+            assert isinstance(part, For)
+            phases.append([*(f"{one.var.name}.{k}" for one in outer), part.var.name])
+        body = block(*nests)
+    else:
+        body = block(*parts)
+    for table in tables:
+        body = Alloc(table, body)
+    if wide:
+        return Lowered(Kernel("argsort", (), body), "phases", [], phases, work=work)
+    kernel = Kernel("argsort", (), loop_nest(outer, body))
+    return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)
+
+
+def _radix(val: Val, key: Key, store: Put, outer: list[For], target: Target) -> Lowered:
+    """A thread to a row, or where there are fewer long rows than threads, several to each."""
+    (x,), (axis, descending) = val.args, val.params
+    n = val.shape[axis]
+    rows = val.size // n
+    shared = n >= LONG and 1 < target.threads and rows < 2 * target.threads
+    groups = 2 * target.threads if shared else 1
+    space = Space.GLOBAL if shared else Space.SCRATCH
+    of = Radix(n, x.dtype, descending, val.prim == "argsort", groups)
+    scratch, parts = sort_parts(of, key, store, outer if shared else [], space)
+    unrolled = [name for part in parts for name in part.unrolled]
+    lanes = [part.spatial[-1] for part in parts if part.lanes]
+    if shared:
+        nests = [renamed_nest(outer, part.nest, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
+        body: Stmt = block(*nests)
+        spatial = [[*(f"{one.var.name}.{k}" for one in outer), *part.spatial] for k, part in enumerate(parts)]
+    else:
+        body = block(*[part.nest for part in parts])
+        spatial = [[one.var.name for one in outer]]
+    for buffer in scratch:
+        body = Alloc(buffer, body)
+    body = body if shared else loop_nest(outer, body)
+    return Lowered(Kernel(val.prim, (), body), "sort", lanes, spatial, work=val.size * 64, terms=unrolled)
+
+
+register(["argsort", "sort"], Lowering(Role.STANDALONE, Operands.MEMORY, kernel=lower_sort))
