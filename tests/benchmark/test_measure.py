@@ -1,4 +1,4 @@
-"""The measuring loop with workers that only pretend: order, crashes, limits, budgets."""
+"""The measuring loop with fake workers: order of requests, crashes, limits and budgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spiraltorch.benchmark import machine
-from spiraltorch.benchmark.measure import LEAST, Measured, Process, Timing, measure
+from spiraltorch.benchmark.measure import MIN_ROUNDS, Process, RowResult, Timing, measure
 from spiraltorch.benchmark.row import Row
 
 WORKER = """
@@ -44,12 +44,12 @@ def row(name: str) -> Row:
 
 
 class Fake:
-    """Runs the measuring loop on pretending workers; `log` has a line for each order."""
+    """Runs the measuring loop with fake workers; `log` has a line for each request."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "log"
 
-    def __call__(self, *names: str, rounds: int = 2, **options: Any) -> list[Measured]:
+    def __call__(self, *names: str, rounds: int = 2, **options: Any) -> list[RowResult]:
         command = [sys.executable, "-c", WORKER.format(log=str(self.path))]
         options = {"libraries": LIBRARIES, "has": lambda library, row: True, **options}
         return measure([row(n) for n in names], rounds=rounds, threads=1, command=command, **options)
@@ -79,7 +79,7 @@ def test_the_ratio_is_to_the_best_peer_that_is_right(fake: Fake) -> None:
 
 def test_a_crash_is_reported_for_its_row_and_the_next_row_runs(fake: Fake) -> None:
     said: list[str] = []
-    crashed, after = fake("crash", "plain", say=said.append)
+    crashed, after = fake("crash", "plain", log=said.append)
     assert crashed.timings["bad"].problem == "ended with exit code 3: out of luck"
     assert crashed.timings["bad"].verdict == "failed" and crashed.ratio == 2.0
     assert len(after.timings["bad"].rounds) == 2
@@ -107,7 +107,7 @@ def test_slow_rows_have_fewer_rounds(fake: Fake) -> None:
     assert {len(t.rounds) for t in slow.timings.values()} == {4}
     assert {len(t.rounds) for t in plain.timings.values()} == {9}
     (slowest,) = fake("slow", rounds=9, budget=1.0)
-    assert {len(t.rounds) for t in slowest.timings.values()} == {LEAST}
+    assert {len(t.rounds) for t in slowest.timings.values()} == {MIN_ROUNDS}
 
 
 def test_libraries_without_a_program_are_not_asked(fake: Fake) -> None:

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from spiraltorch.benchmark import chart, documents
-from spiraltorch.benchmark.measure import Measured, Timing
-from spiraltorch.benchmark.once import Figure, shown
+from spiraltorch.benchmark.latency import Latency, format_seconds
+from spiraltorch.benchmark.measure import RowResult, Timing
 from spiraltorch.benchmark.report import Report, totals
 from spiraltorch.benchmark.rows import README, ROWS
 from spiraltorch.benchmark.scaling import Curve, thread_counts
@@ -20,13 +20,13 @@ from spiraltorch.errors import ArgumentError
 LIBRARIES = ("spiraltorch", "torch", "jax")
 
 
-def measured(name: str, ours: Sequence[float], theirs: Sequence[float], relative: float = 1e-7) -> Measured:
+def measured(name: str, ours: Sequence[float], theirs: Sequence[float], relative: float = 1e-7) -> RowResult:
     row = ROWS[name]
     timings = {
         "spiraltorch": Timing(list(ours), relative, tolerance=row.tolerance),
         "torch": Timing(list(theirs), 1e-7, tolerance=row.tolerance),
     }
-    return Measured(row, timings)
+    return RowResult(row, timings)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def report() -> Report:
         measured("record", (0.0012,), (0.0024,)),
     ]
     rows[1].timings["jax"] = Timing(problem="ended by SIGSEGV")
-    once = [Figure("import", {"spiraltorch": 0.12, "torch": 1.5}), Figure("first", {"spiraltorch": "over 120 s"})]
+    once = [Latency("import", {"spiraltorch": 0.12, "torch": 1.5}), Latency("first", {"spiraltorch": "over 120 s"})]
     return Report(LIBRARIES, 2, missing=["numpy"], rows=rows, once=once, date="2026-01-02", processor="A 6502")
 
 
@@ -92,7 +92,8 @@ def test_the_once_table(report: Report) -> None:
 
 
 def test_seconds_are_shown_in_a_unit_that_suits() -> None:
-    assert [shown(v) for v in (1.5, 0.0123, 4.56e-6, 2e-9, "-")] == ["1.5 s", "12.3 ms", "4.56 µs", "0.002 µs", "-"]
+    seconds = (1.5, 0.0123, 4.56e-6, 2e-9, "-")
+    assert [format_seconds(v) for v in seconds] == ["1.5 s", "12.3 ms", "4.56 µs", "0.002 µs", "-"]
 
 
 def test_json_has_every_figure(curved: Report) -> None:

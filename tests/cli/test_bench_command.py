@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from spiraltorch.benchmark.libraries import LIBRARIES
-from spiraltorch.benchmark.measure import Measured, Timing
+from spiraltorch.benchmark.measure import RowResult, Timing
 from spiraltorch.benchmark.rows import ROWS
 from spiraltorch.cli import bench as command
 from spiraltorch.cli.main import main
@@ -32,7 +32,7 @@ class Bench:
 
     def measure(self, rows: Any, libraries: Any, rounds: int, threads: int, *rest: Any, **options: Any) -> Any:
         self.calls.append((tuple(row.name for row in rows), tuple(libraries), rounds, threads))
-        return [Measured(row, {"spiraltorch": Timing([1.0], self.relative, tolerance=1e-5)}) for row in rows]
+        return [RowResult(row, {"spiraltorch": Timing([1.0], self.relative, tolerance=1e-5)}) for row in rows]
 
     def __call__(self, *args: str, load: float = 0.0) -> tuple[int, str, str]:
         self.patch.setattr(command.machine.os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)

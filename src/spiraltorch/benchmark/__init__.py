@@ -1,6 +1,6 @@
-"""The benchmark: rows of work, and how SpiralTorch and its peers are timed on them, interleaved and checked.
+"""The benchmark: SpiralTorch and its peers on the same rows, interleaved, and checked against float64.
 
-`row.py` says what a row is, `rows/` holds them by subject, `libraries.py` gives every library the same few verbs,
-`worker.py` is a process that prepares and times one library, `measure.py` interleaves workers, `once.py` measures what
-happens once (first calls, import), `scaling.py` curves, and `report.py`, `chart.py` and `documents.py` show it all.
+`row` defines rows, `rows/` lists them by subject, `libraries` gives all libraries one interface, `worker` is a process
+that prepares and times rows in one library, `measure` interleaves workers, `latency` measures imports, first calls and
+call overheads, `scaling` measures curves, and `report`, `chart` and `documents` present the results.
 """

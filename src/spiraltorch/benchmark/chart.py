@@ -1,4 +1,4 @@
-"""Charts of what was measured, as SVG and PNG. matplotlib draws them; the extra `bench` brings it."""
+"""Charts of the results, as SVG and PNG, drawn with matplotlib, which the extra `bench` installs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import importlib
 import importlib.util
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
 from .libraries import LIBRARIES, OURS
 from .report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = (".svg", ".png")
 COLOURS = {OURS: "#d1495b", "torch": "#30638e", "torch-compile": "#7fb0d6", "jax": "#3c8d53", "numpy": "#8d8d8d"}
@@ -18,7 +21,7 @@ MARKS = {OURS: "o", "torch": "s", "torch-compile": "D", "jax": "^", "numpy": "v"
 
 
 def require() -> None:
-    """Raises `ArgumentError` where matplotlib is missing."""
+    """Raises `ArgumentError` if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ArgumentError(
             '[bench] expected matplotlib, which draws the charts, and it is not installed; `pip install "spiraltorch[bench]"`'
@@ -26,10 +29,9 @@ def require() -> None:
 
 
 def ratios(report: Report, stem: Path) -> list[Path]:
-    """For each row the time of every library over SpiralTorch's, on a logarithmic axis: a point to the right is slower."""
-    figures = _figures()
+    """Draws, for each row, the time of every library divided by SpiralTorch's. Returns the files, `stem` with suffixes."""
     rows = [r for r in report.rows if OURS in r.timings and r.timings[OURS].median is not None]
-    figure = figures.Figure(figsize=(9, 1.5 + 0.24 * len(rows)), layout="constrained")
+    figure = _figure(9, 1.5 + 0.24 * len(rows))
     axes = figure.subplots()
     for name in [n for n in report.libraries if n != OURS]:
         points = []
@@ -55,11 +57,10 @@ def ratios(report: Report, stem: Path) -> list[Path]:
 
 
 def curves(report: Report, stem: Path) -> list[Path]:
-    """A panel for each curve, on logarithmic axes."""
-    figures = _figures()
+    """Draws a panel for each curve, on logarithmic axes. Returns the files, `stem` with suffixes."""
     columns = 3
     lines = max(1, math.ceil(len(report.curves) / columns))
-    figure = figures.Figure(figsize=(11, 3 * lines), layout="constrained")
+    figure = _figure(11, 3 * lines)
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for axes, curve in zip(panels, report.curves, strict=False):
         for name, values in curve.values.items():
@@ -82,12 +83,14 @@ def curves(report: Report, stem: Path) -> list[Path]:
     return _save(figure, stem)
 
 
-def _figures() -> Any:
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure; sizes in inches."""
     require()
-    return importlib.import_module("matplotlib.figure")
+    figure: Figure = importlib.import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+    return figure
 
 
-def _save(figure: Any, stem: Path) -> list[Path]:
+def _save(figure: Figure, stem: Path) -> list[Path]:
     paths = [stem.with_suffix(suffix) for suffix in FORMATS]
     for path in paths:
         figure.savefig(path, dpi=120)

@@ -1,4 +1,4 @@
-"""Puts what was measured between the markers of docs/performance.md and the README, with the charts beside."""
+"""Writes results between the markers of docs/performance.md and the README, and the charts beside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE, FRONT = Path("docs/performance.md"), Path("README.md")
 
 
 def require(root: Path) -> None:
-    """Raises `ArgumentError` where the documents are not in the folder `root`, or charts cannot be drawn."""
+    """Raises `ArgumentError` if the documents are not in the folder `root`, or charts cannot be drawn."""
     for path in (PAGE, FRONT):
         if not (root / path).is_file():
             raise ArgumentError(
@@ -24,19 +24,28 @@ def require(root: Path) -> None:
 
 
 def write(report: Report, root: Path) -> list[Path]:
-    """Writes the rows, or the curves, of a report; returns the files."""
+    """Writes the rows of a report, or its curves if it has any. Returns the files.
+
+    Args:
+        report: the results.
+        root: the root of a checkout.
+
+    Raises:
+        ArgumentError: a document or its markers do not exist, or matplotlib is not installed.
+    """
     require(root)
     if report.curves:
         image = "![Curves](scaling.svg)"
-        _between(root / PAGE, "SCALING", "\n\n".join((report.header(), image, report.curve_tables())))
+        _replace_between(root / PAGE, "SCALING", "\n\n".join((report.header(), image, report.curve_tables())))
         return [root / PAGE, *chart.curves(report, root / PAGE.parent / "scaling")]
     image = "![Ratios](performance.svg)\n\nThe chart as a [PNG](performance.png)."
-    _between(root / PAGE, "BENCH", "\n\n".join((report.header(), report.table(), report.once_table(), image)))
-    _between(root / FRONT, "BENCH", "\n\n".join((report.header(), report.table(README), report.once_table())))
+    _replace_between(root / PAGE, "BENCH", "\n\n".join((report.header(), report.table(), report.once_table(), image)))
+    _replace_between(root / FRONT, "BENCH", "\n\n".join((report.header(), report.table(README), report.once_table())))
     return [root / PAGE, root / FRONT, *chart.ratios(report, root / PAGE.with_suffix(""))]
 
 
-def _between(path: Path, marker: str, text: str) -> None:
+def _replace_between(path: Path, marker: str, text: str) -> None:
+    """Replaces the text between the two markers of a name."""
     begin, end = f"<!-- {marker}:BEGIN -->", f"<!-- {marker}:END -->"
     old = path.read_text(encoding="utf-8")
     head, found, rest = old.partition(begin)

@@ -1,75 +1,80 @@
-"""The libraries that are compared, each behind the same few verbs. None is imported before it is asked for."""
+"""The libraries that are compared, behind one interface. None is imported before it is instantiated."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from .row import Mode, Program, Row, flat
+from ..typing import NDArray
+from .row import LibraryResult, LibraryTensor, Mode, Program, Row, flatten
 
-Fn = Callable[..., Any]
+Function: TypeAlias = Callable[..., LibraryResult]
+Model: TypeAlias = Any
+"""A module of the library."""
 
 
 class Library:
-    """What a program may use: `xp` (the library's functions), `nn`, `functional`, `optim`, and the verbs below."""
+    """A library as programs see it: `xp` (its functions), `nn`, `functional`, `optim`, and the methods below."""
 
-    name = ""
-    title = ""
-    module = ""  # what has to be installed
-    programs = ""  # whose programs it runs
+    name = ""  # as in `--peers`
+    title = ""  # as in tables
+    module = ""  # the module that has to be installed
+    program_key = ""  # its programs in `Row.programs`
 
     xp: Any
     nn: Any
     functional: Any
     optim: Any
+    jax: Any  # the whole library, for programs of JAX
 
     @classmethod
     def installed(cls) -> bool:
-        """Whether the library can be imported."""
+        """Whether the library is installed."""
         return importlib.util.find_spec(cls.module) is not None
 
     @classmethod
     def program(cls, row: Row) -> Program | None:
-        """The row's program for this library."""
-        return row.programs.get(cls.programs)
+        """The row's program for this library, or None."""
+        return row.programs.get(cls.program_key)
 
-    def use_threads(self, threads: int) -> None:
-        """What the library has to be told beside the environment."""
+    def set_threads(self, threads: int) -> None:
+        """Sets the number of threads, where environment variables do not suffice."""
 
-    def tensor(self, array: Any) -> Any:
-        """The library's tensor of an array."""
+    def tensor(self, array: NDArray) -> LibraryTensor:
+        """A tensor with the values of an array."""
         raise NotImplementedError
 
-    def part(self, fn: Fn) -> Fn:
-        """A function without side effects inside a program that has them, compiled where only those can be."""
+    def compile_part(self, fn: Function) -> Function:
+        """Compiles a function without side effects, in libraries that cannot compile the whole of a program with some."""
         return fn
 
-    def value_and_grad(self, fn: Fn, argnums: Sequence[int]) -> Fn:
-        """A function that gives what `fn` gives, and a tuple of its gradients in some arguments."""
+    def value_and_grad(self, fn: Function, argnums: Sequence[int]) -> Function:
+        """A function that returns the value of `fn` and the tuple of its gradients by the arguments `argnums`."""
         raise NotImplementedError
 
-    def prepare(self, fn: Fn, row: Row) -> Fn:
-        """The function to be timed: whatever it starts has ended when it returns."""
+    def prepare(self, fn: Function, row: Row) -> Function:
+        """The function to be timed: compiled if the row says so, and synchronous."""
         raise NotImplementedError
 
-    def host(self, result: Any) -> list[Any]:
-        """A result as NumPy arrays."""
-        return [np.asarray(leaf) for leaf in flat(result)]
+    def to_numpy(self, result: LibraryResult) -> list[NDArray]:
+        """The leaves of a result as NumPy arrays."""
+        return [np.asarray(leaf) for leaf in flatten(result)]
 
-    def build(self, row: Row) -> Callable[[], Any]:
-        """A call of the row, with its inputs."""
+    def build(self, row: Row) -> Callable[[], LibraryResult]:
+        """The row's program as a function that calls it with the row's inputs."""
         program = self.program(row)
         assert program is not None
         tensors = [self.tensor(a) for a in row.arrays()]
         run = self.prepare(program(self, **row.size), row)
         return lambda: run(*tensors)
 
-    def load(self, model: Any, seed: int = 1) -> Any:
-        """Gives a model parameters that depend on their names' order and shapes only: the same in every library."""
+    def load_parameters(self, model: Model, seed: int = 1) -> Model:
+        """Sets a model's parameters to values that depend only on their names, order and shapes; returns the model."""
         state = model.state_dict()
         shapes = {key: tuple(value.shape) for key, value in state.items() if value.shape}
         values = parameters(shapes, seed)
@@ -77,192 +82,197 @@ class Library:
         return model
 
 
-def parameters(shapes: dict[str, tuple[int, ...]], seed: int = 1) -> dict[str, Any]:
-    """Float32 parameters: 1 for scales and variances, 0 for means, small ones for the rest, by the fan of their inputs."""
+def parameters(shapes: dict[str, tuple[int, ...]], seed: int = 1) -> dict[str, NDArray]:
+    """Float32 parameters: 1 for scales and variances, 0 for means, and random ones scaled by the fan-in for the rest."""
     rng = np.random.default_rng(seed)
-    made: dict[str, Any] = {}
+    values: dict[str, NDArray] = {}
     for key, shape in shapes.items():
         if key.endswith("running_var") or (key.endswith("weight") and len(shape) == 1):
-            made[key] = np.ones(shape, np.float32)
+            values[key] = np.ones(shape, np.float32)
         elif key.endswith("running_mean"):
-            made[key] = np.zeros(shape, np.float32)
+            values[key] = np.zeros(shape, np.float32)
         else:
-            fan = int(np.prod(shape[1:])) if len(shape) > 1 else 2500
-            made[key] = rng.standard_normal(shape, dtype=np.float32) * np.float32(fan**-0.5)
-    return made
+            fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 2500
+            values[key] = rng.standard_normal(shape, dtype=np.float32) * np.float32(fan_in**-0.5)
+    return values
+
+
+def _detached(result: LibraryResult) -> list[NDArray]:
+    """The leaves of a result of PyTorch's kind as NumPy arrays, whether or not they require gradients."""
+    return [leaf.detach().numpy() if hasattr(leaf, "detach") else np.asarray(leaf) for leaf in flatten(result)]
 
 
 class SpiralTorch(Library):
     """This library."""
 
-    name, title, module, programs = "spiraltorch", "SpiralTorch", "spiraltorch", "spiraltorch"
+    name, title, module, program_key = "spiraltorch", "SpiralTorch", "spiraltorch", "spiraltorch"
 
     def __init__(self) -> None:
-        self.xp = importlib.import_module("spiraltorch")
-        self.nn = importlib.import_module("spiraltorch.nn")
-        self.functional = self.nn.functional
-        self.optim = importlib.import_module("spiraltorch.optim")
+        self.xp: ModuleType = importlib.import_module("spiraltorch")
+        self.nn: ModuleType = importlib.import_module("spiraltorch.nn")
+        self.functional: ModuleType = self.nn.functional
+        self.optim: ModuleType = importlib.import_module("spiraltorch.optim")
 
-    def tensor(self, array: Any) -> Any:
+    def tensor(self, array: NDArray) -> LibraryTensor:
         """A tensor on the default device."""
         return self.xp.tensor(array)
 
-    def value_and_grad(self, fn: Fn, argnums: Sequence[int]) -> Fn:
-        """By the function of that name."""
-        run: Fn = self.xp.value_and_grad(fn, tuple(argnums))
+    def value_and_grad(self, fn: Function, argnums: Sequence[int]) -> Function:
+        """Uses `st.value_and_grad`."""
+        run: Function = self.xp.value_and_grad(fn, tuple(argnums))
         return run
 
-    def prepare(self, fn: Fn, row: Row) -> Fn:
+    def prepare(self, fn: Function, row: Row) -> Function:
         """A compiled function, or one that evaluates its result.
 
-        What is compiled may have to run as plain Python where gradients are taken, so there the result is asked for too.
+        A compiled function may have to run as plain Python where gradients are computed, so its result is evaluated then.
         """
         if row.mode is Mode.RECORD:
             return fn
-        call: Fn = fn if row.grad else self.xp.no_grad(fn)
+        call: Function = fn if row.grad else self.xp.no_grad(fn)
         if row.mode is Mode.COMPILED:
             call = self.xp.compile(call)
             if not row.grad:
                 return call
 
-        def run(*tensors: Any) -> Any:
+        def run(*tensors: LibraryTensor) -> LibraryResult:
             result = call(*tensors)
             self.xp.eval(result)
             return result
 
         return run
 
-    def host(self, result: Any) -> list[Any]:
-        """Arrays of the tensors, gradients or not."""
-        return [leaf.detach().numpy() if hasattr(leaf, "detach") else np.asarray(leaf) for leaf in flat(result)]
+    def to_numpy(self, result: LibraryResult) -> list[NDArray]:
+        """See `Library`."""
+        return _detached(result)
 
 
 class Torch(Library):
-    """PyTorch as it runs without being asked for more."""
+    """PyTorch in eager mode."""
 
-    name, title, module, programs = "torch", "torch", "torch", "torch"
+    name, title, module, program_key = "torch", "torch", "torch", "torch"
 
     def __init__(self) -> None:
-        self.xp = importlib.import_module("torch")
-        self.nn = self.xp.nn
-        self.functional = self.nn.functional
-        self.optim = self.xp.optim
+        self.xp: ModuleType = importlib.import_module("torch")
+        self.nn: ModuleType = self.xp.nn
+        self.functional: ModuleType = self.nn.functional
+        self.optim: ModuleType = self.xp.optim
 
-    def use_threads(self, threads: int) -> None:
-        """Sets the threads of an operation."""
+    def set_threads(self, threads: int) -> None:
+        """Sets the threads within an operation."""
         self.xp.set_num_threads(threads)
 
-    def tensor(self, array: Any) -> Any:
-        """A tensor in the host's memory."""
+    def tensor(self, array: NDArray) -> LibraryTensor:
+        """A tensor on the CPU."""
         return self.xp.tensor(array)
 
-    def value_and_grad(self, fn: Fn, argnums: Sequence[int]) -> Fn:
-        """By `torch.autograd.grad`."""
-        inner = self.part(fn)
+    def value_and_grad(self, fn: Function, argnums: Sequence[int]) -> Function:
+        """Uses `torch.autograd.grad`."""
+        inner = self.compile_part(fn)
 
-        def run(*tensors: Any) -> Any:
+        def run(*tensors: LibraryTensor) -> LibraryResult:
             given = [t.detach().requires_grad_() if n in argnums else t for n, t in enumerate(tensors)]
             value = inner(*given)
             return value.detach(), self.xp.autograd.grad(value, [given[n] for n in argnums])
 
         return run
 
-    def prepare(self, fn: Fn, row: Row) -> Fn:
-        """The function itself, without gradients where none are taken."""
-        return fn if row.grad or row.mode is Mode.RECORD else self._quiet(fn)
+    def prepare(self, fn: Function, row: Row) -> Function:
+        """The function, under `no_grad` unless it computes gradients."""
+        return fn if row.grad or row.mode is Mode.RECORD else self._without_gradients(fn)
 
-    def _quiet(self, fn: Fn) -> Fn:
-        def run(*tensors: Any) -> Any:
+    def _without_gradients(self, fn: Function) -> Function:
+        def run(*tensors: LibraryTensor) -> LibraryResult:
             with self.xp.no_grad():
                 return fn(*tensors)
 
         return run
 
-    def host(self, result: Any) -> list[Any]:
-        """Arrays of the tensors, gradients or not."""
-        return [leaf.detach().numpy() if hasattr(leaf, "detach") else np.asarray(leaf) for leaf in flat(result)]
+    def to_numpy(self, result: LibraryResult) -> list[NDArray]:
+        """See `Library`."""
+        return _detached(result)
 
 
 class TorchCompile(Torch):
-    """PyTorch through `torch.compile`. It needs a C++ compiler on the host."""
+    """PyTorch with `torch.compile`, which needs a C++ compiler on the host."""
 
     name, title = "torch-compile", "torch.compile"
 
     @classmethod
     def program(cls, row: Row) -> Program | None:
-        """None for rows that are not compiled: they are eager torch's."""
+        """None for rows that are not compiled, which are measured in eager mode only."""
         return super().program(row) if row.mode is Mode.COMPILED else None
 
-    def part(self, fn: Fn) -> Fn:
-        """Compiled: forward and backward, while what is around it (an optimizer's update) runs eagerly."""
-        compiled: Fn = self.xp.compile(fn)
+    def compile_part(self, fn: Function) -> Function:
+        """Compiles forward and backward; what surrounds them, such as an optimizer's update, runs in eager mode."""
+        compiled: Function = self.xp.compile(fn)
         return compiled
 
-    def prepare(self, fn: Fn, row: Row) -> Fn:
-        """Compiled as a whole where no gradient is taken; otherwise its parts are."""
-        return fn if row.grad else self._quiet(self.part(fn))
+    def prepare(self, fn: Function, row: Row) -> Function:
+        """Compiles the whole function unless it computes gradients, when its parts are compiled."""
+        return fn if row.grad else self._without_gradients(self.compile_part(fn))
 
 
-class TorchDouble(Torch):
-    """PyTorch in float64: the definition where a row has none in NumPy."""
+class TorchFloat64(Torch):
+    """PyTorch in float64: the reference of rows that have none in NumPy."""
 
     name = "float64"
 
-    def tensor(self, array: Any) -> Any:
-        """A tensor in float64 where the array is floating."""
+    def tensor(self, array: NDArray) -> LibraryTensor:
+        """A tensor in float64 if the array is floating."""
         return self.xp.tensor(np.asarray(array, np.float64) if array.dtype.kind == "f" else array)
 
-    def load(self, model: Any, seed: int = 1) -> Any:
-        """The same parameters, in float64."""
-        return super().load(model.double(), seed)
+    def load_parameters(self, model: Model, seed: int = 1) -> Model:
+        """The same parameters in float64."""
+        return super().load_parameters(model.double(), seed)
 
 
 class Jax(Library):
-    """JAX under `jit`."""
+    """JAX with `jit`."""
 
-    name, title, module, programs = "jax", "JAX jit", "jax", "jax"
+    name, title, module, program_key = "jax", "JAX jit", "jax", "jax"
 
     def __init__(self) -> None:
-        self.jax = importlib.import_module("jax")
-        self.xp = importlib.import_module("jax.numpy")
+        self.jax: ModuleType = importlib.import_module("jax")
+        self.xp: ModuleType = importlib.import_module("jax.numpy")
 
-    def tensor(self, array: Any) -> Any:
+    def tensor(self, array: NDArray) -> LibraryTensor:
         """An array; integers have 32 bits, which is JAX's default."""
         return self.xp.asarray(array.astype(np.int32) if array.dtype == np.int64 else array)
 
-    def part(self, fn: Fn) -> Fn:
-        """Under `jit`."""
-        compiled: Fn = self.jax.jit(fn)
+    def compile_part(self, fn: Function) -> Function:
+        """Compiles the function with `jit`."""
+        compiled: Function = self.jax.jit(fn)
         return compiled
 
-    def value_and_grad(self, fn: Fn, argnums: Sequence[int]) -> Fn:
-        """By the function of that name."""
-        run: Fn = self.jax.value_and_grad(fn, tuple(argnums))
+    def value_and_grad(self, fn: Function, argnums: Sequence[int]) -> Function:
+        """Uses `jax.value_and_grad`."""
+        run: Function = self.jax.value_and_grad(fn, tuple(argnums))
         return run
 
-    def prepare(self, fn: Fn, row: Row) -> Fn:
-        """Under `jit`, and waited for. A program with state has compiled its own part."""
-        call = fn if row.state else self.part(fn)
+    def prepare(self, fn: Function, row: Row) -> Function:
+        """Compiles the function unless its program has compiled a part of it, and waits for its result."""
+        call = fn if row.state else self.compile_part(fn)
 
-        def run(*tensors: Any) -> Any:
+        def run(*tensors: LibraryTensor) -> LibraryResult:
             return self.jax.block_until_ready(call(*tensors))
 
         return run
 
 
 class NumPy(Library):
-    """NumPy, for what it has."""
+    """NumPy, for the rows that it can compute."""
 
-    name, title, module, programs = "numpy", "NumPy", "numpy", "numpy"
+    name, title, module, program_key = "numpy", "NumPy", "numpy", "numpy"
 
     def __init__(self) -> None:
-        self.xp = np
+        self.xp: ModuleType = np
 
-    def tensor(self, array: Any) -> Any:
+    def tensor(self, array: NDArray) -> LibraryTensor:
         """The array itself."""
         return array
 
-    def prepare(self, fn: Fn, row: Row) -> Fn:
+    def prepare(self, fn: Function, row: Row) -> Function:
         """The function itself."""
         return fn
 

@@ -1,4 +1,4 @@
-"""Measures rows: each library in a process of its own, round by round in turn, so that what the machine does meets all."""
+"""Measures rows: each library in its own process, in interleaved rounds, so that disturbances affect all libraries."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, cast
 
 from . import machine
 from .libraries import OURS
 from .row import Row
-from .worker import REFERENCE
+from .worker import REFERENCE, Answer, Request
 
 COMMAND = (sys.executable, "-m", "spiraltorch.benchmark.worker")
-LIMIT = 300.0  # seconds until a worker has prepared a row; torch.compile's first call may take half a minute
-BUDGET = 12.0  # seconds that the rounds of a row may take in a library; slow rows have fewer
-LEAST = 3  # rounds of a row however slow it is
-Say = Callable[[str], None]
+LIMIT = 300.0  # seconds in which a worker has to answer; torch.compile's first call may take half a minute
+ROW_SECONDS = 12.0  # seconds that the rounds of a row may take in a library; slow rows have fewer rounds
+MIN_ROUNDS = 3  # rounds of a row, however slow it is
+Log = Callable[[str], None]
 
 
 @dataclass
 class Timing:
-    """What a library did with a row. Times are seconds a call; `problem` says why there are none."""
+    """The times of a row in one library.
+
+    Args:
+        rounds: the median seconds of a call in each round.
+        relative: the relative error of the result; None if there is no reference.
+        first: the seconds of the first call, with compilation.
+        problem: why there are no times, or no further ones; None if nothing failed.
+        tolerance: the largest relative error that counts as correct.
+    """
 
     rounds: list[float] = field(default_factory=list)
     relative: float | None = None
@@ -39,12 +47,12 @@ class Timing:
 
     @property
     def median(self) -> float | None:
-        """The median of the rounds' medians."""
+        """The median of the rounds, in seconds."""
         return statistics.median(self.rounds) if self.rounds else None
 
     @property
     def verdict(self) -> str:
-        """`ok`, `WRONG`, `unchecked` (no reference could be computed) or `failed`."""
+        """`ok`, `WRONG`, `unchecked` (there is no reference) or `failed`."""
         if self.problem is not None or not self.rounds:
             return "failed"
         if self.relative is None:
@@ -53,26 +61,32 @@ class Timing:
 
 
 @dataclass
-class Measured:
-    """A row with the timings of the libraries that have a program for it."""
+class RowResult:
+    """A row with the times of all libraries that have a program for it.
+
+    Args:
+        row: the row.
+        timings: the times, by library.
+        unchecked: why there is no reference; None if there is one.
+    """
 
     row: Row
     timings: dict[str, Timing] = field(default_factory=dict)
-    unchecked: str | None = None  # why there is no float64 result to compare with
+    unchecked: str | None = None
 
     @property
     def best(self) -> str | None:
-        """The fastest peer that is not wrong."""
-        sound = {
+        """The name of the fastest peer without a wrong result."""
+        times = {
             name: t.median
             for name, t in self.timings.items()
             if name != OURS and t.median is not None and t.verdict in ("ok", "unchecked")
         }
-        return min(sound, key=lambda name: sound[name]) if sound else None
+        return min(times, key=lambda name: times[name]) if times else None
 
     @property
     def ratio(self) -> float | None:
-        """This library's time over the best peer's: below 1 is faster. None where it is wrong, or no peer is right."""
+        """SpiralTorch's time divided by the best peer's; None if its result is wrong or there is no such peer."""
         ours = self.timings.get(OURS)
         if ours is None or ours.median is None or ours.verdict in ("WRONG", "failed") or self.best is None:
             return None
@@ -81,12 +95,12 @@ class Measured:
         return ours.median / theirs
 
 
-class Failure(Exception):
-    """A worker said that it cannot, died, or went over its limit."""
+class WorkerError(Exception):
+    """A worker reported an error, died, or did not answer in time."""
 
 
 class Process:
-    """A worker, started when it is first asked and again after it died."""
+    """A worker process, started at the first request and again after it died."""
 
     def __init__(self, library: str, threads: int, suite: str, command: Sequence[str]) -> None:
         self.library, self.threads = library, threads
@@ -96,30 +110,30 @@ class Process:
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.errors: IO[str] | None = None
 
-    def ask(self, order: dict[str, Any], limit: float) -> dict[str, Any]:
-        """The answer to an order. Raises `Failure`."""
+    def ask(self, request: Request, limit: float) -> Answer:
+        """The answer to a request, within `limit` seconds. Raises `WorkerError`."""
         process = self._running()
         assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             line = self.lines.get(timeout=limit)
         except queue.Empty:
             self.end()
-            raise Failure(f"no answer within {limit:g} s") from None
+            raise WorkerError(f"no answer within {limit:g} s") from None
         except OSError:
             line = None
         if line is None:
-            words = self._last_words()
+            message = self._exit_message()
             self.end()
-            raise Failure(words)
-        answer: dict[str, Any] = json.loads(line)
+            raise WorkerError(message)
+        answer = cast(Answer, json.loads(line))
         if "error" in answer:
-            raise Failure(str(answer["error"]))
+            raise WorkerError(str(answer["error"]))
         return answer
 
     def end(self) -> None:
-        """Stops the process, if there is one."""
+        """Kills the process if it runs."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -139,10 +153,11 @@ class Process:
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
                 encoding="utf-8", env=self.environment,
             )  # fmt: skip
-            threading.Thread(target=_pump, args=(self.process, self.lines), daemon=True).start()
+            threading.Thread(target=_read_lines, args=(self.process, self.lines), daemon=True).start()
         return self.process
 
-    def _last_words(self) -> str:
+    def _exit_message(self) -> str:
+        """The exit code or signal of the process, and the last line of its stderr."""
         assert self.process is not None and self.errors is not None
         try:
             code = self.process.wait(timeout=10)
@@ -150,11 +165,12 @@ class Process:
             return "closed its output"
         self.errors.seek(0)
         written = [line.strip() for line in self.errors.read().splitlines() if line.strip()]
-        how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return f"{how}: {written[-1][:300]}" if written else how
+        cause = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"{cause}: {written[-1][:300]}" if written else cause
 
 
-def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+def _read_lines(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+    """Puts the lines of a worker's output into a queue, then None."""
     assert process.stdout is not None
     with process.stdout as out:
         for line in out:
@@ -164,70 +180,99 @@ def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 
 def measure(
     rows: Sequence[Row], libraries: Sequence[str], rounds: int, threads: int, seconds: float = 0.3,
-    has: Callable[[str, Row], bool] | None = None, say: Say = lambda text: None, suite: str = machine.SUITE,
-    command: Sequence[str] = COMMAND, limit: float = LIMIT, budget: float = BUDGET,
-) -> list[Measured]:  # fmt: skip
-    """Times rows in libraries. A library that fails at a row is reported there and goes on with the next.
+    has: Callable[[str, Row], bool] | None = None, log: Log = lambda text: None, suite: str = machine.SUITE,
+    command: Sequence[str] = COMMAND, limit: float = LIMIT, budget: float = ROW_SECONDS,
+) -> list[RowResult]:  # fmt: skip
+    """Times rows in several libraries, each in its own process, in interleaved rounds.
 
-    A round is `seconds` of calls of each library in turn. A row whose rounds would take a library longer than `budget` has
-    fewer, `LEAST` at the least. `has(library, row)` tells which library has a program for a row, by default the row itself.
-    `say` is given a line for each row that has ended.
+    A library that fails in a row is reported there and continues with the next.
+
+    Args:
+        rows: the rows, as of `rows.ROWS`.
+        libraries: names of `libraries.LIBRARIES`.
+        rounds: the number of rounds of a row, in which each library is timed once.
+        threads: the number of threads of every library.
+        seconds: for how long a library calls the function in one round.
+        has: `has(library, row)` tells whether a library has a program for a row; by default, whether the row has one.
+        log: called with a line of text for each row that has been measured.
+        suite: a key of `machine.SUITES`.
+        command: starts a worker; library and threads are appended.
+        limit: the seconds in which a worker has to answer.
+        budget: the seconds that a row's rounds may take in one library; slow rows have fewer rounds, at least
+            `MIN_ROUNDS`.
+
+    Returns:
+        One result for each row.
+
+    Example:
+        >>> from spiraltorch.benchmark.measure import measure
+        >>> from spiraltorch.benchmark.rows import ROWS
+        >>> (result,) = measure([ROWS["rowsum"].small()], ["spiraltorch"], rounds=1, threads=1, seconds=0.01)
+        >>> result.timings["spiraltorch"].verdict
+        'ok'
     """
     knows = has or has_program
     workers = {name: Process(name, threads, suite, command) for name in (REFERENCE, *libraries)}
-    measured = []
+    results = []
     try:
         with tempfile.TemporaryDirectory() as folder:
             for number, row in enumerate(rows):
                 path = Path(folder) / f"{number}.npz"
-                found = Measured(row, {name: Timing(tolerance=row.tolerance) for name in libraries if knows(name, row)})
-                _measure_row(
-                    found,
-                    {n: workers[n] for n in found.timings},
-                    workers[REFERENCE],
-                    path,
-                    rounds,
-                    seconds,
-                    limit,
-                    budget,
-                )
+                timings = {name: Timing(tolerance=row.tolerance) for name in libraries if knows(name, row)}
+                result = RowResult(row, timings)
+                request: Request = {"row": row.name, "size": dict(row.size), "path": str(path)}
+                _compute_reference(result, workers[REFERENCE], request, limit)
+                own = {n: workers[n] for n in timings}
+                turns = _prepare(result, own, request, rounds, seconds, limit, budget)
+                _time_rounds(result, own, turns, seconds, limit)
                 path.unlink(missing_ok=True)
-                measured.append(found)
-                say(f"{row.label}: {_line(found)}")
+                results.append(result)
+                log(f"{row.label}: {_line(result)}")
     finally:
         for worker in workers.values():
             worker.end()
-    return measured
+    return results
 
 
-def _measure_row(
-    found: Measured, workers: dict[str, Process], reference: Process, path: Path, rounds: int, seconds: float,
-    limit: float, budget: float,
-) -> None:  # fmt: skip
-    order = {"row": found.row.name, "size": dict(found.row.size), "path": str(path)}
+def _compute_reference(result: RowResult, reference: Process, request: Request, limit: float) -> None:
+    """Writes the row's reference to the file of the request."""
     try:
-        reference.ask({"do": "reference", **order}, limit)
-    except Failure as failure:
-        found.unchecked = str(failure)
+        reference.ask({"do": "reference", **request}, limit)
+    except WorkerError as error:
+        result.unchecked = str(error)
+
+
+def _prepare(
+    result: RowResult, workers: dict[str, Process], request: Request, rounds: int, seconds: float, limit: float,
+    budget: float,
+) -> dict[str, int]:  # fmt: skip
+    """Prepares and checks the row in every library; returns the number of rounds of each that succeeded."""
     turns = {}
     for name, worker in workers.items():
-        timing = found.timings[name]
+        timing = result.timings[name]
         try:
-            answer = worker.ask({"do": "prepare", **order}, limit)
-        except Failure as failure:
-            timing.problem = str(failure)
+            answer = worker.ask({"do": "prepare", **request}, limit)
+        except WorkerError as error:
+            timing.problem = str(error)
             continue
         timing.relative, timing.first = answer["relative"], answer["first"]
-        turns[name] = max(min(rounds, LEAST), min(rounds, int(budget / max(answer["call"], seconds))))
+        turns[name] = max(min(rounds, MIN_ROUNDS), min(rounds, int(budget / max(answer["call"], seconds))))
+    return turns
+
+
+def _time_rounds(
+    result: RowResult, workers: dict[str, Process], turns: dict[str, int], seconds: float, limit: float
+) -> None:
+    """Times the prepared libraries in turn."""
     for turn in range(max(turns.values(), default=0)):
         for name, worker in workers.items():
-            timing = found.timings[name]
+            timing = result.timings[name]
             if timing.problem is not None or turn >= turns[name]:
                 continue
             try:
                 timing.rounds.append(worker.ask({"do": "time", "seconds": seconds}, limit)["median"])
-            except Failure as failure:
-                timing.problem = str(failure)
+            except WorkerError as error:
+                timing.problem = str(error)
 
 
 def has_program(library: str, row: Row) -> bool:
@@ -237,11 +282,12 @@ def has_program(library: str, row: Row) -> bool:
     return LIBRARIES[library].program(row) is not None
 
 
-def _line(found: Measured) -> str:
+def _line(result: RowResult) -> str:
+    """A line of text that reports a row's times."""
     parts = []
-    for name, t in found.timings.items():
-        what = t.problem if t.problem is not None or t.median is None else f"{t.median * 1e3:.4g} ms"
+    for name, t in result.timings.items():
+        time = t.problem if t.problem is not None or t.median is None else f"{t.median * 1e3:.4g} ms"
         error = "" if t.relative is None else f" {t.relative:.1e}"
-        parts.append(f"{name} {what} ({t.verdict}{error})")
-    ratio = f"; ratio {found.ratio:.2f}" if found.ratio is not None else ""
+        parts.append(f"{name} {time} ({t.verdict}{error})")
+    ratio = f"; ratio {result.ratio:.2f}" if result.ratio is not None else ""
     return ", ".join(parts) + ratio

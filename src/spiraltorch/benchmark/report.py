@@ -1,4 +1,4 @@
-"""What was measured as Markdown and as JSON."""
+"""The results of a run of the benchmark, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -7,28 +7,94 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from . import machine
+from .latency import Latency, format_seconds
 from .libraries import LIBRARIES, OURS
-from .measure import Measured, Timing
-from .once import Figure, shown
+from .measure import RowResult, Timing
 from .row import Mode
 from .scaling import Curve
 
 SLOWER = 1.1  # a ratio above it counts as slower than the best peer
 
 
+class TimingJson(TypedDict):
+    """A `Timing` as JSON; times in seconds."""
+
+    median: float | None
+    min: float | None
+    max: float | None
+    rounds: int
+    first: float | None
+    error: float | None
+    verdict: str
+    problem: str | None
+
+
+class RowJson(TypedDict):
+    """A `RowResult` as JSON."""
+
+    title: str
+    size: dict[str, int]
+    tolerance: float
+    unit: int
+    ratio: float | None
+    best: str | None
+    unchecked: str | None
+    libraries: dict[str, TimingJson]
+
+
+class CurveJson(TypedDict):
+    """A `Curve` as JSON; times in seconds."""
+
+    title: str
+    axis: str
+    places: list[int]
+    seconds: dict[str, list[float | str | None]]
+
+
+class ReportJson(TypedDict):
+    """A `Report` as JSON, as `spiraltorch bench --json` prints it."""
+
+    date: str
+    suite: str
+    processor: str
+    threads: int
+    versions: dict[str, str]
+    libraries: list[str]
+    missing: list[str]
+    rows: dict[str, RowJson]
+    geometric_mean: float | None
+    above: int
+    compared: int
+    once: dict[str, dict[str, float | str]]
+    scaling: list[CurveJson]
+
+
 @dataclass
 class Report:
-    """A run of the benchmark: where it was, with whom, and what came of it."""
+    """The results of a run of the benchmark, and the machine that it ran on.
+
+    Args:
+        libraries: the libraries that were measured, this one first.
+        threads: the number of threads of every library.
+        suite: a key of `machine.SUITES`.
+        missing: libraries that were asked for and are not installed.
+        rows: the results of rows.
+        once: the latencies.
+        curves: the scaling curves.
+        date: the date, ISO 8601.
+        processor: the processor's name.
+        versions: of the libraries, NumPy and llvmlite.
+    """
 
     libraries: Sequence[str]
     threads: int
     suite: str = machine.SUITE
     missing: Sequence[str] = ()
-    rows: list[Measured] = field(default_factory=list)
-    once: list[Figure] = field(default_factory=list)
+    rows: list[RowResult] = field(default_factory=list)
+    once: list[Latency] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
     date: str = field(default_factory=lambda: str(datetime.date.today()))
     processor: str = field(default_factory=machine.processor)
@@ -40,11 +106,11 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether this library was wrong or failed in a row."""
+        """Whether SpiralTorch was wrong or failed in a row."""
         return any(r.timings[OURS].verdict in ("WRONG", "failed") for r in self.rows if OURS in r.timings)
 
     def header(self) -> str:
-        """When, where and how."""
+        """A paragraph on when, where and how the results were measured."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         missing = f" Not installed and left out: {', '.join(self.missing)}." if self.missing else ""
         return (
@@ -55,7 +121,7 @@ class Report:
         )
 
     def table(self, names: Sequence[str] | None = None) -> str:
-        """The rows, or those with some names, and what they come to."""
+        """The Markdown table of the rows (of those in `names`, if given), their summary, and notes on failures."""
         rows = [r for r in self.rows if names is None or r.row.name in names]
         titles = [LIBRARIES[name].title for name in self.libraries]
         lines = [_line("work", *titles, "ratio", "error"), _line(*["---"] * (len(titles) + 3))]
@@ -73,7 +139,7 @@ class Report:
         return "\n".join([*lines, "", self.summary(), *(["", *notes] if notes else [])])
 
     def summary(self) -> str:
-        """The geometric mean of the ratios and how many are above `SLOWER`."""
+        """A sentence with the geometric mean of the ratios and the number of those above `SLOWER`."""
         mean, above, count = totals(self.rows)
         if not count:
             return "There is no peer to compare with."
@@ -81,18 +147,20 @@ class Report:
         return f"Geometric mean of the ratios over {of}: {mean:.2f}. Above {SLOWER}: {above} of them."
 
     def once_table(self) -> str:
-        """What is measured once."""
+        """The Markdown table of the latencies."""
         names = [n for n in self.libraries if any(n in f.values for f in self.once)]
         lines = [_line("once", *[LIBRARIES[n].title for n in names]), _line(*["---"] * (len(names) + 1))]
-        lines += [_line(f.title, *[shown(f.values[n]) if n in f.values else "-" for n in names]) for f in self.once]
+        lines += [
+            _line(f.title, *[format_seconds(f.values[n]) if n in f.values else "-" for n in names]) for f in self.once
+        ]
         return "\n".join(lines)
 
     def curve_tables(self) -> str:
-        """A small table for each curve."""
+        """A Markdown table for each curve."""
         return "\n\n".join(_curve_table(curve) for curve in self.curves)
 
-    def as_json(self) -> dict[str, Any]:
-        """Everything, with times in seconds."""
+    def as_json(self) -> ReportJson:
+        """The results as a JSON object; times in seconds."""
         mean, above, count = totals(self.rows)
         return {
             "date": self.date, "suite": self.suite, "processor": self.processor, "threads": self.threads,
@@ -106,8 +174,8 @@ class Report:
         }  # fmt: skip
 
 
-def totals(rows: Sequence[Measured]) -> tuple[float, int, int]:
-    """The geometric mean of the ratios, how many are above `SLOWER`, and how many there are."""
+def totals(rows: Sequence[RowResult]) -> tuple[float, int, int]:
+    """The geometric mean of the ratios, the number of those above `SLOWER`, and the number of all."""
     ratios = [r.ratio for r in rows if r.ratio is not None]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else 0.0
     return mean, sum(ratio > SLOWER for ratio in ratios), len(ratios)
@@ -117,20 +185,22 @@ def _line(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _cell(r: Measured, name: str) -> str:
+def _cell(r: RowResult, name: str) -> str:
+    """The cell of a row and a library: the median and the range of its times."""
     timing = r.timings.get(name)
     if timing is None:
         return "-"
     if timing.median is None or timing.problem is not None:
         return "failed"
-    unit, size = ("ms", 1e3) if r.row.mode is not Mode.RECORD else ("µs", 1e6 / r.row.unit)
-    low, high, middle = (f"{t * size:.3g}" for t in (min(timing.rounds), max(timing.rounds), timing.median))
-    text = f"{middle} ({low} to {high})" if unit == "ms" else f"{middle} ({low} to {high}) {unit}"
+    unit, size = ("ms", 1e3) if r.row.mode is not Mode.RECORD else ("µs", 1e6 / r.row.operations)
+    low, high, median = (f"{t * size:.3g}" for t in (min(timing.rounds), max(timing.rounds), timing.median))
+    text = f"{median} ({low} to {high})" if unit == "ms" else f"{median} ({low} to {high}) {unit}"
     wrong = " WRONG" if timing.verdict == "WRONG" else ""
     return f"{text}{wrong}"
 
 
 def _error(timing: Timing | None) -> str:
+    """The cell with the verdict and the relative error."""
     if timing is None:
         return "-"
     size = "" if timing.relative is None else f" {timing.relative:.1e}"
@@ -141,13 +211,13 @@ def _error(timing: Timing | None) -> str:
 def _curve_table(curve: Curve) -> str:
     lines = [_line(curve.title, *map(str, curve.places)), _line(*["---"] * (len(curve.places) + 1))]
     for name, values in curve.values.items():
-        lines.append(_line(LIBRARIES[name].title, *["-" if v is None else shown(v) for v in values]))
+        lines.append(_line(LIBRARIES[name].title, *["-" if v is None else format_seconds(v) for v in values]))
     return "\n".join(lines)
 
 
-def _row_json(r: Measured) -> dict[str, Any]:
+def _row_json(r: RowResult) -> RowJson:
     return {
-        "title": r.row.label, "size": dict(r.row.size), "tolerance": r.row.tolerance, "unit": r.row.unit,
+        "title": r.row.label, "size": dict(r.row.size), "tolerance": r.row.tolerance, "unit": r.row.operations,
         "ratio": r.ratio, "best": r.best, "unchecked": r.unchecked,
         "libraries": {
             name: {
@@ -160,5 +230,5 @@ def _row_json(r: Measured) -> dict[str, Any]:
 
 
 def _finite(value: float | None) -> float | None:
-    """JSON has no infinity, which is the error of a result of another shape or with NaN."""
+    """None for an infinite error (another shape, or NaN), which JSON cannot express."""
     return value if value is not None and math.isfinite(value) else None

@@ -1,26 +1,32 @@
-"""Curves: time against threads, against size, and the time to compile against the length of a graph."""
+"""Scaling curves: time by threads, time by size, and compile time by the length of the graph."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from . import machine, once
-from .measure import measure
+from . import latency, machine
+from .measure import RowResult, measure
 from .rows import ROWS
 
 SIZES = (64, 128, 256, 512, 1024, 2048)
 LENGTHS = (10, 100, 1000, 10_000)
 ROW_COUNTS = (1, 16, 256, 4096, 16384)
 THREADED = ("matmul1024", "softmax", "gelu", "block")
-Say = Callable[[str], None]
+Log = Callable[[str], None]  # called with a line of text for each row
 
 
 @dataclass
 class Curve:
-    """Seconds at some places, for each library that has them; None or a text where it has none."""
+    """The times of several libraries along an axis.
+
+    Args:
+        title: what is measured.
+        axis: the name of the axis.
+        places: the values on the axis.
+        values: for each library the seconds at each place, or a text that says why there are none.
+    """
 
     title: str
     axis: str
@@ -29,32 +35,46 @@ class Curve:
 
 
 def measure_curves(
-    libraries: Sequence[str], threads: int, rounds: int, seconds: float, say: Say = lambda text: None, **options: Any
-) -> list[Curve]:
-    """All curves. `threads` is what the curves over sizes use; those over threads go up to the processors there are."""
+    libraries: Sequence[str], threads: int, rounds: int, seconds: float, log: Log = lambda text: None,
+    suite: str = machine.SUITE,
+) -> list[Curve]:  # fmt: skip
+    """Measures all curves; those by threads go up to the number of processors.
+
+    Args:
+        libraries: names of `libraries.LIBRARIES`.
+        threads: the number of threads for the curves by size.
+        rounds: see `measure.measure`.
+        seconds: see `measure.measure`.
+        log: see `measure.measure`.
+        suite: see `measure.measure`.
+    """
     counts = thread_counts(machine.cores())
     curves = [Curve(f"{ROWS[name].label}, by threads", "threads", counts) for name in THREADED]
     for count in counts:
-        found = measure([ROWS[n] for n in THREADED], libraries, rounds, count, seconds, say=say, **options)
-        for curve, row in zip(curves, found, strict=True):
-            for name, timing in row.timings.items():
-                curve.values.setdefault(name, []).append(timing.median if timing.problem is None else timing.problem)
+        results = measure([ROWS[n] for n in THREADED], libraries, rounds, count, seconds, log=log, suite=suite)
+        for curve, result in zip(curves, results, strict=True):
+            _append(curve, result)
     sized = (
-        ("matmul n, by n", "n", SIZES, [ROWS["matmul1024"].at(n=n) for n in SIZES]),
-        ("softmax n x 1024, by n", "n", ROW_COUNTS, [ROWS["softmax"].at(n=n) for n in ROW_COUNTS]),
+        ("matmul n, by n", "n", SIZES, [ROWS["matmul1024"].with_size(n=n) for n in SIZES]),
+        ("softmax n x 1024, by n", "n", ROW_COUNTS, [ROWS["softmax"].with_size(n=n) for n in ROW_COUNTS]),
     )
     for title, axis, places, rows in sized:
         curve = Curve(title, axis, list(places))
-        for row in measure(rows, libraries, rounds, threads, seconds, say=say, **options):
-            for name, timing in row.timings.items():
-                curve.values.setdefault(name, []).append(timing.median if timing.problem is None else timing.problem)
+        for result in measure(rows, libraries, rounds, threads, seconds, log=log, suite=suite):
+            _append(curve, result)
         curves.append(curve)
-    with once.with_bytecode():
-        return [*curves, compile_times(libraries, threads, say)]
+    with latency.bytecode_cache():
+        return [*curves, compile_times(libraries, threads, log)]
+
+
+def _append(curve: Curve, result: RowResult) -> None:
+    """Adds the times of a row as the curve's next place."""
+    for name, timing in result.timings.items():
+        curve.values.setdefault(name, []).append(timing.median if timing.problem is None else timing.problem)
 
 
 def thread_counts(cores: int) -> list[int]:
-    """Powers of two up to the processors, and their number."""
+    """The powers of two up to a number of processors, and the number itself."""
     counts = [1]
     while counts[-1] * 2 <= cores:
         counts.append(counts[-1] * 2)
@@ -62,21 +82,21 @@ def thread_counts(cores: int) -> list[int]:
 
 
 def compile_times(
-    libraries: Sequence[str], threads: int, say: Say = lambda text: None, lengths: Sequence[int] = LENGTHS
+    libraries: Sequence[str], threads: int, log: Log = lambda text: None, lengths: Sequence[int] = LENGTHS
 ) -> Curve:
-    """The first call of a compiled chain of element-wise operations, with empty caches."""
+    """The first call of compiled chains of element-wise operations, with empty caches."""
     curve = Curve("first call of a compiled chain, by its operations", "operations", list(lengths))
     for name in libraries:
-        if name not in once.COMPILING:
+        if name not in latency.COMPILERS:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            once.run(name, threads, "chain", str(lengths[0]), folder)  # writes the bytecode
+            latency.run(name, threads, "chain", str(lengths[0]), folder)  # writes the bytecode
         for length in lengths:
-            found = curve.values.setdefault(name, [])
-            if found and isinstance(found[-1], str):
-                found.append(found[-1])  # a shorter one was too much already
+            times = curve.values.setdefault(name, [])
+            if times and isinstance(times[-1], str):
+                times.append(times[-1])  # a shorter chain has failed
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                found.append(once.run(name, threads, "chain", str(length), folder))
-            say(f"{length} operations compiled: {name} {once.shown(found[-1] or 0.0)}")
+                times.append(latency.run(name, threads, "chain", str(length), folder))
+            log(f"{length} operations compiled: {name} {latency.format_seconds(times[-1] or 0.0)}")
     return curve

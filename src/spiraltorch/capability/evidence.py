@@ -12,12 +12,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TypedDict, Union
+from typing import TypedDict
 
 from ..errors import ArgumentError
 from .rows import PACKAGE, Backend, Row
-
-Json = Union[str, int, float, bool, None, list["Json"], dict[str, "Json"]]
 
 VERSION = 1
 LEVELS = {
@@ -48,7 +46,7 @@ class EvidenceJson(TypedDict):
     digest: str
     recorded: str
     level: str
-    device: dict[str, Json]
+    device: dict[str, object]
     versions: dict[str, str]
     probes: list[ProbeResultJson]
 
@@ -108,7 +106,7 @@ class Evidence:
         digest: of the code that the results depend on, see `digest.digest`.
         recorded: the date, ISO 8601.
         level: a key of `LEVELS`.
-        device: the device's name and facts, from the backend's `describe`.
+        device: the device's name and facts as JSON values, from the backend's `describe`.
         versions: of the package, Python, the platform and the libraries that the backend uses.
         probes: the results.
     """
@@ -118,7 +116,7 @@ class Evidence:
     digest: str
     recorded: str
     level: str
-    device: dict[str, Json]
+    device: dict[str, object]
     versions: dict[str, str]
     probes: tuple[ProbeResult, ...] = field(default=())
 
@@ -185,7 +183,7 @@ def _require_keys(
         raise ValueError(f"the keys {sorted(given)} instead of {sorted(required)}")
 
 
-def level_of(facts: Mapping[str, Json]) -> str:
+def level_of(facts: Mapping[str, object]) -> str:
     """The level of results from a device with these facts.
 
     >>> level_of({"software": True})

@@ -7,11 +7,11 @@ import math
 import sys
 from pathlib import Path
 
-from ..benchmark import documents, machine, once
+from ..benchmark import documents, latency, machine
 from ..benchmark.libraries import LIBRARIES, OURS, PEERS
 from ..benchmark.measure import measure
 from ..benchmark.report import Report
-from ..benchmark.rows import chosen
+from ..benchmark.rows import select_rows
 from ..benchmark.scaling import measure_curves
 from ..errors import ArgumentError
 
@@ -22,7 +22,7 @@ def run(
 ) -> int:  # fmt: skip
     """Runs the benchmark; returns the exit code: 1 where this library was wrong or failed."""
     machine.device(suite)
-    wanted, names = chosen(rows), wanted_peers(peers)
+    wanted, names = select_rows(rows), parse_peers(peers)
     if rounds < 1:
         raise ArgumentError(f"[bench] expected at least one round, got {rounds}; leave --rounds out for the usual ones")
     if not 0 < seconds < math.inf:
@@ -40,26 +40,26 @@ def run(
         documents.require(Path.cwd())
         machine.require_idle()
         if without := [name for name in PEERS if name not in names]:
-            _say(f"the table that --write makes has no column for {', '.join(without)}, which --peers leaves out")
+            _log(f"the table that --write makes has no column for {', '.join(without)}, which --peers leaves out")
     missing = [name for name in names if not LIBRARIES[name].installed()]
     for name in missing:
-        _say(f"{name} is not installed and is left out")
+        _log(f"{name} is not installed and is left out")
     libraries = [OURS, *(name for name in names if name not in missing)]
     report = Report(libraries, threads or min(2, machine.cores()), suite, missing)
     if scaling:
-        report.curves = measure_curves(libraries, report.threads, rounds, seconds, _say, suite=suite)
+        report.curves = measure_curves(libraries, report.threads, rounds, seconds, _log, suite=suite)
     else:
-        report.rows = measure(wanted, libraries, rounds, report.threads, seconds, say=_say, suite=suite)
+        report.rows = measure(wanted, libraries, rounds, report.threads, seconds, log=_log, suite=suite)
         if rows is None:
-            report.once = once.measure(libraries, report.threads, _say)
+            report.once = latency.measure(libraries, report.threads, _log)
     if write:
         for path in documents.write(report, Path.cwd()):
-            _say(f"wrote {path}")
+            _log(f"wrote {path}")
     print(json.dumps(report.as_json()) if as_json else _text(report))
     return 1 if report.failed else 0
 
 
-def wanted_peers(given: str | None) -> list[str]:
+def parse_peers(given: str | None) -> list[str]:
     """The peers of a list with commas between them; all where there is none, none where it is empty."""
     names = list(PEERS) if given is None else [name.strip() for name in given.split(",") if name.strip()]
     if unknown := [name for name in names if name not in PEERS]:
@@ -78,5 +78,5 @@ def _text(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""All rows, by subject and in the order of the table."""
+"""All rows, in the order of the table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ROWS: dict[str, Row] = {row.name: row for row in (*elementwise.ROWS, *contractio
 README = ("gelu", "softmax", "layernorm", "matmul1024", "matmul256", "tiny", "tiny_eager", "mlp", "mlp_eager", "record")
 
 
-def chosen(names: str | None) -> list[Row]:
-    """The rows with these names, with commas between them; all where there are none. Raises `ArgumentError`."""
+def select_rows(names: str | None) -> list[Row]:
+    """The rows of a comma-separated list of names, or all rows for None. Raises `ArgumentError` for an unknown name."""
     if names is None:
         return list(ROWS.values())
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if not wanted or (unknown := [name for name in wanted if name not in ROWS]):
-        got = ", ".join(unknown) if wanted else "none"
+    selected = [name.strip() for name in names.split(",") if name.strip()]
+    if not selected or (unknown := [name for name in selected if name not in ROWS]):
+        got = ", ".join(unknown) if selected else "none"
         raise ArgumentError(f"[bench] expected rows of {', '.join(ROWS)}, got {got}")
-    return [ROWS[name] for name in dict.fromkeys(wanted)]
+    return [ROWS[name] for name in dict.fromkeys(selected)]

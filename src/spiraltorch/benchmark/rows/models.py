@@ -1,34 +1,37 @@
-"""Models, each written once over a library's `nn`, with the same parameters everywhere; without state or training."""
+"""Models, each written once for the `nn` of any library of PyTorch's kind."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..libraries import Model
+from ..row import LibraryTensor
 
-def mlp(nn: Any, inside: int, width: int, classes: int) -> Any:
-    """Two hidden layers."""
+
+def mlp(nn: Any, inside: int, width: int, classes: int) -> Model:
+    """An MLP with two hidden layers."""
     return nn.Sequential(
         nn.Linear(inside, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, classes)
     )
 
 
-def convnet(nn: Any, side: int, width: int) -> Any:
-    """Two convolutions, a pooling and two linear layers, for images of `side` by `side` with one channel."""
+def convnet(nn: Any, side: int, width: int) -> Model:
+    """Two convolutions, a pooling and two linear layers, for images of `side` x `side` pixels with one channel."""
     return nn.Sequential(
         nn.Conv2d(1, width, 3), nn.ReLU(), nn.Conv2d(width, 2 * width, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(2 * width * ((side - 4) // 2) ** 2, 4 * width), nn.ReLU(), nn.Linear(4 * width, 10),
     )  # fmt: skip
 
 
-def block(nn: Any, d: int, h: int) -> Any:
+def block(nn: Any, d: int, h: int) -> Model:
     """A pre-norm transformer block without dropout."""
     return nn.TransformerEncoderLayer(
         d, h, 4 * d, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     )  # fmt: skip
 
 
-def resnet18(nn: Any, width: int, classes: int) -> Any:
-    """ResNet-18 (He et al., 2015, arXiv:1512.03385, table 1) with `width` channels in its first stage, 64 there."""
+def resnet18(nn: Any, width: int, classes: int) -> Model:
+    """ResNet-18 (He et al., 2015, arXiv:1512.03385, table 1) with `width` channels in its first stage instead of 64."""
 
     class Basic(nn.Module):  # type: ignore[misc]
         def __init__(self, inside: int, outside: int, stride: int) -> None:
@@ -44,11 +47,11 @@ def resnet18(nn: Any, width: int, classes: int) -> Any:
                     nn.Conv2d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm2d(outside)
                 )
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: LibraryTensor) -> LibraryTensor:
             inner = self.relu(self.bn1(self.conv1(x)))
             return self.relu(self.bn2(self.conv2(inner)) + self.short(x))
 
-    stages: list[Any] = []
+    stages: list[Model] = []
     inside = width
     for stage in range(4):
         outside = width << stage
@@ -60,8 +63,8 @@ def resnet18(nn: Any, width: int, classes: int) -> Any:
     )  # fmt: skip
 
 
-def gpt(nn: Any, vocabulary: int, context: int, d: int, h: int, depth: int) -> Any:
-    """A decoder as GPT-2 (Radford et al., 2019): learned places, pre-norm blocks, the head tied to the embedding."""
+def gpt(nn: Any, vocabulary: int, context: int, d: int, h: int, depth: int) -> Model:
+    """GPT-2 (Radford et al., 2019): learned positions, pre-norm blocks, the output tied to the embedding."""
 
     class Block(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -72,7 +75,7 @@ def gpt(nn: Any, vocabulary: int, context: int, d: int, h: int, depth: int) -> A
             self.ln_2 = nn.LayerNorm(d)
             self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(approximate="tanh"), nn.Linear(4 * d, d))
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: LibraryTensor) -> LibraryTensor:
             b, t, _ = x.shape
             q, k, v = (
                 part.reshape(b, t, h, d // h).swapaxes(1, 2) for part in self.attn(self.ln_1(x)).split(d, -1)
@@ -89,7 +92,7 @@ def gpt(nn: Any, vocabulary: int, context: int, d: int, h: int, depth: int) -> A
             self.blocks = nn.ModuleList([Block() for _ in range(depth)])
             self.ln_f = nn.LayerNorm(d)
 
-        def forward(self, tokens: Any) -> Any:
+        def forward(self, tokens: LibraryTensor) -> LibraryTensor:
             x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
             for inner in self.blocks:
                 x = inner(x)

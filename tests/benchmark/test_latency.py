@@ -1,4 +1,4 @@
-"""What happens once, in libraries and processes of small work."""
+"""Latencies of imports, first calls and calls, measured with little work."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import sys
 
 import pytest
 
-from spiraltorch.benchmark import machine, once, scaling
+from spiraltorch.benchmark import latency, machine, scaling
 from spiraltorch.benchmark.libraries import SpiralTorch
 from spiraltorch.benchmark.rows import ROWS
 
 
 def test_the_overhead_of_a_call() -> None:
     library = SpiralTorch()
-    few, many = once.overhead(library, 0, 0.02), once.overhead(library, 50, 0.02)
+    few, many = latency.overhead(library, 0, 0.02), latency.overhead(library, 50, 0.02)
     assert 0 < few < 0.1 and 0 < many < 0.1
 
 
 def test_the_first_call_is_timed_with_its_compilation() -> None:
     library = SpiralTorch()
-    row = ROWS["mlp"].reduced()
-    assert once.first(library, row) > 0
+    row = ROWS["mlp"].small()
+    assert latency.first_call(library, row) > 0
 
 
 def test_processes_find_bytecode_as_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
     code = "import json, sys; print(json.dumps(bool(sys.pycache_prefix) and not sys.dont_write_bytecode))"
-    with once.with_bytecode():
-        assert once._ended([sys.executable, "-c", code], machine.environment(1)) == 1.0
+    with latency.bytecode_cache():
+        assert latency._run_process([sys.executable, "-c", code], machine.environment(1)) == 1.0
     assert os.environ["PYTHONDONTWRITEBYTECODE"] == "1" and "PYTHONPYCACHEPREFIX" not in os.environ
 
 
@@ -53,7 +53,7 @@ def test_a_chain_has_as_many_operations_as_it_says() -> None:
             counted += 1
             return Counting(self.value + other.value)
 
-    row = once.chain(10)
+    row = latency.chain(10)
     row.programs["spiraltorch"](None, **row.size)(Counting(x), Counting(y))
     assert counted == 10
 
@@ -65,6 +65,9 @@ def test_compile_times_come_from_new_processes_with_empty_caches() -> None:
 
 
 def test_what_went_wrong_is_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ModuleNotFoundError" in str(once.imported("there_is_no_such_module", 1))
-    monkeypatch.setattr(once, "LIMIT", 0.05)
-    assert once._ended([sys.executable, "-c", "import time; time.sleep(9)"], machine.environment(1)) == "over 0.05 s"
+    assert "ModuleNotFoundError" in str(latency.import_time("there_is_no_such_module", 1))
+    monkeypatch.setattr(latency, "LIMIT", 0.05)
+    assert (
+        latency._run_process([sys.executable, "-c", "import time; time.sleep(9)"], machine.environment(1))
+        == "over 0.05 s"
+    )
