@@ -1,14 +1,19 @@
-"""Modules that hold modules."""
+"""Modules that hold modules or parameters: in sequence, as a list, as a dict."""
 
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from operator import index as as_index
-from typing import Any
+from typing import TYPE_CHECKING, overload
 
 from ..errors import ArgumentError, IndexOutOfRange
+from ..tensor.tensor import Tensor
+from ..typing import ArrayLike
 from .module import Module
 from .parameter import Parameter
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _position(owner: Module, index: int, length: int) -> int:
@@ -21,95 +26,172 @@ def _position(owner: Module, index: int, length: int) -> int:
     return number % length
 
 
-class _Listed(Module):
-    """A module whose children are named 0, 1, 2, ..."""
+class _ModuleSequence(Module):
+    """Base of `Sequential` and `ModuleList`: submodules at positions, named 0, 1, 2, ... unless they got names."""
+
+    _modules: dict[str, Module]  # type: ignore[assignment]  # None only where a user puts it there
 
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
-    def __getitem__(self, index: int | slice) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Module | Self:
         if isinstance(index, slice):
-            return self._from(list(self._modules.items())[index])
+            return self._with(list(self._modules.items())[index])
         return list(self._modules.values())[_position(self, index, len(self))]
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, list(self._modules)[_position(self, index, len(self))], module)
 
     def __delitem__(self, index: int | slice) -> None:
-        kept = list(self._modules.items())
+        kept = list(self._modules.values())
         if isinstance(index, slice):
             del kept[index]
         else:
             del kept[_position(self, index, len(self))]
-        self._replace([module for _, module in kept])
+        self._renumber(kept)
 
-    def _from(self, items: list[tuple[str, Module | None]]) -> Any:
-        """A container of the same class with some of the children."""
-        return type(self)([module for _, module in items])  # type: ignore[call-arg]
+    def _with(self, items: list[tuple[str, Module]]) -> Self:
+        """A container of the same class with the given submodules."""
+        raise NotImplementedError
 
-    def _replace(self, modules: list[Module | None]) -> None:
-        """Renumbers the children."""
+    def _renumber(self, modules: list[Module]) -> None:
+        """Replaces all submodules by the given ones, named 0, 1, 2, ..."""
         for name in list(self._modules):
             delattr(self, name)
         for number, module in enumerate(modules):
             self.add_module(str(number), module)
 
-    def append(self, module: Module) -> Any:
-        """Adds a module at the end and returns the container."""
+    def append(self, module: Module) -> Self:
+        """Adds a module at the end.
+
+        Args:
+            module: the module.
+
+        Returns:
+            The container.
+        """
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
-        """Adds modules at the end and returns the container."""
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Adds modules at the end.
+
+        Args:
+            modules: the modules.
+
+        Returns:
+            The container.
+        """
         for module in modules:
             self.append(module)
         return self
 
-    def insert(self, index: int, module: Module) -> Any:
-        """Adds a module before a position, as `list.insert` does, and returns the container."""
+    def insert(self, index: int, module: Module) -> Self:
+        """Adds a module before a position, as `list.insert` does.
+
+        Args:
+            index: the position.
+            module: the module.
+
+        Returns:
+            The container.
+        """
         modules = list(self._modules.values())
         modules.insert(index, module)
-        self._replace(modules)
+        self._renumber(modules)
         return self
 
 
-class Sequential(_Listed):
-    """Modules called one after the other; arguments are modules, or one dict of named modules.
+class Sequential(_ModuleSequence):
+    """Modules that are called one after the other, each with the output of the one before.
 
-    >>> from spiraltorch import nn, zeros
-    >>> nn.Sequential(nn.Linear(4, 3), nn.ReLU())(zeros(2, 4)).shape
-    (2, 3)
+    An int index gives a module, a slice a `Sequential`.
+
+    Args:
+        *args: the modules, or one dict of named modules.
+
+    Shape:
+        input as the first module takes it, output as the last one gives it.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.Sequential(st.nn.Linear(4, 3), st.nn.ReLU())(st.zeros(2, 4)).shape
+        (2, 3)
     """
 
-    def __init__(self, *args: Any) -> None:
+    @overload
+    def __init__(self, *args: Module) -> None: ...
+    @overload
+    def __init__(self, args: Mapping[str, Module], /) -> None: ...
+    def __init__(self, *args: Module | Mapping[str, Module]) -> None:
         super().__init__()
-        items = args[0].items() if len(args) == 1 and isinstance(args[0], Mapping) else enumerate(args)
+        items: Iterable[tuple[object, object]] = enumerate(args)
+        if len(args) == 1 and isinstance(args[0], Mapping):
+            items = args[0].items()
         for name, module in items:
-            self.add_module(str(name), module)
+            self.add_module(str(name), module)  # type: ignore[arg-type]  # which checks it
 
-    def _from(self, items: list[tuple[str, Module | None]]) -> Any:
+    def _with(self, items: list[tuple[str, Module]]) -> Self:
         return type(self)(dict(items))
 
-    def forward(self, input: Any) -> Any:
-        """Passes `input` through all modules."""
+    def forward(self, input: Tensor) -> Tensor:
+        """Passes `input` through all modules.
+
+        Args:
+            input: what the first module takes.
+
+        Returns:
+            What the last module returns.
+        """
         for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
+            input = module(input)
         return input
 
 
-class ModuleList(_Listed):
-    """A list of modules whose parameters are registered."""
+class ModuleList(_ModuleSequence):
+    """A list of modules whose parameters are registered. It has no `forward`.
+
+    An int index gives a module, a slice a `ModuleList`.
+
+    Args:
+        modules: the modules.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> layers = st.nn.ModuleList([st.nn.Linear(2, 2) for _ in range(2)])
+        >>> list(layers.state_dict())
+        ['0.weight', '0.bias', '1.weight', '1.bias']
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         self.extend(modules or ())
 
+    def _with(self, items: list[tuple[str, Module]]) -> Self:
+        return type(self)([module for _, module in items])
+
 
 class ModuleDict(Module):
-    """A dict of modules whose parameters are registered."""
+    """A dict of modules whose parameters are registered. It has no `forward`.
+
+    Args:
+        modules: the modules by name.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> heads = st.nn.ModuleDict({"a": st.nn.Linear(2, 1)})
+        >>> heads["a"](st.zeros(3, 2)).shape
+        (3, 1)
+    """
+
+    _modules: dict[str, Module]  # type: ignore[assignment]  # None only where a user puts it there
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__()
@@ -141,39 +223,70 @@ class ModuleDict(Module):
         return key in self._modules
 
     def keys(self) -> KeysView[str]:
-        """The names."""
+        """Returns the names, as `dict.keys` does."""
         return self._modules.keys()
 
-    def items(self) -> ItemsView[str, Any]:
-        """Pairs of name and module."""
+    def items(self) -> ItemsView[str, Module]:
+        """Returns pairs of name and module, as `dict.items` does."""
         return self._modules.items()
 
-    def values(self) -> ValuesView[Any]:
-        """The modules."""
+    def values(self) -> ValuesView[Module]:
+        """Returns the modules, as `dict.values` does."""
         return self._modules.values()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Adds or replaces modules by name."""
+        """Adds or replaces modules by name.
+
+        Args:
+            modules: a dict, or pairs of name and module.
+        """
         for key, module in dict(modules).items():
             self[key] = module
 
     def pop(self, key: str) -> Module:
-        """Takes a module out and returns it."""
+        """Removes a module.
+
+        Args:
+            key: its name.
+
+        Returns:
+            The module.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
         module = self[key]
         del self[key]
         return module
 
 
 class ParameterList(Module):
-    """A list of parameters that are registered under their positions."""
+    """A list of parameters that are registered under their positions. It has no `forward`.
 
-    def __init__(self, values: Iterable[Any] | None = None) -> None:
+    Args:
+        values: parameters, or tensors and arrays of which parameters are made.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> scales = st.nn.ParameterList([st.ones(2), st.zeros(3)])
+        >>> list(scales.state_dict()), scales[1].shape
+        (['0', '1'], (3,))
+    """
+
+    def __init__(self, values: Iterable[ArrayLike] | None = None) -> None:
         super().__init__()
         for value in values or ():
             self.append(value)
 
-    def append(self, value: Any) -> ParameterList:
-        """Adds a parameter (a tensor is wrapped) at the end and returns the list."""
+    def append(self, value: ArrayLike) -> Self:
+        """Adds a parameter at the end.
+
+        Args:
+            value: a parameter, or a tensor or array of which one is made.
+
+        Returns:
+            The list.
+        """
         self.register_parameter(str(len(self)), value if isinstance(value, Parameter) else Parameter(value))
         return self
 

@@ -1,54 +1,46 @@
-"""Convolutions and transposed convolutions. Inputs are (N, C, *spatial) or (C, *spatial)."""
+"""Convolution layers. Inputs are (N, C, *spatial), or (C, *spatial) without a batch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ..errors import ArgumentError
+from ..tensor.tensor import Tensor
+from ..typing import DeviceLike, DTypeLike
 from . import functional as F
 from . import init
-from .api import Tensor
-from .linear import new, positive
+from .arguments import Size1d, Size2d, Size3d, check_positive, per_axis
 from .module import Module
-
-Size = int | Sequence[int]
-
-
-def tuple_of(owner: str, name: str, value: Size, axes: int, least: int = 0) -> tuple[int, ...]:
-    """`value` for each axis; raises `ArgumentError` for another number of entries, or one below `least`."""
-    entries = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(entries) != axes or not all(isinstance(entry, int) and entry >= least for entry in entries):
-        raise ArgumentError(
-            f"[{owner}] expected {name} as an integer >= {least} or {axes} of them, got {value!r}; change it"
-        )
-    return entries
+from .parameter import Parameter, zeros_parameter
 
 
-class _Conv(Module):
-    """What all convolutions share: checked settings, weight, bias and their initialisation."""
+class Convolution(Module):
+    """Base of convolutions and transposed convolutions: checked settings, weight and bias."""
 
     axes = 0
     transposed = False
+    weight: Parameter
+    bias: Parameter | None
 
-    def _setup(
+    def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size,
-        padding: Size | str,
-        output_padding: Size,
-        dilation: Size,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int],
+        padding: int | Sequence[int] | str,
+        output_padding: int | Sequence[int],
+        dilation: int | Sequence[int],
         groups: int,
         bias: bool,
         padding_mode: str,
-        device: Any,
-        dtype: Any,
+        device: DeviceLike | None,
+        dtype: DTypeLike | None,
     ) -> None:
+        super().__init__()
         owner, axes = type(self).__name__, self.axes
-        positive(owner, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_positive(owner, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ArgumentError(
                 f"[{owner}] expected in_channels and out_channels to be multiples of groups={groups}, "
@@ -58,43 +50,31 @@ class _Conv(Module):
         if padding_mode not in modes:
             raise ArgumentError(f"[{owner}] expected padding_mode {', '.join(modes)}, got {padding_mode!r}; choose one")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = tuple_of(owner, "kernel_size", kernel_size, axes, 1)
-        self.stride = tuple_of(owner, "stride", stride, axes, 1)
-        self.dilation = tuple_of(owner, "dilation", dilation, axes, 1)
-        self.output_padding = tuple_of(owner, "output_padding", output_padding, axes)
+        self.kernel_size = per_axis(owner, "kernel_size", kernel_size, axes, 1)
+        self.stride = per_axis(owner, "stride", stride, axes, 1)
+        self.dilation = per_axis(owner, "dilation", dilation, axes, 1)
+        self.output_padding = per_axis(owner, "output_padding", output_padding, axes)
         self.padding_mode = padding_mode
-        self.padding: tuple[int, ...] | str
-        if isinstance(padding, str):
-            if padding not in ("same", "valid"):
-                raise ArgumentError(
-                    f"[{owner}] expected padding 'same', 'valid' or numbers, got {padding!r}; change it"
-                )
-            if padding == "same" and any(step != 1 for step in self.stride):
-                raise ArgumentError(f"[{owner}] expected stride 1 for padding 'same', got {self.stride}; give numbers")
-            self.padding = padding
-        else:
-            self.padding = tuple_of(owner, "padding", padding, axes)
+        self.padding = self._checked_padding(padding)
         outer, inner = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        self.weight = new(outer, inner // groups, *self.kernel_size, device=device, dtype=dtype)
-        self.register_parameter("bias", new(out_channels, device=device, dtype=dtype) if bias else None)
+        self.weight = zeros_parameter(outer, inner // groups, *self.kernel_size, device=device, dtype=dtype)
+        self.register_parameter("bias", zeros_parameter(out_channels, device=device, dtype=dtype) if bias else None)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Draws weight and bias from +-1/sqrt(fan_in)."""
-        init.reset_linear(self.weight, self.bias, math.prod(self.weight.shape[1:]))
+    def _checked_padding(self, padding: int | Sequence[int] | str) -> tuple[int, ...] | str:
+        """The padding of each axis, or its name."""
+        owner = type(self).__name__
+        if not isinstance(padding, str):
+            return per_axis(owner, "padding", padding, self.axes)
+        if padding not in ("same", "valid"):
+            raise ArgumentError(f"[{owner}] expected padding 'same', 'valid' or numbers, got {padding!r}; change it")
+        if padding == "same" and any(step != 1 for step in self.stride):
+            raise ArgumentError(f"[{owner}] expected stride 1 for padding 'same', got {self.stride}; give numbers")
+        return padding
 
-    def _padded(self, input: Tensor) -> tuple[Tensor, tuple[int, ...] | str]:
-        """The input with the padding that is not zeros, and what is left to pad with zeros."""
-        if self.padding_mode == "zeros":
-            return input, self.padding
-        widths: list[int] = []
-        for axis in reversed(range(self.axes)):
-            if self.padding == "same":
-                total = self.dilation[axis] * (self.kernel_size[axis] - 1)
-                widths += [total // 2, total - total // 2]
-            else:
-                widths += [0, 0] if isinstance(self.padding, str) else [self.padding[axis]] * 2
-        return F.pad(input, widths, mode=self.padding_mode), (0,) * self.axes
+    def reset_parameters(self) -> None:
+        """Draws weight and bias anew, uniformly from +-1/sqrt(fan_in)."""
+        init.reset_linear(self.weight, self.bias, math.prod(self.weight.shape[1:]))
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -110,128 +90,222 @@ class _Conv(Module):
             text += ", bias=False"
         return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
 
-
-class _Forward(_Conv):
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Size | str = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        self._setup(
-            in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias, padding_mode,
-            device, dtype,
-        )  # fmt: skip
+    def _padded(self, input: Tensor) -> tuple[Tensor, tuple[int, ...] | str]:
+        """The input with padding that is not zeros, and the zero padding that is left to the convolution."""
+        if self.padding_mode == "zeros":
+            return input, self.padding
+        widths: list[int] = []
+        for axis in reversed(range(self.axes)):
+            if self.padding == "same":
+                total = self.dilation[axis] * (self.kernel_size[axis] - 1)
+                widths += [total // 2, total - total // 2]
+            else:
+                widths += [0, 0] if isinstance(self.padding, str) else [self.padding[axis]] * 2
+        return F.pad(input, widths, mode=self.padding_mode), (0,) * self.axes
 
 
-class _Transposed(_Conv):
-    transposed = True
+class Conv1d(Convolution):
+    """Cross-correlation over one spatial axis.
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Size = 0,
-        output_padding: Size = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Size = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        self._setup(
-            in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias,
-            padding_mode, device, dtype,
-        )  # fmt: skip
+    Weight and bias are drawn uniformly from +-1/sqrt(fan_in), fan_in = in_channels / groups * kernel elements.
 
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: extent of the kernel.
+        stride: step of the kernel.
+        padding: what is added at both ends: numbers, 'valid' (nothing) or 'same' (the output is as large as the input).
+        dilation: distance of the kernel's elements.
+        groups: groups of channels that are convolved separately; it divides both numbers of channels.
+        bias: whether a bias is added.
+        padding_mode: what is padded with: `zeros`, `reflect`, `replicate` or `circular`.
+        device: where the parameters are.
+        dtype: the parameters' floating dtype; float32 by default.
 
-class Conv1d(_Forward):
-    """Cross-correlation of (N, C, L) with a weight (out_channels, in_channels / groups, kernel)."""
+    Shape:
+        input (N, in_channels, L) or (in_channels, L), output (N, out_channels, L') with
+        L' = floor((L + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+        weight (out_channels, in_channels / groups, K), bias (out_channels,).
+
+    Raises:
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.Conv1d(1, 2, 3)(st.zeros(4, 1, 8)).shape
+        (4, 2, 6)
+    """
 
     axes = 1
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size1d,
+        stride: Size1d = 1,
+        padding: Size1d | str = 0,
+        dilation: Size1d = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: DeviceLike | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding=0,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+
     def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, in_channels, L) to (N, out_channels, L')."""
+        """Maps (N, in_channels, L) to (N, out_channels, L')."""
         input, padding = self._padded(input)
         return F.conv1d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
-class Conv2d(_Forward):
-    """Cross-correlation of (N, C, H, W) with a weight (out_channels, in_channels / groups, kernel, kernel).
+class Conv2d(Convolution):
+    """Cross-correlation over two spatial axes.
 
-    >>> from spiraltorch import nn, zeros
-    >>> nn.Conv2d(3, 8, 3, stride=2, padding=1)(zeros(1, 3, 8, 8)).shape
-    (1, 8, 4, 4)
+    Weight and bias are drawn uniformly from +-1/sqrt(fan_in), fan_in = in_channels / groups * kernel elements.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: extent of the kernel.
+        stride: step of the kernel.
+        padding: what is added at both ends: numbers, 'valid' (nothing) or 'same' (the output is as large as the input).
+        dilation: distance of the kernel's elements.
+        groups: groups of channels that are convolved separately; it divides both numbers of channels.
+        bias: whether a bias is added.
+        padding_mode: what is padded with: `zeros`, `reflect`, `replicate` or `circular`.
+        device: where the parameters are.
+        dtype: the parameters' floating dtype; float32 by default.
+
+    Shape:
+        input (N, in_channels, H, W) or (in_channels, H, W), output (N, out_channels, H', W') with
+        H' = floor((H + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1, and so on;
+        weight (out_channels, in_channels / groups, KH, KW), bias (out_channels,).
+
+    Raises:
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.Conv2d(3, 8, 3, stride=2, padding=1)(st.zeros(1, 3, 8, 8)).shape
+        (1, 8, 4, 4)
     """
 
     axes = 2
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size2d,
+        stride: Size2d = 1,
+        padding: Size2d | str = 0,
+        dilation: Size2d = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: DeviceLike | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding=0,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+
     def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, in_channels, H, W) to (N, out_channels, H', W')."""
+        """Maps (N, in_channels, H, W) to (N, out_channels, H', W')."""
         input, padding = self._padded(input)
         return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
-class Conv3d(_Forward):
-    """Cross-correlation of (N, C, D, H, W)."""
+class Conv3d(Convolution):
+    """Cross-correlation over three spatial axes.
 
-    axes = 3
+    Weight and bias are drawn uniformly from +-1/sqrt(fan_in), fan_in = in_channels / groups * kernel elements.
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, in_channels, D, H, W) to (N, out_channels, D', H', W')."""
-        input, padding = self._padded(input)
-        return F.conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: extent of the kernel.
+        stride: step of the kernel.
+        padding: what is added at both ends: numbers, 'valid' (nothing) or 'same' (the output is as large as the input).
+        dilation: distance of the kernel's elements.
+        groups: groups of channels that are convolved separately; it divides both numbers of channels.
+        bias: whether a bias is added.
+        padding_mode: what is padded with: `zeros`, `reflect`, `replicate` or `circular`.
+        device: where the parameters are.
+        dtype: the parameters' floating dtype; float32 by default.
 
+    Shape:
+        input (N, in_channels, D, H, W) or (in_channels, D, H, W), output (N, out_channels, D', H', W') with
+        D' = floor((D + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1, and so on;
+        weight (out_channels, in_channels / groups, KD, KH, KW), bias (out_channels,).
 
-class ConvTranspose1d(_Transposed):
-    """The gradient of `Conv1d` as a layer; weight (in_channels, out_channels / groups, kernel)."""
+    Raises:
+        ArgumentError: a setting is impossible.
 
-    axes = 1
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, in_channels, L) to (N, out_channels, L')."""
-        return F.conv_transpose1d(
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
-
-
-class ConvTranspose2d(_Transposed):
-    """The gradient of `Conv2d` as a layer; weight (in_channels, out_channels / groups, kernel, kernel)."""
-
-    axes = 2
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, in_channels, H, W) to (N, out_channels, H', W')."""
-        return F.conv_transpose2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
-
-
-class ConvTranspose3d(_Transposed):
-    """The gradient of `Conv3d` as a layer; weight (in_channels, out_channels / groups, kernel, kernel, kernel).
-
-    >>> from spiraltorch import nn, zeros
-    >>> nn.ConvTranspose3d(2, 3, 2, stride=2)(zeros(1, 2, 3, 3, 4)).shape
-    (1, 3, 6, 6, 8)
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.Conv3d(1, 2, (1, 3, 3))(st.zeros(1, 1, 4, 5, 6)).shape
+        (1, 2, 4, 3, 4)
     """
 
     axes = 3
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, in_channels, D, H, W) to (N, out_channels, D', H', W')."""
-        return F.conv_transpose3d(
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size3d,
+        stride: Size3d = 1,
+        padding: Size3d | str = 0,
+        dilation: Size3d = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: DeviceLike | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding=0,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
         )
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps (N, in_channels, D, H, W) to (N, out_channels, D', H', W')."""
+        input, padding = self._padded(input)
+        return F.conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)

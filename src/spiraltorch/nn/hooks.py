@@ -1,74 +1,92 @@
-"""Forward hooks of modules."""
+"""Forward hooks of modules: functions that run before or after `forward` and may replace what goes in or out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..tensor.tracing.tracer import TRACING
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_NUMBERS = count()
+ForwardHook: TypeAlias = Callable[..., object]
+"""`hook(module, args, output)`, or `hook(module, args, kwargs, output)` if it was registered with `with_kwargs`."""
+
+ForwardPreHook: TypeAlias = Callable[..., object]
+"""`hook(module, args)`, or `hook(module, args, kwargs)` if it was registered with `with_kwargs`."""
+
+_IDS = count()
 
 
 class Hook(NamedTuple):
-    """A registered function; `with_kwargs` hooks see the keyword arguments too."""
+    """A registered function; one `with_kwargs` sees the keyword arguments too."""
 
     function: Callable[..., Any]
     with_kwargs: bool
 
 
 class RemovableHandle:
-    """Takes its hook out again, by `remove()` or at the end of a `with` block."""
+    """Removes its hook again, by `remove()` or at the end of a `with` block.
 
-    def __init__(self, table: dict[int, Hook], number: int) -> None:
+    Modules return handles from `register_forward_hook` and `register_forward_pre_hook`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> layer = st.nn.Identity()
+        >>> with layer.register_forward_hook(lambda module, args, output: output + 1):
+        ...     layer(st.zeros(1)).item()
+        1.0
+        >>> layer(st.zeros(1)).item()
+        0.0
+    """
+
+    def __init__(self, table: dict[int, Hook], id: int) -> None:
         self._table = table
-        self.id = number
+        self.id = id
 
     def remove(self) -> None:
-        """Takes the hook out; a second call does nothing."""
+        """Removes the hook; a second call does nothing."""
         if self._table.pop(self.id, None) is not None:
             TRACING.invalidate_recordings()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.remove()
 
 
-def register(table: dict[int, Hook], function: Callable[..., Any], first: bool, with_kwargs: bool) -> RemovableHandle:
+def register(table: dict[int, Hook], function: Callable[..., Any], prepend: bool, with_kwargs: bool) -> RemovableHandle:
     """Adds a hook at the end of a table, or at its beginning."""
-    number = next(_NUMBERS)
-    others = dict(table) if first else {}
-    if first:
+    id = next(_IDS)
+    others = dict(table) if prepend else {}
+    if prepend:
         table.clear()
-    table[number] = Hook(function, with_kwargs)
+    table[id] = Hook(function, with_kwargs)
     table.update(others)
     TRACING.invalidate_recordings()
-    return RemovableHandle(table, number)
+    return RemovableHandle(table, id)
 
 
-def call(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`module.forward` between its hooks."""
+def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls `module.forward` between its hooks. A hook's result that is not None replaces the arguments or the output."""
     for hook in list(module._forward_pre_hooks.values()):
         if hook.with_kwargs:
-            changed = hook.function(module, args, kwargs)
-            if changed is not None:
-                args, kwargs = changed
+            replacement = hook.function(module, args, kwargs)
+            if replacement is not None:
+                args, kwargs = replacement
         else:
-            changed = hook.function(module, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
+            replacement = hook.function(module, args)
+            if replacement is not None:
+                args = replacement if isinstance(replacement, tuple) else (replacement,)
     output = module.forward(*args, **kwargs)
     for hook in list(module._forward_hooks.values()):
         if hook.with_kwargs:
-            changed = hook.function(module, args, kwargs, output)
+            replacement = hook.function(module, args, kwargs, output)
         else:
-            changed = hook.function(module, args, output)
-        if changed is not None:
-            output = changed
+            replacement = hook.function(module, args, output)
+        if replacement is not None:
+            output = replacement
     return output

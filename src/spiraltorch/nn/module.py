@@ -1,214 +1,144 @@
-"""`Module`: parameters, buffers and submodules under dotted names.
+"""`Module`: the base class of layers and models.
 
 Contract
-- Registration order is the order of attribute assignment; `state_dict` keys are PyTorch's.
-- Whatever could change what `forward` records (a new or removed member, another plain attribute, `train`, `eval`, a
-  hook) moves the module epoch, by which compiled functions see that they must record again. A new value inside a
-  parameter or buffer does not: its handle stays the same.
+- `state_dict` keys are PyTorch's: dotted attribute names in the order of registration.
+- A change that could change what `forward` computes and is not a tensor's value (a member, another plain attribute,
+  `train`, `eval`, a hook) invalidates the recordings of compiled functions; see `members`.
 - Nothing is changed by a call that raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..dtypes import DType, as_dtype, bfloat16, float16, float32, float64
-from ..errors import ArgumentError, DTypeError
+from ..errors import DTypeError
 from ..tensor.tensor import Tensor
 from ..tensor.tracing.tracer import TRACING
-from . import hooks, state
+from ..typing import ArrayLike, DeviceLike, DTypeLike
+from . import in_place
+from .hooks import call_with_hooks
+from .members import INTERNAL, ModuleMembers
 from .parameter import Parameter
+from .state_dict import load_into
 
 if TYPE_CHECKING:
+    from typing import ParamSpec, Protocol, TypeVar
+
     from typing_extensions import Self
 
-_MISSING = object()
-_TABLES = ("_parameters", "_buffers", "_modules")
-_INTERNAL = frozenset((*_TABLES, "_non_persistent", "_forward_hooks", "_forward_pre_hooks"))
+    _P = ParamSpec("_P")
+    _R_co = TypeVar("_R_co", covariant=True)
+
+    class _HasForward(Protocol[_P, _R_co]):
+        """An object whose call has the signature of its `forward`."""
+
+        def forward(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
 
 
 class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict(strict=False)` could not match."""
+    """The keys that `load_state_dict(strict=False)` skipped.
+
+    Attributes:
+        missing_keys: keys of the module that the given state does not have.
+        unexpected_keys: keys of the given state that the module does not have.
+    """
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
-class Module:
+class Module(ModuleMembers):
     """Base class of all layers and models, with PyTorch's interface.
 
-    Subclasses call `super().__init__()`, assign parameters and submodules as attributes and define `forward`.
+    Subclasses call `super().__init__()`, assign parameters and submodules as attributes and define `forward`; calling
+    the module calls `forward` between its hooks. To a type checker a call has the signature of `forward`.
 
-    >>> from spiraltorch import nn
-    >>> class Net(nn.Module):
-    ...     def __init__(self):
-    ...         super().__init__()
-    ...         self.layer = nn.Linear(3, 2)
-    ...     def forward(self, x):
-    ...         return self.layer(x).relu()
-    >>> list(Net().state_dict())
-    ['layer.weight', 'layer.bias']
+    Attributes:
+        training: whether layers such as `Dropout` and `BatchNorm2d` behave as in training; see `train` and `eval`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> class Net(st.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.layer = st.nn.Linear(3, 2)
+        ...     def forward(self, x):
+        ...         return self.layer(x).relu()
+        >>> list(Net().state_dict())
+        ['layer.weight', 'layer.bias']
     """
 
-    training: bool
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
-    _non_persistent: set[str]
-    _forward_hooks: dict[int, hooks.Hook]
-    _forward_pre_hooks: dict[int, hooks.Hook]
 
-    def __init__(self) -> None:
-        self.__dict__.update(
-            training=True,
-            _parameters={},
-            _buffers={},
-            _modules={},
-            _non_persistent=set(),
-            _forward_hooks={},
-            _forward_pre_hooks={},
-        )
-        TRACING.invalidate_recordings()
-
+    # `Any` stands for the signature of the subclass: mypy accepts every override of exactly these parameters.
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation; every subclass defines it."""
+        """Computes the module's output; every subclass defines it.
+
+        Args:
+            *args: what the module is called with.
+            **kwargs: what the module is called with.
+
+        Returns:
+            The output of the module.
+
+        Raises:
+            NotImplementedError: the subclass does not define it.
+        """
         raise NotImplementedError(f"[{type(self).__name__}] expected a method `forward`, got none; define it")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_hooks or self._forward_pre_hooks:
-            return hooks.call(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+    if TYPE_CHECKING:
 
-    # Attributes ------------------------------------------------------------------------------------------------------
+        @property
+        def __call__(self: _HasForward[_P, _R_co]) -> Callable[_P, _R_co]: ...
 
-    def __getattr__(self, name: str) -> Any:
-        members = self.__dict__
-        for table in _TABLES:
-            if table in members and name in members[table]:
-                return members[table][name]
-        raise AttributeError(f"[{type(self).__name__}] expected an attribute, got {name!r}, which it does not have")
+    else:
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        members = self.__dict__
-        if "_parameters" not in members:
-            raise AttributeError(
-                f"[{type(self).__name__}] expected super().__init__() before {name!r} is assigned; call it first"
-            )
-        if isinstance(value, Parameter):
-            self._put("_parameters", name, value)
-        elif isinstance(value, Module):
-            self._put("_modules", name, value)
-        elif name in members["_parameters"]:
-            if value is not None:
-                raise DTypeError(
-                    f"[{type(self).__name__}] expected a Parameter or None for {name!r}, got {type(value).__name__}; "
-                    "wrap it in nn.Parameter"
-                )
-            self._put("_parameters", name, None)
-        elif name in members["_modules"]:
-            if value is not None:
-                raise DTypeError(
-                    f"[{type(self).__name__}] expected a Module or None for {name!r}, got {type(value).__name__}; "
-                    "delete the attribute first"
-                )
-            self._put("_modules", name, None)
-        elif name in members["_buffers"]:
-            if value is not None and not isinstance(value, Tensor):
-                raise DTypeError(
-                    f"[{type(self).__name__}] expected a Tensor or None for the buffer {name!r}, "
-                    f"got {type(value).__name__}; delete the buffer first"
-                )
-            self._put("_buffers", name, value)
-        elif isinstance(getattr(type(self), name, None), property):
-            object.__setattr__(self, name, value)
-        else:
-            old = members.get(name, _MISSING)
-            if old is not value:
-                members[name] = value
-                if type(old) is not type(value) or type(value) not in (int, str) or old != value:
-                    TRACING.invalidate_recordings()
+        def __call__(self, *args, **kwargs):
+            if self._forward_hooks or self._forward_pre_hooks:
+                return call_with_hooks(self, args, kwargs)
+            return self.forward(*args, **kwargs)
 
-    def __delattr__(self, name: str) -> None:
-        for table in _TABLES:
-            if name in self.__dict__[table]:
-                del self.__dict__[table][name]
-                self._non_persistent.discard(name)
-                break
-        else:
-            object.__delattr__(self, name)
-        TRACING.invalidate_recordings()
-
-    def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
-
-    def __setstate__(self, members: dict[str, Any]) -> None:
-        self.__dict__.update(members)
-        TRACING.invalidate_recordings()
-
-    def _put(self, table: str, name: str, value: Any) -> None:
-        """Registers `value` in one table and takes the name out of all others."""
-        members = self.__dict__
-        if members[table].get(name, _MISSING) is value:
-            return
-        members.pop(name, None)
-        for other in _TABLES:
-            if other != table and name in members[other]:
-                del members[other][name]
-        members[table][name] = value
-        TRACING.invalidate_recordings()
-
-    def _recorded_parts(self, names: Sequence[str]) -> list[Any]:
-        """What `tensor.surroundings` follows: `forward`, submodules, hooks, attributes of these names."""
+    def _recorded_parts(self, names: Sequence[str]) -> list[object]:
+        """What the guards of a compiled function follow: `forward`, submodules, hooks, attributes of these names."""
         hooked = [hook.function for hook in (*self._forward_pre_hooks.values(), *self._forward_hooks.values())]
-        plain = [self.__dict__[name] for name in names if name in self.__dict__ and name not in _INTERNAL]
+        plain = [self.__dict__[name] for name in names if name in self.__dict__ and name not in INTERNAL]
         return [self.forward, *self._modules.values(), *hooked, *plain]
 
-    def _check_name(self, kind: str, name: str) -> None:
-        """Raises `ArgumentError` where `name` cannot be a member's name."""
-        if not isinstance(name, str) or not name or "." in name:
-            raise ArgumentError(
-                f"[register_{kind}] expected a non-empty name without dots, got {name!r}; choose another"
-            )
-        taken = any(name in self.__dict__[table] for table in _TABLES if table != f"_{kind}s")
-        if taken or (hasattr(self, name) and name not in self.__dict__[f"_{kind}s"]):
-            raise ArgumentError(f"[register_{kind}] expected a free name, got {name!r}, which exists; choose another")
-
-    def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Adds a parameter under `name`; None reserves the name. Raises `ArgumentError` for a name in use."""
-        self._check_name("parameter", name)
-        if param is not None and not isinstance(param, Parameter):
-            raise DTypeError(
-                f"[register_parameter] expected a Parameter or None, got {type(param).__name__}; wrap it in nn.Parameter"
-            )
-        self._put("_parameters", name, param)
-
-    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Adds a tensor that is state but not trained; `persistent=False` keeps it out of `state_dict`."""
-        self._check_name("buffer", name)
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise DTypeError(f"[register_buffer] expected a Tensor or None, got {type(tensor).__name__}; convert it")
-        self._put("_buffers", name, tensor)
-        if persistent:
-            self._non_persistent.discard(name)
-        else:
-            self._non_persistent.add(name)
+    # Members -----------------------------------------------------------------------------------------------------------
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Adds a submodule under `name`. Raises `ArgumentError` for a name in use."""
+        """Adds a submodule under a name, as assigning it to the attribute does. Also called `register_module`.
+
+        Args:
+            name: the attribute's name, without dots.
+            module: the submodule; None reserves the name.
+
+        Raises:
+            ArgumentError: the name is in use, empty, or has a dot.
+            DTypeError: `module` is no `Module`.
+        """
         self._check_name("module", name)
         if module is not None and not isinstance(module, Module):
             raise DTypeError(f"[add_module] expected a Module or None, got {type(module).__name__}; pass a module")
-        self._put("_modules", name, module)
+        self._register("_modules", name, module)
 
     register_module = add_module
-
-    # Walks -----------------------------------------------------------------------------------------------------------
 
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """Yields `(dotted name, module)` for this module and all below it, each once."""
+        """Walks this module and all below it, parents first.
+
+        Args:
+            memo: modules that are skipped; those visited are added.
+            prefix: what precedes every name.
+            remove_duplicate: whether a module that is reachable under several names is visited once.
+
+        Yields:
+            Pairs of dotted name and module; this module's own name is `prefix`.
+        """
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -220,12 +150,20 @@ class Module:
                 yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """Yields this module and all below it, each once."""
+        """Walks this module and all below it.
+
+        Yields:
+            Each module once, parents first.
+        """
         for _, module in self.named_modules():
             yield module
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yields `(name, module)` for the direct submodules, each once."""
+        """Walks the direct submodules.
+
+        Yields:
+            Pairs of name and module, each module once.
+        """
         seen: set[Module] = set()
         for name, child in self._modules.items():
             if child is not None and child not in seen:
@@ -233,17 +171,21 @@ class Module:
                 yield name, child
 
     def children(self) -> Iterator[Module]:
-        """Yields the direct submodules, each once."""
+        """Walks the direct submodules.
+
+        Yields:
+            Each submodule once.
+        """
         for _, child in self.named_children():
             yield child
 
-    def _named_members(
+    def _named_tensors(
         self, table: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
-        """Yields `(dotted name, tensor)` of one table, each tensor once."""
+        """Pairs of dotted name and tensor of one table of every module, each tensor once."""
         seen: set[int] = set()
-        found = self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
-        for path, module in found:
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
+        for path, module in modules:
             for name, value in module.__dict__[table].items():
                 if value is None or id(value) in seen:
                     continue
@@ -254,27 +196,74 @@ class Module:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Yields `(dotted name, parameter)`; a shared parameter once."""
-        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+        """Walks the parameters.
+
+        Args:
+            prefix: what precedes every name.
+            recurse: whether the parameters of submodules are included.
+            remove_duplicate: whether a shared parameter is yielded once.
+
+        Yields:
+            Pairs of dotted name and parameter.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> [(name, p.shape) for name, p in st.nn.Linear(3, 2).named_parameters()]
+            [('weight', (2, 3)), ('bias', (2,))]
+        """
+        return self._named_tensors("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Yields the parameters, each once."""
+        """Walks the parameters, as an optimizer takes them.
+
+        Args:
+            recurse: whether the parameters of submodules are included.
+
+        Yields:
+            Each parameter once.
+        """
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Yields `(dotted name, buffer)`; a shared buffer once."""
-        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
+        """Walks the buffers.
+
+        Args:
+            prefix: what precedes every name.
+            recurse: whether the buffers of submodules are included.
+            remove_duplicate: whether a shared buffer is yielded once.
+
+        Yields:
+            Pairs of dotted name and buffer.
+        """
+        return self._named_tensors("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Yields the buffers, each once."""
+        """Walks the buffers.
+
+        Args:
+            recurse: whether the buffers of submodules are included.
+
+        Yields:
+            Each buffer once.
+        """
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
     def get_submodule(self, target: str) -> Module:
-        """The submodule of a dotted name; `AttributeError` where there is none."""
+        """Finds a submodule by its dotted name.
+
+        Args:
+            target: the name, such as `layers.0.linear`; an empty one is this module.
+
+        Returns:
+            The submodule.
+
+        Raises:
+            AttributeError: there is none of that name.
+        """
         module: Module = self
         for name in target.split(".") if target else ():
             child = module._modules.get(name)
@@ -287,34 +276,77 @@ class Module:
         return module
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter of a dotted name; `AttributeError` where there is none."""
+        """Finds a parameter by its dotted name.
+
+        Args:
+            target: the name, such as `layers.0.weight`.
+
+        Returns:
+            The parameter.
+
+        Raises:
+            AttributeError: there is none of that name.
+        """
         path, _, name = target.rpartition(".")
         parameter = self.get_submodule(path)._parameters.get(name)
         if parameter is None:
             raise AttributeError(f"[get_parameter] expected a parameter's name, got {target!r}; see named_parameters()")
         return parameter
 
-    # Changes to the whole tree ---------------------------------------------------------------------------------------
+    # Changes to the whole tree -----------------------------------------------------------------------------------------
 
-    def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Calls `fn` on every submodule and then on this module."""
+    def apply(self, fn: Callable[[Module], object]) -> Self:
+        """Calls a function on every submodule and then on this module.
+
+        Args:
+            fn: called with each module; what it returns is ignored.
+
+        Returns:
+            This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> def zero_bias(module):
+            ...     if isinstance(module, st.nn.Linear):
+            ...         st.nn.init.zeros_(module.bias)
+            >>> st.nn.Sequential(st.nn.Linear(2, 2)).apply(zero_bias)[0].bias.tolist()
+            [0.0, 0.0]
+        """
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Sets `training` in the whole tree."""
+        """Sets `training` of this module and all below it.
+
+        Args:
+            mode: True for training, False for evaluation.
+
+        Returns:
+            This module.
+        """
         for module in self.modules():
             module.training = bool(mode)
         return self
 
     def eval(self) -> Self:
-        """Sets evaluation mode in the whole tree."""
+        """Sets evaluation mode, as `train(False)` does.
+
+        Returns:
+            This module.
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freezes or unfreezes all parameters."""
+        """Freezes or unfreezes all parameters.
+
+        Args:
+            requires_grad: whether gradients are computed for them.
+
+        Returns:
+            This module.
+        """
         for parameter in self.parameters():
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)
@@ -322,13 +354,37 @@ class Module:
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drops all gradients, or fills them with zeros."""
-        state.zero_grad(self.parameters(), set_to_none)
+        """Drops the gradients of all parameters.
 
-    def to(self, *args: Any, device: Any = None, dtype: Any = None) -> Self:
+        Args:
+            set_to_none: whether `grad` becomes None; otherwise it is filled with zeros.
+        """
+        in_place.zero_grad(self.parameters(), set_to_none)
+
+    def to(
+        self,
+        *args: Tensor | DTypeLike | DeviceLike | None,
+        device: DeviceLike | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> Self:
         """Moves and casts all parameters and buffers in place, as `to("cpu")`, `to(st.float16)` or `to(tensor)`.
 
-        Only floating tensors change their dtype. Raises `DTypeError` for a dtype that is not floating.
+        Args:
+            *args: a device, a dtype, or a tensor whose device and dtype are taken.
+            device: where parameters and buffers move to.
+            dtype: a floating dtype; integer and boolean tensors keep theirs.
+
+        Returns:
+            This module.
+
+        Raises:
+            DTypeError: `dtype` is not floating.
+            DeviceError: there is no such device.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(2, 2).to(st.float16).weight.dtype
+            spiraltorch.float16
         """
         for arg in args:
             if isinstance(arg, Tensor):
@@ -336,80 +392,106 @@ class Module:
             elif isinstance(arg, DType) or arg is float:
                 dtype = arg
             elif arg is not None:
-                device = arg
-        if dtype is not None:
-            dtype = as_dtype(dtype)
-            if not dtype.is_float:
-                raise DTypeError(
-                    f"[Module.to] expected a floating dtype, got {dtype.name}; cast single tensors instead"
-                )
-        state.convert(self, device, dtype)
+                device = cast(DeviceLike, arg)
+        target_dtype = None if dtype is None else as_dtype(dtype)
+        if target_dtype is not None and not target_dtype.is_float:
+            raise DTypeError(
+                f"[Module.to] expected a floating dtype, got {target_dtype.name}; cast single tensors instead"
+            )
+        tables = [table for module in self.modules() for table in (module._parameters, module._buffers)]
+        in_place.convert([t for table in tables for t in table.values() if t is not None], device, target_dtype)
         TRACING.invalidate_recordings()
         return self
 
     def cpu(self) -> Self:
-        """Moves everything to the CPU."""
+        """Moves all parameters and buffers to the CPU.
+
+        Returns:
+            This module.
+        """
         return self.to(device="cpu")
 
     def float(self) -> Self:
-        """Casts floating parameters and buffers to float32."""
+        """Casts floating parameters and buffers to float32.
+
+        Returns:
+            This module.
+        """
         return self.to(dtype=float32)
 
     def double(self) -> Self:
-        """Casts floating parameters and buffers to float64."""
+        """Casts floating parameters and buffers to float64.
+
+        Returns:
+            This module.
+        """
         return self.to(dtype=float64)
 
     def half(self) -> Self:
-        """Casts floating parameters and buffers to float16."""
+        """Casts floating parameters and buffers to float16.
+
+        Returns:
+            This module.
+        """
         return self.to(dtype=float16)
 
     def bfloat16(self) -> Self:
-        """Casts floating parameters and buffers to bfloat16."""
+        """Casts floating parameters and buffers to bfloat16.
+
+        Returns:
+            This module.
+        """
         return self.to(dtype=bfloat16)
 
-    # State -----------------------------------------------------------------------------------------------------------
+    # State -------------------------------------------------------------------------------------------------------------
+
+    def _state_tensors(self, prefix: str) -> dict[str, Tensor]:
+        """The handle behind each key of the state, shared tensors under each of their names."""
+        tensors: dict[str, Tensor] = {}
+        for path, module in self.named_modules(remove_duplicate=False):
+            dotted = f"{prefix}{path}." if path else prefix
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    tensors[dotted + name] = parameter
+            for name, buffer in module._buffers.items():
+                if buffer is not None and name not in module._non_persistent:
+                    tensors[dotted + name] = buffer
+        return tensors
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
-        """All parameters and persistent buffers by dotted name: a snapshot that later updates do not change."""
-        return state.state_dict(self, prefix)
+        """Collects all parameters and persistent buffers.
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Takes over values (tensors or arrays) by name, cast to each parameter's dtype and device.
+        Args:
+            prefix: what precedes every key.
 
-        Raises `CheckpointError`, and changes nothing, when a shape differs or, if `strict`, a key is missing or
-        unexpected.
+        Returns:
+            Tensors by dotted name: a snapshot that later updates do not change. `st.save` stores it.
 
-        >>> from spiraltorch import nn
-        >>> a, b = nn.Linear(2, 2), nn.Linear(2, 2)
-        >>> a.load_state_dict(b.state_dict())
-        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        Example:
+            >>> import spiraltorch as st
+            >>> list(st.nn.Linear(3, 2).state_dict())
+            ['weight', 'bias']
         """
-        return IncompatibleKeys(*state.load_state_dict(self, state_dict, strict))
+        return {key: tensor.detach() for key, tensor in self._state_tensors(prefix).items()}
 
-    # Hooks -----------------------------------------------------------------------------------------------------------
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike], strict: bool = True) -> IncompatibleKeys:
+        """Takes over values by name, cast to each parameter's dtype and moved to its device.
 
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> hooks.RemovableHandle:
-        """Calls `hook(module, args, output)` after `forward`; a result that is not None replaces the output."""
-        return hooks.register(self._forward_hooks, hook, prepend, with_kwargs)
+        Args:
+            state_dict: tensors or arrays by dotted name, as `state_dict` and `st.load` return them.
+            strict: whether keys that are missing or unexpected are errors.
 
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> hooks.RemovableHandle:
-        """Calls `hook(module, args)` before `forward`; a result that is not None replaces the arguments."""
-        return hooks.register(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        Returns:
+            The missing and the unexpected keys.
 
-    # Text ------------------------------------------------------------------------------------------------------------
+        Raises:
+            CheckpointError: a shape differs or, if `strict`, a key is missing or unexpected; nothing is changed.
 
-    def extra_repr(self) -> str:
-        """What `repr` shows between the parentheses."""
-        return ""
-
-    def __repr__(self) -> str:
-        extra = self.extra_repr()
-        lines = extra.split("\n") if extra else []
-        inner = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._modules.items()]
-        if not inner and len(lines) <= 1:
-            return f"{type(self).__name__}({extra})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines + inner) + "\n)"
+        Example:
+            >>> import spiraltorch as st
+            >>> a, b = st.nn.Linear(2, 2), st.nn.Linear(2, 2)
+            >>> a.load_state_dict(b.state_dict())
+            IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        """
+        targets = self._state_tensors("")
+        return IncompatibleKeys(*load_into(type(self).__name__, targets, state_dict, strict))

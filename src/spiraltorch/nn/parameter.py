@@ -1,29 +1,38 @@
-"""Tensors that a module owns: `Parameter` is trained, a buffer is only part of the state."""
+"""`Parameter`: a tensor that a module registers and an optimizer updates."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import spiraltorch as st
+
 from ..dtypes import DType
 from ..errors import DTypeError
 from ..tensor.tensor import Tensor
-from .api import st
+from ..typing import ArrayLike, DeviceLike, DTypeLike
 
 
 class Parameter(Tensor):
     """A tensor that a `Module` registers and an optimizer updates.
 
-    `data` is a tensor or anything `asarray` takes; only floating dtypes can require a gradient (`DTypeError`
-    otherwise). The parameter is a new handle on the same value: in-place updates never reach `data`.
+    The parameter is a new handle on the same value: in-place updates never reach `data`.
 
-    >>> from spiraltorch import nn, zeros
-    >>> nn.Parameter(zeros(2, 3)).requires_grad
-    True
+    Args:
+        data: a tensor or anything that `st.tensor` accepts, of any shape.
+        requires_grad: whether `backward` computes its gradient; only floating dtypes can require one.
+
+    Raises:
+        DTypeError: `requires_grad` is true and the dtype is not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.Parameter(st.zeros(2, 3)).requires_grad
+        True
     """
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         value = data if isinstance(data, Tensor) else st.tensor(data)
         if requires_grad and not value.dtype.is_float:
             raise DTypeError(
@@ -42,10 +51,20 @@ class Parameter(Tensor):
         memo[id(self)] = twin
         return twin
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.detach().numpy(), self.dtype, self.requires_grad)
 
 
-def _rebuild(array: Any, dtype: DType, requires_grad: bool) -> Parameter:
+def _rebuild(array: ArrayLike, dtype: DType, requires_grad: bool) -> Parameter:
     """The inverse of `Parameter.__reduce__`."""
     return Parameter(st.asarray(array, dtype=dtype), requires_grad)
+
+
+def zeros_parameter(*shape: int, device: DeviceLike | None = None, dtype: DTypeLike | None = None) -> Parameter:
+    """A parameter of zeros."""
+    return Parameter(st.zeros(*shape, dtype=dtype, device=device))
+
+
+def ones_parameter(*shape: int, device: DeviceLike | None = None, dtype: DTypeLike | None = None) -> Parameter:
+    """A parameter of ones."""
+    return Parameter(st.ones(*shape, dtype=dtype, device=device))

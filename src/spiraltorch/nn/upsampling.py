@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..tensor.tensor import Tensor
 from . import functional as F
-from .api import Tensor
 from .module import Module
 
 
 class Upsample(Module):
-    """Other extents of the spatial axes of (N, C, *space); see `functional.interpolate`.
+    """Resizes the spatial axes, by nearest neighbours or by linear interpolation.
 
-    >>> from spiraltorch import nn, zeros
-    >>> nn.Upsample(scale_factor=2, mode="bilinear")(zeros(1, 3, 4, 5)).shape
-    (1, 3, 8, 10)
+    Args:
+        size: the new spatial extents; an int stands for all axes.
+        scale_factor: the factors of the spatial extents, instead of `size`; a number stands for all axes.
+        mode: `nearest`, `nearest-exact`, or `linear`, `bilinear`, `trilinear` for 1, 2 or 3 spatial axes.
+        align_corners: in the linear modes, whether the centers of the outer elements stay where they are.
+        recompute_scale_factor: whether positions follow from the new extents rather than from `scale_factor`.
+
+    Shape:
+        input (N, C, *spatial) with 1 to 3 spatial axes, output (N, C, *size); see `functional.interpolate`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.Upsample(scale_factor=2, mode="bilinear")(st.zeros(1, 3, 4, 5)).shape
+        (1, 3, 8, 10)
     """
 
     def __init__(
@@ -27,12 +38,13 @@ class Upsample(Module):
     ) -> None:
         super().__init__()
         self.size = size if size is None or isinstance(size, int) else tuple(size)
-        single = scale_factor is None or isinstance(scale_factor, (int, float))
-        self.scale_factor = scale_factor if single else tuple(scale_factor)  # type: ignore[arg-type]
+        self.scale_factor = (
+            scale_factor if scale_factor is None or isinstance(scale_factor, (int, float)) else tuple(scale_factor)
+        )
         self.mode, self.align_corners, self.recompute_scale_factor = mode, align_corners, recompute_scale_factor
 
     def forward(self, input: Tensor) -> Tensor:
-        """Shape (N, C, *space) to (N, C, *new space)."""
+        """Maps (N, C, *spatial) to (N, C, *size)."""
         return F.interpolate(
             input, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
         )

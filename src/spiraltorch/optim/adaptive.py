@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..nn.api import Tensor, st
+import spiraltorch as st
+
+from ..tensor.tensor import Tensor
 from .group import ParamGroup
 from .optimizer import Optimizer, compute_dtype, wide
 

@@ -3,8 +3,7 @@
 A compiled training step must follow a learning rate that changes without being recorded again. Therefore a number
 that varies reaches the update through a 0-d tensor that lives as long as the group, and `group["lr"] = x` gives that
 tensor a new value. `lr` varies from the start. Any other number is a plain Python number until it changes for the
-first time: then, and whenever a setting changes the form of the update, the module epoch moves, so that compiled
-functions record again.
+first time: then, and whenever a setting changes the form of the update, compiled functions record again.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import spiraltorch as st
+
 from ..dtypes import DType
 from ..errors import ArgumentError
-from ..nn.api import Tensor, st
-from ..nn.state import put
-from ..tensor.tensor import Tensor as TensorClass
+from ..nn.in_place import set_value
+from ..tensor.tensor import Tensor
 from ..tensor.tracing.tracer import TRACING, recorder
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ParamGroup(dict[str, Any]):
             self[name] = value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if hasattr(value, "item") and not isinstance(value, TensorClass):
+        if hasattr(value, "item") and not isinstance(value, Tensor):
             value = value.item()  # a number of NumPy or PyTorch
         if name in self.checked:
             self._check(name, value)
@@ -77,7 +77,7 @@ class ParamGroup(dict[str, Any]):
             return
         before, after = _numbers(old), _numbers(value)
         if before is None or after is None or len(before) != len(after):
-            if isinstance(old, TensorClass) or isinstance(value, TensorClass) or old != value:
+            if isinstance(old, Tensor) or isinstance(value, Tensor) or old != value:
                 self.handles = {key: entry for key, entry in self.handles.items() if entry[0] != name}
                 TRACING.invalidate_recordings()
             return
@@ -88,7 +88,7 @@ class ParamGroup(dict[str, Any]):
             TRACING.invalidate_recordings()
         for source, function, handle in self.handles.values():
             if source == name:
-                put(handle, number_tensor(function(value), handle.dtype, handle.device))
+                set_value(handle, number_tensor(function(value), handle.dtype, handle.device))
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """As `dict.update`, one checked assignment at a time."""
@@ -110,7 +110,7 @@ class ParamGroup(dict[str, Any]):
         numbers = _numbers(value)
         if name in _PAIRS and (numbers is None or len(numbers) != 2):
             raise ArgumentError(f"[{self.owner}] expected {name} as two numbers, got {value!r}; pass a pair")
-        single = _is_number(value) or (isinstance(value, TensorClass) and value.size == 1)
+        single = _is_number(value) or (isinstance(value, Tensor) and value.size == 1)
         if name in _SINGLE and not single:
             raise ArgumentError(f"[{self.owner}] expected {name} as a number, got {value!r}; change {name}")
         if numbers is None:
@@ -129,7 +129,7 @@ class ParamGroup(dict[str, Any]):
         `key` tells functions of one setting apart.
         """
         value = self[name]
-        if isinstance(value, TensorClass):
+        if isinstance(value, Tensor):
             return function(value)
         if name not in self.varying:
             return function(value)

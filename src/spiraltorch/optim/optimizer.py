@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+import spiraltorch as st
+
 from ..dtypes import DType, float32
 from ..errors import ArgumentError, CheckpointError, DTypeError
-from ..nn import state as tensors
-from ..nn.api import Tensor, st
-from ..tensor.tensor import Tensor as TensorClass
+from ..nn import in_place
+from ..nn.state_dict import owned_tensor
+from ..tensor.tensor import Tensor
 from ..tensor.tracing.tracer import TRACING, recorder
 from .group import ParamGroup, number_tensor
 
@@ -55,7 +57,7 @@ class Optimizer:
         self.param_groups: list[ParamGroup] = []
         self._changed: list[Tensor] = []
         ParamGroup(defaults, self._name, frozenset(defaults))  # the defaults are checked even if each group has its own
-        if isinstance(params, TensorClass):
+        if isinstance(params, Tensor):
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
         entries = list(params)
         if not entries:
@@ -74,10 +76,10 @@ class Optimizer:
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise ArgumentError(f"[{self._name}] expected a dict with an entry params, got {param_group!r}; add it")
         params = param_group["params"]
-        params = [params] if isinstance(params, TensorClass) else list(params)
+        params = [params] if isinstance(params, Tensor) else list(params)
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for p in params:
-            if not isinstance(p, TensorClass):
+            if not isinstance(p, Tensor):
                 raise DTypeError(f"[{self._name}] expected tensors, got {type(p).__name__}; pass model.parameters()")
             if not p.dtype.is_float:
                 raise DTypeError(f"[{self._name}] expected floating parameters, got dtype={p.dtype.name}; cast them")
@@ -100,7 +102,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops all gradients, or fills them with zeros."""
-        tensors.zero_grad((p for group in self.param_groups for p in group["params"]), set_to_none)
+        in_place.zero_grad((p for group in self.param_groups for p in group["params"]), set_to_none)
 
     # The step --------------------------------------------------------------------------------------------------------
 
@@ -130,7 +132,7 @@ class Optimizer:
 
     def _put(self, target: Tensor, value: Tensor) -> None:
         """Gives a parameter or a state its new value, to be evaluated at the end of the step."""
-        tensors.put(target, value)
+        in_place.set_value(target, value)
         self._changed.append(target)
 
     def _slot(self, p: Tensor, name: str, value: float = 0.0) -> Tensor:
@@ -247,7 +249,7 @@ class Optimizer:
             return counters[key]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        given = tensors.owned(value)
+        given = owned_tensor(value)
         if tuple(given.shape) != tuple(p.shape):
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "
@@ -274,4 +276,4 @@ class Optimizer:
 
 def _snapshot(value: Any) -> Any:
     """A copy that later updates do not change."""
-    return value.detach() if isinstance(value, TensorClass) else deepcopy(value)
+    return value.detach() if isinstance(value, Tensor) else deepcopy(value)

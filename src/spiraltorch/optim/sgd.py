@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import spiraltorch as st
+
 from ..errors import ArgumentError
-from ..nn.api import Tensor, st
+from ..tensor.tensor import Tensor
 from .group import ParamGroup
 from .optimizer import Optimizer, compute_dtype, wide
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ... import (
+    adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
     avg_pool1d,
@@ -44,7 +45,9 @@ from .activation import (
     tanh,
 )
 from .attention import scaled_dot_product_attention
-from .layers import adaptive_avg_pool1d, dropout, dropout2d, embedding
+from .dropout import dropout, dropout2d
+from .embedding import embedding
+from .interpolation import interpolate
 from .loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -58,7 +61,6 @@ from .loss import (
     smooth_l1_loss,
 )
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, normalize, rms_norm
-from .upsampling import interpolate
 
 __all__ = [
     "adaptive_avg_pool1d",

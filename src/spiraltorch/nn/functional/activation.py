@@ -1,43 +1,115 @@
-"""Activation functions. All take a tensor of any shape and floating dtype and return the same shape and dtype."""
+"""Activation functions, element by element or along one axis. See each function for its formula and its source."""
 
 from __future__ import annotations
 
-from typing import Any
+import spiraltorch as st
 
 from ...errors import ArgumentError, ShapeError
-from ..api import Tensor, st
+from ...tensor.tensor import Tensor
+from ...typing import DTypeLike
 
 
-def _result(input: Tensor, output: Tensor, inplace: bool) -> Tensor:
+def in_place_or_new(input: Tensor, output: Tensor, inplace: bool) -> Tensor:
     """`output`, or `input` after it took over that value."""
     return input.copy_(output) if inplace else output
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0)."""
-    return _result(input, st.relu(input), inplace)
+    """Rectified linear unit: max(x, 0) (Nair and Hinton, 2010).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.relu(st.tensor([-1.0, 2.0])).tolist()
+        [0.0, 2.0]
+    """
+    return in_place_or_new(input, st.relu(input), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6)."""
+    """Rectified linear unit with an upper limit: min(max(x, 0), 6) (Krizhevsky, 2010).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.relu6(st.tensor([-1.0, 2.0, 8.0])).tolist()
+        [0.0, 2.0, 6.0]
+    """
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x cut to [min_val, max_val]; the gradient at both limits is 0."""
+    """Piecewise linear tanh: min(max(x, min_val), max_val) (Collobert, 2004); the gradient at both limits is 0.
+
+    Args:
+        input: shape (*), a floating dtype.
+        min_val: the lower limit.
+        max_val: the upper limit.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.hardtanh(st.tensor([-3.0, 0.5, 3.0])).tolist()
+        [-1.0, 0.5, 1.0]
+    """
     inside = (input > min_val) & (input < max_val)
     cut = st.where(input <= min_val, min_val, st.where(input >= max_val, max_val, input))
     # Comparisons are false for NaN, which has to pass.
-    return _result(input, st.where(inside | st.isnan(input), input, cut), inplace)
+    return in_place_or_new(input, st.where(inside | st.isnan(input), input, cut), inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where it is positive, elsewhere `negative_slope * x`."""
-    return _result(input, st.where(input > 0, input, input * negative_slope), inplace)
+    """Leaky rectified linear unit: x where x > 0, elsewhere negative_slope * x (Maas et al., 2013).
+
+    Args:
+        input: shape (*), a floating dtype.
+        negative_slope: the slope for x <= 0.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.leaky_relu(st.tensor([-2.0, 2.0]), 0.5).tolist()
+        [-1.0, 2.0]
+    """
+    return in_place_or_new(input, st.where(input > 0, input, input * negative_slope), inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """Leaky ReLU with a learned slope: one, or one for each channel (axis 1). Raises `ShapeError`."""
+    """Leaky rectified linear unit with a learned slope: x where x > 0, elsewhere weight * x (He et al., 2015).
+
+    Args:
+        input: shape (N, C, *), or any shape for one slope; a floating dtype.
+        weight: one slope, or one for each channel: shape (1,) or (C,).
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Raises:
+        ShapeError: another number of slopes than 1 or C.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.prelu(st.tensor([-2.0, 2.0]), st.tensor([0.25])).tolist()
+        [-0.5, 2.0]
+    """
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1 or weight.size not in (1, channels):
         raise ShapeError(
@@ -50,82 +122,284 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where it is positive, elsewhere `alpha * (exp(x) - 1)`."""
+    """Exponential linear unit: x where x > 0, elsewhere alpha * (exp(x) - 1) (Clevert et al., 2016).
+
+    Args:
+        input: shape (*), a floating dtype.
+        alpha: minus the limit for x to -inf.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.elu(st.tensor([0.0, 2.0])).tolist()
+        [0.0, 2.0]
+    """
     # The inner select keeps exp from overflowing on the branch that is not taken, whose gradient would be NaN.
     negative = st.where(input > 0, 0.0, input)
-    return _result(input, st.where(input > 0, input, st.expm1(negative) * alpha), inplace)
+    return in_place_or_new(input, st.where(input > 0, input, st.expm1(negative) * alpha), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """The self-normalising ELU."""
-    return _result(input, elu(input, 1.6732632423543772) * 1.0507009873554805, inplace)
+    """Self-normalising exponential linear unit: 1.0507 * elu(x, 1.6733) (Klambauer et al., 2017).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.selu(st.tensor([1.0])).item(), 4)
+        1.0507
+    """
+    return in_place_or_new(input, elu(input, 1.6732632423543772) * 1.0507009873554805, inplace)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x times the normal distribution function of x; `approximate` is `none` or `tanh`."""
+    """Gaussian error linear unit: x * Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, 2016).
+
+    Args:
+        input: shape (*), a floating dtype.
+        approximate: `none` for x * (1 + erf(x / sqrt(2))) / 2, or `tanh` for
+            x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Raises:
+        ArgumentError: `approximate` is another string.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.gelu(st.tensor([1.0])).item(), 4)
+        0.8413
+    """
     if approximate not in ("none", "tanh"):
         raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}; choose one")
     return st.gelu(input, approximate=approximate)
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
+    """Logistic function: 1 / (1 + exp(-x)).
+
+    Args:
+        input: shape (*), a floating dtype.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.sigmoid(st.tensor([0.0])).tolist()
+        [0.5]
+    """
     return st.sigmoid(input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)), without overflow."""
+    """Logarithm of the logistic function: log(1 / (1 + exp(-x))), without overflow.
+
+    Args:
+        input: shape (*), a floating dtype.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.logsigmoid(st.tensor([0.0])).item(), 4)
+        -0.6931
+    """
     return -softplus(-input, threshold=float("inf"))
 
 
 def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Args:
+        input: shape (*), a floating dtype.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.tanh(st.tensor([0.0])).tolist()
+        [0.0]
+    """
     return st.tanh(input)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * sigmoid(x)."""
-    return _result(input, input * st.sigmoid(input), inplace)
+    """Sigmoid linear unit, or swish: x * sigmoid(x) (Elfwing et al., 2018).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.silu(st.tensor([1.0])).item(), 4)
+        0.7311
+    """
+    return in_place_or_new(input, input * st.sigmoid(input), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * tanh(softplus(x))."""
-    return _result(input, input * st.tanh(softplus(input)), inplace)
+    """Self-gated activation: x * tanh(log(1 + exp(x))) (Misra, 2019).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.mish(st.tensor([1.0])).item(), 4)
+        0.8651
+    """
+    return in_place_or_new(input, input * st.tanh(softplus(input)), inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta * x)) / beta, and x itself where `beta * x` is above `threshold`."""
+    """Smooth max(x, 0): log(1 + exp(beta * x)) / beta (Dugas et al., 2001), and x where beta * x > threshold.
+
+    Args:
+        input: shape (*), a floating dtype.
+        beta: how fast it approaches max(x, 0).
+        threshold: where it counts as linear.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.softplus(st.tensor([0.0])).item(), 4)
+        0.6931
+    """
     smooth = st.softplus(input, beta)
     return smooth if threshold == float("inf") else st.where(input * beta > threshold, input, smooth)
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """Rational sigmoid: x / (1 + |x|).
+
+    Args:
+        input: shape (*), a floating dtype.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.softsign(st.tensor([-1.0, 3.0])).tolist()
+        [-0.5, 0.75]
+    """
     return input / (st.abs(input) + 1.0)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """(x + 3) / 6 cut to [0, 1]."""
-    return _result(input, hardtanh(input + 3.0, 0.0, 6.0) / 6.0, inplace)
+    """Piecewise linear sigmoid: min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.hardsigmoid(st.tensor([-4.0, 0.0, 4.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    return in_place_or_new(input, hardtanh(input + 3.0, 0.0, 6.0) / 6.0, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * hardsigmoid(x)."""
-    return _result(input, input * hardsigmoid(input), inplace)
+    """Swish with a piecewise linear sigmoid: x * hardsigmoid(x) (Howard et al., 2019).
+
+    Args:
+        input: shape (*), a floating dtype.
+        inplace: whether `input` itself takes over the result and is returned.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.hardswish(st.tensor([0.0, 4.0])).tolist()
+        [0.0, 4.0]
+    """
+    return in_place_or_new(input, input * hardsigmoid(input), inplace)
 
 
-def softmax(input: Tensor, dim: int = -1, dtype: Any = None) -> Tensor:
-    """exp(x) normalised along `dim`, after a cast to `dtype` if that is given."""
+def softmax(input: Tensor, dim: int = -1, dtype: DTypeLike | None = None) -> Tensor:
+    """Normalised exponential along an axis: exp(x) / sum(exp(x)), without overflow.
+
+    Args:
+        input: shape (*), a floating dtype.
+        dim: the axis.
+        dtype: what `input` is cast to first; None keeps its dtype.
+
+    Returns:
+        A tensor of the same shape, of `dtype`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.softmax(st.tensor([0.0, 0.0])).tolist()
+        [0.5, 0.5]
+    """
     return st.softmax(input if dtype is None else input.to(dtype), axis=dim)
 
 
-def log_softmax(input: Tensor, dim: int = -1, dtype: Any = None) -> Tensor:
-    """log(softmax(x)), without underflow."""
+def log_softmax(input: Tensor, dim: int = -1, dtype: DTypeLike | None = None) -> Tensor:
+    """Logarithm of `softmax` along an axis: x - log(sum(exp(x))), without overflow or underflow.
+
+    Args:
+        input: shape (*), a floating dtype.
+        dim: the axis.
+        dtype: what `input` is cast to first; None keeps its dtype.
+
+    Returns:
+        A tensor of the same shape, of `dtype`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> round(st.nn.functional.log_softmax(st.tensor([0.0, 0.0]))[0].item(), 4)
+        -0.6931
+    """
     return st.log_softmax(input if dtype is None else input.to(dtype), axis=dim)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """The first half of an axis times the sigmoid of the second. Raises `ShapeError` for an odd extent."""
+    """Gated linear unit: a * sigmoid(b), a and b the halves of an axis (Dauphin et al., 2017).
+
+    Args:
+        input: shape (..., n, ...), n even; a floating dtype.
+        dim: the axis that is halved.
+
+    Returns:
+        A tensor of half the extent along `dim`, of the same dtype.
+
+    Raises:
+        ShapeError: the extent along `dim` is odd.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nn.functional.glu(st.tensor([3.0, 0.0])).tolist()
+        [1.5]
+    """
     if input.shape[dim] % 2:
         raise ShapeError(f"[glu] expected an even extent, got shape={tuple(input.shape)}, dim={dim}; pad or slice")
     gated, gate = st.split(input, input.shape[dim] // 2, axis=dim)

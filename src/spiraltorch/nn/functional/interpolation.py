@@ -1,20 +1,22 @@
-"""`interpolate`: other extents of the spatial axes, by nearest neighbours or linear weights, with PyTorch's conventions.
+"""`interpolate`: resizing of the spatial axes by nearest neighbours or linear weights, with PyTorch's conventions.
 
-Each axis is resized by itself: places in the input are worked out on the host, as they depend on extents only, and
-elements are taken at them. Nearest neighbours at a whole factor are a view.
+Each axis is resized by itself: positions in the input are computed on the host, as they depend on extents only, and
+elements are gathered at them. Nearest neighbours at an integer factor are a view.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+import spiraltorch as st
+
 from ...dtypes import float32
 from ...errors import ArgumentError, DTypeError, ShapeError
-from ..api import Tensor, st
+from ...tensor.tensor import Tensor
+from ...typing import NDArray
 
 _LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
 _NEAREST = ("nearest", "nearest-exact")
@@ -28,18 +30,31 @@ def interpolate(
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
 ) -> Tensor:
-    """Resizes the spatial axes of (N, C, *space) to `size`, or by `scale_factor`; dtype as before.
+    """Resizes the spatial axes, by nearest neighbours or by linear interpolation.
 
-    Modes are `nearest` (PyTorch's rule: the element at floor(place * scale)), `nearest-exact` (the nearest centre), and
-    `linear`, `bilinear` or `trilinear` for one, two or three spatial axes, of floating dtypes. With `align_corners` the
-    centres of the outer elements stay where they are, otherwise the outer edges do. Without
-    `recompute_scale_factor` the given factor itself places the elements. Raises `ArgumentError`, `ShapeError` and
-    `DTypeError`.
+    Args:
+        input: shape (N, C, *spatial) with 1 to 3 spatial axes, none of them empty.
+        size: the new spatial extents; an int stands for all axes.
+        scale_factor: the factors of the spatial extents, instead of `size`; a number stands for all axes.
+        mode: `nearest` (the element at floor(position * old / new)), `nearest-exact` (the element whose center is
+            nearest), and `linear`, `bilinear` or `trilinear` for 1, 2 or 3 spatial axes, of floating dtypes.
+        align_corners: in the linear modes, whether the centers of the outer elements stay where they are; otherwise
+            their outer edges do.
+        recompute_scale_factor: whether positions follow from the new extents; otherwise a given `scale_factor` is used.
 
-    >>> import spiraltorch as st
-    >>> from spiraltorch.nn import functional as F
-    >>> F.interpolate(st.tensor([[[1.0, 3.0]]]), size=3, mode="linear", align_corners=True).tolist()
-    [[[1.0, 2.0, 3.0]]]
+    Returns:
+        A tensor of shape (N, C, *size) and the input's dtype.
+
+    Raises:
+        ArgumentError: both or neither of `size` and `scale_factor`, or an impossible setting.
+        ShapeError: another number of axes, or an empty axis.
+        DTypeError: a linear mode with a dtype that is not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor([[[1.0, 3.0]]])
+        >>> st.nn.functional.interpolate(x, size=3, mode="linear", align_corners=True).tolist()
+        [[[1.0, 2.0, 3.0]]]
     """
     rank = input.ndim - 2
     if input.ndim not in _LINEAR:
@@ -65,16 +80,19 @@ def interpolate(
         for axis in range(rank):
             input = _nearest(input, axis + 2, new[axis], factors[axis], mode == "nearest-exact")
         return input
-    made = input.to(float32) if input.dtype.itemsize < 4 else input
+    result = input.to(float32) if input.dtype.itemsize < 4 else input
     for axis in range(rank):
-        made = _linear(made, axis + 2, new[axis], factors[axis], bool(align_corners))
-    return made.to(input.dtype)
+        result = _linear(result, axis + 2, new[axis], factors[axis], bool(align_corners))
+    return result.to(input.dtype)
 
 
 def _sizes(
-    old: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool
+    old: tuple[int, ...],
+    size: int | Sequence[int] | None,
+    scale_factor: float | Sequence[float] | None,
+    recompute: bool,
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
-    """The new extents, and for each axis the factor that places elements; None: the ratio of the extents."""
+    """The new extents, and for each axis the scale factor; None stands for the ratio of the extents."""
     rank = len(old)
     if (size is None) == (scale_factor is None):
         raise ArgumentError(f"[interpolate] expected size or scale_factor, got {size} and {scale_factor}; pass one")
@@ -85,6 +103,7 @@ def _sizes(
         if len(new) != rank or not all(isinstance(n, int) and n > 0 for n in new):
             raise ArgumentError(f"[interpolate] expected size as 1 or {rank} positive integers, got {size}; change it")
         return new, (None,) * rank
+    assert scale_factor is not None
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
     if len(factors) != rank or not all(isinstance(f, (int, float)) and 0 < f < math.inf for f in factors):
         raise ArgumentError(
@@ -97,40 +116,43 @@ def _sizes(
 
 
 def _step(old: int, new: int, factor: float | None) -> float:
-    """How far the place in the input moves from one element of the result to the next."""
+    """The distance in the input between the positions of neighbouring elements of the result."""
     return old / new if factor is None else 1.0 / factor
 
 
 def _nearest(x: Tensor, axis: int, new: int, factor: float | None, exact: bool) -> Tensor:
+    """One axis resized by nearest neighbours."""
     old, shape = x.shape[axis], tuple(x.shape)
     if new == old and (exact or factor in (None, 1.0)):
         return x
     if new % old == 0 and factor in (None, new / old):
-        spread = x.reshape(*shape[: axis + 1], 1, *shape[axis + 1 :])
-        spread = spread.expand(*shape[: axis + 1], new // old, *shape[axis + 1 :])
-        return spread.reshape(*shape[:axis], new, *shape[axis + 1 :])
-    # in single precision, as the rounding of the product decides which element it is
-    place = np.arange(new).astype(np.float32) + np.float32(0.5 if exact else 0.0)
-    places = np.floor(place * np.float32(_step(old, new, factor))).astype(np.int64)
-    return _taken(x, np.minimum(places, old - 1), axis)
+        repeated = x.reshape(*shape[: axis + 1], 1, *shape[axis + 1 :])
+        repeated = repeated.expand(*shape[: axis + 1], new // old, *shape[axis + 1 :])
+        return repeated.reshape(*shape[:axis], new, *shape[axis + 1 :])
+    # In single precision, as the rounding of the product decides which element it is.
+    position = np.arange(new).astype(np.float32) + np.float32(0.5 if exact else 0.0)
+    indices = np.floor(position * np.float32(_step(old, new, factor))).astype(np.int64)
+    return _take(x, np.minimum(indices, old - 1), axis)
 
 
 def _linear(x: Tensor, axis: int, new: int, factor: float | None, align_corners: bool) -> Tensor:
+    """One axis resized by linear interpolation."""
     old = x.shape[axis]
     if new == old and (align_corners or factor in (None, 1.0)):
         return x
     dtype = x.dtype.numpy
-    to = np.arange(new).astype(dtype)
+    target = np.arange(new).astype(dtype)
     if align_corners:
-        place = to * dtype.type((old - 1) / (new - 1) if new > 1 else 0.0)
+        position = target * dtype.type((old - 1) / (new - 1) if new > 1 else 0.0)
     else:
-        place = np.maximum((to + dtype.type(0.5)) * dtype.type(_step(old, new, factor)) - dtype.type(0.5), 0)
-    low = np.minimum(place.astype(np.int64), old - 1)
-    weight = np.clip(place - low, 0, 1).astype(dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
-    first, second = _taken(x, low, axis), _taken(x, np.minimum(low + 1, old - 1), axis)
+        position = np.maximum((target + dtype.type(0.5)) * dtype.type(_step(old, new, factor)) - dtype.type(0.5), 0)
+    lower = np.minimum(position.astype(np.int64), old - 1)
+    weight = np.clip(position - lower, 0, 1).astype(dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+    first, second = _take(x, lower, axis), _take(x, np.minimum(lower + 1, old - 1), axis)
     upper = st.asarray(weight, device=x.device)
     return first * (1 - upper) + second * upper
 
 
-def _taken(x: Tensor, places: Any, axis: int) -> Tensor:
-    return st.take(x, st.asarray(places, device=x.device), axis=axis)
+def _take(x: Tensor, indices: NDArray, axis: int) -> Tensor:
+    """Elements of one axis at indices from the host."""
+    return st.take(x, st.asarray(indices, device=x.device), axis=axis)

@@ -1,0 +1,40 @@
+"""Types and checks of the arguments that layers are constructed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ..errors import ArgumentError
+
+Size1d: TypeAlias = int | tuple[int]
+Size2d: TypeAlias = int | tuple[int, int]
+Size3d: TypeAlias = int | tuple[int, int, int]
+"""A setting of one, two or three spatial axes; an int stands for all of them."""
+
+
+def check_positive(owner: str, **sizes: int) -> None:
+    """Raises `ArgumentError` for a size below 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ArgumentError(f"[{owner}] expected a positive integer for {name}, got {size!r}; change it")
+
+
+def check_probability(owner: str, name: str, value: float) -> None:
+    """Raises `ArgumentError` for a probability outside [0, 1]."""
+    if not 0.0 <= value <= 1.0:
+        raise ArgumentError(f"[{owner}] expected {name} in [0, 1], got {value}; change it")
+
+
+def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int, minimum: int = 0) -> tuple[int, ...]:
+    """`value` for each spatial axis.
+
+    Raises:
+        ArgumentError: another number of entries than `axes`, or an entry below `minimum`.
+    """
+    entries = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(entries) != axes or not all(isinstance(entry, int) and entry >= minimum for entry in entries):
+        raise ArgumentError(
+            f"[{owner}] expected {name} as an integer >= {minimum} or {axes} of them, got {value!r}; change it"
+        )
+    return entries

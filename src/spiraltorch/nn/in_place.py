@@ -1,0 +1,50 @@
+"""Updates of tensors behind their handles: new values, casts, moves to another device, gradients that are dropped.
+
+Layers and optimizers hold handles; a compiled function reads and writes them. Nothing here is recorded for gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import spiraltorch as st
+
+from ..dtypes import DType
+from ..tensor.tensor import Tensor
+from ..tensor.tracing.tracer import TRACING, assign
+
+
+def set_value(target: Tensor, value: Tensor, deferred: bool = False) -> None:
+    """Gives a handle a new value, cast to the handle's dtype, without a gradient.
+
+    A `deferred` value is evaluated together with the next evaluation of anything: running statistics are rarely read,
+    and must not keep the graphs of all steps alive.
+    """
+    with st.no_grad():
+        assign(target, value.detach().to(target.dtype).node)
+    if deferred:
+        TRACING.defer(target)
+
+
+def zero_grad(tensors: Iterable[Tensor], set_to_none: bool) -> None:
+    """Drops the gradients of all tensors, or fills them with zeros."""
+    for tensor in tensors:
+        if tensor.grad is not None:
+            tensor.grad = None if set_to_none else st.zeros_like(tensor.grad)
+
+
+def convert(tensors: Iterable[Tensor], device: str | None, dtype: DType | None) -> None:
+    """Moves and casts every tensor behind its handle, with its gradient. Only floating tensors are cast."""
+    for tensor in {id(t): t for t in tensors}.values():
+        grad = tensor.grad
+        with st.no_grad():
+            assign(tensor, _converted(tensor.detach(), device, dtype).node)
+            if grad is not None:
+                tensor.grad = _converted(grad.detach(), device, dtype)
+
+
+def _converted(tensor: Tensor, device: str | None, dtype: DType | None) -> Tensor:
+    """The tensor on `device` and, when it is floating, of `dtype`."""
+    if dtype is not None and tensor.dtype.is_float:
+        tensor = tensor.to(dtype)
+    return tensor if device is None else tensor.to(device)
