@@ -57,7 +57,7 @@ DTypeLike: TypeAlias = DType | str | type | np.dtype[Any]
 """A dtype (`st.float32`), its name, `float`, `int`, `bool`, or a NumPy dtype or scalar type."""
 
 DeviceLike: TypeAlias = str
-"""The name of a device, such as `"cpu:0"` or `"wgpu"`."""
+"""The name of a device, as in `x.device`."""
 
 Shape: TypeAlias = tuple[int, ...]
 """Extents, outermost first."""

@@ -19,7 +19,7 @@ from ..io import load, save
 from ..runtime import device as devices
 from ..telemetry import counters
 from ..tensor.creation import asarray
-from ..tensor.gradients.backward import no_grad
+from ..tensor.gradients.modes import no_grad
 from ..tensor.random import manual_seed
 from ..tensor.tracing.compiled import compile as compile_fn
 from .models import MODELS, Recipe

@@ -4,8 +4,9 @@ from . import methods as methods  # attaches the functions to the class
 from . import random as random
 from .creation import asarray, from_dlpack, tensor
 from .creation import from_numpy_array as from_numpy
+from .evaluation import eval
 from .filling import empty, empty_like, full, full_like, ones, ones_like, zeros, zeros_like
-from .gradients.backward import enable_grad, eval, is_grad_enabled, no_grad, set_grad_enabled
+from .gradients.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .gradients.transforms import (
     checkpoint,
     custom_vjp,

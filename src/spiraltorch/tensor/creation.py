@@ -12,8 +12,8 @@ from ..graph import build
 from ..graph.node import aval_of, leaf
 from ..runtime import device as devices
 from ..typing import DeviceLike
-from .dispatch import see
 from .tensor import Tensor
+from .tracing.tracer import node_of
 
 
 def device_name(device: DeviceLike | None) -> str:
@@ -70,7 +70,7 @@ def stacked(tensors: list[Tensor], axis: int) -> Tensor:
     for x in tensors[1:]:
         dtype = promote(dtype, x.dtype)
     extended = (*shape[:axis], 1, *shape[axis:])
-    return Tensor(build.concat(tuple([build.reshape(build.cast(see(x), dtype), extended) for x in tensors]), axis))
+    return Tensor(build.concat(tuple([build.reshape(build.cast(node_of(x), dtype), extended) for x in tensors]), axis))
 
 
 def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool | None, requires_grad: bool) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
 from .creation import as_shape, device_name
+from .dispatch import fit
 from .tensor import Tensor
 
 
@@ -23,8 +24,6 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, req
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
     wanted = as_dtype(dtype)
-    from .dispatch import fit
-
     made = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, wanted), wanted, device_name(device)))
     return made.requires_grad_() if requires_grad else made
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import creation, filling
+from . import creation, filling, operators
+from .gradients import backward, hooks
 from .ops import (
     activation,
     broadcasting,
@@ -59,6 +60,8 @@ _METHODS: dict[Any, str] = {
     contraction: "matmul mm bmm dot outer",
     special: "erfc",
     statistics: "median quantile nansum nanmean cov",
+    backward: "backward",
+    hooks: "register_hook retain_grad",
 }
 _ALIASES: dict[str, str] = {
     "add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "eq": "__eq__", "ne": "__ne__",
@@ -161,6 +164,7 @@ def _clone(x: Tensor) -> Tensor:
 
 def attach() -> None:
     """Puts the functions on the class."""
+    operators.attach()
     for module, names in _METHODS.items():
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))

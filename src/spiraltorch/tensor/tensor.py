@@ -1,91 +1,145 @@
 """`Tensor`: what a user holds. A mutable handle on an immutable node.
 
-Operators are recorded, not run; a value is computed when it is needed. The methods beside the operators are the functions
-of this room, attached by `methods`.
+Operations are recorded, not run; a value is computed when it is needed. The class itself has only what every other module
+of the package builds on: facts, gradients of leaves, values on the host, Python's protocols, and the one step of an
+in-place update. Operators are attached by `operators`, all other methods by `methods`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import errors
 from ..compiler import evaluate
-from ..dtypes import DType
-from ..graph.node import GRAD_MODE, Node, spec_of
+from ..dtypes import DType, from_numpy
+from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
+from ..graph import build
+from ..graph.node import GRAD_MODE, Node, aval_of, leaf
 from ..runtime import device as devices
-from . import dispatch as record
-from .dispatch import P, binary, reflected, true_divide, unary
-from .tracing import tracer as tracing
+from ..typing import ArrayLike, Index, NDArray, Operand, PyTree, Shape
+from .gradients.modes import no_grad
+from .tracing.tracer import (
+    TRACING,
+    assign,
+    forbid_read,
+    grad_leaf,
+    is_leaf,
+    node_of,
+    record_grad_write,
+    record_read,
+    recorder,
+    set_node,
+)
+
+if TYPE_CHECKING:
+    from .gradients.hooks import GradientHook
 
 
 class Tensor:
     """An array of one dtype on one device, computed when it is needed.
 
-    Make one with `tensor`, `zeros`, `randn` and the other creation functions. Shapes are tuples of ints; `dtype` is a
-    `spiraltorch` dtype; `device` is a name like `cpu:0`.
+    Tensors are made by `st.tensor`, `st.zeros`, `st.randn` and the other creation functions, and by operations on
+    tensors. In-place updates give the handle another value; whatever was recorded before keeps the old one.
 
-    >>> import spiraltorch as st
-    >>> x = st.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> (x @ x + 1).tolist()
-    [[8.0, 11.0], [16.0, 23.0]]
+    Attributes:
+        shape: extents, outermost first.
+        dtype: the element type, such as `st.float32`.
+        device: the device's name, such as `"cpu:0"`.
+        requires_grad: whether gradients flow to or through the tensor.
+        grad: the accumulated gradient of a leaf, or None.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> (x @ x + 1).tolist()
+        [[8.0, 11.0], [16.0, 23.0]]
     """
 
-    __slots__ = ("__weakref__", "_grad", "_hooks", "_retained", "node")  # the middle two are set by `tensor.hooks` only
+    # `_hooks` and `_retained` are set by `gradients.hooks` only.
+    __slots__ = ("__weakref__", "_grad", "_hooks", "_retained", "node")
     __array_priority__ = 1000
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self._grad: Tensor | None = None
 
-    _hooks: dict[int, Any]
+    _hooks: dict[int, Callable[[Tensor], ArrayLike | None]]
     _retained: Node
 
-    if TYPE_CHECKING:  # the functions that `methods` attaches, and the operators below the class
+    if TYPE_CHECKING:  # what `operators` and `methods` attach
 
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __itruediv__(self, other: Any) -> Tensor: ...
-        def __floordiv__(self, other: Any) -> Tensor: ...
-        def __rfloordiv__(self, other: Any) -> Tensor: ...
-        def __mod__(self, other: Any) -> Tensor: ...
-        def __rmod__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __and__(self, other: Any) -> Tensor: ...
-        def __rand__(self, other: Any) -> Tensor: ...
-        def __or__(self, other: Any) -> Tensor: ...
-        def __ror__(self, other: Any) -> Tensor: ...
-        def __xor__(self, other: Any) -> Tensor: ...
-        def __rxor__(self, other: Any) -> Tensor: ...
-        def __lshift__(self, other: Any) -> Tensor: ...
-        def __rlshift__(self, other: Any) -> Tensor: ...
-        def __rshift__(self, other: Any) -> Tensor: ...
-        def __rrshift__(self, other: Any) -> Tensor: ...
-        def __iadd__(self, other: Any) -> Tensor: ...
-        def __isub__(self, other: Any) -> Tensor: ...
-        def __imul__(self, other: Any) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __le__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __ge__(self, other: Any) -> Tensor: ...
+        def __add__(self, other: Operand) -> Tensor: ...
+        def __radd__(self, other: Operand) -> Tensor: ...
+        def __iadd__(self, other: Operand) -> Tensor: ...
+        def __sub__(self, other: Operand) -> Tensor: ...
+        def __rsub__(self, other: Operand) -> Tensor: ...
+        def __isub__(self, other: Operand) -> Tensor: ...
+        def __mul__(self, other: Operand) -> Tensor: ...
+        def __rmul__(self, other: Operand) -> Tensor: ...
+        def __imul__(self, other: Operand) -> Tensor: ...
+        def __truediv__(self, other: Operand) -> Tensor: ...
+        def __rtruediv__(self, other: Operand) -> Tensor: ...
+        def __itruediv__(self, other: Operand) -> Tensor: ...
+        def __floordiv__(self, other: Operand) -> Tensor: ...
+        def __rfloordiv__(self, other: Operand) -> Tensor: ...
+        def __ifloordiv__(self, other: Operand) -> Tensor: ...
+        def __mod__(self, other: Operand) -> Tensor: ...
+        def __rmod__(self, other: Operand) -> Tensor: ...
+        def __imod__(self, other: Operand) -> Tensor: ...
+        def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]: ...
+        def __rdivmod__(self, other: Operand) -> tuple[Tensor, Tensor]: ...
+        def __pow__(self, other: Operand) -> Tensor: ...
+        def __rpow__(self, other: Operand) -> Tensor: ...
+        def __ipow__(self, other: Operand) -> Tensor: ...
+        def __matmul__(self, other: ArrayLike) -> Tensor: ...
+        def __rmatmul__(self, other: ArrayLike) -> Tensor: ...
+        def __imatmul__(self, other: ArrayLike) -> Tensor: ...
+        def __and__(self, other: Operand) -> Tensor: ...
+        def __rand__(self, other: Operand) -> Tensor: ...
+        def __iand__(self, other: Operand) -> Tensor: ...
+        def __or__(self, other: Operand) -> Tensor: ...
+        def __ror__(self, other: Operand) -> Tensor: ...
+        def __ior__(self, other: Operand) -> Tensor: ...
+        def __xor__(self, other: Operand) -> Tensor: ...
+        def __rxor__(self, other: Operand) -> Tensor: ...
+        def __ixor__(self, other: Operand) -> Tensor: ...
+        def __lshift__(self, other: Operand) -> Tensor: ...
+        def __rlshift__(self, other: Operand) -> Tensor: ...
+        def __ilshift__(self, other: Operand) -> Tensor: ...
+        def __rshift__(self, other: Operand) -> Tensor: ...
+        def __rrshift__(self, other: Operand) -> Tensor: ...
+        def __irshift__(self, other: Operand) -> Tensor: ...
+        def __lt__(self, other: Operand) -> Tensor: ...
+        def __le__(self, other: Operand) -> Tensor: ...
+        def __gt__(self, other: Operand) -> Tensor: ...
+        def __ge__(self, other: Operand) -> Tensor: ...
         def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
         def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, key: Index) -> Tensor: ...
+        def __setitem__(self, key: Index, value: ArrayLike) -> None: ...
+        def copy_(self, other: ArrayLike) -> Tensor: ...
+        def fill_(self, value: float) -> Tensor: ...
+        def zero_(self) -> Tensor: ...
+        def backward(
+            self, gradient: ArrayLike | None = None, retain_graph: bool | None = None, create_graph: bool = False
+        ) -> None: ...
+        def register_hook(self, hook: Callable[[Tensor], ArrayLike | None]) -> GradientHook: ...
+        def retain_grad(self) -> None: ...
 
         def __getattr__(self, name: str) -> Any: ...
 
     # ------------------------------------------------------------ facts
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """Extents, outermost first."""
         return self.node.aval.shape
 
@@ -111,7 +165,7 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        """The elements' size in bytes."""
+        """The size of all elements in bytes."""
         return self.node.aval.size * self.node.aval.dtype.itemsize
 
     @property
@@ -121,17 +175,17 @@ class Tensor:
 
     @property
     def T(self) -> Tensor:  # NumPy's name
-        """The axes reversed."""
+        """The tensor with its axes reversed."""
         return self.permute(tuple(range(self.ndim - 1, -1, -1)))  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> Tensor:  # the array API's name
-        """The last two axes swapped."""
+        """The tensor with its last two axes swapped."""
         return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow to or through this tensor."""
+        """Whether gradients flow to or through this tensor; assigning does the same as `requires_grad_`."""
         return self.node.rg
 
     @requires_grad.setter
@@ -140,96 +194,89 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by the user rather than by operations that record gradients."""
-        return not self.node.rg or tracing.is_leaf(self.node)
+        """Whether it is no result of operations that record gradients."""
+        return not self.node.rg or is_leaf(self.node)
 
     @property
-    def grad(self) -> Any:
-        """The accumulated gradient, or None."""
-        if tracing.TRACING.recorder is not None:
-            tracing.record_read(self)
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient, or None. It may be assigned, with a tensor of this shape or None."""
+        if TRACING.recorder is not None:
+            record_read(self)
         return self._grad
 
     @grad.setter
-    def grad(self, value: Any) -> None:
+    def grad(self, value: Tensor | None) -> None:
         if value is not None and not isinstance(value, Tensor):
-            raise errors.ArgumentError(f"[grad] expected a Tensor or None, got {type(value).__name__}")
+            raise ArgumentError(f"[grad] expected a Tensor or None, got {type(value).__name__}")
         if value is not None and value.shape != self.shape:
-            raise errors.ShapeError(f"[grad] expected shape {self.shape}, got {value.shape}")
-        if tracing.TRACING.recorder is not None:
-            tracing.record_read(self)
-            tracing.record_grad_write(self)
+            raise ShapeError(f"[grad] expected shape {self.shape}, got {value.shape}")
+        if TRACING.recorder is not None:
+            record_read(self)
+            record_grad_write(self)
         self._grad = value
 
     @property
-    def data(self) -> Any:
-        """The same value without gradients; assigning replaces the value."""
+    def data(self) -> Tensor:
+        """The same value without gradients; assigning a tensor replaces the value."""
         return self.detach()
 
     @data.setter
-    def data(self, value: Any) -> None:
-        from .gradients.backward import no_grad
-
+    def data(self, value: Tensor) -> None:
         with no_grad():
-            tracing.assign(self, record.see(value.detach()))
+            assign(self, node_of(value.detach()))
 
     # ------------------------------------------------------------ gradients
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Marks it as a leaf for gradients, or unmarks it; returns itself. Floating dtypes only."""
-        node = record.see(self)
+        """Makes the tensor a leaf that receives gradients, or ends that.
+
+        Args:
+            requires_grad: whether `backward` is to accumulate a gradient in `.grad`.
+
+        Returns:
+            The tensor itself.
+
+        Raises:
+            DTypeError: the dtype is not floating.
+            GradientError: `requires_grad` is False and the tensor is a result, through which gradients flow.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> x = st.ones(2).requires_grad_()
+            >>> (x * 3).sum().backward()
+            >>> x.grad.tolist()
+            [3.0, 3.0]
+        """
+        node = node_of(self)
         if requires_grad and not node.aval.dtype.is_float:
-            raise errors.DTypeError(
+            raise DTypeError(
                 f"[requires_grad_] expected a floating dtype, got {node.aval.dtype.name}; cast with .to(st.float32)"
             )
         if requires_grad and not node.rg:
-            tracing.set_node(self, tracing.grad_leaf(node))
+            set_node(self, grad_leaf(node))
         elif not requires_grad and node.rg:
-            if not tracing.is_leaf(node):
-                raise errors.GradientError("[requires_grad_] expected a leaf, got a result; use .detach()")
+            if not is_leaf(node):
+                raise GradientError("[requires_grad_] expected a leaf, got a result; use .detach()")
             self.node = self.detach().node
         return self
 
     def detach(self) -> Tensor:
-        """The same value, without gradients."""
-        node = record.see(self)
+        """The same value in a new tensor through which no gradient flows.
+
+        Returns:
+            A tensor of the same shape, dtype and device.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.ones(2, requires_grad=True).detach().requires_grad
+            False
+        """
+        node = node_of(self)
         if not node.rg:
             return Tensor(node)
-        if node.buf is not None and tracing.recorder() is None:
-            plain = Node(node.aval.leaf, ())
-            plain.buf = node.buf
-            return Tensor(plain)
-        plain = Node(spec_of(P["stop_gradient"], (node.aval,), ()), (node,))
-        return Tensor(plain)
-
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
-        """Adds the gradient of this tensor to `.grad` of every leaf that requires one. See `autograd.backward`."""
-        from .gradients.backward import backward
-
-        backward(self, gradient, create_graph)
-
-    def register_hook(self, hook: Any) -> Any:
-        """Calls `hook` with each gradient of this tensor. See `hooks.register_hook`."""
-        from .gradients.hooks import register_hook
-
-        return register_hook(self, hook)
-
-    def retain_grad(self) -> None:
-        """Lets `backward` keep the gradient of a result in its `.grad`; of leaves it does anyway.
-
-        Raises `GradientError` for a tensor that requires no gradient.
-
-        >>> import spiraltorch as st
-        >>> x = st.tensor(3.0, requires_grad=True)
-        >>> y = x * 2
-        >>> y.retain_grad()
-        >>> (y * y).backward()
-        >>> y.grad.item()
-        12.0
-        """
-        from .gradients.hooks import retain_grad
-
-        retain_grad(self)
+        if node.buf is not None and recorder() is None:
+            return Tensor(leaf(node.buf, node.aval))
+        return Tensor(build.stop_gradient(node))
 
     @property
     def retains_grad(self) -> bool:
@@ -238,45 +285,89 @@ class Tensor:
 
     # ------------------------------------------------------------ values on the host
 
-    def numpy(self) -> Any:
-        """The elements as a NumPy array: a read-only view of the memory where the device shares it with the host."""
+    def numpy(self) -> NDArray:
+        """The elements as a NumPy array.
+
+        Returns:
+            An array of the same shape and dtype (bfloat16 as `ml_dtypes.bfloat16`). It is a read-only view of the
+            tensor's memory where the device shares memory with the host, a read-only copy otherwise.
+
+        Raises:
+            TracingError: a function is being recorded by `st.compile`.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.arange(3).numpy().flags.writeable
+            False
+        """
         node = evaluated(self, "numpy")
         array = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-        view = array.view()
+        view: NDArray = array.view()
         view.flags.writeable = False
         return view
 
     def copy_to_host_async(self) -> None:
-        """Computes the tensor and begins to copy it to the host, without waiting: a later `numpy()` or `item()` finds it there.
+        """Computes the tensor and starts its copy to the host, without waiting for either.
 
-        >>> import spiraltorch as st
-        >>> loss = (st.ones(3) * 2).sum()
-        >>> loss.copy_to_host_async()
-        >>> loss.item()
-        6.0
+        A later `numpy()`, `item()` or `tolist()` then waits only for what is left of the copy.
+
+        Raises:
+            TracingError: a function is being recorded by `st.compile`.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> loss = (st.ones(3) * 2).sum()
+            >>> loss.copy_to_host_async()
+            >>> loss.item()
+            6.0
         """
         node = evaluated(self, "copy_to_host_async")
         devices.get(node.aval.device).start_read(node.buf, self.nbytes)
 
-    def item(self) -> Any:
-        """The only element, as a Python number."""
+    def item(self) -> bool | int | float:
+        """The only element, as a Python number.
+
+        Returns:
+            A bool, int or float, by the dtype's kind.
+
+        Raises:
+            ShapeError: the tensor has more or less than one element.
+            TracingError: a function is being recorded by `st.compile`.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.tensor([[7]]).item()
+            7
+        """
         if self.size != 1:
-            raise errors.ShapeError(f"[item] expected one element, got shape {self.shape}; index or reduce first")
-        value = self.numpy().reshape(()).item()
+            raise ShapeError(f"[item] expected one element, got shape {self.shape}; index or reduce first")
+        value: bool | int | float = self.numpy().reshape(()).item()
         return float(value) if self.dtype.is_float else value
 
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
+    def tolist(self) -> PyTree:
+        """The elements as nested lists of Python numbers.
+
+        Returns:
+            A list for each axis but the last inside the next outer one; of a 0-d tensor the number itself.
+
+        Raises:
+            TracingError: a function is being recorded by `st.compile`.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.tensor([[1, 2], [3, 4]]).tolist()
+            [[1, 2], [3, 4]]
+        """
         array = self.numpy()
         return (array.astype(np.float32) if self.dtype.is_float and self.itemsize == 2 else array).tolist()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> NDArray:
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
+    def __dlpack__(self, **kwargs: Any) -> object:
         node = evaluated(self, "__dlpack__")
         array = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
         kwargs.pop("stream", None)
@@ -287,7 +378,7 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise errors.ArgumentError(f"[bool] expected one element, got shape {self.shape}; use .any() or .all()")
+            raise ArgumentError(f"[bool] expected one element, got shape {self.shape}; use .any() or .all()")
         return bool(self.item())
 
     def __int__(self) -> int:
@@ -298,27 +389,29 @@ class Tensor:
 
     def __index__(self) -> int:
         if not self.dtype.is_integer:
-            raise errors.DTypeError(f"[index] expected an integer dtype, got {self.dtype.name}")
+            raise DTypeError(f"[index] expected an integer dtype, got {self.dtype.name}")
         return int(self.item())
 
     def __complex__(self) -> complex:
         return complex(self.item())
 
+    # ------------------------------------------------------------ Python's protocols
+
     def __len__(self) -> int:
         if not self.shape:
-            raise errors.ShapeError("[len] expected at least one axis, got a 0-d tensor")
+            raise ShapeError("[len] expected at least one axis, got a 0-d tensor")
         return self.shape[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise errors.ShapeError("[iter] expected at least one axis, got a 0-d tensor")
+            raise ShapeError("[iter] expected at least one axis, got a 0-d tensor")
         return iter([self[i] for i in range(self.shape[0])])
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: Operand) -> bool:
         return bool((self == value).any())
 
     def __repr__(self) -> str:
-        if tracing.recorder() is not None:
+        if recorder() is not None:
             return f"tensor(<recorded>, shape={self.shape}, dtype={self.dtype.name})"
         array = self.numpy()
         if self.dtype.is_float and self.itemsize == 2:
@@ -333,156 +426,56 @@ class Tensor:
     def __hash__(self) -> int:
         return id(self)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[NDArray, bool]]:
         return _rebuild, (np.array(self.detach().numpy()), self.requires_grad)
 
     def __copy__(self) -> Tensor:
-        return Tensor(record.see(self))
+        return Tensor(node_of(self))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        twin = _rebuild(np.array(self.detach().numpy()), self.requires_grad, self.device)
-        memo[id(self)] = twin
-        return twin
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        copied = _rebuild(np.array(self.detach().numpy()), self.requires_grad, self.device)
+        memo[id(self)] = copied
+        return copied
 
-    def __array_namespace__(self, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
         return sys.modules[__name__.partition(".")[0]]
 
-    # ------------------------------------------------------------ in place
-
-    def copy_(self, other: Any) -> Tensor:
-        """Takes the value of `other`, broadcast and cast to this shape and dtype."""
-        return self._set(record.handle(other, self).to(self.dtype).expand(self.shape))
-
-    def fill_(self, value: float) -> Tensor:
-        """Sets every element to a number."""
-        from .filling import full_like
-
-        return self._set(full_like(self, value))
-
-    def zero_(self) -> Tensor:
-        """Sets every element to zero."""
-        return self.fill_(0)
+    # ------------------------------------------------------------ in-place updates
 
     def _set(self, value: Tensor) -> Tensor:
-        """In-place updates install a new node; what was recorded before keeps the old value."""
-        if GRAD_MODE.on and tracing.is_leaf(self.node):
-            raise errors.GradientError(
+        """Takes over another tensor's value of this shape; what was recorded before keeps the old value."""
+        if GRAD_MODE.on and is_leaf(self.node):
+            raise GradientError(
                 "[in place] expected no update of a leaf that requires a gradient while gradients are recorded; use "
                 "no_grad()"
             )
         if value.shape != self.shape:
-            raise errors.ShapeError(f"[in place] expected a result of shape {self.shape}, got {value.shape}")
-        node = record.see(value)
+            raise ShapeError(f"[in place] expected a result of shape {self.shape}, got {value.shape}")
+        node = node_of(value)
         if node.aval.dtype is not self.dtype:
             if node.aval.dtype.is_float and not self.dtype.is_float:
-                raise errors.DTypeError(
+                raise DTypeError(
                     f"[in place] expected a result of dtype {self.dtype.name}, got {node.aval.dtype.name}; cast first"
                 )
             node = value.to(self.dtype).node
-        tracing.assign(self, node)
+        assign(self, node)
         return self
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        from .ops.indexing import setitem
-
-        self._set(setitem(self, key, value))
-
-    def __getitem__(self, key: Any) -> Tensor:
-        from .ops.indexing import getitem
-
-        return getitem(self, key)
-
-    # ------------------------------------------------------------ operators
-
-    def __neg__(self) -> Tensor:
-        return unary(P["neg"], self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Any:
-        return self.abs()
-
-    def __invert__(self) -> Any:
-        return unary(P["invert"], self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        from .ops.contraction import matmul
-
-        return matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        from .ops.contraction import matmul
-
-        return matmul(record.handle(other, self), self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
 
 
 def evaluated(tensor: Tensor, op: str) -> Node:
-    """The handle's node, with its value."""
+    """The tensor's node, with its value. Raises `TracingError` while a function is recorded."""
     node = tensor.node
-    tracing.forbid_read(node, op)
+    forbid_read(node, op)
     if node.buf is None:
         evaluate.evaluate([node])
     return node
 
 
-def _rebuild(array: Any, requires_grad: bool, device: str | None = None) -> Tensor:
-    from .creation import asarray
-
-    made: Tensor = asarray(array, device=device)
-    return made.requires_grad_() if requires_grad else made
-
-
-def _forward(prim_name: str) -> Any:
-    prim = P[prim_name]
-    return record.operator(prim, lambda x, y: binary(prim, x, y))
-
-
-def _reflected(prim_name: str) -> Any:
-    prim = P[prim_name]
-    return record.operator(prim, lambda x, y: reflected(prim, x, y), swap=True)
-
-
-def _reflected_divide(x: Tensor, y: Any) -> Any:
-    made = record.foreign(y, x)
-    return NotImplemented if made is None else true_divide(made, x)
-
-
-def _divide_in_place(x: Tensor, y: Any) -> Tensor:
-    return x._set(true_divide(x, y))
-
-
-def _turned(prim: Any, x: Tensor, y: Any) -> Any:
-    """`y op x` for any `y`: > and >= are < and <= with the operands exchanged."""
-    return binary(prim, y, x) if isinstance(y, Tensor) else reflected(prim, x, y)
-
-
-def _in_place(prim_name: str) -> Any:
-    prim = P[prim_name]
-
-    def update(self: Tensor, other: Any) -> Any:
-        made = binary(prim, self, other)
-        return made if made is NotImplemented else self._set(made)
-
-    return update
-
-
-for _name, _prim in {
-    "add": "add", "sub": "sub", "mul": "mul", "floordiv": "floordiv", "mod": "mod", "pow": "pow", "and": "bitand",
-    "or": "bitor", "xor": "bitxor", "lshift": "shl", "rshift": "shr",
-}.items():  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _forward(_prim))
-    setattr(Tensor, f"__r{_name}__", _reflected(_prim))
-    setattr(Tensor, f"__i{_name}__", _in_place(_prim))
-for _name, _prim in {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le"}.items():
-    setattr(Tensor, f"__{_name}__", _forward(_prim))
-Tensor.__gt__ = record.operator(P["lt"], lambda x, y: _turned(P["lt"], x, y), swap=True)  # type: ignore[method-assign]
-Tensor.__ge__ = record.operator(P["le"], lambda x, y: _turned(P["le"], x, y), swap=True)  # type: ignore[method-assign]
-Tensor.__itruediv__ = _divide_in_place  # type: ignore[method-assign]
-Tensor.__truediv__ = record.operator(P["div"], true_divide)  # type: ignore[method-assign]
-Tensor.__rtruediv__ = record.operator(P["div"], _reflected_divide, swap=True)  # type: ignore[method-assign]
-record.new_tensor = Tensor
-record.Handle = Tensor
+def _rebuild(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:
+    """A tensor from its pickled or copied parts."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    name = devices.default() if device is None else device
+    aval = aval_of(array.shape, from_numpy(array.dtype), name)
+    tensor = Tensor(leaf(devices.get(name).from_host(np.asarray(array, order="C")), aval))
+    return tensor.requires_grad_() if requires_grad else tensor

@@ -72,6 +72,7 @@ def reverse_mode(device: str) -> str:
         equal(f"vjp of {name}", _only(pull(st.ones_like(value) * 2)), 2 * want, 3e-4, 6e-4)
         leaf = st.tensor(SHIFT.astype(np.float32), requires_grad=True)
         f(st, leaf).backward()
+        assert leaf.grad is not None
         equal(f"backward of {name}", leaf.grad, want, 3e-4, 3e-4)
     return f"{len(_cases())} functions"
 

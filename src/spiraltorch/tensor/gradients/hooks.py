@@ -1,43 +1,52 @@
 """`register_hook` and `retain_grad`: functions that see the gradient of a tensor while `backward` computes it.
 
-A result's hooks belong to its node, as that is what the gradient passes. A leaf's node changes with its value, so a
-leaf's hooks belong to the handle. Hooks are recorded with what they compute: a compiled function replays that.
+A result's hooks belong to its node, through which the gradient passes. A leaf's node changes with its value, so a leaf's
+hooks belong to the handle. What a hook computes is recorded with the rest of `backward`, so a compiled function replays
+it without calling the hook again.
 """
 
 from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ...autodiff.hooks import HOOKS
 from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import Node
-from ..dispatch import handle, see
+from ...typing import ArrayLike
+from ..dispatch import handle
 from ..tensor import Tensor
-from ..tracing import tracer as tracing
+from ..tracing.tracer import TRACING, is_leaf, node_of, raw_grad, record_grad_write, set_raw_grad
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Function = Callable[[Tensor], Any]
+Hook = Callable[[Tensor], ArrayLike | None]
 _NUMBERS = itertools.count()
 _LAST = 1 << 62  # what is retained is what all other hooks leave
 
 
 class GradientHook:
-    """Takes a hook out again, by `remove()` or at the end of a `with` block."""
+    """A registered hook, as `register_hook` returns it; a `with` block removes it at its end."""
 
-    def __init__(self, table: dict[int, Any], number: int) -> None:
-        self._table = table
+    def __init__(self, hooks: MutableMapping[int, Any], number: int) -> None:
+        self._hooks = hooks
         self.id = number
 
     def remove(self) -> None:
-        """Takes the hook out; a second call does nothing."""
-        self._table.pop(self.id, None)
-        tracing.TRACING.remove_leaf_hook(self.id)
+        """Removes the hook; a second call does nothing.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> x = st.tensor(3.0, requires_grad=True)
+            >>> hook = x.register_hook(print)
+            >>> hook.remove()
+        """
+        self._hooks.pop(self.id, None)
+        TRACING.remove_leaf_hook(self.id)
 
     def __enter__(self) -> Self:
         return self
@@ -46,70 +55,97 @@ class GradientHook:
         self.remove()
 
 
-def register_hook(tensor: Tensor, hook: Function) -> GradientHook:
-    """Calls `hook(gradient)` whenever the gradient of `tensor` is complete; what it returns, if anything, replaces it.
+def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
+    """Calls `hook(gradient)` whenever the gradient of `tensor` is complete.
 
-    The gradient has the tensor's shape and dtype. Hooks of one tensor run in the order of their registration. Raises
-    `GradientError` for a tensor that requires no gradient, and in `backward` `ShapeError` for a replacement of another
-    shape.
+    Hooks of one tensor run in the order of their registration.
 
-    >>> import spiraltorch as st
-    >>> x = st.tensor(3.0, requires_grad=True)
-    >>> with x.register_hook(lambda gradient: gradient * 10):
-    ...     (x * 2).backward()
-    >>> x.grad.item()
-    20.0
+    Args:
+        tensor: a tensor that requires a gradient, a leaf or a result.
+        hook: takes the gradient, of the tensor's shape and dtype; what it returns, if not None, replaces the gradient.
+
+    Returns:
+        The registered hook, with `remove()`; it is a context manager too.
+
+    Raises:
+        ArgumentError: `hook` is not callable.
+        GradientError: the tensor requires no gradient.
+        ShapeError: in `backward`, if a hook returns a gradient of another shape.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor(3.0, requires_grad=True)
+        >>> with x.register_hook(lambda gradient: gradient * 10):
+        ...     (x * 2).backward()
+        >>> x.grad.item()
+        20.0
     """
     if not callable(hook):
         raise ArgumentError(f"[register_hook] expected a function, got {type(hook).__name__}; pass a callable")
-    node = _wants_gradient(tensor, "register_hook")
+    node = _differentiable_node(tensor, "register_hook")
     number = next(_NUMBERS)
-    if not tracing.is_leaf(node):
-        table = HOOKS.setdefault(node, {})
-        table[number] = lambda gradient: _called(hook, gradient)
-        return GradientHook(table, number)
-    hooks: dict[int, Function] | None = getattr(tensor, "_hooks", None)
+    if not is_leaf(node):
+        node_hooks = HOOKS.setdefault(node, {})
+        node_hooks[number] = lambda gradient: _after_hook(hook, gradient)
+        return GradientHook(node_hooks, number)
+    hooks: dict[int, Hook] | None = getattr(tensor, "_hooks", None)
     if hooks is None:
         hooks = tensor._hooks = {}
         weakref.finalize(tensor, _forget, hooks)
     hooks[number] = hook
-    tracing.TRACING.add_leaf_hook(number, hook)
+    TRACING.add_leaf_hook(number, hook)
     return GradientHook(hooks, number)
 
 
-def _forget(hooks: dict[int, Function]) -> None:
-    """After the death of a leaf its hooks are nobody's."""
+def _forget(hooks: dict[int, Hook]) -> None:
+    """Drops the hooks of a leaf that has died."""
     for number in hooks:
-        tracing.TRACING.leaf_hooks.pop(number, None)
+        TRACING.leaf_hooks.pop(number, None)
 
 
 def retain_grad(tensor: Tensor) -> None:
-    """See `Tensor.retain_grad`."""
-    node = _wants_gradient(tensor, "retain_grad")
-    if tracing.is_leaf(node) or tensor.retains_grad:
+    """Lets `backward` accumulate the gradient of a result in its `.grad`, as it does for leaves.
+
+    Args:
+        tensor: a tensor that requires a gradient; nothing changes for a leaf.
+
+    Raises:
+        GradientError: the tensor requires no gradient.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor(3.0, requires_grad=True)
+        >>> y = x * 2
+        >>> y.retain_grad()
+        >>> (y * y).backward()
+        >>> y.grad.item()
+        12.0
+    """
+    node = _differentiable_node(tensor, "retain_grad")
+    if is_leaf(node) or tensor.retains_grad:
         return
     tensor._retained = node
     holder = weakref.ref(tensor)
-    HOOKS.setdefault(node, {})[_LAST + next(_NUMBERS)] = lambda gradient: _kept(holder, gradient)
+    HOOKS.setdefault(node, {})[_LAST + next(_NUMBERS)] = lambda gradient: _retained(holder, gradient)
 
 
-def leaf_passed(tensor: Tensor, gradient: Node) -> Node:
+def after_leaf_hooks(tensor: Tensor, gradient: Node) -> Node:
     """The gradient of a leaf after its hooks."""
     for hook in list(getattr(tensor, "_hooks", {}).values()):
-        gradient = _called(hook, gradient)
+        gradient = _after_hook(hook, gradient)
     return gradient
 
 
 def add_grad(tensor: Tensor, gradient: Node) -> None:
-    """Adds to `.grad`."""
-    tracing.record_grad_write(tensor)
-    before = tracing.raw_grad(tensor)
-    made = Tensor(gradient) if before is None else Tensor(build.add(see(before), gradient))
-    tracing.set_raw_grad(tensor, made)
+    """Adds a gradient to the tensor's `.grad`."""
+    record_grad_write(tensor)
+    before = raw_grad(tensor)
+    set_raw_grad(tensor, Tensor(gradient if before is None else build.add(node_of(before), gradient)))
 
 
-def _wants_gradient(tensor: Tensor, op: str) -> Node:
-    node = see(tensor)
+def _differentiable_node(tensor: Tensor, op: str) -> Node:
+    """The node of a tensor that requires a gradient; raises `GradientError` for one that does not."""
+    node = node_of(tensor)
     if not node.rg:
         raise GradientError(
             f"[{op}] expected a tensor that requires a gradient, got one that does not; see requires_grad_()"
@@ -117,20 +153,22 @@ def _wants_gradient(tensor: Tensor, op: str) -> Node:
     return node
 
 
-def _called(hook: Function, gradient: Node) -> Node:
-    """The gradient that a hook leaves."""
-    given = Tensor(gradient)
-    made = hook(given)
-    if made is None:
-        return given.node  # which it may have changed in place
-    made = handle(made, given)
-    if made.shape != given.shape:
-        raise ShapeError(f"[register_hook] expected a gradient of shape {given.shape} from the hook, got {made.shape}")
-    return build.cast(see(made), given.dtype)
+def _after_hook(hook: Hook, gradient: Node) -> Node:
+    """The gradient that a hook leaves: what it returns, or its argument, which it may have changed in place."""
+    argument = Tensor(gradient)
+    returned = hook(argument)
+    if returned is None:
+        return argument.node
+    result = handle(returned, argument)
+    if result.shape != argument.shape:
+        raise ShapeError(
+            f"[register_hook] expected a gradient of shape {argument.shape} from the hook, got {result.shape}"
+        )
+    return build.cast(node_of(result), argument.dtype)
 
 
-def _kept(holder: weakref.ref[Tensor], gradient: Node) -> Node:
-    """Leaves the gradient as it is, and adds it to the holder's, if it still lives."""
+def _retained(holder: weakref.ref[Tensor], gradient: Node) -> Node:
+    """Adds the gradient to the holder's, if it is still alive, and leaves it as it is."""
     tensor = holder()
     if tensor is not None:
         add_grad(tensor, gradient)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...compiler.evaluate import LOCK
 from ...errors import TracingError
-from ...graph.node import Node
+from ...graph import build
+from ...graph.node import Node, leaf
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -96,6 +97,13 @@ def recorder() -> Recorder | None:
     return active
 
 
+def node_of(tensor: Tensor) -> Node:
+    """The node of a tensor that an operation reads; the recorder is told of it."""
+    if TRACING.recorder is not None:
+        record_read(tensor)
+    return tensor.node
+
+
 def record_read(tensor: Tensor) -> None:
     """Tells this thread's recorder, if there is one, that an operation reads a tensor."""
     active = recorder()
@@ -134,15 +142,11 @@ def is_leaf(node: Node) -> bool:
 
 def grad_leaf(node: Node) -> Node:
     """A node of the same value at which gradients end."""
-    from ...graph import build
-
     if node.buf is not None and recorder() is None:  # while recording, a placeholder must stay one node
-        leaf = Node(node.aval.leaf, (), None, True)
-        leaf.buf = node.buf
-        return leaf
-    leaf = build.stop_gradient(node)
-    leaf.rg = True
-    return leaf
+        return leaf(node.buf, node.aval, True)
+    copied = build.stop_gradient(node)
+    copied.rg = True
+    return copied
 
 
 def raw_grad(tensor: Tensor) -> Tensor | None:
