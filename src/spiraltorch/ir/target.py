@@ -68,7 +68,10 @@ class Target:
         """
         return self.busy_items > BUSY_ITEMS
 
+    def element_bytes(self, dtype: DType) -> int:
+        """Bytes of an element in registers and in shared memory: what is not native takes at least 4."""
+        return dtype.itemsize if dtype in self.native_dtypes else max(4, dtype.itemsize)
+
     def lanes(self, dtype: DType) -> int:
-        """SIMD lanes for this dtype (at least 1). What is not native computes in elements of at least 4 bytes."""
-        size = dtype.itemsize if dtype in self.native_dtypes else max(4, dtype.itemsize)
-        return max(1, self.vector_bytes // size)
+        """SIMD lanes for this dtype (at least 1)."""
+        return max(1, self.vector_bytes // self.element_bytes(dtype))

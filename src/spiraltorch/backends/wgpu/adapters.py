@@ -12,7 +12,7 @@ import tempfile
 from functools import lru_cache
 from typing import Any
 
-from ...dtypes import ALL, DType, bool_, float32, float64, int32, int64, uint32, uint64
+from ...dtypes import ALL, DType, float32, float64, int32, int64, uint32, uint64
 from ...ir.target import Target
 from ...runtime.protocol import DeviceFacts
 
@@ -137,7 +137,7 @@ def _subgroup_width(adapter: Any) -> int:
 
 
 def _native_dtypes(used: frozenset[str]) -> frozenset[DType]:
-    """What WGSL computes with in its own width: narrower types live in 32 bits, wider ones are pairs of words."""
-    words = {bool_, int32, uint32, float32}
+    """What WGSL has in its own width: narrower types and booleans take 32 bits, wider ones are pairs of words."""
+    words = {int32, uint32, float32}
     long = {int64, uint64} if "shader-int64" in used else set()
     return frozenset(words | long | ({float64} if "shader-f64" in used else set()))

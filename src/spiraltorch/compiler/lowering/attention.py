@@ -27,7 +27,7 @@ def _sizes(val: Val, target: Target, tall: int) -> Sizes:
         block_ = min(VECTORS * lanes, -(-rows // lanes) * lanes)
         return Sizes(rows, keys, depth, width, block_, min(KEYS, keys))
     columns = min(FEW_KEYS, keys)
-    each = (max(depth, width) * tall + columns * 2 + 4) * val.dtype.itemsize
+    each = (max(depth, width) * tall + columns * 2 + 4) * target.element_bytes(val.dtype)
     block_ = 64
     while block_ > 1 and (block_ * each > target.shared_bytes or block_ > target.group_items or block_ >= 2 * rows):
         block_ //= 2

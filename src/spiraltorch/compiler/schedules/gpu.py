@@ -6,12 +6,13 @@ from ...ir import schedule as steps
 from ...ir.expr import Space
 from ...ir.index import index
 from ...ir.schedule import ScheduleError
-from ...ir.stmt import For, Kernel, Kind, loop
+from ...ir.stmt import Accumulate, For, Kernel, Kind, loop, walk
 from ...ir.target import Target
 from ..choices import Choices
 from ..lowering.contraction import depends_on_right
 from ..lowering.lowered import Lowered
 from .attention import attention_groups
+from .common import leaf_dtype
 
 SHORT_ROW = 64  # a row shorter than this is reduced by one item
 SUBGROUP = 32  # items that share a row at least, where the width of a subgroup is not known
@@ -27,6 +28,11 @@ def schedule_groups(lowered: Lowered, target: Target) -> Kernel:
 def _power_of_two(n: int) -> int:
     """The least power of two that is not less."""
     return 1 << max(0, n - 1).bit_length()
+
+
+def _power_of_two_within(n: int) -> int:
+    """The greatest power of two that is not more; 0 where there is none."""
+    return 1 << (n.bit_length() - 1) if n else 0
 
 
 def _spread(
@@ -65,9 +71,10 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
     widest = max(steps.iterations(kernel, *names) for names in lowered.phases)
     rows = steps.iterations(kernel, *lowered.loops)
     short = widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14)
-    if not lowered.choices.pick("share", not short, (False, True)):
+    parts = sum(target.element_bytes(s.buffer.dtype) for s in walk(kernel.body) if isinstance(s, Accumulate))
+    most = min(target.preferred_group_items, _power_of_two_within(target.shared_bytes // max(1, parts)))
+    if most < ITEMS[0] or not lowered.choices.pick("share", not short, (False, True)):
         return _loops(lowered, target)
-    most = target.preferred_group_items
     items = min(most, max(target.subgroup_width or SUBGROUP, _power_of_two(widest // 8)))
     items = lowered.choices.pick("row.items", items, [i for i in ITEMS if i <= min(most, _power_of_two(widest))])
     for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
@@ -122,8 +129,10 @@ def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[st
     side = choices.pick("side", 16 if most >= 256 else 8, [s for s in (4, 8, 16) if s * s <= most])
     each_m = choices.pick("each_m", _each(m, side), [e for e in (1, 2, 4, 8) if e * side < 2 * m])
     each_n = choices.pick("each_n", _each(n, side), [e for e in (1, 2, 4, 8) if e * side < 2 * n])
-    step = choices.pick("step", 16, [s for s in (4, 8, 16, 32) if s < 2 * depth])
-    if (each_m + each_n) * side * step * 4 > target.shared_bytes:
+    column = (each_m + each_n) * side * target.element_bytes(leaf_dtype(kernel))  # of both tiles, for one term
+    deepest = next((s for s in (16, 8) if s * column <= target.shared_bytes), 4)
+    step = choices.pick("step", deepest, [s for s in (4, 8, 16, 32) if s < 2 * depth])
+    if step * column > target.shared_bytes:
         return None
     kernel = steps.reorder(kernel, *batch, *rows, *columns, *lowered.terms)
     kernel, i = steps.flatten(kernel, rows)
