@@ -15,8 +15,6 @@ LONG_MODULES: dict[str, str] = {
 }
 LONG_FUNCTIONS: dict[str, str] = {
     "backends/cpu/pool.py:text": "the LLVM IR of the pool's threads: generated text",
-    "kernels/attention.py:forward": "to be split",
-    "kernels/attention.py:backward": "to be split",
 }
 
 

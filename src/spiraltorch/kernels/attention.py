@@ -1,311 +1,449 @@
-"""Attention in the kernel IR, with a softmax that goes along the keys block by block (Milakov and Gimelshein, 2018;
-Dao et al., FlashAttention, NeurIPS 2022): no memory grows with queries times keys.
+"""Attention and its gradient in the kernel IR, with an online softmax: no memory grows with queries times keys.
 
-A block of queries runs along the innermost loops and keys along the rows of every tile, so queries are what lanes or
-items are made of, no product needs a packed operand, and the softmax has no sum across lanes. Blocks of the queries,
-the cotangents and the result lie transposed in scratch.
+The softmax runs along the keys block by block, with a running maximum and a running sum that rescale what was added up so
+far (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", NeurIPS 2022).
+The backward pass computes the weights again from each row's logarithm of the sum of exponentials.
+
+Contract
+- `forward` and `backward` build the statements of one block of queries of one head. The caller builds the loops over
+  batches, heads and blocks, and passes functions that read operands and store results at a place of that head.
+- Queries are the innermost loop of every nest and keys the rows of every tile, so lanes or items of a group run over
+  queries: no product needs a packed operand, and no sum of the softmax crosses lanes. Blocks of the queries, the
+  cotangents and the results are held transposed in scratch memory.
+- The nests are described by `LoopNest`, which schedules go by. Names of loops and buffers are fixed, so one kernel holds
+  one block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from ..dtypes import DType
-from ..ir.expr import Buffer, Const, Load, Space, Test, Value, op
+from ..ir.expr import Buffer, Const, FromGuard, Load, Space, Value, op
 from ..ir.guard import ALWAYS, Guard, guard, less
 from ..ir.index import Index, Var, index, minimum
 from ..ir.stmt import Accumulate, Alloc, For, Stmt, Store, block, loop, loop_nest
 
-At = Callable[[Index, Index, Guard], Value]  # (row, column, where it exists) -> element
-Row = Callable[[Index, Guard], Value]
+ElementFn = Callable[[Index, Index, Guard], Value]  # (row, column, where it exists) -> element
+RowFn = Callable[[Index, Guard], Value]  # (row, where it exists) -> element
+StoreElementFn = Callable[[Index, Index, Value, Guard], Stmt]  # (row, column, value, where it exists)
+StoreRowFn = Callable[[Index, Value, Guard], Stmt]
+PositionFn = Callable[[Index, Index], tuple[Index, ...]]  # (row, column) -> a position in a buffer
 
 
 @dataclass(slots=True)
-class Sizes:
-    """Extents of one head, and of the blocks that it is taken in."""
+class AttentionSizes:
+    """Extents of one head, and of its blocks."""
 
     queries: int
     keys: int
-    depth: int  # of queries and keys
-    width: int  # of values
-    rows: int  # queries in a block
-    columns: int  # keys in a block
+    head_dim: int  # of queries and keys
+    value_dim: int
+    query_block: int
+    key_block: int
 
     @property
-    def row_blocks(self) -> int:
-        return -(-self.queries // self.rows)
+    def query_blocks(self) -> int:
+        return -(-self.queries // self.query_block)
 
     @property
-    def column_blocks(self) -> int:
-        return -(-self.keys // self.columns)
+    def key_blocks(self) -> int:
+        return -(-self.keys // self.key_block)
 
 
 @dataclass(slots=True)
-class Scores:
-    """How scores are made and which count. `bias` is added, or is boolean: True where a key takes part."""
+class ScoreOptions:
+    """How scores are computed and which of them count.
+
+    `bias` is added to them, or it is boolean: True where a key takes part.
+    """
 
     scale: float
     causal: bool
-    bias: At | None
+    bias: ElementFn | None
 
 
 @dataclass(slots=True)
-class Nest:
-    """The names of a nest's loops, outermost first; of a product: rows, columns, terms."""
+class LoopNest:
+    """A nest of loops, for the schedule: the names of its loops from the outermost inwards (a product's: rows, columns,
+    terms), and the loop over queries, which the items of a group share."""
 
     names: list[str]
-    kind: str  # product, reduce or map
-    shared: str  # the loop that items of a group share; those over queries in all nests that may
+    kind: Literal["product", "reduce", "map"]
+    shared: str
 
 
-@dataclass(slots=True)
-class _Builder:
-    """Scratch and statements of one kernel, in order."""
+class AttentionBlock(NamedTuple):
+    """What one block of queries needs: scratch buffers, and statements with a description of their nests."""
 
-    sizes: Sizes
-    scores: Scores
-    dtype: DType
-    space: Space
-    scratch: list[Buffer] = field(default_factory=list)
-    nests: list[Nest] = field(default_factory=list)
+    scratch: list[Buffer]
+    body: Stmt
+    nests: list[LoopNest]
+
+
+def forward(
+    sizes: AttentionSizes, scores: ScoreOptions, dtype: DType, space: Space, q: ElementFn, k: ElementFn, v: ElementFn,
+    first: Index, store: StoreElementFn, store_logsumexp: StoreRowFn,
+) -> AttentionBlock:  # fmt: skip
+    """The attention of the queries `first`, `first + 1`, ... of one block.
+
+    Args:
+        sizes: extents of the head and of its blocks.
+        scores: scale, masks and bias.
+        dtype: the floating dtype of the computation.
+        space: memory for scratch buffers.
+        q: elements of the queries, (row, column in head_dim).
+        k: elements of the keys, likewise.
+        v: elements of the values, (row, column in value_dim).
+        first: the first query of the block.
+        store: stores an element of the result, (row, column in value_dim).
+        store_logsumexp: stores the logarithm of a row's sum of exponentials: inf where no key counts, so that weights
+            computed from it are 0.
+    """
+    return _Forward(sizes, scores, dtype, space, first).build(q, k, v, store, store_logsumexp)
+
+
+def backward(
+    sizes: AttentionSizes, scores: ScoreOptions, dtype: DType, space: Space, q: ElementFn, k: ElementFn, v: ElementFn,
+    cotangent: ElementFn, logsumexp: RowFn, delta: RowFn, first: Index, store: StoreElementFn, gradients: Buffer,
+    of_key: PositionFn, of_value: PositionFn,
+) -> AttentionBlock:  # fmt: skip
+    """The gradient of the queries of one block, and what the block adds to the gradients of keys and values.
+
+    Args:
+        sizes: extents of the head and of its blocks.
+        scores: scale, masks and bias, as in `forward`.
+        dtype: the floating dtype of the computation.
+        space: memory for scratch buffers.
+        q: elements of the queries, (row, column in head_dim).
+        k: elements of the keys, likewise.
+        v: elements of the values, (row, column in value_dim).
+        cotangent: elements of the result's cotangent, (row, column in value_dim).
+        logsumexp: what `forward` stored for a row.
+        delta: the sum over a row of the cotangent times the result.
+        first: the first query of the block.
+        store: stores an element of the gradient of the queries.
+        gradients: the buffer in which gradients of keys and values are added up; it holds zeros at the start.
+        of_key: the position in `gradients` of a key's element.
+        of_value: the position in `gradients` of a value's element.
+    """
+    return _Backward(sizes, scores, dtype, space, first).build(
+        q, k, v, cotangent, logsumexp, delta, store, gradients, of_key, of_value
+    )
+
+
+def with_scratch(scratch: list[Buffer], body: Stmt) -> Stmt:
+    """The statements inside the allocation of their scratch buffers, the first buffer outermost."""
+    for buffer in reversed(scratch):
+        body = Alloc(buffer, body)
+    return body
+
+
+class _Block:
+    """Builds the scratch buffers and nests of one block of queries, in order."""
+
+    def __init__(
+        self, sizes: AttentionSizes, scores: ScoreOptions, dtype: DType, space: Space, first: Index
+    ) -> None:  # fmt: skip
+        self.sizes, self.scores, self.dtype, self.space, self.first = sizes, scores, dtype, space, first
+        self.scratch: list[Buffer] = []
+        self.nests: list[LoopNest] = []
+        self.zero = Const(0.0, dtype)
+        self.minus_infinity = Const(float("-inf"), dtype)
 
     def buffer(self, name: str, *shape: int) -> Buffer:
-        made = Buffer(name, tuple([index(e) for e in shape]), self.dtype, self.space)
-        self.scratch.append(made)
-        return made
-
-    def const(self, value: float) -> Const:
-        return Const(value, self.dtype)
+        result = Buffer(name, tuple([index(e) for e in shape]), self.dtype, self.space)
+        self.scratch.append(result)
+        return result
 
     def nest(
-        self, name: str, extents: tuple[int, ...], kind: str, shared: int, body: Callable[..., list[Stmt]]
-    ) -> Stmt:
-        """Loops `{name}0, {name}1, ...` around what `body` makes of their variables."""
+        self, name: str, extents: tuple[int, ...], kind: Literal["product", "reduce", "map"], shared: int,
+        body: Callable[..., list[Stmt]],
+    ) -> Stmt:  # fmt: skip
+        """Loops `{name}0`, `{name}1`, ... around the statements that `body` builds from their variables; the loop number
+        `shared` runs over queries."""
         loops = [loop(f"{name}{d}", e) for d, e in enumerate(extents)]
         names = [one.var.name for one in loops]
-        self.nests.append(Nest(names, kind, names[shared]))
+        self.nests.append(LoopNest(names, kind, names[shared]))
         return loop_nest(loops, block(*body(*[one.var for one in loops])))
 
     def product(
-        self, name: str, target: Buffer, extents: tuple[int, int, int], shared: int, left: Callable[..., Value],
-        right: Callable[..., Value], init: Callable[..., Value] | None, position: Callable[..., tuple[Index, ...]],
-        condition: Callable[..., Guard] = lambda *_: ALWAYS,
+        self, name: str, target: Buffer, extents: tuple[int, int, int], left: Callable[[Var, Var, Var], Value],
+        right: Callable[[Var, Var, Var], Value], init: Callable[[Var, Var], Value] | None,
+        position: Callable[[Var, Var], tuple[Index, ...]],
+        condition: Callable[[Var, Var], Guard] = lambda *_: ALWAYS,
     ) -> Stmt:  # fmt: skip
-        """`target[position] += left * right` over the last loop; `init` is where it starts, None where it goes on."""
+        """`target[position] += left * right` over the last loop, starting from `init`; without it, from what is there."""
 
         def body(r: Var, c: Var, t: Var) -> list[Stmt]:
             value = op("mul", left(r, c, t), right(r, c, t))
             start = None if init is None else init(r, c)
             return [Accumulate(target, position(r, c), "add", value, condition(r, c), (t,), start)]
 
-        return self.nest(name, extents, "product", shared, body)
+        return self.nest(name, extents, "product", 1, body)
 
-    def inside(self, row: Index | None, column: Index | None) -> Guard:
-        """Where a query and a key exist."""
+    def exists(self, row: Index | None, column: Index | None) -> Guard:
+        """The condition that a query and a key lie inside the head: always, where its blocks divide it."""
         s = self.sizes
-        there = ALWAYS
-        if row is not None and s.queries % s.rows:
-            there = there & less(row, s.queries)
-        if column is not None and s.keys % s.columns:
-            there = there & less(column, s.keys)
-        return there
+        condition = ALWAYS
+        if row is not None and s.queries % s.query_block:
+            condition = condition & less(row, s.queries)
+        if column is not None and s.keys % s.key_block:
+            condition = condition & less(column, s.keys)
+        return condition
 
-    def scored(self, score: Value, row: Index, column: Index) -> Value:
-        """The score, or -inf where the key does not count."""
-        s, none = self.scores, self.const(float("-inf"))
+    def masked(self, score: Value, row: Index, column: Index) -> Value:
+        """The score with its bias, or -inf where the key does not count."""
+        s = self.scores
         if s.bias is not None:
-            bias = s.bias(row, column, self.inside(row, column))
-            score = op("select", bias, score, none) if bias.dtype.is_bool else op("add", score, bias)
-        counts = self.inside(None, column) & (guard(row - column) if s.causal else ALWAYS)
-        return score if counts.always else op("select", Test(counts), score, none)
+            bias = s.bias(row, column, self.exists(row, column))
+            score = op("select", bias, score, self.minus_infinity) if bias.dtype.is_bool else op("add", score, bias)
+        counts = self.exists(None, column) & (guard(row - column) if s.causal else ALWAYS)
+        return score if counts.always else op("select", FromGuard(counts), score, self.minus_infinity)
 
     @property
-    def masks(self) -> bool:
-        return self.scores.bias is not None or self.scores.causal or self.sizes.keys % self.sizes.columns != 0
+    def has_mask(self) -> bool:
+        """Whether `masked` changes any score."""
+        return self.scores.bias is not None or self.scores.causal or self.sizes.keys % self.sizes.key_block != 0
 
-    def blocks_for(self, first: Index) -> For:
-        """The loop over blocks of keys that a block of queries from `first` on looks at."""
+    def key_blocks(self) -> For:
+        """The loop over the blocks of keys that take part: with a causal mask, those up to the block's last query."""
         s = self.sizes
-        one = loop("kb", s.column_blocks)
+        one = loop("kb", s.key_blocks)
         if not self.scores.causal:
             return one
-        extent = minimum(index(s.column_blocks), (first + (s.rows - 1)) // s.columns + 1)
-        return For(Var("kb", s.column_blocks - 1), extent, one.body)
+        extent = minimum(index(s.key_blocks), (self.first + (s.query_block - 1)) // s.key_block + 1)
+        return For(Var("kb", s.key_blocks - 1), extent, one.body)
+
+    def key_row_product(
+        self, name: str, target: Buffer, extent: int, start: Index, operand: ElementFn, transposed: Buffer
+    ) -> Stmt:  # fmt: skip
+        """`target[j, i]`: the product of row `start + j` of an operand (of keys or values) with query i of a transposed
+        block, over their `extent` columns."""
+        m, n = self.sizes.key_block, self.sizes.query_block
+        return self.product(
+            name, target, (m, n, extent),
+            lambda j, i, d: operand(start + j, index(d), self.exists(None, start + j)),
+            lambda j, i, d: Load(transposed, _at(d, i)), lambda j, i: self.zero, _at,
+        )  # fmt: skip
 
 
-def forward(
-    sizes: Sizes, scores: Scores, dtype: DType, space: Space, q: At, k: At, v: At, first: Index,
-    store: Callable[[Index, Index, Value, Guard], Stmt], statistic: Callable[[Index, Value, Guard], Stmt],
-) -> tuple[list[Buffer], Stmt, list[Nest]]:  # fmt: skip
-    """One block of queries, from `first` on: scratch, statements and their nests.
+class _Forward(_Block):
+    """`forward`."""
 
-    `store` takes a result's row, column and value, `statistic` a row's logarithm of the sum of exponentials, which is
-    inf where no key counts, so that the weights are 0 wherever it is subtracted.
-    """
-    e = _Builder(sizes, scores, dtype, space)
-    n, m = sizes.rows, sizes.columns
-    qt, st, ot = e.buffer("qt", sizes.depth, n), e.buffer("st", m, n), e.buffer("ot", sizes.width, n)
-    top, base, total, shrink = (e.buffer(name, n) for name in ("top", "base", "total", "shrink"))
-    zero, none = e.const(0.0), e.const(float("-inf"))
+    def build(
+        self, q: ElementFn, k: ElementFn, v: ElementFn, store: StoreElementFn, store_logsumexp: StoreRowFn
+    ) -> AttentionBlock:  # fmt: skip
+        s = self.sizes
+        n, m = s.query_block, s.key_block
+        self.queries, self.weights = self.buffer("qt", s.head_dim, n), self.buffer("st", m, n)
+        self.result = self.buffer("ot", s.value_dim, n)
+        self.maximum, self.base, self.total, self.factor = (
+            self.buffer(name, n) for name in ("top", "base", "total", "shrink")
+        )
+        parts = self._start(q)
+        blocks = self.key_blocks()
+        parts.append(loop_nest([blocks], self._key_block(index(blocks.var) * m, k, v)))
+        parts += self._end(store, store_logsumexp)
+        return AttentionBlock(self.scratch, block(*parts), self.nests)
 
-    def queries(d: Var, i: Var) -> list[Stmt]:
-        row = first + i
-        value = op("mul", q(row, index(d), e.inside(row, None)), e.const(scores.scale))
-        return [Store(qt, (index(d), index(i)), value)]
+    def _start(self, q: ElementFn) -> list[Stmt]:
+        """Loads the scaled queries, and sets result, maximum and sum to those of no keys."""
+        s, n = self.sizes, self.sizes.query_block
 
-    parts = [
-        e.nest("q", (sizes.depth, n), "map", 1, queries),
-        e.nest("z", (sizes.width, n), "map", 1, lambda d, i: [Store(ot, (index(d), index(i)), zero)]),
-        e.nest("t", (n,), "map", 0, lambda i: [Store(top, (index(i),), none), Store(total, (index(i),), zero)]),
-    ]
-    blocks = e.blocks_for(first)
-    start = index(blocks.var) * m
+        def load_queries(d: Var, i: Var) -> list[Stmt]:
+            row = self.first + i
+            value = op("mul", q(row, index(d), self.exists(row, None)), Const(self.scores.scale, self.dtype))
+            return [Store(self.queries, _at(d, i), value)]
 
-    def greatest(j: Var, i: Var) -> list[Stmt]:
-        here = (index(j), index(i))
-        score: Value = Load(st, here)
-        made: list[Stmt] = []
-        if e.masks:
-            made = [Store(st, here, e.scored(score, first + i, start + j))]
-        begin = Load(top, (index(i),))
-        return [*made, Accumulate(base, (index(i),), "max", Load(st, here), ALWAYS, (j,), begin)]
+        def clear_result(d: Var, i: Var) -> list[Stmt]:
+            return [Store(self.result, _at(d, i), self.zero)]
 
-    def rescale(i: Var) -> list[Stmt]:
-        at = (index(i),)
-        new = Load(base, at)
-        safe = op("select", op("eq", new, none), zero, new)  # -inf less itself would be NaN
+        def clear_rows(i: Var) -> list[Stmt]:
+            return [Store(self.maximum, _at(i), self.minus_infinity), Store(self.total, _at(i), self.zero)]
+
         return [
-            Store(shrink, at, op("exp", op("sub", Load(top, at), safe))),
-            Store(top, at, new),
-            Store(base, at, safe),
-            Store(total, at, op("mul", Load(total, at), Load(shrink, at))),
+            self.nest("q", (s.head_dim, n), "map", 1, load_queries),
+            self.nest("z", (s.value_dim, n), "map", 1, clear_result),
+            self.nest("t", (n,), "map", 0, clear_rows),
         ]
 
-    def weights(j: Var, i: Var) -> list[Stmt]:
-        here = (index(j), index(i))
-        made = op("exp", op("sub", Load(st, here), Load(base, (index(i),))))
-        return [Store(st, here, made), Accumulate(total, (index(i),), "add", Load(st, here), ALWAYS, (j,))]
+    def _key_block(self, start: Index, k: ElementFn, v: ElementFn) -> Stmt:
+        """Scores of the keys from `start` on, the new maximum, and what their values add to the rescaled result."""
+        s = self.sizes
+        n, m = s.query_block, s.key_block
 
-    def key(j: Var, i: Var, d: Var) -> Value:
-        return k(start + j, index(d), e.inside(None, start + j))
+        def find_maximum(j: Var, i: Var) -> list[Stmt]:
+            score = Load(self.weights, _at(j, i))
+            masked: list[Stmt] = []
+            if self.has_mask:
+                masked = [Store(self.weights, _at(j, i), self.masked(score, self.first + i, start + j))]
+            before = Load(self.maximum, _at(i))
+            largest = Accumulate(self.base, _at(i), "max", Load(self.weights, _at(j, i)), ALWAYS, (j,), before)
+            return [*masked, largest]
 
-    def value(d: Var, i: Var, j: Var) -> Value:
-        return v(start + j, index(d), e.inside(None, start + j))
+        def rescale(i: Var) -> list[Stmt]:
+            new = Load(self.base, _at(i))
+            finite = op("select", op("eq", new, self.minus_infinity), self.zero, new)  # -inf - -inf would be NaN
+            return [
+                Store(self.factor, _at(i), op("exp", op("sub", Load(self.maximum, _at(i)), finite))),
+                Store(self.maximum, _at(i), new),
+                Store(self.base, _at(i), finite),
+                Store(self.total, _at(i), op("mul", Load(self.total, _at(i)), Load(self.factor, _at(i)))),
+            ]
 
-    along = block(
-        e.product("s", st, (m, n, sizes.depth), 1, key, lambda j, i, d: Load(qt, (index(d), index(i))),
-                  lambda j, i: zero, lambda j, i: (index(j), index(i))),
-        e.nest("m", (m, n), "reduce", 1, greatest),
-        e.nest("a", (n,), "map", 0, rescale),
-        e.nest("p", (m, n), "reduce", 1, weights),
-        e.product("o", ot, (sizes.width, n, m), 1, value, lambda d, i, j: Load(st, (index(j), index(i))),
-                  lambda d, i: op("mul", Load(ot, (index(d), index(i))), Load(shrink, (index(i),))),
-                  lambda d, i: (index(d), index(i))),
-    )  # fmt: skip
-    parts.append(loop_nest([blocks], along))
+        def exponentiate(j: Var, i: Var) -> list[Stmt]:
+            weight = op("exp", op("sub", Load(self.weights, _at(j, i)), Load(self.base, _at(i))))
+            return [
+                Store(self.weights, _at(j, i), weight),
+                Accumulate(self.total, _at(i), "add", Load(self.weights, _at(j, i)), ALWAYS, (j,)),
+            ]
 
-    def ends(i: Var) -> list[Stmt]:
-        at = (index(i),)
-        whole = Load(total, at)
-        empty = op("eq", whole, zero)
-        sum_ = op("select", empty, e.const(float("inf")), op("add", Load(base, at), op("log", whole)))
-        inverse = op("select", empty, zero, op("div", e.const(1.0), whole))
-        return [statistic(first + i, sum_, e.inside(first + i, None)), Store(shrink, at, inverse)]
+        return block(
+            self.key_row_product("s", self.weights, s.head_dim, start, k, self.queries),
+            self.nest("m", (m, n), "reduce", 1, find_maximum),
+            self.nest("a", (n,), "map", 0, rescale),
+            self.nest("p", (m, n), "reduce", 1, exponentiate),
+            self.product(
+                "o", self.result, (s.value_dim, n, m),
+                lambda d, i, j: v(start + j, index(d), self.exists(None, start + j)),
+                lambda d, i, j: Load(self.weights, _at(j, i)),
+                lambda d, i: op("mul", Load(self.result, _at(d, i)), Load(self.factor, _at(i))), _at,
+            ),
+        )  # fmt: skip
 
-    def results(i: Var, d: Var) -> list[Stmt]:
-        made = op("mul", Load(ot, (index(d), index(i))), Load(shrink, (index(i),)))
-        return [store(first + i, index(d), made, e.inside(first + i, None))]
+    def _end(self, store: StoreElementFn, store_logsumexp: StoreRowFn) -> list[Stmt]:
+        """Stores the logarithms of the sums, and the results divided by the sums."""
 
-    parts += [e.nest("l", (n,), "map", 0, ends), e.nest("f", (n, sizes.width), "map", 0, results)]
-    return e.scratch, block(*parts), e.nests
+        def finish_rows(i: Var) -> list[Stmt]:
+            row, total = self.first + i, Load(self.total, _at(i))
+            empty = op("eq", total, self.zero)
+            logarithm = op("add", Load(self.base, _at(i)), op("log", total))
+            logsumexp = op("select", empty, Const(float("inf"), self.dtype), logarithm)
+            inverse = op("select", empty, self.zero, op("div", Const(1.0, self.dtype), total))
+            return [store_logsumexp(row, logsumexp, self.exists(row, None)), Store(self.factor, _at(i), inverse)]
 
+        def store_results(i: Var, d: Var) -> list[Stmt]:
+            row = self.first + i
+            value = op("mul", Load(self.result, _at(d, i)), Load(self.factor, _at(i)))
+            return [store(row, index(d), value, self.exists(row, None))]
 
-def backward(
-    sizes: Sizes, scores: Scores, dtype: DType, space: Space, q: At, k: At, v: At, g: At, statistic: Row, shift: Row,
-    first: Index, store: Callable[[Index, Index, Value, Guard], Stmt], gradients: Buffer,
-    of_key: Callable[[Index, Index], tuple[Index, ...]], of_value: Callable[[Index, Index], tuple[Index, ...]],
-) -> tuple[list[Buffer], Stmt, list[Nest]]:  # fmt: skip
-    """One block of queries: what it adds to the gradients of keys and values, and the gradient of its queries.
-
-    `g` is the result's cotangent, `shift` the sum of each of its rows times the result's. `of_key` and `of_value` say
-    where in `gradients` an element goes.
-    """
-    e = _Builder(sizes, scores, dtype, space)
-    n, m = sizes.rows, sizes.columns
-    qt, gt, dq = e.buffer("qt", sizes.depth, n), e.buffer("gt", sizes.width, n), e.buffer("dq", sizes.depth, n)
-    st, dp = e.buffer("st", m, n), e.buffer("dp", m, n)
-    sums, shifts = e.buffer("sums", n), e.buffer("shifts", n)
-    zero, factor = e.const(0.0), e.const(scores.scale)
-
-    def queries(d: Var, i: Var) -> list[Stmt]:
-        here, row = (index(d), index(i)), first + i
-        value = op("mul", q(row, index(d), e.inside(row, None)), factor)
-        return [Store(qt, here, value), Store(dq, here, zero)]
-
-    def cotangents(d: Var, i: Var) -> list[Stmt]:
-        row = first + i
-        return [Store(gt, (index(d), index(i)), g(row, index(d), e.inside(row, None)))]
-
-    def rows(i: Var) -> list[Stmt]:
-        row, at = first + i, (index(i),)
-        there = e.inside(row, None)
-        return [Store(sums, at, statistic(row, there)), Store(shifts, at, shift(row, there))]
-
-    parts = [
-        e.nest("q", (sizes.depth, n), "map", 1, queries),
-        e.nest("c", (sizes.width, n), "map", 1, cotangents),
-        e.nest("r", (n,), "map", 0, rows),
-    ]
-    blocks = e.blocks_for(first)
-    start = index(blocks.var) * m
-
-    def weights(j: Var, i: Var) -> list[Stmt]:
-        here, row, column = (index(j), index(i)), first + i, start + j
-        score: Value = e.scored(Load(st, here), row, column)
-        weight: Value = op("exp", op("sub", score, Load(sums, (index(i),))))
-        there = e.inside(row, None)
-        if not there.always:
-            weight = op("select", Test(there), weight, zero)
-        slope = op("mul", op("mul", weight, op("sub", Load(dp, here), Load(shifts, (index(i),)))), factor)
-        return [Store(dp, here, slope), Store(st, here, weight)]
-
-    def key(j: Var, i: Var, d: Var) -> Value:
-        return k(start + j, index(d), e.inside(None, start + j))
-
-    def value(j: Var, i: Var, d: Var) -> Value:
-        return v(start + j, index(d), e.inside(None, start + j))
-
-    def exists(j: Var, d: Var) -> Guard:
-        return e.inside(None, start + j)
-
-    along = block(
-        e.product("s", st, (m, n, sizes.depth), 1, key, lambda j, i, d: Load(qt, (index(d), index(i))),
-                  lambda j, i: zero, lambda j, i: (index(j), index(i))),
-        e.product("w", dp, (m, n, sizes.width), 1, value, lambda j, i, d: Load(gt, (index(d), index(i))),
-                  lambda j, i: zero, lambda j, i: (index(j), index(i))),
-        e.nest("p", (m, n), "map", 1, weights),
-        e.product("v", gradients, (m, sizes.width, n), 1, lambda j, d, i: Load(st, (index(j), index(i))),
-                  lambda j, d, i: g(first + i, index(d), e.inside(first + i, None)), None,
-                  lambda j, d: of_value(start + j, index(d)), exists),
-        e.product("k", gradients, (m, sizes.depth, n), 1, lambda j, d, i: Load(dp, (index(j), index(i))),
-                  lambda j, d, i: q(first + i, index(d), e.inside(first + i, None)), None,
-                  lambda j, d: of_key(start + j, index(d)), exists),
-        e.product("y", dq, (sizes.depth, n, m), 1,
-                  lambda d, i, j: k(start + j, index(d), e.inside(None, start + j)),
-                  lambda d, i, j: Load(dp, (index(j), index(i))), None, lambda d, i: (index(d), index(i))),
-    )  # fmt: skip
-    parts.append(loop_nest([blocks], along))
-
-    def results(i: Var, d: Var) -> list[Stmt]:
-        return [store(first + i, index(d), Load(dq, (index(d), index(i))), e.inside(first + i, None))]
-
-    parts.append(e.nest("f", (n, sizes.depth), "map", 0, results))
-    return e.scratch, block(*parts), e.nests
+        n = self.sizes.query_block
+        return [
+            self.nest("l", (n,), "map", 0, finish_rows),
+            self.nest("f", (n, self.sizes.value_dim), "map", 0, store_results),
+        ]
 
 
-def in_scratch(scratch: list[Buffer], body: Stmt) -> Stmt:
-    """The statements with their memory around them."""
-    for buffer in reversed(scratch):
-        body = Alloc(buffer, body)
-    return body
+class _Backward(_Block):
+    """`backward`."""
+
+    def build(
+        self, q: ElementFn, k: ElementFn, v: ElementFn, cotangent: ElementFn, logsumexp: RowFn, delta: RowFn,
+        store: StoreElementFn, gradients: Buffer, of_key: PositionFn, of_value: PositionFn,
+    ) -> AttentionBlock:  # fmt: skip
+        s = self.sizes
+        n, m = s.query_block, s.key_block
+        self.queries, self.cotangents = self.buffer("qt", s.head_dim, n), self.buffer("gt", s.value_dim, n)
+        self.query_gradients = self.buffer("dq", s.head_dim, n)
+        self.weights, self.slopes = self.buffer("st", m, n), self.buffer("dp", m, n)  # slopes: gradients of the scores
+        self.logsumexps, self.deltas = self.buffer("sums", n), self.buffer("shifts", n)
+        parts = self._start(q, cotangent, logsumexp, delta)
+        blocks = self.key_blocks()
+        start = index(blocks.var) * m
+        along_keys = block(
+            *self._weights_and_slopes(start, k, v),
+            *self._products(start, q, k, cotangent, gradients, of_key, of_value),
+        )
+        parts.append(loop_nest([blocks], along_keys))
+
+        def store_gradients(i: Var, d: Var) -> list[Stmt]:
+            row = self.first + i
+            return [store(row, index(d), Load(self.query_gradients, _at(d, i)), self.exists(row, None))]
+
+        parts.append(self.nest("f", (n, s.head_dim), "map", 0, store_gradients))
+        return AttentionBlock(self.scratch, block(*parts), self.nests)
+
+    def _start(self, q: ElementFn, cotangent: ElementFn, logsumexp: RowFn, delta: RowFn) -> list[Stmt]:
+        """Loads the scaled queries, the cotangents and the statistics of each row, and clears the queries' gradients."""
+        s, n = self.sizes, self.sizes.query_block
+
+        def load_queries(d: Var, i: Var) -> list[Stmt]:
+            row = self.first + i
+            value = op("mul", q(row, index(d), self.exists(row, None)), Const(self.scores.scale, self.dtype))
+            return [Store(self.queries, _at(d, i), value), Store(self.query_gradients, _at(d, i), self.zero)]
+
+        def load_cotangents(d: Var, i: Var) -> list[Stmt]:
+            row = self.first + i
+            return [Store(self.cotangents, _at(d, i), cotangent(row, index(d), self.exists(row, None)))]
+
+        def load_rows(i: Var) -> list[Stmt]:
+            row = self.first + i
+            condition = self.exists(row, None)
+            return [
+                Store(self.logsumexps, _at(i), logsumexp(row, condition)),
+                Store(self.deltas, _at(i), delta(row, condition)),
+            ]
+
+        return [
+            self.nest("q", (s.head_dim, n), "map", 1, load_queries),
+            self.nest("c", (s.value_dim, n), "map", 1, load_cotangents),
+            self.nest("r", (n,), "map", 0, load_rows),
+        ]
+
+    def _weights_and_slopes(self, start: Index, k: ElementFn, v: ElementFn) -> list[Stmt]:
+        """The weights of the keys from `start` on, and the gradients of their scores."""
+        s = self.sizes
+
+        def differentiate(j: Var, i: Var) -> list[Stmt]:
+            row = self.first + i
+            score = self.masked(Load(self.weights, _at(j, i)), row, start + j)
+            weight: Value = op("exp", op("sub", score, Load(self.logsumexps, _at(i))))
+            condition = self.exists(row, None)
+            if not condition.always:
+                weight = op("select", FromGuard(condition), weight, self.zero)
+            change = op("sub", Load(self.slopes, _at(j, i)), Load(self.deltas, _at(i)))
+            slope = op("mul", op("mul", weight, change), Const(self.scores.scale, self.dtype))
+            return [Store(self.slopes, _at(j, i), slope), Store(self.weights, _at(j, i), weight)]
+
+        return [
+            self.key_row_product("s", self.weights, s.head_dim, start, k, self.queries),
+            self.key_row_product("w", self.slopes, s.value_dim, start, v, self.cotangents),
+            self.nest("p", (s.key_block, s.query_block), "map", 1, differentiate),
+        ]
+
+    def _products(
+        self, start: Index, q: ElementFn, k: ElementFn, cotangent: ElementFn, gradients: Buffer, of_key: PositionFn,
+        of_value: PositionFn,
+    ) -> list[Stmt]:  # fmt: skip
+        """The products that are added to the gradients of values, keys and queries."""
+        s = self.sizes
+        n, m = s.query_block, s.key_block
+
+        def row_of(operand: ElementFn) -> Callable[[Var, Var, Var], Value]:
+            return lambda j, d, i: operand(self.first + i, index(d), self.exists(self.first + i, None))
+
+        def key_exists(j: Var, d: Var) -> Guard:
+            return self.exists(None, start + j)
+
+        return [
+            self.product(
+                "v", gradients, (m, s.value_dim, n), lambda j, d, i: Load(self.weights, _at(j, i)), row_of(cotangent),
+                None, lambda j, d: of_value(start + j, index(d)), key_exists,
+            ),
+            self.product(
+                "k", gradients, (m, s.head_dim, n), lambda j, d, i: Load(self.slopes, _at(j, i)), row_of(q),
+                None, lambda j, d: of_key(start + j, index(d)), key_exists,
+            ),
+            self.product(
+                "y", self.query_gradients, (s.head_dim, n, m),
+                lambda d, i, j: k(start + j, index(d), self.exists(None, start + j)),
+                lambda d, i, j: Load(self.slopes, _at(j, i)), None, _at,
+            ),
+        ]  # fmt: skip
+
+
+def _at(*variables: Var) -> tuple[Index, ...]:
+    return tuple([index(v) for v in variables])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...ir.stmt import Kernel
-from ...kernels.attention import Nest
+from ...kernels.attention import LoopNest
 from ..choices import Choices
 from ..program import Val
 
@@ -22,7 +22,7 @@ class Lowered:
     terms: list[str] = field(default_factory=list)  # of contractions: the loops over terms
     batch: int = 0  # of contractions: how many of `loops` are batch axes
     rows: int = 0  # of contractions: how many of `loops` come from the left operand
-    nests: list[Nest] = field(default_factory=list)  # of attention
+    nests: list[LoopNest] = field(default_factory=list)  # of attention
     work: int = 1  # operations, roughly
     params: list[Val] = field(default_factory=list)
     scalars: list[int] = field(default_factory=list)

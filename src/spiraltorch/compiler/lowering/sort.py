@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...ir.expr import Space, Value
 from ...ir.index import Index
-from ...ir.loops import renamed_nest
+from ...ir.loops import copy_loop_nest
 from ...ir.stmt import Alloc, For, Kernel, Stmt, Store, block, loop_nest
 from ...ir.target import Target
-from ...kernels.radix import LONG, SHORTEST, Key, Put, Radix, sort_parts
-from ...kernels.sort import argsort_passes
+from ...kernels.merge_sort import argsort_passes
+from ...kernels.radix_sort import SHORTEST_ROW, WIDE_DIGIT_ROW, KeyFn, RadixSort, StoreFn, radix_sort_phases
 from ..program import Val
 from .cluster import Cluster
 from .loops import axis_loops, positions
@@ -34,7 +34,7 @@ def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
         return Store(out, (*place[:axis], position, *place[axis + 1 :]), value)
 
     n = val.shape[axis]
-    if not wide and n >= SHORTEST:
+    if not wide and n >= SHORTEST_ROW:
         return _radix(val, key, store, outer, target)
     work = val.size * max(1, n.bit_length()) ** 2 * 2
     tables, parts = argsort_passes(
@@ -42,7 +42,7 @@ def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     )
     phases: list[list[str]] = []
     if wide:
-        nests = [renamed_nest(outer, part, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
+        nests = [copy_loop_nest(outer, part, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
         for k, part in enumerate(parts):
             assert isinstance(part, For)
             phases.append([*(f"{one.var.name}.{k}" for one in outer), part.var.name])
@@ -57,20 +57,20 @@ def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)
 
 
-def _radix(val: Val, key: Key, store: Put, outer: list[For], target: Target) -> Lowered:
+def _radix(val: Val, key: KeyFn, store: StoreFn, outer: list[For], target: Target) -> Lowered:
     """A thread to a row, or where there are fewer long rows than threads, several to each."""
     (x,), (axis, descending) = val.args, val.params
     n = val.shape[axis]
     rows = val.size // n
-    shared = n >= LONG and 1 < target.threads and rows < 2 * target.threads
+    shared = n >= WIDE_DIGIT_ROW and 1 < target.threads and rows < 2 * target.threads
     groups = 2 * target.threads if shared else 1
     space = Space.GLOBAL if shared else Space.SCRATCH
-    of = Radix(n, x.dtype, descending, val.prim == "argsort", groups)
-    scratch, parts = sort_parts(of, key, store, outer if shared else [], space)
+    of = RadixSort(n, x.dtype, descending, val.prim == "argsort", groups)
+    scratch, parts = radix_sort_phases(of, key, store, outer if shared else [], space)
     unrolled = [name for part in parts for name in part.unrolled]
-    lanes = [part.spatial[-1] for part in parts if part.lanes]
+    lanes = [part.spatial[-1] for part in parts if part.vectorized]
     if shared:
-        nests = [renamed_nest(outer, part.nest, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
+        nests = [copy_loop_nest(outer, part.nest, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
         body: Stmt = block(*nests)
         spatial = [[*(f"{one.var.name}.{k}" for one in outer), *part.spatial] for k, part in enumerate(parts)]
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...ir.target import Target
-from ...kernels.radix import SHORTEST
+from ...kernels.radix_sort import SHORTEST_ROW
 from ..program import Builder, Program, Val, rebuild
 
 
@@ -23,7 +23,7 @@ def sort_values(program: Program, target: Target) -> Program:
         x, order = args
         if order.prim != "argsort" or order.args[0] is not x or order.params[0] != val.params[0]:
             return None
-        if x.shape[val.params[0]] < SHORTEST:
+        if x.shape[val.params[0]] < SHORTEST_ROW:
             return None
         return b.make("sort", (x,), order.params, x.shape, x.dtype, x.device)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...ir import schedule as steps
 from ...ir.stmt import Kernel, Kind
 from ...ir.target import Target
-from ...kernels.attention import Nest
+from ...kernels.attention import LoopNest
 from ..choices import Choices
 from ..lowering.lowered import Lowered
 from .common import UNROLL, leaf_dtype, parallel_nest, register_tile, tiles, vectorize
@@ -26,7 +26,7 @@ def attention(lowered: Lowered, target: Target) -> Kernel:
     return parallel_nest(kernel, lowered.loops, lowered.work, target, lowered.choices)
 
 
-def _product(kernel: Kernel, nest: Nest, lanes: int, target: Target, choices: Choices) -> Kernel:
+def _product(kernel: Kernel, nest: LoopNest, lanes: int, target: Target, choices: Choices) -> Kernel:
     """Rows broadcast one operand's elements to the vectors of the other."""
     r, c, t = nest.names
     height, width, depth = (steps.iterations(kernel, name) for name in nest.names)
@@ -51,7 +51,7 @@ def _product(kernel: Kernel, nest: Nest, lanes: int, target: Target, choices: Ch
     return kernel
 
 
-def _reduce(kernel: Kernel, nest: Nest, lanes: int) -> Kernel:
+def _reduce(kernel: Kernel, nest: LoopNest, lanes: int) -> Kernel:
     """A vector of queries at a time goes along the keys with its result in a register."""
     j, i = nest.names
     width = steps.iterations(kernel, i)
@@ -79,7 +79,7 @@ def attention_groups(lowered: Lowered, target: Target) -> Kernel:
     return steps.bind_groups(kernel, flat, most=target.max_groups)
 
 
-def _items_product(kernel: Kernel, nest: Nest) -> Kernel:
+def _items_product(kernel: Kernel, nest: LoopNest) -> Kernel:
     r, c, t = nest.names
     kernel = steps.split(kernel, r, 4, f"{r}r", f"{r}i")
     terms = [t]
@@ -91,7 +91,7 @@ def _items_product(kernel: Kernel, nest: Nest) -> Kernel:
     return steps.accumulate(kernel, terms[0], f"{r}t")
 
 
-def _items_reduce(kernel: Kernel, nest: Nest) -> Kernel:
+def _items_reduce(kernel: Kernel, nest: LoopNest) -> Kernel:
     j, i = nest.names
     kernel = steps.reorder(kernel, i, j)
     if steps.iterations(kernel, j) % 8 == 0 and steps.iterations(kernel, j) > 8:
