@@ -12,7 +12,7 @@ from codegen_harness import AVX2, SSE, check, compile_for, device, execute, mach
 
 from spiraltorch.dtypes import ALL, BY_NAME, DType, bool_, float16, float32, float64, int32, int64, uint8
 from spiraltorch.ir.expr import Buffer, Const, FromIndex, Load, Scalar, Space, Value, at, cast, lookup, op
-from spiraltorch.ir.expr import Test as Holds
+from spiraltorch.ir.expr import FromGuard as Holds
 from spiraltorch.ir.guard import ALWAYS, Guard, guard, less
 from spiraltorch.ir.index import Index, Var, floor_div, index, minimum, mod
 from spiraltorch.ir.schedule import identity

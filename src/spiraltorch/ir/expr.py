@@ -1,10 +1,12 @@
-"""What a kernel computes with: buffers and values.
+"""Buffers, and the values that a kernel computes: expressions over loads, scalars and indices.
 
 Contract
-- Every value knows its dtype. Values compare by identity; build shared parts once, and they are computed once.
-- A `Load` reads zero where its guard is false, and memory is not touched there.
+- Every value knows its dtype. Values compare by identity: a value that is used twice is one object, computed once.
+- A `Load` gives zero where its guard is false, and memory is not accessed there.
 - Arithmetic is IEEE; `max` and `min` propagate NaN; integer arithmetic wraps; `floordiv` and `mod` round down, with
   0 for a zero divisor; shifts by the width or more give 0 (or the sign, for `shr` of signed).
+  `numerics.evaluate` is the reference.
+- Nothing is simplified here; that was done on the graph. Operands of one operation have one dtype.
 """
 
 from __future__ import annotations
@@ -33,17 +35,17 @@ from .index import (
 
 
 class Space(Enum):
-    """Where a buffer lives."""
+    """The memory that a buffer is in."""
 
     GLOBAL = "global"  # a parameter, or memory that all tasks of a kernel share
     SCRATCH = "scratch"  # private to a CPU thread, in memory
     WORKGROUP = "workgroup"  # shared by the items of a GPU group
     REGISTER = "register"  # every index must become constant (or a vector lane)
-    VIRTUAL = "virtual"  # a reduction's target before `accumulate` gives it registers
+    VIRTUAL = "virtual"  # not placed yet: the target of a reduction before a step gives it registers or memory
 
 
 class Buffer:
-    """An array in row-major order. Compared by identity."""
+    """An array in row-major order, with extents that may be symbolic. Compared by identity."""
 
     __slots__ = ("dtype", "name", "shape", "space")
 
@@ -55,7 +57,7 @@ class Buffer:
 
     @property
     def size(self) -> int:
-        """Elements, where every symbolic extent is as large as it may be."""
+        """The number of elements, every symbolic extent at its upper bound."""
         size = 1
         for extent in self.shape:
             size *= max(extent.bounds[1], 0)
@@ -63,11 +65,11 @@ class Buffer:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of so many elements."""
+        """The bytes of `size` elements."""
         return self.size * self.dtype.itemsize
 
     def flat(self, position: tuple[Index, ...]) -> Index:
-        """The element's row-major offset."""
+        """The row-major offset of the element at a position."""
         offset = ZERO
         for extent, i in zip(self.shape, position, strict=True):
             offset = offset * extent + i
@@ -78,7 +80,7 @@ class Buffer:
 
 
 class Const:
-    """A number. `value` is a Python bool, int or float."""
+    """A constant. `value` is a Python bool, int or float."""
 
     __slots__ = ("dtype", "value")
     variables: frozenset[Var] = frozenset()
@@ -89,7 +91,7 @@ class Const:
 
 
 class Scalar:
-    """A parameter of the kernel that is one number, given at launch."""
+    """A parameter of the kernel that is one number, passed at launch."""
 
     __slots__ = ("dtype", "name")
     variables: frozenset[Var] = frozenset()
@@ -100,7 +102,7 @@ class Scalar:
 
 
 class Load:
-    """Reads `buffer[position]`, or zero where the guard is false."""
+    """`buffer[position]`, or zero where the guard is false."""
 
     __slots__ = ("_vars", "buffer", "guard", "position")
 
@@ -122,7 +124,7 @@ class Load:
 
 
 class Op:
-    """One of `OPERATIONS` applied to values."""
+    """One of `OPERATIONS`, applied to values of one dtype."""
 
     __slots__ = ("_vars", "args", "dtype", "name")
 
@@ -168,7 +170,7 @@ class FromIndex:
         return self.position.variables
 
 
-class Test:
+class FromGuard:
     """A guard as a boolean value."""
 
     __slots__ = ("guard",)
@@ -182,7 +184,7 @@ class Test:
         return self.guard.variables
 
 
-Value = Union[Const, Scalar, Load, Op, Cast, FromIndex, Test]
+Value = Union[Const, Scalar, Load, Op, Cast, FromIndex, FromGuard]
 
 
 class Lookup(Opaque):
@@ -223,7 +225,11 @@ COMPARISONS = frozenset(("eq", "ne", "lt", "le", "isnan"))
 
 
 def op(name: str, *args: Value) -> Value:
-    """`name` of the arguments, which share one dtype (the first of `select` is bool, `shl`'s too are equal)."""
+    """The operation `name` of the arguments, which have one dtype; the condition of `select` is bool.
+
+    Raises:
+        ValueError: the number of arguments or their dtypes do not fit.
+    """
     if len(args) != ARITY[name]:
         raise ValueError(f"[op] {name} expected {ARITY[name]} arguments, got {len(args)}")
     of = args[1:] if name == "select" else args
@@ -233,7 +239,7 @@ def op(name: str, *args: Value) -> Value:
 
 
 def cast(value: Value, dtype: DType) -> Value:
-    """The value as `dtype`; itself where it is that already."""
+    """The value converted to `dtype`; the value itself where it has that dtype."""
     return value if value.dtype is dtype else Cast(value, dtype)
 
 
@@ -243,12 +249,16 @@ def lookup(value: Value, upper: int, lower: int = 0) -> Index:
 
 
 def at(*position: IndexLike) -> tuple[Index, ...]:
-    """A position from variables and ints."""
+    """A position of variables, ints and indices, as an access takes it."""
     return tuple(index(i) for i in position)
 
 
 class Rewriter:
-    """Rebuilds values: indices through `on_index`, loads through `on_load`. Shared parts stay shared."""
+    """Rebuilds values: indices through `on_index`, loads through `on_load`, guards through `on_guard`.
+
+    A value that is used several times is rebuilt once, and what does not change stays the same object. Without
+    `on_guard` the terms of guards go through `on_index`. Loads inside lookups are rebuilt too where `on_load` is given.
+    """
 
     def __init__(
         self,
@@ -274,19 +284,15 @@ class Rewriter:
 
     def index(self, i: Index) -> Index:
         new = self.on_index(i)
-        return self._inside(new) if self.on_load is not None else new
-
-    def _inside(self, i: Index) -> Index:
-        """Loads inside lookups are rewritten too."""
-        return _map_lookups(i, self) if has_lookup(i) else i
+        return _map_lookups(new, self) if self.on_load is not None and has_lookup(new) else new
 
     def lookup(self, atom: Lookup) -> Index:
-        """One atom stays one atom, so that a guard still speaks of the position that it guards."""
+        """The rebuilt lookup as an index. One atom becomes one atom: a guard and the position under it stay equal."""
         known = self.lookups.get(id(atom))
         if known is None:
             new = self.value(atom.value)
-            made = Index({(atom,): 1}, 0) if new is atom.value else lookup(new, atom.upper, atom.lower)
-            known = self.lookups[id(atom)] = (atom, made)
+            result = Index({(atom,): 1}, 0) if new is atom.value else lookup(new, atom.upper, atom.lower)
+            known = self.lookups[id(atom)] = (atom, result)
         return known[1]
 
     def value(self, v: Value) -> Value:
@@ -312,21 +318,21 @@ class Rewriter:
         if isinstance(v, FromIndex):
             i = self.index(v.position)
             return v if i is v.position else FromIndex(i, v.dtype)
-        if isinstance(v, Test):
+        if isinstance(v, FromGuard):
             g = self.on_guard(v.guard)
-            return v if g is v.guard else Test(g)
+            return v if g is v.guard else FromGuard(g)
         return v
 
 
 def substitute_value(value: Value, mapping: Mapping[Var, Index]) -> Value:
-    """Replaces variables everywhere in a value."""
+    """The value with variables replaced in all its indices and guards; the same object where nothing changes."""
     if value.variables.isdisjoint(mapping):
         return value
     return Rewriter(lambda i: substitute(i, mapping), None, lambda g: substitute_guard(g, mapping)).value(value)
 
 
 def loads(value: Value, seen: set[int] | None = None) -> Iterator[Load]:
-    """Every load in a value once, those inside lookups included."""
+    """Every load in a value once, those inside lookups included; `seen` holds the ids of values to leave out."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return
@@ -342,13 +348,13 @@ def loads(value: Value, seen: set[int] | None = None) -> Iterator[Load]:
         yield from loads(value.value, seen)
     elif isinstance(value, FromIndex):
         yield from index_loads(value.position, seen)
-    elif isinstance(value, Test):
+    elif isinstance(value, FromGuard):
         for i in value.guard.terms:
             yield from index_loads(i, seen)
 
 
 def index_loads(i: Index, seen: set[int] | None = None) -> Iterator[Load]:
-    """Every load inside the lookups of an index."""
+    """The loads inside the lookups of an index, as `loads`."""
     for atom in lookups(i):
         yield from loads(atom.value, seen)
 
@@ -366,12 +372,12 @@ def lookups(i: Index) -> Iterator[Lookup]:
 
 
 def has_lookup(i: Index) -> bool:
-    """Whether a computed value takes part in the index."""
+    """Whether a lookup is part of the index."""
     return next(lookups(i), None) is not None
 
 
 def format_value(value: Value) -> str:
-    """A stable spelling for messages and the printer."""
+    """A stable spelling, for messages and for the printer."""
     if isinstance(value, Const):
         return f"{value.value!r}" if value.dtype.is_float else str(value.value)
     if isinstance(value, Scalar):
@@ -388,6 +394,7 @@ def format_value(value: Value) -> str:
 
 
 def _map_lookups(i: Index, rewriter: Rewriter) -> Index:
+    """The index with its lookups rebuilt."""
     total = Index({}, i.const)
     for monomial, coefficient in i.terms.items():
         product = Index({}, coefficient)

@@ -3,10 +3,12 @@
 Contract
 - An `Index` is `const + sum(coefficient * product(atoms))`. Every constructor simplifies, so there is no simplifier
   pass, and equal indices compare equal.
-- Each `Var` carries its bounds, so the bounds of an index need no context. They are cached.
+- Each `Var` carries its bounds, so the bounds of an index need no context. They are computed once by interval
+  arithmetic: sound, and exact only where no variable occurs twice.
 - An `Opaque` atom stands for an integer that is computed elsewhere: `expr.Lookup`, an integer value of the kernel.
 
-Limits: divisors are positive constants. Products of atoms are kept as monomials and are not divided further.
+Limits: divisors are positive constants. Products of atoms are kept as monomials and are not divided further. Numbers
+are Python's, so nothing overflows here; renderers assume that every index fits 64 bits (WGSL: 32).
 """
 
 from __future__ import annotations
@@ -15,19 +17,19 @@ from collections.abc import Mapping
 from math import gcd
 from typing import Union
 
-INFINITY = 1 << 62
+INFINITY = 1 << 62  # the upper bound of what is not bounded
 
 
 class Var:
     """An integer with known bounds: a loop variable or a symbolic size. Compared by identity."""
 
-    __slots__ = ("lower", "name", "one", "upper")
+    __slots__ = ("as_index", "lower", "name", "upper")
 
     def __init__(self, name: str, upper: int = INFINITY, lower: int = 0) -> None:
         self.name = name
         self.upper = upper
         self.lower = lower
-        self.one: Index | None = None
+        self.as_index: Index | None = None  # made by `index`, once
 
     def __repr__(self) -> str:
         return self.name
@@ -169,7 +171,7 @@ class Index:
         for a_atoms, a in (*self.terms.items(), ((), self.const)):
             for b_atoms, b in (*right.terms.items(), ((), right.const)):
                 if a and b:
-                    monomial = tuple(sorted(a_atoms + b_atoms, key=_order))
+                    monomial = tuple(sorted(a_atoms + b_atoms, key=format_atom))
                     product = product + (Index({monomial: a * b}, 0) if monomial else a * b)
         return product
 
@@ -224,25 +226,20 @@ ONE = Index({}, 1)
 
 
 def index(value: IndexLike) -> Index:
-    """Makes an `Index` of a variable or an int."""
+    """A variable or an int as an `Index`; a variable that has one possible value becomes that constant."""
     if type(value) is Index:
         return value
     if type(value) is Var:
-        if value.one is None:
-            value.one = Index({(value,): 1}, 0) if value.upper > value.lower else Index({}, value.lower)
-        return value.one
+        if value.as_index is None:
+            value.as_index = Index({(value,): 1}, 0) if value.upper > value.lower else Index({}, value.lower)
+        return value.as_index
     if isinstance(value, int):
         return Index({}, int(value))
     raise TypeError(f"[index] expected an int, a Var or an Index, got {type(value).__name__}")
 
 
-def raw(var: Var) -> Index:
-    """The variable itself, even where its bounds leave one value."""
-    return Index({(var,): 1}, 0)
-
-
 def atom_variables(atom: Atom) -> frozenset[Var]:
-    """All variables that the atom's value depends on."""
+    """All variables that the value of the atom depends on."""
     if isinstance(atom, Var):
         return frozenset((atom,))
     if isinstance(atom, Min):
@@ -253,7 +250,7 @@ def atom_variables(atom: Atom) -> frozenset[Var]:
 
 
 def floor_div(numerator: IndexLike, divisor: int) -> Index:
-    """`numerator // divisor`, rounded down."""
+    """`numerator // divisor`, rounded down. The divisor is positive."""
     numerator = index(numerator)
     if divisor == 1:
         return numerator
@@ -275,7 +272,7 @@ def floor_div(numerator: IndexLike, divisor: int) -> Index:
 
 
 def mod(numerator: IndexLike, divisor: int) -> Index:
-    """`numerator - divisor * (numerator // divisor)`."""
+    """`numerator - divisor * (numerator // divisor)`, in [0, divisor). The divisor is positive."""
     if divisor == 1:
         return ZERO
     _, rest = _split(index(numerator), divisor)
@@ -294,7 +291,7 @@ def mod(numerator: IndexLike, divisor: int) -> Index:
 
 
 def ceil_div(numerator: IndexLike, divisor: int) -> Index:
-    """`-(-numerator // divisor)`, taken inside a minimum."""
+    """`numerator // divisor`, rounded up; of a minimum, the minimum of both quotients."""
     numerator = index(numerator)
     if len(numerator.terms) == 1 and not numerator.const:
         ((monomial, coefficient),) = numerator.terms.items()
@@ -304,7 +301,7 @@ def ceil_div(numerator: IndexLike, divisor: int) -> Index:
 
 
 def minimum(left: IndexLike, right: IndexLike) -> Index:
-    """The smaller of two indices; one of them where the bounds decide."""
+    """The smaller of two indices: one of them where the bounds decide, else a `Min`."""
     left, right = index(left), index(right)
     low, high = (left - right).bounds
     if high <= 0:
@@ -325,13 +322,13 @@ def substitute(expr: Index, mapping: Mapping[Var, Index]) -> Index:
         for atom in monomial:
             part = _substitute_atom(atom, mapping)
             product = part if product is None else product * part
-        assert product is not None
+        assert product is not None  # a monomial has at least one atom
         total = total + (product * coefficient if coefficient != 1 else product)
     return total
 
 
 def format_index(expr: Index) -> str:
-    """A stable spelling: the kernel cache and messages use it."""
+    """A stable spelling, for messages and for the printer."""
     parts = []
     for monomial, coefficient in expr.terms.items():
         factors = [format_atom(a) for a in monomial]
@@ -354,10 +351,6 @@ def format_atom(atom: Atom) -> str:
     if isinstance(atom, Min):
         return f"min({atom.left}, {atom.right})"
     return str(atom)
-
-
-def _order(atom: Atom) -> str:
-    return format_atom(atom)
 
 
 def _substitute_atom(atom: Atom, mapping: Mapping[Var, Index]) -> Index:
@@ -395,6 +388,7 @@ def _monomial_bounds(monomial: Monomial) -> tuple[int, int]:
 
 
 def _within(expr: Index, divisor: int) -> bool:
+    """Whether the bounds show that the index lies in [0, divisor)."""
     low, high = expr.bounds
     return low >= 0 and high < divisor
 
@@ -421,11 +415,12 @@ def _unit(expr: Index, divisor: int) -> tuple[int, Index, Index]:
 
 
 def _exact(expr: Index, divisor: int) -> Index:
+    """The index divided by a number that divides all its coefficients."""
     return Index({m: c // divisor for m, c in expr.terms.items()}, expr.const // divisor)
 
 
 def _rejoin(expr: Index) -> Index:
-    """`c*d*(x // d) + c*(x % d)` is `c*x`: undoes a flatten followed by an unflatten."""
+    """Replaces `c*d*(x // d) + c*(x % d)` by `c*x`: what is left of a flatten that undoes an unflatten."""
     for monomial, coefficient in expr.terms.items():
         if len(monomial) == 1 and type(monomial[0]) is Mod:
             atom = monomial[0]
@@ -434,13 +429,13 @@ def _rejoin(expr: Index) -> Index:
                 continue
             scale = coefficient * atom.right
             if all(expr.terms.get(m) == c * scale for m, c in partner.terms.items()):
-                gone = {monomial, *partner.terms}
-                terms = {m: c for m, c in expr.terms.items() if m not in gone}
-                left: Index = atom.left
-                return Index(terms, expr.const - partner.const * scale) + left * coefficient
+                replaced = {monomial, *partner.terms}
+                terms = {m: c for m, c in expr.terms.items() if m not in replaced}
+                return Index(terms, expr.const - partner.const * scale) + atom.left * coefficient
     return expr
 
 
 def _quotient_terms(numerator: Index, divisor: int) -> Index | None:
+    """The quotient, or None where it is a constant."""
     quotient = floor_div(numerator, divisor)
     return quotient if quotient.terms else None

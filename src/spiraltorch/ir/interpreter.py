@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import IndexOutOfRange, ShapeError, SpiralTorchError
-from .expr import Buffer, Cast, Const, FromIndex, Load, Lookup, Op, Scalar, Space, Test, Value
+from .expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Lookup, Op, Scalar, Space, Value
 from .guard import Guard
 from .index import Atom, FloorDiv, Index, Min, Mod, Var
 from .loops import perfect_nest
@@ -209,7 +209,7 @@ class _Machine:
             return np.asarray(self.index(v.position)).astype(v.dtype.numpy)
         if isinstance(v, Scalar):
             return self.scalars[v.name]
-        assert isinstance(v, Test)
+        assert isinstance(v, FromGuard)
         return np.asarray(self.holds(v.guard), np.bool_)
 
     def read(self, v: Load) -> Any:

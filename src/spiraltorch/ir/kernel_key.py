@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .expr import Buffer, Cast, Const, FromIndex, Load, Lookup, Op, Scalar, Test, Value
+from .expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Lookup, Op, Scalar, Value
 from .guard import Guard
 from .index import FloorDiv, Index, Min, Mod, Var
 from .stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Stmt, Store
@@ -125,7 +125,7 @@ class _KernelText:
         elif isinstance(v, FromIndex):
             text = self.index(v.position)
         else:
-            assert isinstance(v, Test)
+            assert isinstance(v, FromGuard)
             text = self.guard(v.guard)
         return self.name(v, "x", f"{v.dtype.name} {text}")
 

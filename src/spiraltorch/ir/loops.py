@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import SpiralTorchError
-from .expr import Buffer, Cast, FromIndex, Load, Op, Rewriter, Test, Value, has_lookup, index_loads
+from .expr import Buffer, Cast, FromGuard, FromIndex, Load, Op, Rewriter, Value, has_lookup, index_loads
 from .guard import Guard, guard, less
 from .index import FloorDiv, Index, Min, Mod, Var, ceil_div, index, minimum, substitute
 from .stmt import (
@@ -206,12 +206,12 @@ def perfect_nest(top: For) -> tuple[list[For], Stmt]:
     return nest, s
 
 
-def path_to(top: Stmt, wanted: Callable[[Stmt], bool]) -> list[Stmt] | None:
+def find_path(top: Stmt, wanted: Callable[[Stmt], bool]) -> list[Stmt] | None:
     """The statements from `top` down to the first that is wanted, both included."""
     if wanted(top):
         return [top]
     for child in children(top):
-        path = path_to(child, wanted)
+        path = find_path(child, wanted)
         if path is not None:
             return [top, *path]
     return None
@@ -291,7 +291,7 @@ def _collect(s: Stmt, name: str, path: list[Stmt], found: list[list[Stmt]]) -> N
     path.pop()
 
 
-def renamed_nest(loops: Iterable[For], body: Stmt, rename: Callable[[str], str]) -> Stmt:
+def copy_loop_nest(loops: Iterable[For], body: Stmt, rename: Callable[[str], str]) -> Stmt:
     """The nest around the body with fresh variables, so that every loop of a kernel keeps its own name."""
     loops = list(loops)
     if not loops:
@@ -328,7 +328,7 @@ def guard_leaves(stmt: Stmt, condition: Guard) -> Stmt:
     )  # fmt: skip
 
 
-def push_guard(value: Value, condition: Guard) -> Value:
+def guard_loads(value: Value, condition: Guard) -> Value:
     """Puts the conditions on the loads that need them to stay inside their buffers; the rest is over-computed."""
     if not condition.terms:
         return value
@@ -344,12 +344,12 @@ def push_guard(value: Value, condition: Guard) -> Value:
     return Rewriter(None, on_load).value(value)
 
 
-def choose(condition: Guard, then: Stmt, otherwise: Stmt) -> Stmt:
+def make_if(condition: Guard, then: Stmt, otherwise: Stmt) -> Stmt:
     """`If`, or the branch that is known."""
     return then if condition.always else otherwise if condition.never else If(condition, then, otherwise)
 
 
-def leaves_of(body: Stmt) -> tuple[Stmt, ...] | None:
+def leaf_statements(body: Stmt) -> tuple[Stmt, ...] | None:
     """The statements of a loop's body where all are leaves."""
     inside = body.body if isinstance(body, Block) else (body,)
     return None if any(children(s) for s in inside) else inside
@@ -407,7 +407,7 @@ def _value_indices(value: Value) -> Iterator[Index]:
         yield from _value_indices(value.value)
     elif isinstance(value, FromIndex):
         yield value.position
-    elif isinstance(value, Test):
+    elif isinstance(value, FromGuard):
         yield from value.guard.terms
 
 

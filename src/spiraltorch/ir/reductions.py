@@ -19,13 +19,13 @@ from .guard import ALWAYS, Guard, guard
 from .index import Index, Var, index
 from .loops import (
     ScheduleError,
-    choose,
-    leaves_of,
-    path_to,
+    copy_loop_nest,
+    find_path,
+    guard_loads,
+    leaf_statements,
+    make_if,
     perfect_nest,
-    push_guard,
     rebuild,
-    renamed_nest,
     rewrite_loop,
     statement_loads,
     touches,
@@ -102,7 +102,7 @@ def accumulate(kernel: Kernel, at: str, name: str = "acc", partial: tuple[str, .
 
     def rewrite(top: For, enclosing: list[For]) -> Stmt:
         nest, body = perfect_nest(top)
-        leaves = leaves_of(body)
+        leaves = leaf_statements(body)
         found = [s for s in leaves or () if is_reduction(s) and isinstance(s, Accumulate)]
         if not leaves or not found:
             raise ScheduleError(f"[accumulate] loop {at} expected a perfect nest that ends in a reduction with axes")
@@ -136,13 +136,13 @@ def realize(kernel: Kernel, name: str, space: Space = Space.GLOBAL) -> Kernel:
 
     Raises `ScheduleError` where there is no such virtual buffer.
     """
-    path = path_to(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer.name == name)
+    path = find_path(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer.name == name)
     alloc = path[-1] if path else None
     if path is None or not isinstance(alloc, Alloc) or alloc.buffer.space is not Space.VIRTUAL:
         raise ScheduleError(f"[realize] expected a virtual buffer called {name!r}")
     old = alloc.buffer
     new = Buffer(name, old.shape, old.dtype, space)
-    body = redirect(alloc.body, old, new, lambda position: position)
+    body = replace_buffer(alloc.body, old, new, lambda position: position)
     return kernel.with_body(rebuild(path, Alloc(new, body)))
 
 
@@ -164,7 +164,7 @@ def _of_axes(s: Accumulate) -> tuple[Guard, Guard]:
 
 def _update(s: Accumulate, tile: Buffer, kept: list[For]) -> Stmt:
     deciding, cells = _of_axes(s)
-    return Accumulate(tile, _place(kept), s.op, push_guard(s.value, cells), deciding)
+    return Accumulate(tile, _place(kept), s.op, guard_loads(s.value, cells), deciding)
 
 
 def _partial(
@@ -182,9 +182,9 @@ def _partial(
     # Axes go innermost, so that one target at a time is reduced and needs one register.
     order = sorted(kept, key=lambda one: one.var.name in partial)
     return block(
-        renamed_nest(kept, block(*starts), lambda n: f"{n}.start"),
+        copy_loop_nest(kept, block(*starts), lambda n: f"{n}.start"),
         main,
-        renamed_nest(order, block(*rest), lambda n: f"{n}.finish"),
+        copy_loop_nest(order, block(*rest), lambda n: f"{n}.finish"),
     )
 
 
@@ -216,14 +216,14 @@ def _whole(
             ends.append(save)
         ends += finish
     finishes = any(s.finish for s in found)
-    start = renamed_nest(kept, block(*starts), lambda n: f"{n}.start")
-    end: Stmt = renamed_nest(kept, block(*ends), lambda n: f"{n}.finish" if finishes else f"{n}.save")
+    start = copy_loop_nest(kept, block(*starts), lambda n: f"{n}.start")
+    end: Stmt = copy_loop_nest(kept, block(*ends), lambda n: f"{n}.finish" if finishes else f"{n}.save")
     if outer:
         first = guard(*(-index(a) for a in outer))
         last = guard(*(index(one.var) - one.extent + 1 for one in enclosing if one.var in outer))
-        start = choose(first, start, renamed_nest(kept, block(*resumes), lambda n: f"{n}.resume"))
+        start = make_if(first, start, copy_loop_nest(kept, block(*resumes), lambda n: f"{n}.resume"))
         if finishes or len(ends) != len(saves):
-            end = choose(last, end, renamed_nest(kept, block(*saves), lambda n: f"{n}.save"))
+            end = make_if(last, end, copy_loop_nest(kept, block(*saves), lambda n: f"{n}.save"))
     return block(start, main, end)
 
 
@@ -253,7 +253,7 @@ def _drop_unused(kernel: Kernel, candidates: set[Buffer]) -> Kernel:
         return kernel
     unused = {b for b in virtual if not any(touches(s, b) for s in walk(kernel.body))}
     while unused:
-        path = path_to(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer in unused)
+        path = find_path(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer in unused)
         if path is None:
             break
         alloc = path[-1]
@@ -278,7 +278,7 @@ def lower_reductions(kernel: Kernel) -> Kernel:
 def explicit_reductions(kernel: Kernel) -> Kernel:
     """The kernel with `init` and `finish` of every reduction as stores before and after its outermost axis."""
     while True:
-        path = path_to(kernel.body, is_reduction)
+        path = find_path(kernel.body, is_reduction)
         if path is None:
             return kernel
         pending = path[-1]
@@ -298,21 +298,21 @@ def _lowered(path: list[Stmt], pending: Accumulate) -> Stmt:
     plain = Accumulate(pending.buffer, pending.position, pending.op, pending.value, pending.guard)
     register = pending.buffer.space is Space.REGISTER
     if register:  # cells beyond the edge are never stored, so only the loads need the mask
-        value = push_guard(pending.value, cells)
+        value = guard_loads(pending.value, cells)
         plain = Accumulate(pending.buffer, pending.position, pending.op, value, deciding)
     parts = [rebuild(path, plain)]
     if pending.init is not None:
         first = Store(pending.buffer, pending.position, pending.init, ALWAYS if register else cells)
-        parts.insert(0, renamed_nest(kept, first, lambda n: f"{n}.start"))
+        parts.insert(0, copy_loop_nest(kept, first, lambda n: f"{n}.start"))
     if pending.finish:
         last = [Store(f.buffer, f.position, f.value, f.guard & cells) for f in pending.finish]
-        parts.append(renamed_nest(kept, block(*last), lambda n: f"{n}.finish"))
+        parts.append(copy_loop_nest(kept, block(*last), lambda n: f"{n}.finish"))
     return block(*parts)
 
 
 def _place_virtual(kernel: Kernel) -> Kernel:
     while True:
-        path = path_to(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer.space is Space.VIRTUAL)
+        path = find_path(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer.space is Space.VIRTUAL)
         if path is None:
             return kernel
         alloc = path[-1]
@@ -344,7 +344,7 @@ def _sink(buffer: Buffer, body: Stmt, bound: frozenset[Var]) -> Stmt:
     fixed = [d for d in range(len(first)) if all(p[d] == first[d] for p in positions) and first[d].variables <= bound]
     dims = [d for d in range(len(first)) if d not in fixed]
     new = Buffer(buffer.name, tuple(buffer.shape[d] for d in dims), buffer.dtype, _space(s, buffer, bool(dims)))
-    inside = redirect(s, buffer, new, lambda position: tuple(position[d] for d in dims))
+    inside = replace_buffer(s, buffer, new, lambda position: tuple(position[d] for d in dims))
     return rebuild(path, Alloc(new, inside))
 
 
@@ -370,7 +370,7 @@ def _positions(s: Stmt, buffer: Buffer) -> list[tuple[Index, ...]]:
     return found
 
 
-def redirect(
+def replace_buffer(
     stmt: Stmt, old: Buffer, new: Buffer, place: Callable[[tuple[Index, ...]], tuple[Index, ...]]
 ) -> Stmt:  # fmt: skip
     """All reads and writes of one buffer go to another."""

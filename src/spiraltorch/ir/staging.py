@@ -9,16 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from .expr import Buffer, Cast, FromIndex, Load, Op, Rewriter, Space, Test, Value, loads, substitute_value
+from .expr import Buffer, Cast, FromGuard, FromIndex, Load, Op, Rewriter, Space, Value, loads, substitute_value
 from .guard import ALWAYS, Guard, guard, less
 from .index import ZERO, Index, Var, ceil_div, index, substitute
 from .loops import (
     ScheduleError,
+    copy_loop_nest,
+    guard_loads,
     in_bounds,
     loop_names,
-    push_guard,
     rebuild,
-    renamed_nest,
 )
 from .stmt import (
     Accumulate,
@@ -32,7 +32,7 @@ from .stmt import (
     children,
     loop,
     loop_nest,
-    written,
+    written_buffers,
 )
 
 
@@ -88,7 +88,7 @@ def stage(
     items = [s for s in path[:first] if isinstance(s, For) and s.kind is Kind.ITEM]
     if space is not Space.WORKGROUP:
         items = []
-    changed = written(top) & {r.buffer for r in loads(value)}
+    changed = written_buffers(top) & {r.buffer for r in loads(value)}
     if changed:
         raise ScheduleError(f"[stage] the operand reads {', '.join(b.name for b in changed)}, which the nest writes")
     known = {one.var.name: one for one in inside}
@@ -98,7 +98,7 @@ def stage(
     tile = Buffer(name, tuple(_size(one, name) for one in dims), value.dtype, Space.GLOBAL if at is None else space)
     bound = {one.var for one in inside} - {one.var for one in dims} | {v for w in sums for v in w.reads.variables}
     cells = Guard(tuple(t for t in leaf.guard.terms if t.variables.isdisjoint(bound)), leaf.guard.never)
-    source = push_guard(value, cells)
+    source = guard_loads(value, cells)
     copy = _shared_copy(tile, source, dims, items) if items else _copy(tile, source, dims, bound)
     at_dim = {w.loop.var: w.reads for w in sums}
     reads = Load(tile, tuple(at_dim.get(one.var, index(one.var)) for one in dims))
@@ -182,7 +182,7 @@ def _moved(value: Value) -> list[object]:
         return [x for a in value.args for x in _moved(a)]
     if isinstance(value, Cast):
         return _moved(value.value)
-    if isinstance(value, Test):
+    if isinstance(value, FromGuard):
         return [frozenset(value.guard.terms)]
     return [value.position] if isinstance(value, FromIndex) else []
 
@@ -244,7 +244,7 @@ def _copy(tile: Buffer, source: Value, dims: list[For], free: set[Var]) -> Stmt:
         known.add(one.var)
         loops.append(For(one.var, extent, one.body))
     store = Store(tile, tuple(index(one.var) for one in dims), source)
-    return renamed_nest(loops, store, lambda n: f"{tile.name}.{n}")
+    return copy_loop_nest(loops, store, lambda n: f"{tile.name}.{n}")
 
 
 def _shared_copy(tile: Buffer, source: Value, dims: list[For], items: list[For]) -> Stmt:

@@ -1,12 +1,16 @@
-"""Statements of the kernel IR, with traversal and a printer.
+"""Statements of the kernel IR, their traversal, and a printer.
 
-`Accumulate` is the one statement that knows about reductions. While `axes` is not empty it means: at the first
-iteration of the axes the target becomes `init`; then `target = target op value`; after the last iteration the stores of
-`finish` run, in order (their values may load the target). So loops can be reordered freely, and the steps
-`accumulate` and `lower_reductions` make the phases explicit.
+Contract
+- A kernel's body is a sequence of phases. All memory effects of a phase are visible to the next. A `PARALLEL` loop is the
+  outermost of its phase, and its iterations may run in any order.
+- `Accumulate` is the only statement that knows of reductions. With `axes` it means: in the first iteration of the axes
+  the target is set to `init`; in each, `target = target op value`; after the last one, the stores of `finish` run in
+  order (their values may load the target). So loops can be reordered freely, and the steps `accumulate` and
+  `lower_reductions` make start and end explicit.
+- Statements are immutable: passes build new ones and share what does not change. Names of loops are unique in a kernel.
 
-A kernel's body is a sequence of phases; a `PARALLEL` loop stands outermost in its phase, and its iterations may run in
-any order. All memory effects of a phase are visible to the next.
+A leaf is a statement that holds no other statements: `Store`, `Accumulate`, `Barrier`. Functions on a "statement alone"
+leave its children out.
 """
 
 from __future__ import annotations
@@ -24,15 +28,15 @@ class Kind(Enum):
     """How the iterations of a loop run."""
 
     SERIAL = "serial"
-    UNROLLED = "unrolled"
+    UNROLLED = "unrolled"  # expanded in the text; the extent is constant
     VECTOR = "vector"  # lanes of one SIMD value; the extent is constant
     PARALLEL = "parallel"  # iterations spread over CPU threads
-    GROUP = "group"  # GPU workgroup id; `axis` picks x, y or z
-    ITEM = "item"  # GPU local id
+    GROUP = "group"  # iterations are GPU workgroups; `axis` of the loop picks x, y or z
+    ITEM = "item"  # iterations are the items (threads) of a workgroup; `axis` as for groups, the extent is constant
 
 
 class For:
-    """`for var in range(extent): body`."""
+    """`for var in range(extent): body`. `axis` is that of a group or item loop, 0 elsewhere."""
 
     __slots__ = ("axis", "body", "extent", "kind", "var")
 
@@ -54,7 +58,7 @@ class For:
 
 
 class Block:
-    """Statements in order."""
+    """Statements, one after the other. Build it with `block`."""
 
     __slots__ = ("body",)
 
@@ -63,7 +67,7 @@ class Block:
 
 
 class If:
-    """Two branches on a guard."""
+    """`then` where the guard holds, else `otherwise` if there is one."""
 
     __slots__ = ("condition", "otherwise", "then")
 
@@ -74,7 +78,7 @@ class If:
 
 
 class Alloc:
-    """A buffer that lives for `body`."""
+    """A buffer that exists while `body` runs; its elements start undefined."""
 
     __slots__ = ("body", "buffer")
 
@@ -96,7 +100,10 @@ class Store:
 
 
 class Accumulate:
-    """`buffer[position] = buffer[position] op value`; see the module's text for `axes`, `init` and `finish`."""
+    """`buffer[position] = buffer[position] op value` where the guard holds; `op` is a key of `IDENTITY`.
+
+    For `axes`, `init` and `finish` see the module's text.
+    """
 
     __slots__ = ("axes", "buffer", "finish", "guard", "init", "op", "position", "value")
 
@@ -115,7 +122,7 @@ class Accumulate:
 
 
 class Barrier:
-    """All items of a group arrive before any goes on."""
+    """All items of a group arrive here before any continues; what they wrote to workgroup memory is visible then."""
 
     __slots__ = ()
 
@@ -125,7 +132,7 @@ IDENTITY: dict[str, float] = {"add": 0.0, "max": float("-inf"), "min": float("in
 
 
 class Kernel:
-    """A named loop nest over its parameters: buffers, scalar numbers, symbolic sizes."""
+    """A program over its parameters: buffers, scalars that are passed at launch, and symbolic sizes."""
 
     __slots__ = ("body", "name", "params", "scalars", "sizes")
 
@@ -140,11 +147,12 @@ class Kernel:
         self.sizes = sizes
 
     def with_body(self, body: Stmt) -> Kernel:
+        """The kernel with another body."""
         return Kernel(self.name, self.params, body, self.scalars, self.sizes)
 
 
 def block(*statements: Stmt) -> Stmt:
-    """A flat sequence; a single statement stands for itself."""
+    """The statements as one: nested blocks are flattened, and a single statement is returned as it is."""
     flat: list[Stmt] = []
     for s in statements:
         if isinstance(s, Block):
@@ -155,9 +163,9 @@ def block(*statements: Stmt) -> Stmt:
 
 
 def loop(name: str, extent: IndexLike, kind: Kind = Kind.SERIAL) -> For:
-    """A loop from 0 to `extent` with an empty body, for `loop_nest`."""
-    bound = index(extent)
-    return For(Var(name, bound.bounds[1] - 1), bound, Block(()), kind)
+    """A loop over [0, extent) with a new variable and an empty body, for `loop_nest`."""
+    extent = index(extent)
+    return For(Var(name, extent.bounds[1] - 1), extent, Block(()), kind)
 
 
 def loop_nest(loops: list[For], body: Stmt) -> Stmt:
@@ -168,7 +176,7 @@ def loop_nest(loops: list[For], body: Stmt) -> Stmt:
 
 
 def children(stmt: Stmt) -> tuple[Stmt, ...]:
-    """The statements directly inside."""
+    """The statements directly inside a statement."""
     if isinstance(stmt, (For, Alloc)):
         return (stmt.body,)
     if isinstance(stmt, Block):
@@ -179,7 +187,7 @@ def children(stmt: Stmt) -> tuple[Stmt, ...]:
 
 
 def with_children(stmt: Stmt, new: tuple[Stmt, ...]) -> Stmt:
-    """The statement with other children; the same object where they are the same."""
+    """The statement with other children; the same object where the children are the same."""
     if all(a is b for a, b in zip(children(stmt), new, strict=True)):
         return stmt
     if isinstance(stmt, For):
@@ -194,20 +202,20 @@ def with_children(stmt: Stmt, new: tuple[Stmt, ...]) -> Stmt:
 
 
 def transform(stmt: Stmt, visit: Callable[[Stmt], Stmt]) -> Stmt:
-    """Rebuilds the tree bottom-up."""
+    """The tree rebuilt from the leaves up: `visit` gets each statement, with children that it has returned already."""
     inside = children(stmt)
     return visit(with_children(stmt, tuple([transform(c, visit) for c in inside])) if inside else stmt)
 
 
 def walk(stmt: Stmt) -> Iterator[Stmt]:
-    """Every statement, parents first."""
+    """Every statement of the tree, parents before children."""
     yield stmt
     for child in children(stmt):
         yield from walk(child)
 
 
 def rewrite_leaf(leaf: Stmt, rewriter: Rewriter) -> Stmt:
-    """Rebuilds indices and values inside one statement, children excluded."""
+    """The statement with its own indices and values rebuilt; its children and buffers stay."""
     if isinstance(leaf, For):
         extent = rewriter.index(leaf.extent)
         return leaf if extent is leaf.extent else leaf.replace(extent=extent)
@@ -230,27 +238,27 @@ def rewrite_leaf(leaf: Stmt, rewriter: Rewriter) -> Stmt:
 def substitute_stmt(
     stmt: Stmt, mapping: Mapping[Var, Index], axes: Mapping[Var, tuple[Var, ...]] | None = None
 ) -> Stmt:
-    """Replaces variables in all indices, and reduction axes by the variables that now stand for them."""
+    """The tree with variables replaced in all indices, and each reduction axis by the variables that `axes` gives for it."""
     rewriter = Rewriter(lambda i: substitute(i, mapping), None, lambda g: substitute_guard(g, mapping))
 
     def visit(s: Stmt) -> Stmt:
         s = rewrite_leaf(s, rewriter)
         if axes and isinstance(s, Accumulate) and any(a in axes for a in s.axes):
-            s.axes = tuple([v for a in s.axes for v in axes.get(a, (a,))])  # `s` is new: rewrite_leaf made it
+            s.axes = tuple([v for a in s.axes for v in axes.get(a, (a,))])  # `rewrite_leaf` built this `s`
         return s
 
     return transform(stmt, visit)
 
 
 def leaf_stores(leaf: Stmt) -> tuple[Store, ...]:
-    """The stores that a statement does itself, those of `finish` included."""
+    """The stores of a statement alone, those of `finish` included."""
     if isinstance(leaf, Store):
         return (leaf,)
     return leaf.finish if isinstance(leaf, Accumulate) else ()
 
 
 def leaf_values(leaf: Stmt) -> tuple[Value, ...]:
-    """The values that a statement computes itself."""
+    """The values that a statement alone computes."""
     if isinstance(leaf, Store):
         return (leaf.value,)
     if isinstance(leaf, Accumulate):
@@ -260,7 +268,7 @@ def leaf_values(leaf: Stmt) -> tuple[Value, ...]:
 
 
 def leaf_loads(leaf: Stmt) -> Iterator[Load]:
-    """The loads that a statement does itself, those inside positions included."""
+    """The loads of a store or reduction, those inside positions and guards included."""
     seen: set[int] = set()
     for value in leaf_values(leaf):
         yield from loads(value, seen)
@@ -270,21 +278,21 @@ def leaf_loads(leaf: Stmt) -> Iterator[Load]:
                 yield from index_loads(i, seen)
 
 
-def written(stmt: Stmt) -> set[Buffer]:
-    """The buffers that a tree writes."""
-    found: set[Buffer] = set()
+def written_buffers(stmt: Stmt) -> set[Buffer]:
+    """The buffers that a tree of statements writes."""
+    buffers: set[Buffer] = set()
     for s in walk(stmt):
         if isinstance(s, Accumulate):
-            found.add(s.buffer)
-        found.update(t.buffer for t in leaf_stores(s))
-    return found
+            buffers.add(s.buffer)
+        buffers.update(t.buffer for t in leaf_stores(s))
+    return buffers
 
 
 # ---------------------------------------------------------------- printer
 
 
 def format_kernel(kernel: Kernel) -> str:
-    """The kernel as indented text: what `explain` shows."""
+    """The kernel as indented text, for messages, `st.explain` and tests."""
     params = ", ".join([f"{b.name}: {b.dtype.name}{list(b.shape)}" for b in kernel.params])
     scalars = "".join(f", {s.name}: {s.dtype.name}" for s in kernel.scalars)
     return f"kernel {kernel.name}({params}{scalars})\n" + "\n".join(_lines(kernel.body, 1))
@@ -310,16 +318,16 @@ def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
         yield f"{pad}alloc {b.name}: {b.dtype.name}{list(b.shape)} in {b.space.value}"
         yield from _lines(stmt.body, depth)
     elif isinstance(stmt, Store):
-        yield f"{pad}{stmt.buffer.name}{list(stmt.position)} = {format_value(stmt.value)}{_when(stmt.guard)}"
+        yield f"{pad}{stmt.buffer.name}{list(stmt.position)} = {format_value(stmt.value)}{_format_guard(stmt.guard)}"
     elif isinstance(stmt, Accumulate):
         over = f"  over {', '.join(a.name for a in stmt.axes)}" if stmt.axes else ""
         target = f"{stmt.buffer.name}{list(stmt.position)}"
-        yield f"{pad}{target} {stmt.op}= {format_value(stmt.value)}{over}{_when(stmt.guard)}"
+        yield f"{pad}{target} {stmt.op}= {format_value(stmt.value)}{over}{_format_guard(stmt.guard)}"
         for s in stmt.finish:
             yield from (f"{pad}  finish{line}" for line in _lines(s, 1))
     else:
         yield f"{pad}barrier"
 
 
-def _when(g: Guard) -> str:
+def _format_guard(g: Guard) -> str:
     return "" if g.always else f"  when {g}"

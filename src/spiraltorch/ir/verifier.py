@@ -19,12 +19,12 @@ from .expr import (
     FLOAT_UNARY,
     Buffer,
     Cast,
+    FromGuard,
     FromIndex,
     Load,
     Op,
     Scalar,
     Space,
-    Test,
     Value,
     format_value,
     lookups,
@@ -261,8 +261,8 @@ class _Verifier:
         elif isinstance(v, FromIndex):
             self.index(v.position, scope)
             if v.dtype.is_bool:
-                raise self.fail(f"index {v.position} as bool: use a Test")
-        elif isinstance(v, Test):
+                raise self.fail(f"index {v.position} as bool: use a FromGuard")
+        elif isinstance(v, FromGuard):
             self.guard(v.guard, scope)
         elif isinstance(v, Scalar) and v.name not in self.scalars:
             raise self.fail(f"scalar {v.name} is not a parameter")

@@ -16,7 +16,7 @@ from ..compiler.planning.plan import FORMATS
 from ..dtypes import DType, bfloat16
 from ..ir.expr import Cast, Load, Lookup, Op, Value
 from ..ir.index import INFINITY, FloorDiv, Index, Min, Mod
-from ..ir.stmt import Accumulate, Kernel, Store, leaf_loads, leaf_values, walk, written
+from ..ir.stmt import Accumulate, Kernel, Store, leaf_loads, leaf_values, walk, written_buffers
 from ..runtime.allocator import ALIGN
 
 SAMPLE_SECONDS = 2e-4  # a sample of a short kernel is several runs
@@ -49,7 +49,7 @@ class Trial:
         self.device = device
         self.kernel = kernel
         self.terms = _terms(kernel)
-        self.stored = [n for n, b in enumerate(kernel.params) if b in written(kernel.body)]
+        self.stored = [n for n, b in enumerate(kernel.params) if b in written_buffers(kernel.body)]
         rng = np.random.default_rng(0)
         ranges = _ranges(kernel)
         self.arrays = [_filled(rng, max(1, b.size), b.dtype, ranges.get(n)) for n, b in enumerate(kernel.params)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...dtypes import bool_, int64, uint8, uint16
-from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Op, Scalar, Space, Test, Value, index_loads
+from ...ir.expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Op, Scalar, Space, Value, index_loads
 from ...ir.index import Var
 from ...ir.stmt import Accumulate, Store
 from ..instructions import NARROW, Ssa, vector_type
@@ -67,7 +67,7 @@ class Memory:
             else:
                 whole = Ssa(self.ix.sum(o.terms, o.const), int64)
             return cast(self.e, whole, v.dtype)
-        assert isinstance(v, Test)
+        assert isinstance(v, FromGuard)
         uniform, mask = self.ix.condition(v.guard)
         if mask is None:
             return uniform or Ssa("true", bool_)
@@ -114,7 +114,7 @@ class Memory:
             result = self._is_stable(v.value)
         elif isinstance(v, FromIndex):
             result = not any(True for _ in index_loads(v.position))
-        elif isinstance(v, Test):
+        elif isinstance(v, FromGuard):
             result = not any(True for t in v.guard.terms for _ in index_loads(t))
         self.stable[id(v)] = (v, result)
         return result

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ...ir.expr import Buffer, Op, Space
 from ...ir.reductions import identity
-from ...ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Stmt, Store, written
+from ...ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Stmt, Store, written_buffers
 from ..instructions import NARROW, Ssa
 from ..operations import operation
 from .emitter import Emitter, Lines, Scope, flatten, memory_type, reduce_lanes
@@ -102,7 +102,7 @@ class _Function(Memory):
     """One phase of a kernel as a function."""
 
     def __init__(self, kernel: Kernel, temps: list[Buffer], native_half: bool) -> None:
-        super().__init__(Emitter(native_half), written(kernel.body))
+        super().__init__(Emitter(native_half), written_buffers(kernel.body))
         self.kernel = kernel
         self.workspace = 0
         self.ix.depth.update(dict.fromkeys(kernel.sizes, 0))

@@ -9,7 +9,7 @@ conversion rounds (WGSL leaves open how).
 from __future__ import annotations
 
 from ...dtypes import DType, float16, int32, uint16, uint32, uint64
-from ...ir.expr import Buffer, Cast, Const, FromIndex, Load, Lookup, Op, Scalar, Space, Test, Value, lookups
+from ...ir.expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Lookup, Op, Scalar, Space, Value, lookups
 from ...ir.guard import Guard, substitute_guard
 from ...ir.index import INFINITY, Atom, FloorDiv, Index, Min, Mod, Var, index, substitute
 from ..instructions import NARROW, Ssa
@@ -83,7 +83,7 @@ class Memory:
                 found = self.sources(v.value)
             elif isinstance(v, FromIndex):
                 found = self._index_sources(v.position)
-            elif isinstance(v, Test):
+            elif isinstance(v, FromGuard):
                 found = found.union(*(self._index_sources(t) for t in v.guard.terms))
             known = self.reads[id(v)] = (v, found)
         return known[1]
@@ -115,7 +115,7 @@ class Memory:
             return bitcast(self.e, inner, v.dtype) if v.bits else cast(self.e, inner, v.dtype)
         if isinstance(v, FromIndex):
             return self._from_index(v)
-        if isinstance(v, Test):
+        if isinstance(v, FromGuard):
             condition = self.condition(v.guard)
             return Ssa(condition or "true", v.dtype) if condition in (None, "false") else self.e.let(condition, v.dtype)
         assert isinstance(v, Scalar)

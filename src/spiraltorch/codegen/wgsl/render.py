@@ -28,7 +28,7 @@ from ...ir.stmt import (
     Store,
     leaf_loads,
     walk,
-    written,
+    written_buffers,
 )
 from ..operations import operation
 from .library import needed
@@ -105,7 +105,7 @@ class _Shader(Memory):
         self.inside_items = False
 
     def render(self, part: Stmt) -> Shader:
-        self.packed_writes = {b for b in written(part) if self.features.is_packed(b.dtype)}
+        self.packed_writes = {b for b in written_buffers(part) if self.features.is_packed(b.dtype)}
         for s in walk(part):
             if isinstance(s, For) and s.kind is Kind.ITEM:
                 self.items[s.axis] = max(self.items[s.axis], s.extent.const)
@@ -191,7 +191,7 @@ class _Shader(Memory):
 
     def nested(self, head: str, body: Stmt, var: Var | None = None) -> None:
         """A body in braces. What it writes is not known to hold what it held, inside and after."""
-        changed = written(body)
+        changed = written_buffers(body)
         self.forget_buffers(changed)
         self.e.emit(f"{head} {{")
         self.push()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...ir.expr import Const, Load, Op, Test, Value, cast, op
+from ...ir.expr import Const, FromGuard, Load, Op, Value, cast, op
 from ...ir.guard import guard
 from ...ir.index import ZERO, Index, index
 from ...ir.loops import find_loop
@@ -99,7 +99,7 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> _Ope
         condition = guard(*inside)
         if not condition.always:
             zero = Const(0.0 if val.dtype.is_float else 0, val.dtype)
-            left = op("select", Test(condition), cast(left, val.dtype), zero)
+            left = op("select", FromGuard(condition), cast(left, val.dtype), zero)
     real = [n for n, e in enumerate(val.shape) if e != 1]
     return left, right, terms, sum(1 for n in real if n < 2), int(val.shape[2] != 1)
 

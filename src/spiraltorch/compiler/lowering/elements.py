@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...dtypes import int64
-from ...ir.expr import Const, FromIndex, Load, Scalar, Test, Value, cast, lookup, op
+from ...ir.expr import Const, FromGuard, FromIndex, Load, Scalar, Value, cast, lookup, op
 from ...ir.guard import Guard, guard
 from ...ir.index import ZERO, Index, index
 from ..program import Val
@@ -122,7 +122,7 @@ def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     value = e.value(x, tuple(inside), g & here)
     if isinstance(value, Load) and value.guard == g & here and fill == 0 and g.always:
         return value
-    return op("select", Test(here), value, Const(fill, val.dtype))
+    return op("select", FromGuard(here), value, Const(fill, val.dtype))
 
 
 def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
@@ -138,7 +138,7 @@ def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
             continue
         value = e.value(x, (*position[:axis], i, *position[axis + 1 :]), g & here)
         below = guard(index(end - 1) - position[axis])
-        result = value if result is None or below.always else op("select", Test(below), value, result)
+        result = value if result is None or below.always else op("select", FromGuard(below), value, result)
     assert result is not None
     return result
 
