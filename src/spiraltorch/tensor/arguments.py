@@ -15,7 +15,13 @@ SPELLINGS = {
 
 
 def torch_spellings(fn: F) -> F:
-    """Lets a function take PyTorch's argument names beside its own."""
+    """Lets a function take PyTorch's argument names beside its own.
+
+    A function declares the spellings of optional arguments that it takes (`dim`, `keepdim`, ...) as keyword-only
+    parameters, so that `help`, type checkers and editors see them. Their values are moved to the function's own
+    arguments before the call: its body never reads them. `input` and `other` stand for the required `x` and `y`, and
+    are therefore not declared.
+    """
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -246,4 +246,4 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     if p == 1.0:
         return x * 0.0  # type: ignore[no-any-return]
     keep = _uniform(x.shape, float32, x.device, generator) >= p
-    return where(keep, x * (1.0 / (1.0 - p)), 0.0)  # type: ignore[no-any-return]
+    return where(keep, x * (1.0 / (1.0 - p)), 0.0)

@@ -1,4 +1,4 @@
-"""Conversions of dtype and copies between devices."""
+"""Conversions of dtype, copies between devices, and values that are needed at once."""
 
 from __future__ import annotations
 
@@ -8,43 +8,85 @@ from typing import Any
 from ...dtypes import BY_NAME, DType, as_dtype, float32
 from ...errors import DTypeError
 from ...runtime import device as devices
-from ...typing import NDArray
-from ..dispatch import (
-    P,
-    handle,
-    nary,
-    see,
-)
+from ...typing import ArrayLike, DeviceLike, DTypeLike, NDArray
+from ..dispatch import P, handle, nary, see
 from ..tensor import Tensor, evaluated
 
 
-def cast(x: Any, dtype: Any) -> Tensor:
-    """x as another dtype; floats are truncated towards zero on the way to integers.
+def cast(x: ArrayLike, dtype: DTypeLike) -> Tensor:
+    """Converts to another dtype.
 
-    >>> import spiraltorch as st
-    >>> cast(st.tensor([1.7, -1.7]), st.int32).tolist()
-    [1, -1]
+    Args:
+        x: any shape and dtype.
+        dtype: the dtype of the result. Floating values are truncated towards zero on the way to integers.
+
+    Returns:
+        A tensor of x's shape; `x` itself where it has the dtype already.
+
+    Raises:
+        DTypeError: `dtype` names no dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cast(st.tensor([1.7, -1.7]), st.int32).tolist()
+        [1, -1]
     """
     x = handle(x)
-    wanted = as_dtype(dtype)
-    return x if x.dtype is wanted else nary(P["cast"], (see(x),), (wanted,))
+    target = as_dtype(dtype)
+    return x if x.dtype is target else nary(P["cast"], (see(x),), (target,))
 
 
-def astype(x: Any, dtype: Any, copy: bool = True, device: Any = None) -> Tensor:
-    """The array API's name of `cast`; tensors never change under a reader, so no copy is needed.
+def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike | None = None) -> Tensor:
+    """Converts to another dtype, and copies to another device; the array API's name of `cast`.
 
-    >>> astype(handle([1.5, -1.5]), "int64").tolist()
-    [1, -1]
+    Args:
+        x: any shape and dtype.
+        dtype: the dtype of the result. Floating values are truncated towards zero on the way to integers.
+        copy: accepted for the array API's sake; where neither dtype nor device changes, `x` itself is returned.
+        device: the device of the result; None for x's.
+
+    Returns:
+        A tensor of x's shape.
+
+    Raises:
+        DTypeError: `dtype` names no dtype.
+        DeviceError: `device` names no device.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.astype(st.tensor([1.5, -1.5]), "int64").tolist()
+        [1, -1]
     """
     return to(handle(x), dtype=dtype, device=device)
 
 
-def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: Any) -> Tensor:
-    """x as another dtype, on another device, or both; itself where nothing changes.
+def to(
+    x: Tensor,
+    *args: Tensor | DTypeLike | DeviceLike | None,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    **ignored: bool,
+) -> Tensor:
+    """Converts to another dtype, another device, or both.
 
-    >>> import spiraltorch as st
-    >>> to(st.ones(2), st.float64).dtype
-    spiraltorch.float64
+    Args:
+        x: any shape and dtype.
+        *args: dtypes, device names, or a tensor whose dtype and device are taken, as in PyTorch.
+        dtype: the dtype of the result; None for x's.
+        device: the device of the result; None for x's.
+        **ignored: PyTorch's `copy` and `non_blocking`, which change nothing here.
+
+    Returns:
+        A tensor of x's shape; `x` itself where nothing changes.
+
+    Raises:
+        DTypeError: an argument names no dtype.
+        DeviceError: an argument names no device.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones(2).to(st.float64).dtype
+        spiraltorch.float64
     """
     for a in args:
         if isinstance(a, Tensor):
@@ -55,14 +97,14 @@ def to(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, **ignored: 
             device = a
         else:
             dtype = a
-    made = x if dtype is None else cast(x, dtype)
+    result = x if dtype is None else cast(x, dtype)
     if device is None:
-        return made
+        return result
     name = devices.canonical(str(device))
-    return made if name == made.device else nary(P["to_device"], (see(made),), (name,))
+    return result if name == result.device else nary(P["to_device"], (see(result),), (name,))
 
 
-def need_float(x: Tensor, op: str) -> None:
+def require_float(x: Tensor, op: str) -> None:
     """Raises `DTypeError` for a tensor that is not floating."""
     if not x.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast with .to(st.float32)")

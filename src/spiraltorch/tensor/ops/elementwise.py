@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...dtypes import float32
 from ...errors import ArgumentError
 from ...graph import build
 from ...graph.primitive import Primitive
+from ...typing import ArrayLike
 from ..arguments import torch_spellings
-from ..dispatch import (
-    P,
-    binary,
-    common,
-    handle,
-    handles,
-    nary,
-    reflected,
-)
+from ..dispatch import P, binary, common, handle, handles, nary, reflected
 from ..tensor import Tensor
 from .selection import where
 from .unary import abs, exp, log, log1p, sqrt
 
+if TYPE_CHECKING:
 
-def _two(x: Any, y: Any) -> tuple[Any, Any]:
+    class BinaryFunction(Protocol):
+        """An element-wise function of two operands."""
+
+        __name__: str
+
+        def __call__(self, x: ArrayLike, y: ArrayLike) -> Tensor:
+            """Applies the function to each pair of elements.
+
+            Args:
+                x: any shape that broadcasts with y's; a tensor, an array, a number, or nested sequences of numbers.
+                y: likewise.
+
+            Returns:
+                A tensor of the common shape.
+            """
+
+
+_BINARY_DOC = """{summary}, element by element.
+
+    Args:
+        x: {operands}
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, {returns}.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.{raises}
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.{name}(st.tensor({x}), {y}).tolist()
+        {result}
+    """
+_PROMOTED = "in the common dtype of x and y; a Python number beside a tensor takes the tensor's dtype"
+
+
+def _operands(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
     """Operands of which at least one is a tensor; a number beside it stays a number, so that its dtype is weak."""
     if isinstance(y, (bool, int, float)):
         return handle(x), y
@@ -34,107 +65,172 @@ def _two(x: Any, y: Any) -> tuple[Any, Any]:
     return a, b
 
 
-def _apply(prim: Primitive, x: Any, y: Any) -> Tensor:
-    x, y = _two(x, y)
-    return binary(prim, x, y) if isinstance(x, Tensor) else reflected(prim, y, x)  # type: ignore[no-any-return]
+def _apply(primitive: Primitive, x: ArrayLike, y: ArrayLike) -> Tensor:
+    """One primitive of two operands, of which either may be a number."""
+    a, b = _operands(x, y)
+    return binary(primitive, a, b) if isinstance(a, Tensor) else reflected(primitive, b, a)  # type: ignore[no-any-return]
 
 
-def _pair(name: str, doc: str) -> Any:
-    prim = P[name]
+def _binary(
+    name: str, primitive_name: str, summary: str, x: str, y: str, result: str, kinds: str = "", returns: str = _PROMOTED
+) -> BinaryFunction:
+    """A function that is one primitive of two operands; `kinds` names the dtypes where not all are allowed."""
+    primitive = P[primitive_name]
 
-    @torch_spellings
-    def function(x: Any, y: Any) -> Tensor:
-        return _apply(prim, x, y)
+    def function(x: ArrayLike, y: ArrayLike) -> Tensor:
+        return _apply(primitive, x, y)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{doc}, element-wise with broadcasting and dtype promotion."
-    return function
+    function.__doc__ = _BINARY_DOC.format(
+        name=name, summary=summary, x=x, y=y, result=result, returns=returns,
+        operands=f"any shape; {kinds}." if kinds else "any shape and dtype, or a number.",
+        raises=f"\n        DTypeError: an operand is not of {kinds}." if kinds else "",
+    )  # fmt: skip
+    return torch_spellings(function)
 
 
-add, subtract, multiply = _pair("add", "x + y"), _pair("sub", "x - y"), _pair("mul", "x * y")
-
-
-floor_divide = _pair("floordiv", "x // y, rounded down (0 where an integer divisor is 0)")
-
-
-remainder = _pair("mod", "x - y * (x // y), with the sign of y")
-
-
-maximum = _pair("maximum", "The greater; NaN where either is")
-
-
-minimum = _pair("minimum", "The lesser; NaN where either is")
-
-
-equal, not_equal = _pair("eq", "x == y"), _pair("ne", "x != y")
-
-
-less, less_equal = _pair("lt", "x < y"), _pair("le", "x <= y")
-
-
-bitwise_and, bitwise_or, bitwise_xor = _pair("bitand", "x & y"), _pair("bitor", "x | y"), _pair("bitxor", "x ^ y")
-
-
-bitwise_left_shift = _pair("shl", "x << y; 0 where y is the width or more")
-
-
-bitwise_right_shift = _pair("shr", "x >> y")
+_BITS = "integers or booleans"
+_BOOLEAN = "of booleans"
+add = _binary("add", "add", "Computes x + y", "[1, 2]", "10", "[11, 12]")
+subtract = _binary("subtract", "sub", "Computes x - y", "[1, 2]", "10", "[-9, -8]")
+multiply = _binary("multiply", "mul", "Computes x * y", "[1, 2]", "10", "[10, 20]")
+floor_divide = _binary(
+    "floor_divide",
+    "floordiv",
+    "Computes x / y rounded down; 0 where an integer divisor is 0",
+    "[7, -7]",
+    "2",
+    "[3, -4]",
+)
+remainder = _binary("remainder", "mod", "Computes x - y * (x // y), with the sign of y", "[7, -7]", "3", "[1, 2]")
+maximum = _binary("maximum", "maximum", "Takes the greater of x and y, NaN where either is", "[1, 5]", "3", "[3, 5]")
+minimum = _binary("minimum", "minimum", "Takes the lesser of x and y, NaN where either is", "[1, 5]", "3", "[1, 3]")
+equal = _binary("equal", "eq", "Tests x == y", "[1, 3]", "3", "[False, True]", returns=_BOOLEAN)
+not_equal = _binary("not_equal", "ne", "Tests x != y", "[1, 3]", "3", "[True, False]", returns=_BOOLEAN)
+less = _binary("less", "lt", "Tests x < y", "[1, 3]", "3", "[True, False]", returns=_BOOLEAN)
+less_equal = _binary("less_equal", "le", "Tests x <= y", "[1, 3]", "3", "[True, True]", returns=_BOOLEAN)
+bitwise_and = _binary("bitwise_and", "bitand", "Computes x & y", "[12, 10]", "6", "[4, 2]", _BITS)
+bitwise_or = _binary("bitwise_or", "bitor", "Computes x | y", "[12, 10]", "6", "[14, 14]", _BITS)
+bitwise_xor = _binary("bitwise_xor", "bitxor", "Computes x ^ y", "[12, 10]", "6", "[10, 12]", _BITS)
+bitwise_left_shift = _binary(
+    "bitwise_left_shift", "shl", "Computes x << y, 0 where y is the width of the dtype or more", "[1, 3]", "2", "[4, 12]",
+    "integers",
+)  # fmt: skip
+bitwise_right_shift = _binary(
+    "bitwise_right_shift", "shr", "Computes x >> y, keeping the sign", "[9, -8]", "1", "[4, -4]", "integers"
+)
 
 
 @torch_spellings
-def pow(x: Any, y: Any) -> Tensor:
-    """x ** y.
+def pow(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes x ** y, element by element.
 
-    >>> import spiraltorch as st
-    >>> pow(st.tensor([2.0, 3.0]), 2).tolist()
-    [4.0, 9.0]
+    Args:
+        x: the base, any shape; floating or integer dtypes, or a number.
+        y: the exponent, any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is no integer.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.pow(st.tensor([2.0, 3.0]), 2).tolist()
+        [4.0, 9.0]
     """
     return _apply(P["pow"], x, y)
 
 
 @torch_spellings
-def greater(x: Any, y: Any) -> Tensor:
-    """x > y.
+def greater(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Tests x > y, element by element.
 
-    >>> import spiraltorch as st
-    >>> greater(st.tensor([1, 3]), 2).tolist()
-    [False, True]
+    Args:
+        x: any shape and dtype, or a number.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, of booleans.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.greater(st.tensor([1, 3]), 2).tolist()
+        [False, True]
     """
-    x, y = _two(x, y)
-    return x > y  # type: ignore[no-any-return]
+    a, b = _operands(x, y)
+    return a > b  # type: ignore[no-any-return]
 
 
 @torch_spellings
-def greater_equal(x: Any, y: Any) -> Tensor:
-    """x >= y.
+def greater_equal(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Tests x >= y, element by element.
 
-    >>> import spiraltorch as st
-    >>> greater_equal(st.tensor([1, 3]), 3).tolist()
-    [False, True]
+    Args:
+        x: any shape and dtype, or a number.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, of booleans.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.greater_equal(st.tensor([1, 3]), 3).tolist()
+        [False, True]
     """
-    x, y = _two(x, y)
-    return x >= y  # type: ignore[no-any-return]
+    a, b = _operands(x, y)
+    return a >= b  # type: ignore[no-any-return]
 
 
 @torch_spellings
-def divide(x: Any, y: Any) -> Tensor:
-    """x / y in floating point.
+def divide(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes x / y in floating point, element by element.
 
-    >>> import spiraltorch as st
-    >>> divide(st.tensor([1, 3]), 2).tolist()
-    [0.5, 1.5]
+    Args:
+        x: any shape and dtype, or a number.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, in the common floating dtype; float32 where neither operand is floating.
+        Infinite or NaN where y is 0.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.divide(st.tensor([1, 3]), 2).tolist()
+        [0.5, 1.5]
     """
-    x, y = _two(x, y)
-    return x / y  # type: ignore[no-any-return]
+    a, b = _operands(x, y)
+    return a / b  # type: ignore[no-any-return]
 
 
 @torch_spellings
-def atan2(x: Any, y: Any) -> Tensor:
-    """The angle of the point (y, x), in radians.
+def atan2(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes the angle of the point (y, x) with the positive first axis, in radians.
 
-    >>> import spiraltorch as st
-    >>> atan2(st.tensor([0.0]), 1.0).tolist()
-    [0.0]
+    Args:
+        x: the second coordinate, as in the array API: any shape. Integers and booleans are taken as float32.
+        y: the first coordinate, any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape and floating dtype, in [-pi, pi].
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.atan2(st.tensor([0.0]), 1.0).tolist()
+        [0.0]
     """
     nodes, dtype = common(x, y)
     if not dtype.is_float:
@@ -142,8 +238,8 @@ def atan2(x: Any, y: Any) -> Tensor:
     return nary(P["atan2"], tuple(nodes))
 
 
-def floats(x: Any, y: Any) -> tuple[Any, Any]:
-    """Both in their common dtype, or in float32 where that is an integer's."""
+def floating_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Both operands in their common dtype, or in float32 where that is not floating."""
     nodes, dtype = common(x, y)
     if not dtype.is_float:
         nodes = [build.cast(n, float32) for n in nodes]
@@ -151,78 +247,137 @@ def floats(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 @torch_spellings
-def hypot(x: Any, y: Any) -> Tensor:
-    """sqrt(x*x + y*y) without overflow on the way.
+def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes sqrt(x*x + y*y) without overflow in between.
 
-    >>> import spiraltorch as st
-    >>> hypot(st.tensor([3.0]), 4.0).tolist()
-    [5.0]
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape and floating dtype; infinite where either operand is.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.hypot(st.tensor([3.0]), 4.0).tolist()
+        [5.0]
     """
-    a, b = floats(x, y)
-    big = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
-    scale = where((big > 0) & (big < math.inf), big, 1.0)
+    a, b = floating_operands(x, y)
+    largest = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
+    scale = where((largest > 0) & (largest < math.inf), largest, 1.0)
     left, right = a / scale, b / scale
-    plain = scale * sqrt(left * left + right * right)
-    return where((abs(a) == math.inf) | (abs(b) == math.inf), math.inf, plain)  # type: ignore[no-any-return]
+    finite = scale * sqrt(left * left + right * right)
+    return where((abs(a) == math.inf) | (abs(b) == math.inf), math.inf, finite)
 
 
 @torch_spellings
-def logaddexp(x: Any, y: Any) -> Tensor:
-    """log(e**x + e**y) without overflow on the way.
+def logaddexp(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes log(e**x + e**y) without overflow in between.
 
-    >>> import spiraltorch as st
-    >>> logaddexp(st.tensor([1000.0]), -1000.0).tolist()
-    [1000.0]
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape and floating dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logaddexp(st.tensor([1000.0]), -1000.0).tolist()
+        [1000.0]
     """
-    a, b = floats(x, y)
-    less = a < b  # either branch is the function itself, so that its derivatives hold where both are equal
-    gap = where(less, a - b, b - a)
-    gap = where((a == b) & (abs(a) == math.inf), 0.0, gap)
-    return where(less, b, a) + log1p(exp(gap))  # type: ignore[no-any-return]
+    a, b = floating_operands(x, y)
+    lesser = a < b  # either branch is the function itself, so that its derivatives hold where both are equal
+    difference = where(lesser, a - b, b - a)
+    difference = where((a == b) & (abs(a) == math.inf), 0.0, difference)
+    return where(lesser, b, a) + log1p(exp(difference))
 
 
 @torch_spellings
-def xlogy(x: Any, y: Any) -> Tensor:
-    """x * log(y), and 0 where x is 0 (NaN where y is).
+def xlogy(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes x * log(y), which is 0 where x is 0.
 
-    >>> import spiraltorch as st
-    >>> xlogy(st.tensor([0.0, 2.0]), st.tensor([0.0, 1.0])).tolist()
-    [0.0, 0.0]
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        y: any shape that broadcasts with x's, likewise. NaN gives NaN, also where x is 0.
+
+    Returns:
+        A tensor of the common shape and floating dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.xlogy(st.tensor([0.0, 2.0]), st.tensor([0.0, 1.0])).tolist()
+        [0.0, 0.0]
     """
-    a, b = floats(x, y)
-    endless = (a == 0) & ((b <= 0) | (b == math.inf))  # elsewhere the derivative by x is log(y), also at 0
-    return a * log(where(endless, 1.0, b))  # type: ignore[no-any-return]
+    a, b = floating_operands(x, y)
+    undefined = (a == 0) & ((b <= 0) | (b == math.inf))  # elsewhere the derivative by x is log(y), also at 0
+    return a * log(where(undefined, 1.0, b))
 
 
-def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # the array API's names
-    """x kept between two bounds, each a number, a tensor, or None. NaN passes; at a bound the derivative is 1.
+def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Tensor:
+    """Limits each element to the range from `min` to `max`.
 
-    >>> import spiraltorch as st
-    >>> clip(st.tensor([-2.0, 0.5, 3.0]), -1, 1).tolist()
-    [-1.0, 0.5, 1.0]
+    Args:
+        x: any shape and dtype. NaN stays NaN.
+        min: the lower bound, a number or a shape that broadcasts with x's; None for no bound.
+        max: the upper bound, likewise. It wins where it lies below `min`.
+
+    Returns:
+        A tensor of the common shape and dtype. At a bound the derivative is 1.
+
+    Raises:
+        ArgumentError: a bound is the number NaN.
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.clip(st.tensor([-2.0, 0.5, 3.0]), -1, 1).tolist()
+        [-1.0, 0.5, 1.0]
     """
     x = handle(x)
     if min is None and max is None:
-        return x  # type: ignore[no-any-return]
+        return x
     if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
         raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}")
-    x = x if min is None else _cut(x, min, greater_equal)
-    return x if max is None else _cut(x, max, less_equal)  # type: ignore[no-any-return]
+    x = x if min is None else _bounded(x, min, greater_equal)
+    return x if max is None else _bounded(x, max, less_equal)
 
 
-def _cut(x: Any, bound: Any, within: Any) -> Any:
-    """The bound where x is beyond it, or it is NaN. At the bound itself x passes, and with it the whole derivative."""
+def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
+    """The bound where x is beyond it or the bound is NaN; at the bound itself x, and with it the whole derivative."""
     if not isinstance(bound, (bool, int, float)):
         bound = handle(bound, x)
     inside = within(x, bound)
     return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 
 
-def lerp(x: Any, end: Any, weight: Any) -> Tensor:
-    """x + weight * (end - x).
+def lerp(x: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
+    """Interpolates linearly: x + weight * (end - x).
 
-    >>> lerp(handle([0.0]), handle([10.0]), 0.25).tolist()
-    [2.5]
+    Args:
+        x: the value at weight 0, any shape; floating dtypes.
+        end: the value at weight 1, any shape that broadcasts with x's.
+        weight: a number, or any shape that broadcasts with both.
+
+    Returns:
+        A tensor of the common shape and dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.lerp(st.tensor([0.0]), st.tensor([10.0]), 0.25).tolist()
+        [2.5]
     """
     x = handle(x)
-    return x + (handle(end, x) - x) * weight  # type: ignore[no-any-return]
+    return x + (handle(end, x) - x) * weight

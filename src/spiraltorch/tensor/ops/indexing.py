@@ -184,7 +184,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
         if key.shape != x.shape[: key.ndim]:
             raise ShapeError(f"[setitem] expected a mask of shape {x.shape[: key.ndim]}, got {key.shape}")
         mask = key.reshape((*key.shape, *[1] * (x.ndim - key.ndim)))
-        return where(mask, cast(value, x.dtype).reshape(()), x)  # type: ignore[no-any-return]
+        return where(mask, cast(value, x.dtype).reshape(()), x)
     plan = _Plan(x, key)
     value = cast(value, x.dtype)
     if not plan.arrays:

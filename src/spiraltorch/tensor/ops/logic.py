@@ -3,161 +3,267 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from ...dtypes import int16, int32, int64, uint64
+from ...dtypes import DType, int16, int32, int64, uint64
 from ...graph import build
+from ...typing import ArrayLike
 from ..arguments import torch_spellings
 from ..dispatch import P, common, condition, first_handle, handle, handles, nary, see, unary
 from ..tensor import Tensor
-from .elementwise import floats, maximum, minimum
+from .elementwise import floating_operands, maximum, minimum
 from .selection import where
 from .unary import abs
 
 
 @torch_spellings
-def logical_and(x: Any, y: Any) -> Tensor:
-    """Both are true (not 0).
+def logical_and(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Tests whether both operands are true, element by element.
 
-    >>> import spiraltorch as st
-    >>> logical_and(st.tensor([1, 0]), True).tolist()
-    [True, False]
+    Args:
+        x: any shape and dtype; numbers are true where they are not 0.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, of booleans.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logical_and(st.tensor([1, 0]), True).tolist()
+        [True, False]
     """
     return _combined("bitand", x, y)
 
 
 @torch_spellings
-def logical_or(x: Any, y: Any) -> Tensor:
-    """Either is true (not 0).
+def logical_or(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Tests whether either operand is true, element by element.
 
-    >>> import spiraltorch as st
-    >>> logical_or(st.tensor([1, 0]), False).tolist()
-    [True, False]
+    Args:
+        x: any shape and dtype; numbers are true where they are not 0.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, of booleans.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logical_or(st.tensor([1, 0]), False).tolist()
+        [True, False]
     """
     return _combined("bitor", x, y)
 
 
 @torch_spellings
-def logical_xor(x: Any, y: Any) -> Tensor:
-    """Exactly one is true (not 0).
+def logical_xor(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Tests whether exactly one operand is true, element by element.
 
-    >>> import spiraltorch as st
-    >>> logical_xor(st.tensor([1, 0]), True).tolist()
-    [False, True]
+    Args:
+        x: any shape and dtype; numbers are true where they are not 0.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape, of booleans.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logical_xor(st.tensor([1, 0]), True).tolist()
+        [False, True]
     """
     return _combined("bitxor", x, y)
 
 
-def _combined(prim: str, x: Any, y: Any) -> Tensor:
+def _combined(primitive: str, x: ArrayLike, y: ArrayLike) -> Tensor:
+    """One primitive of two operands as booleans."""
     like = first_handle((x, y))
-    return nary(P[prim], (condition(x, like), condition(y, like)))
+    return nary(P[primitive], (condition(x, like), condition(y, like)))
 
 
-def logical_not(x: Any) -> Tensor:
-    """It is false (0).
+def logical_not(x: ArrayLike) -> Tensor:
+    """Tests whether elements are false.
 
-    >>> import spiraltorch as st
-    >>> logical_not(st.tensor([2, 0])).tolist()
-    [False, True]
+    Args:
+        x: any shape and dtype; numbers are false where they are 0.
+
+    Returns:
+        A tensor of x's shape, of booleans.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logical_not(st.tensor([2, 0])).tolist()
+        [False, True]
     """
     return nary(P["invert"], (condition(x),))
 
 
-def isnan(x: Any) -> Tensor:
-    """Whether an element is NaN.
+def isnan(x: ArrayLike) -> Tensor:
+    """Tests whether elements are NaN.
 
-    >>> import spiraltorch as st
-    >>> isnan(st.tensor([st.nan, 1.0])).tolist()
-    [True, False]
+    Args:
+        x: any shape and dtype; integers and booleans never are.
+
+    Returns:
+        A tensor of x's shape, of booleans.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.isnan(st.tensor([st.nan, 1.0])).tolist()
+        [True, False]
     """
     x = handle(x)
     return unary(P["isnan"], x) if x.dtype.is_float else (x != x)
 
 
-def isinf(x: Any) -> Tensor:
-    """Whether an element is infinite.
+def isinf(x: ArrayLike) -> Tensor:
+    """Tests whether elements are infinite, with either sign.
 
-    >>> import spiraltorch as st
-    >>> isinf(st.tensor([st.inf, 1.0])).tolist()
-    [True, False]
+    Args:
+        x: any shape and dtype; integers and booleans never are.
+
+    Returns:
+        A tensor of x's shape, of booleans.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.isinf(st.tensor([st.inf, 1.0])).tolist()
+        [True, False]
     """
     x = handle(x)
     return abs(x) == math.inf if x.dtype.is_float else (x != x)
 
 
-def isfinite(x: Any) -> Tensor:
-    """Whether an element is neither infinite nor NaN.
+def isfinite(x: ArrayLike) -> Tensor:
+    """Tests whether elements are neither infinite nor NaN.
 
-    >>> import spiraltorch as st
-    >>> isfinite(st.tensor([st.inf, 1.0])).tolist()
-    [False, True]
+    Args:
+        x: any shape and dtype; integers and booleans always are.
+
+    Returns:
+        A tensor of x's shape, of booleans.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.isfinite(st.tensor([st.inf, 1.0])).tolist()
+        [False, True]
     """
     x = handle(x)
     return abs(x) < math.inf if x.dtype.is_float else (x == x)
 
 
-_BITS = {2: int16, 4: int32, 8: int64}
+_BITS: dict[int, DType] = {2: int16, 4: int32, 8: int64}
 
 
-def signbit(x: Any) -> Tensor:
-    """Whether the sign bit is set, also for -0.0 and NaN.
+def signbit(x: ArrayLike) -> Tensor:
+    """Tests whether the sign bit is set, which it is also in -0.0 and in some NaN.
 
-    >>> import spiraltorch as st
-    >>> signbit(st.tensor([-0.0, 1.0])).tolist()
-    [True, False]
+    Args:
+        x: any shape and dtype; integers have it set where they are negative.
+
+    Returns:
+        A tensor of x's shape, of booleans.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.signbit(st.tensor([-0.0, 1.0])).tolist()
+        [True, False]
     """
     x = handle(x)
     if not x.dtype.is_float:
-        return x < 0  # type: ignore[no-any-return]
+        return x < 0
     return nary(P["bitcast"], (see(x),), (_BITS[x.dtype.itemsize],)) < 0
 
 
 @torch_spellings
-def copysign(x: Any, y: Any) -> Tensor:
-    """The magnitude of x with the sign of y.
+def copysign(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Gives each element of `x` the sign of `y`.
 
-    >>> import spiraltorch as st
-    >>> copysign(st.tensor([1.0, 2.0]), -1.0).tolist()
-    [-1.0, -2.0]
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        y: any shape that broadcasts with x's, likewise; its sign bit counts, also in -0.0.
+
+    Returns:
+        A tensor of the common shape and floating dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.copysign(st.tensor([1.0, 2.0]), -1.0).tolist()
+        [-1.0, -2.0]
     """
-    a, b = floats(x, y)
-    size = abs(a)
-    return where(signbit(b), -size, size)  # type: ignore[no-any-return]
+    a, b = floating_operands(x, y)
+    magnitude = abs(a)
+    return where(signbit(b), -magnitude, magnitude)
 
 
 @torch_spellings
-def nextafter(x: Any, y: Any) -> Tensor:
-    """The next representable number after x towards y.
+def nextafter(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Finds the next representable number after each element of `x` in the direction of `y`.
 
-    >>> import spiraltorch as st
-    >>> nextafter(st.tensor([0.0]), 1.0).tolist()[0] > 0
-    True
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        y: any shape that broadcasts with x's, likewise.
+
+    Returns:
+        A tensor of the common shape and floating dtype; y where both are equal, NaN where either is.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nextafter(st.tensor([0.0]), 1.0).tolist()[0] > 0
+        True
     """
-    a, b = floats(x, y)
+    a, b = floating_operands(x, y)
     bits = _BITS[a.dtype.itemsize]
     raw = nary(P["bitcast"], (see(a),), (bits,))
-    away = (a < b) == (a > 0)
-    moved = nary(P["bitcast"], (see(where(away, raw + 1, raw - 1)),), (a.dtype,))
-    tiny = nary(P["bitcast"], (see((raw & 0) + 1),), (a.dtype,))
-    moved = where(a == 0, copysign(tiny, b), moved)
-    return where(logical_or(isnan(a), isnan(b)), a + b, where(a == b, b, moved))  # type: ignore[no-any-return]
+    away_from_zero = (a < b) == (a > 0)
+    neighbour = nary(P["bitcast"], (see(where(away_from_zero, raw + 1, raw - 1)),), (a.dtype,))
+    least = nary(P["bitcast"], (see((raw & 0) + 1),), (a.dtype,))  # the least positive number
+    neighbour = where(a == 0, copysign(least, b), neighbour)
+    return where(logical_or(isnan(a), isnan(b)), a + b, where(a == b, b, neighbour))
 
 
-def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """Whether |x - y| <= atol + rtol * |y|; infinities of one sign are close.
+def isclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Tests |x - y| <= atol + rtol * |y|, element by element.
 
-    >>> isclose(handle([1.0, 2.0]), handle([1.0, 2.1])).tolist()
-    [True, False]
+    Args:
+        x: any shape and dtype.
+        y: the reference, any shape that broadcasts with x's.
+        rtol: the tolerance relative to |y|.
+        atol: the absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        A tensor of the common shape, of booleans. Infinities of one sign are close.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.isclose(st.tensor([1.0, 2.0]), st.tensor([1.0, 2.1])).tolist()
+        [True, False]
     """
-    a, b = _exact(x, y)
-    gap = maximum(a, b) - minimum(a, b) if a.dtype.is_integer else abs(a - b)
-    near = logical_and(gap <= abs(b) * rtol + atol, isfinite(b))
-    found = logical_or(near, a == b)
-    return logical_or(found, logical_and(isnan(a), isnan(b))) if equal_nan else found
+    a, b = _exact_operands(x, y)
+    distance = maximum(a, b) - minimum(a, b) if a.dtype.is_integer else abs(a - b)
+    near = logical_and(distance <= abs(b) * rtol + atol, isfinite(b))
+    close = logical_or(near, a == b)
+    return logical_or(close, logical_and(isnan(a), isnan(b))) if equal_nan else close
 
 
-def _exact(x: Any, y: Any) -> tuple[Any, Any]:
-    """Both in one dtype: integers in 64 bits, where their difference is exact."""
+def _exact_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Both operands in one dtype: integers in 64 bits, where their difference is exact."""
     nodes, dtype = common(x, y)
     if dtype.is_float:
         wide = dtype
@@ -166,20 +272,48 @@ def _exact(x: Any, y: Any) -> tuple[Any, Any]:
     return Tensor(build.cast(nodes[0], wide)), Tensor(build.cast(nodes[1], wide))
 
 
-def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether all elements are close; the value is needed at once. See `isclose`.
+def allclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Tests whether all elements are close, as `isclose` does. The values are computed at once.
 
-    >>> allclose(handle([1.0]), handle([1.0 + 1e-7]))
-    True
+    Args:
+        x: any shape and dtype.
+        y: the reference, any shape that broadcasts with x's.
+        rtol: the tolerance relative to |y|.
+        atol: the absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        Whether |x - y| <= atol + rtol * |y| everywhere.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        TracingError: while `compile` records, where no value exists yet.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.allclose(st.tensor([1.0]), st.tensor([1.0 + 1e-7]))
+        True
     """
     return bool(isclose(x, y, rtol, atol, equal_nan).all())
 
 
-def array_equal(x: Any, y: Any) -> bool:
-    """Whether shapes and all elements are equal; the value is needed at once.
+def array_equal(x: ArrayLike, y: ArrayLike) -> bool:
+    """Tests whether shapes and all elements are equal. The values are computed at once.
 
-    >>> array_equal(handle([1, 2]), handle([1, 2]))
-    True
+    Args:
+        x: any shape and dtype.
+        y: any shape and dtype.
+
+    Returns:
+        Whether they are equal; NaN equals nothing.
+
+    Raises:
+        TracingError: while `compile` records, where no value exists yet.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.array_equal(st.tensor([1, 2]), [1, 2])
+        True
     """
     a, b = handles(x, y)
     return a.shape == b.shape and bool((a == b).all())

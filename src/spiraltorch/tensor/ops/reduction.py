@@ -115,7 +115,7 @@ def _root(total: Tensor, order: float = 2) -> Tensor:
     """A root of what is not negative. Where it is 0 its derivative is infinite; it is taken as 0, as in PyTorch."""
     none = total == 0
     safe = where(none, 1.0, total)
-    return where(none, total, sqrt(safe) if order == 2 else safe ** (1.0 / order))  # type: ignore[no-any-return]
+    return where(none, total, sqrt(safe) if order == 2 else safe ** (1.0 / order))
 
 
 @torch_spellings

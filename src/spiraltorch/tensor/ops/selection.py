@@ -1,46 +1,72 @@
-"""Element-wise choices by a condition."""
+"""Element-wise choices by a condition, and where a condition holds."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
 
 from ...errors import ShapeError
+from ...typing import ArrayLike
 from ..creation import asarray
-from ..dispatch import (
-    P,
-    common,
-    condition,
-    first_handle,
-    handle,
-    nary,
-)
+from ..dispatch import P, common, first_handle, handle, nary
+from ..dispatch import condition as condition_node
 from ..tensor import Tensor
 from .casting import cast, host_values
 from .joining import stack
 
 
-def where(condition_: Any, x: Any = None, y: Any = None) -> Any:
-    """`x` where the condition holds, `y` elsewhere; with one argument, the places where it holds.
+@overload
+def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Tensor: ...
+@overload
+def where(condition: ArrayLike) -> tuple[Tensor, ...]: ...
+def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None = None) -> Tensor | tuple[Tensor, ...]:
+    """Takes elements of `x` where a condition holds and of `y` elsewhere.
 
-    >>> where(Tensor.__gt__(handle([1, -2]), 0), 1, 0).tolist()
-    [1, 0]
+    With the condition alone it is `nonzero`: the positions at which the condition holds.
+
+    Args:
+        condition: booleans, any shape; other dtypes are true where they are not 0.
+        x: a number, or any shape that broadcasts with the condition's.
+        y: likewise.
+
+    Returns:
+        A tensor of the common shape and dtype; without `x` and `y`, a tuple with an int64 tensor for each axis.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.where(st.tensor([True, False]), st.tensor([1, 2]), 0).tolist()
+        [1, 0]
     """
     if x is None and y is None:
-        return nonzero(condition_, as_tuple=True)
-    like = first_handle((condition_, x, y))
-    c = condition(condition_, like)
-    nodes, _ = common(x, y, like=like)
-    return nary(P["where"], (c, *nodes))
+        return nonzero(condition, as_tuple=True)
+    like = first_handle((condition, x, y))
+    chosen = condition_node(condition, like)
+    nodes, _ = common(x, y, like=like)  # type: ignore[arg-type]  # one None is refused there
+    return nary(P["where"], (chosen, *nodes))
 
 
-def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
-    """`x` with a number where the mask holds.
+def masked_fill(x: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
+    """Replaces the elements at which a mask holds by one value.
 
-    >>> import spiraltorch as st
-    >>> masked_fill(st.ones(2), st.tensor([True, False]), 0.0).tolist()
-    [0.0, 1.0]
+    Args:
+        x: any shape and dtype.
+        mask: booleans, any shape that broadcasts with x's.
+        value: a number, or a tensor of one element, which is cast to x's dtype.
+
+    Returns:
+        A tensor of the common shape and, unless a number has a higher kind, of x's dtype.
+
+    Raises:
+        ShapeError: `value` has more than one element, or the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.masked_fill(st.ones(2), st.tensor([True, False]), 0.0).tolist()
+        [0.0, 1.0]
     """
     x = handle(x)
     if not isinstance(value, (int, float)):
@@ -48,18 +74,33 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
         if value.size != 1:
             raise ShapeError(f"[masked_fill] expected a value of one element, got shape {value.shape}; use where()")
         value = value.reshape(())
-    return where(mask, value, x)  # type: ignore[no-any-return]
+    return where(mask, value, x)
 
 
-def nonzero(x: Any, as_tuple: bool = True) -> Any:
-    """The positions of elements that are not 0: an int64 tensor for each axis, or one of rows (`as_tuple=False`).
+@overload
+def nonzero(x: ArrayLike, as_tuple: Literal[True] = True) -> tuple[Tensor, ...]: ...
+@overload
+def nonzero(x: ArrayLike, as_tuple: Literal[False]) -> Tensor: ...
+def nonzero(x: ArrayLike, as_tuple: bool = True) -> tuple[Tensor, ...] | Tensor:
+    """Finds the positions of the elements that are not 0.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in nonzero(st.tensor([0, 3, 4]))]
-    [[1, 2]]
+    The value of `x` is computed at once, because the result's shape depends on it.
+
+    Args:
+        x: any shape and dtype.
+        as_tuple: whether to return a tensor for each axis, as NumPy does, or one matrix.
+
+    Returns:
+        A tuple with a 1-d int64 tensor of positions for each axis, or an int64 tensor of shape (count, x.ndim).
+
+    Raises:
+        TracingError: while `compile` records, where no value exists yet.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.nonzero(st.tensor([0, 3, 4]))]
+        [[1, 2]]
     """
     x = handle(x)
-    found = [asarray(i, device=x.device) for i in np.nonzero(host_values(x, "nonzero"))]
-    if as_tuple:
-        return tuple(found)
-    return stack(found, axis=1)
+    positions = [asarray(i, device=x.device) for i in np.nonzero(host_values(x, "nonzero"))]
+    return tuple(positions) if as_tuple else stack(positions, axis=1)

@@ -8,7 +8,7 @@ from ...dtypes import default_float
 from ..arguments import axes_of, torch_spellings
 from ..dispatch import handle
 from ..tensor import Tensor
-from .casting import cast, in_float32, need_float
+from .casting import cast, in_float32, require_float
 from .extrema import amax
 from .logic import isfinite
 from .reduction import sum
@@ -38,7 +38,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     top = _greatest(x, axes)
     top = where(isfinite(top), top, 0.0)
     total = log(sum(exp(x - top), axis=axes, keepdims=True)) + top
-    return total if keepdims else total.squeeze(axes) if axes else total  # type: ignore[no-any-return]
+    return total if keepdims else total.squeeze(axes) if axes else total
 
 
 @torch_spellings
@@ -50,11 +50,11 @@ def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
     [0.5, 0.5]
     """
     x = handle(x) if dtype is None else cast(x, dtype)
-    need_float(x, "softmax")
+    require_float(x, "softmax")
     if x.dtype.itemsize == 2:
         return in_float32(softmax, x, axis=axis)
     powers = exp(x - _greatest(x, axis))
-    return powers / sum(powers, axis=axis, keepdims=True)  # type: ignore[no-any-return]
+    return powers / sum(powers, axis=axis, keepdims=True)
 
 
 @torch_spellings
@@ -66,7 +66,7 @@ def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
     [0.0, -2000.0]
     """
     x = handle(x) if dtype is None else cast(x, dtype)
-    need_float(x, "log_softmax")
+    require_float(x, "log_softmax")
     if x.dtype.itemsize == 2:
         return in_float32(log_softmax, x, axis=axis)
     moved = x - _greatest(x, axis)

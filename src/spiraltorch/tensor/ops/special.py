@@ -1,13 +1,11 @@
-"""Special functions that are made of others."""
+"""Special functions that are composed of others."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...dtypes import float32
+from ...typing import ArrayLike
 from ..dispatch import handle
 from ..tensor import Tensor
-from .casting import cast
+from .casting import in_float32
 from .elementwise import minimum
 from .selection import where
 from .unary import abs, erf, exp, round
@@ -25,33 +23,39 @@ _CHEBYSHEV = (
 _SINGLE = 12
 
 
-def erfc(x: Any) -> Tensor:
-    """1 - erf(x), also where erf(x) is so near to 1 that the difference would lose its digits; integers as float32.
+def erfc(x: ArrayLike) -> Tensor:
+    """Computes 1 - erf(x) with full relative accuracy, also where erf(x) rounds to 1.
 
-    >>> import spiraltorch as st
-    >>> erfc(st.tensor([0.0, -10.0])).tolist()
-    [1.0, 2.0]
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+
+    Returns:
+        A tensor of x's shape and floating dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.erfc(st.tensor([0.0, -10.0])).tolist()
+        [1.0, 2.0]
     """
     x = handle(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
-        made = erfc(cast(x, float32))
-        return cast(made, x.dtype) if x.dtype.is_float else made
-    plain = x.detach()
-    z = minimum(abs(plain), 30.0)  # where the result is 0 in every dtype
+        return in_float32(erfc, x)
+    value = x.detach()
+    z = minimum(abs(value), 30.0)  # where the result is 0 in every dtype
     t = (z - 3.75) / (z + 3.75)
     series = _chebyshev(t, _CHEBYSHEV if x.dtype.itemsize == 8 else _CHEBYSHEV[:_SINGLE]) / (z * 2.0 + 1.0)
-    near = round(z * 16.0) / 16.0  # its square is exact, which keeps the digits of e**(-z*z)
-    tail = series * exp(-near * near) * exp((near - z) * (near + z))
-    known = erf(plain)
-    value = where(z < 0.5, 1.0 - known, where(plain < 0, 2.0 - tail, tail))
-    return value + (known - erf(x))  # type: ignore[no-any-return]  # plus nothing, but with its derivatives
+    rounded = round(z * 16.0) / 16.0  # its square is exact, which keeps the digits of e**(-z*z)
+    tail = series * exp(-rounded * rounded) * exp((rounded - z) * (rounded + z))
+    error = erf(value)
+    result = where(z < 0.5, 1.0 - error, where(value < 0, 2.0 - tail, tail))
+    return result + (error - erf(x))  # adds 0, and the derivatives of erf
 
 
-def _chebyshev(t: Any, coefficients: tuple[float, ...]) -> Any:
-    """The sum of c[k] T_k(t), by Clenshaw's recurrence."""
+def _chebyshev(t: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """The sum of c[k] T_k(t), by Clenshaw's recurrence (Clenshaw 1955)."""
     twice = t * 2.0
-    later: Any = 0.0
-    latest: Any = 0.0
+    second: Tensor | float = 0.0
+    first: Tensor | float = 0.0
     for c in coefficients[:0:-1]:
-        later, latest = latest, twice * latest - later + c
-    return t * latest - later + coefficients[0]
+        second, first = first, twice * first - second + c
+    return t * first - second + coefficients[0]

@@ -1,83 +1,146 @@
-"""Element-wise functions of one operand."""
+"""Element-wise functions of one operand: those of one primitive from tables, the others spelled out."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from ...dtypes import float32
-from ..dispatch import (
-    P,
-    float_unary,
-    handle,
-    unary,
-)
+from ...typing import ArrayLike
+from ..dispatch import P, float_unary, handle, unary
 from ..tensor import Tensor
 from .casting import cast
 
+if TYPE_CHECKING:
 
-def _float(name: str, doc: str) -> Any:
-    prim = P[name]
+    class UnaryFunction(Protocol):
+        """An element-wise function of one operand."""
 
-    def function(x: Any) -> Tensor:
-        return float_unary(prim, x)
+        __name__: str
+
+        def __call__(self, x: ArrayLike) -> Tensor:
+            """Applies the function to each element.
+
+            Args:
+                x: any shape; a tensor, an array, a number, or nested sequences of numbers.
+
+            Returns:
+                A tensor of x's shape.
+            """
+
+
+_FLOAT_DOC = """{summary}, element by element.{more}
+
+    Args:
+        x: any shape. Integers and booleans are taken as float32.{domain}
+
+    Returns:
+        A tensor of x's shape and floating dtype (float32 for integers and booleans).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.{name}(st.tensor({argument})).tolist()
+        {result}
+    """
+_INTEGRAL_DOC = """{summary}, element by element.
+
+    Args:
+        x: any shape. Integers and booleans are returned as they are.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.{name}(st.tensor([-1.5, 2.5])).tolist()
+        {result}
+    """
+
+
+def _floating(name: str, summary: str, argument: str, result: str, domain: str = "", more: str = "") -> UnaryFunction:
+    """A function that is one primitive of floating operands; `domain` says where its value is special."""
+    primitive = P[name]
+
+    def function(x: ArrayLike) -> Tensor:
+        return float_unary(primitive, x)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{doc}, element-wise; integers are taken as float32."
+    function.__doc__ = _FLOAT_DOC.format(
+        name=name, summary=summary, argument=argument, result=result,
+        domain=f" {domain}" if domain else "", more=f"\n\n    {more}" if more else "",
+    )  # fmt: skip
     return function
 
 
-sqrt = _float("sqrt", "The square root")
+def _integral(name: str, summary: str, result: str) -> UnaryFunction:
+    """A function that is one primitive of floating operands and leaves integers as they are."""
+    primitive = P[name]
 
-
-exp, expm1, exp2 = _float("exp", "e**x"), _float("expm1", "e**x - 1"), _float("exp2", "2**x")
-
-
-log, log1p = _float("log", "The natural logarithm"), _float("log1p", "log(1 + x)")
-
-
-log2, log10 = _float("log2", "The logarithm to base 2"), _float("log10", "The logarithm to base 10")
-
-
-sin, cos, tan = _float("sin", "The sine"), _float("cos", "The cosine"), _float("tan", "The tangent")
-
-
-asin, acos, atan = _float("asin", "The arc sine"), _float("acos", "The arc cosine"), _float("atan", "The arc tangent")
-
-
-sinh, cosh, tanh = (_float(n, f"The hyperbolic function {n}") for n in ("sinh", "cosh", "tanh"))
-
-
-asinh, acosh, atanh = (_float(n, f"The inverse hyperbolic function {n}") for n in ("asinh", "acosh", "atanh"))
-
-
-erf = _float("erf", "The error function")
-
-
-def _whole(name: str, doc: str) -> Any:
-    prim = P[name]
-
-    def function(x: Any) -> Tensor:
+    def function(x: ArrayLike) -> Tensor:
         x = handle(x)
-        return unary(prim, x) if x.dtype.is_float else x
+        return unary(primitive, x) if x.dtype.is_float else x
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{doc}, element-wise; integers are returned as they are."
+    function.__doc__ = _INTEGRAL_DOC.format(name=name, summary=summary, result=result)
     return function
 
 
-floor, ceil, trunc = _whole("floor", "Rounds down"), _whole("ceil", "Rounds up"), _whole("trunc", "Rounds to zero")
+_OUTSIDE = "NaN outside [-1, 1]."
+sqrt = _floating("sqrt", "Computes the square root", "[4.0, 9.0]", "[2.0, 3.0]", "NaN below 0.")
+exp = _floating("exp", "Computes e**x", "[0.0]", "[1.0]")
+expm1 = _floating("expm1", "Computes e**x - 1, without loss of digits near 0", "[0.0]", "[0.0]")
+exp2 = _floating("exp2", "Computes 2**x", "[0.0, 3.0]", "[1.0, 8.0]")
+log = _floating("log", "Computes the natural logarithm", "[1.0, 0.0]", "[0.0, -inf]", "-inf at 0, NaN below.")
+log1p = _floating(
+    "log1p",
+    "Computes log(1 + x), without loss of digits near 0",
+    "[0.0, -1.0]",
+    "[0.0, -inf]",
+    "-inf at -1, NaN below.",
+)
+log2 = _floating("log2", "Computes the logarithm to base 2", "[8.0]", "[3.0]", "-inf at 0, NaN below.")
+log10 = _floating("log10", "Computes the logarithm to base 10", "[1.0, 0.0]", "[0.0, -inf]", "-inf at 0, NaN below.")
+sin = _floating("sin", "Computes the sine", "[0.0]", "[0.0]", "Angles in radians; NaN at infinities.")
+cos = _floating("cos", "Computes the cosine", "[0.0]", "[1.0]", "Angles in radians; NaN at infinities.")
+tan = _floating("tan", "Computes the tangent", "[0.0]", "[0.0]", "Angles in radians; NaN at infinities.")
+asin = _floating("asin", "Computes the arc sine, in [-pi/2, pi/2]", "[0.0]", "[0.0]", _OUTSIDE)
+acos = _floating("acos", "Computes the arc cosine, in [0, pi]", "[1.0]", "[0.0]", _OUTSIDE)
+atan = _floating("atan", "Computes the arc tangent, in [-pi/2, pi/2]", "[0.0]", "[0.0]")
+sinh = _floating("sinh", "Computes the hyperbolic sine", "[0.0]", "[0.0]")
+cosh = _floating("cosh", "Computes the hyperbolic cosine", "[0.0]", "[1.0]")
+tanh = _floating("tanh", "Computes the hyperbolic tangent", "[0.0]", "[0.0]")
+asinh = _floating("asinh", "Computes the inverse hyperbolic sine", "[0.0]", "[0.0]")
+acosh = _floating("acosh", "Computes the inverse hyperbolic cosine, at least 0", "[1.0]", "[0.0]", "NaN below 1.")
+atanh = _floating(
+    "atanh", "Computes the inverse hyperbolic tangent", "[0.0, 1.0]", "[0.0, inf]",
+    "Infinite at -1 and 1, NaN outside [-1, 1].",
+)  # fmt: skip
+erf = _floating(
+    "erf", "Computes the error function", "[0.0]", "[0.0]",
+    more="erf(x) is 2 / sqrt(pi) times the integral of e**(-t*t) from 0 to x (DLMF 7.2.1).",
+)  # fmt: skip
+floor = _integral("floor", "Rounds down to an integer", "[-2.0, 2.0]")
+ceil = _integral("ceil", "Rounds up to an integer", "[-1.0, 3.0]")
+trunc = _integral("trunc", "Rounds towards zero to an integer", "[-1.0, 2.0]")
 
 
-def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
-    """Rounds to the nearest integer, ties to even, or to so many decimals (negative ones: to tens, hundreds, ...).
+def round(x: ArrayLike, decimals: int = 0) -> Tensor:
+    """Rounds to a number of decimals; ties go to the even neighbour.
 
-    >>> import spiraltorch as st
-    >>> round(st.tensor([0.5, 1.5, 2.4])).tolist()
-    [0.0, 2.0, 2.0]
+    Args:
+        x: any shape and dtype.
+        decimals: digits that are kept after the decimal point; -1 rounds to tens, -2 to hundreds.
+
+    Returns:
+        A tensor of x's shape and dtype. Integers change only where `decimals` is negative.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.round(st.tensor([0.5, 1.5, 2.4])).tolist()
+        [0.0, 2.0, 2.0]
     """
     x = handle(x)
     if not x.dtype.is_float:
-        return x if decimals >= 0 or x.dtype.is_bool else _round_whole(x, 10**-decimals)  # type: ignore[no-any-return]
+        return x if decimals >= 0 or x.dtype.is_bool else _round_integers(x, 10**-decimals)
     if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it
         return cast(round(cast(x, float32), decimals), x.dtype)
     if decimals > 0:
@@ -87,8 +150,8 @@ def round(x: Any, decimals: int = 0) -> Tensor:  # the field's word
     return unary(P["round"], x)
 
 
-def _round_whole(x: Any, unit: int) -> Any:
-    """Integers to the nearest multiple of `unit`, an even number of them where two are as near."""
+def _round_integers(x: Tensor, unit: int) -> Tensor:
+    """Rounds integers to the nearest multiple of `unit`, to an even multiple where two are equally near."""
     low = x // unit
     rest = x - low * unit
     half = unit // 2
@@ -96,83 +159,142 @@ def _round_whole(x: Any, unit: int) -> Any:
     return (low + cast(up, x.dtype)) * unit
 
 
-def negative(x: Any) -> Tensor:
-    """-x.
+def negative(x: ArrayLike) -> Tensor:
+    """Computes -x, element by element.
 
-    >>> import spiraltorch as st
-    >>> negative(st.tensor([1, -2])).tolist()
-    [-1, 2]
+    Args:
+        x: any shape; floating or integer dtypes. Unsigned integers wrap around.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.negative(st.tensor([1, -2])).tolist()
+        [-1, 2]
     """
     return unary(P["neg"], handle(x))
 
 
-def positive(x: Any) -> Tensor:
-    """x.
+def positive(x: ArrayLike) -> Tensor:
+    """Returns its operand as a tensor, for symmetry with `negative`.
 
-    >>> import spiraltorch as st
-    >>> positive(st.tensor([1, -2])).tolist()
-    [1, -2]
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The tensor itself, or a tensor with the values of x.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.positive(st.tensor([1, -2])).tolist()
+        [1, -2]
     """
     return handle(x)
 
 
-def abs(x: Any) -> Tensor:
-    """The absolute value.
+def abs(x: ArrayLike) -> Tensor:
+    """Computes the absolute value, element by element.
 
-    >>> import spiraltorch as st
-    >>> abs(st.tensor([1, -2])).tolist()
-    [1, 2]
+    Args:
+        x: any shape and dtype. Booleans and unsigned integers are returned as they are.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.abs(st.tensor([1, -2])).tolist()
+        [1, 2]
     """
     x = handle(x)
     return x if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)
 
 
-def sign(x: Any) -> Tensor:
-    """-1, 0 or 1; NaN for NaN.
+def sign(x: ArrayLike) -> Tensor:
+    """Computes the sign of each element: -1, 0 or 1.
 
-    >>> import spiraltorch as st
-    >>> sign(st.tensor([-2.5, 0.0])).tolist()
-    [-1.0, 0.0]
+    Args:
+        x: any shape; floating or integer dtypes. NaN gives NaN.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.sign(st.tensor([-2.5, 0.0])).tolist()
+        [-1.0, 0.0]
     """
     return unary(P["sign"], handle(x))
 
 
-def square(x: Any) -> Tensor:
-    """x * x.
+def square(x: ArrayLike) -> Tensor:
+    """Computes x * x, element by element.
 
-    >>> import spiraltorch as st
-    >>> square(st.tensor([3])).tolist()
-    [9]
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.square(st.tensor([3])).tolist()
+        [9]
     """
     x = handle(x)
-    return x * x  # type: ignore[no-any-return]
+    return x * x
 
 
-def reciprocal(x: Any) -> Tensor:
-    """1 / x.
+def reciprocal(x: ArrayLike) -> Tensor:
+    """Computes 1 / x, element by element.
 
-    >>> import spiraltorch as st
-    >>> reciprocal(st.tensor([4.0])).tolist()
-    [0.25]
+    Args:
+        x: any shape. Integers and booleans are taken as float32. Infinite at 0.
+
+    Returns:
+        A tensor of x's shape and floating dtype (float32 for integers and booleans).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.reciprocal(st.tensor([4.0])).tolist()
+        [0.25]
     """
     return 1.0 / handle(x)
 
 
-def rsqrt(x: Any) -> Tensor:
-    """1 / sqrt(x).
+def rsqrt(x: ArrayLike) -> Tensor:
+    """Computes 1 / sqrt(x), element by element.
 
-    >>> import spiraltorch as st
-    >>> rsqrt(st.tensor([4.0])).tolist()
-    [0.5]
+    Args:
+        x: any shape. Integers and booleans are taken as float32. Infinite at 0, NaN below.
+
+    Returns:
+        A tensor of x's shape and floating dtype (float32 for integers and booleans).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.rsqrt(st.tensor([4.0])).tolist()
+        [0.5]
     """
-    return 1.0 / sqrt(x)  # type: ignore[no-any-return]
+    return 1.0 / sqrt(x)
 
 
-def bitwise_invert(x: Any) -> Tensor:
-    """~x, for integers and booleans.
+def bitwise_invert(x: ArrayLike) -> Tensor:
+    """Inverts every bit of integers; negates booleans.
 
-    >>> import spiraltorch as st
-    >>> bitwise_invert(st.tensor([0, 5])).tolist()
-    [-1, -6]
+    Args:
+        x: any shape; integers or booleans.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        DTypeError: x is floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.bitwise_invert(st.tensor([0, 5])).tolist()
+        [-1, -6]
     """
     return unary(P["invert"], handle(x))
