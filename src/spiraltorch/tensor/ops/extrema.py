@@ -2,117 +2,264 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple, overload
 
+from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, torch_spellings
 from ..dispatch import P, handle, nary, see
 from ..tensor import Tensor
 from .elementwise import maximum, minimum
-from .reduction import _reduce
+from .gathering import take_along_axis
+from .reduction import reduced
 
-Extreme = namedtuple("Extreme", ("values", "indices"))
 
+class Extreme(NamedTuple):
+    """Elements that an order picks, and their positions along the axis."""
 
-@torch_spellings
-def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The greatest element over axes; NaN where one is. Raises `ArgumentError` where there is none.
-
-    >>> import spiraltorch as st
-    >>> amax(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
-    [3, 5]
-    """
-    x = handle(x)
-    return _reduce("reduce_max", x, axes_of(axis, x.ndim, "max"), keepdims)
+    values: Tensor
+    indices: Tensor
 
 
 @torch_spellings
-def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The least element over axes; see `amax`.
+def amax(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False) -> Tensor:
+    """Finds the greatest element over axes.
 
-    >>> import spiraltorch as st
-    >>> amin(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
-    [1, 4]
+    Args:
+        x: any shape and dtype.
+        axis: the axes that are searched; all by default.
+        keepdims: whether the axes stay, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        A tensor of x's dtype, and of its shape without the axes. NaN where an element is. Equal maxima share the
+        gradient.
+
+    Raises:
+        ArgumentError: there is no element, or an axis is given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.amax(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
+        [3, 5]
     """
     x = handle(x)
-    return _reduce("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
+    return reduced("reduce_max", x, axes_of(axis, x.ndim, "max"), keepdims)
 
 
-def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The array API's name of `amax`.
+@torch_spellings
+def amin(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False) -> Tensor:
+    """Finds the least element over axes.
 
-    >>> import spiraltorch as st
-    >>> max(st.tensor([1, 5, 3])).item()
-    5
+    Args:
+        x: any shape and dtype.
+        axis: the axes that are searched; all by default.
+        keepdims: whether the axes stay, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        A tensor of x's dtype, and of its shape without the axes. NaN where an element is. Equal minima share the
+        gradient.
+
+    Raises:
+        ArgumentError: there is no element, or an axis is given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.amin(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
+        [1, 4]
+    """
+    x = handle(x)
+    return reduced("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
+
+
+def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Finds the greatest element over axes; the array API's name of `amax`.
+
+    Args:
+        x: any shape and dtype.
+        axis: the axes that are searched; all by default.
+        keepdims: whether the axes stay, with extent 1.
+
+    Returns:
+        A tensor of x's dtype, and of its shape without the axes. NaN where an element is.
+
+    Raises:
+        ArgumentError: there is no element, or an axis is given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.max(st.tensor([1, 5, 3])).item()
+        5
     """
     return amax(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The array API's name of `amin`.
+def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Finds the least element over axes; the array API's name of `amin`.
 
-    >>> import spiraltorch as st
-    >>> min(st.tensor([1, 5, 3])).item()
-    1
+    Args:
+        x: any shape and dtype.
+        axis: the axes that are searched; all by default.
+        keepdims: whether the axes stay, with extent 1.
+
+    Returns:
+        A tensor of x's dtype, and of its shape without the axes. NaN where an element is.
+
+    Raises:
+        ArgumentError: there is no element, or an axis is given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.min(st.tensor([1, 5, 3])).item()
+        1
     """
     return amin(x, axis=axis, keepdims=keepdims)
 
 
-def _extreme_method(x: Tensor, which: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+@overload
+def max_method(x: Tensor, other: Tensor, /) -> Tensor: ...
+@overload
+def max_method(x: Tensor, *, dim: int, keepdim: bool = False) -> Extreme: ...
+@overload
+def max_method(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+def max_method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | Extreme:
+    """Finds the greatest element: over axes, along `dim` with its position, or element by element beside a tensor.
+
+    Args:
+        x: any shape and dtype.
+        *args: another tensor, for the greater of both; or `axis` and `keepdims`, as in NumPy.
+        **kwargs: PyTorch's `dim` and `keepdim`, which give a pair; or `axis` and `keepdims`.
+
+    Returns:
+        A tensor; with `dim`, its values and int64 indices, the first of equal elements.
+
+    Raises:
+        ArgumentError: there is no element, or an axis is given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor([[1, 5], [3, 4]])
+        >>> x.max(axis=0).tolist(), x.max(dim=0).indices.tolist()
+        ([3, 5], [1, 0])
+    """
+    return _extreme_method(x, "max", args, kwargs)
+
+
+@overload
+def min_method(x: Tensor, other: Tensor, /) -> Tensor: ...
+@overload
+def min_method(x: Tensor, *, dim: int, keepdim: bool = False) -> Extreme: ...
+@overload
+def min_method(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+def min_method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | Extreme:
+    """Finds the least element: over axes, along `dim` with its position, or element by element beside a tensor.
+
+    Args:
+        x: any shape and dtype.
+        *args: another tensor, for the lesser of both; or `axis` and `keepdims`, as in NumPy.
+        **kwargs: PyTorch's `dim` and `keepdim`, which give a pair; or `axis` and `keepdims`.
+
+    Returns:
+        A tensor; with `dim`, its values and int64 indices, the first of equal elements.
+
+    Raises:
+        ArgumentError: there is no element, or an axis is given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor([[1, 5], [3, 4]])
+        >>> x.min(axis=0).tolist(), x.min(dim=0).indices.tolist()
+        ([1, 4], [0, 1])
+    """
+    return _extreme_method(x, "min", args, kwargs)
+
+
+def _extreme_method(x: Tensor, which: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | Extreme:
     """PyTorch's `x.max(dim=0)` is a pair; `x.max(axis=0)` and `x.max()` follow NumPy; `x.max(y)` is element-wise."""
     if args and isinstance(args[0], Tensor):
         return (maximum if which == "max" else minimum)(x, args[0])
     if "dim" in kwargs:
         axis = axis_of(kwargs["dim"], x.ndim, which)
         keep = bool(kwargs.get("keepdim", kwargs.get("keepdims", False)))
-        index = (argmax if which == "max" else argmin)(x, axis=axis, keepdims=True)
-        from .gathering import take_along_axis
-
-        values = take_along_axis(x, index, axis=axis)
+        indices = (argmax if which == "max" else argmin)(x, axis=axis, keepdims=True)
+        values = take_along_axis(x, indices, axis=axis)
         if keep:
-            return Extreme(values, index)
-        return Extreme(values.squeeze(axis), index.squeeze(axis))
+            return Extreme(values, indices)
+        return Extreme(values.squeeze(axis), indices.squeeze(axis))
     return (amax if which == "max" else amin)(x, *args, **kwargs)
 
 
-def max_method(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """See `_extreme_method`."""
-    return _extreme_method(x, "max", args, kwargs)
-
-
-def min_method(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """See `_extreme_method`."""
-    return _extreme_method(x, "min", args, kwargs)
-
-
-def _arg(prim: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
+def _position(primitive: str, x: ArrayLike, axis: int | None, keepdims: bool) -> Tensor:
+    """argmax or argmin along an axis, or of the flattened tensor."""
     x = handle(x)
     if axis is None:
-        made = nary(P[prim], (see(x.reshape(-1)),), (0,))
-        return made.reshape((1,) * x.ndim) if keepdims else made
-    number = axis_of(axis, x.ndim, prim)
+        result = nary(P[primitive], (see(x.reshape(-1)),), (0,))
+        return result.reshape((1,) * x.ndim) if keepdims else result
+    number = axis_of(axis, x.ndim, primitive)
     x = x.reshape((1,)) if x.ndim == 0 else x
-    made = nary(P[prim], (see(x),), (number,))
-    return made.unsqueeze(number) if keepdims else made
+    result = nary(P[primitive], (see(x),), (number,))
+    return result.unsqueeze(number) if keepdims else result
 
 
 @torch_spellings
-def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The first place of the greatest element, as int64; of the flattened tensor without an axis.
+def argmax(
+    x: ArrayLike, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
+) -> Tensor:
+    """Finds the position of the greatest element, the first of equal ones.
 
-    >>> import spiraltorch as st
-    >>> argmax(st.tensor([1, 5, 5])).item()
-    1
+    Args:
+        x: any shape and dtype. NaN counts as the greatest.
+        axis: the axis that is searched; by default the flattened tensor is.
+        keepdims: whether the axis stays, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        An int64 tensor of x's shape without the axis.
+
+    Raises:
+        ArgumentError: there is no element.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.argmax(st.tensor([1, 5, 5])).item()
+        1
     """
-    return _arg("argmax", x, axis, keepdims)
+    return _position("argmax", x, axis, keepdims)
 
 
 @torch_spellings
-def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The first place of the least element; see `argmax`.
+def argmin(
+    x: ArrayLike, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
+) -> Tensor:
+    """Finds the position of the least element, the first of equal ones.
 
-    >>> import spiraltorch as st
-    >>> argmin(st.tensor([3, 1, 1])).item()
-    1
+    Args:
+        x: any shape and dtype. NaN counts as the least.
+        axis: the axis that is searched; by default the flattened tensor is.
+        keepdims: whether the axis stays, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        An int64 tensor of x's shape without the axis.
+
+    Raises:
+        ArgumentError: there is no element.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.argmin(st.tensor([3, 1, 1])).item()
+        1
     """
-    return _arg("argmin", x, axis, keepdims)
+    return _position("argmin", x, axis, keepdims)

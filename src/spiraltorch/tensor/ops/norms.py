@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from ...typing import ArrayLike, Axis
 from ..arguments import torch_spellings
 from ..dispatch import handle
 from ..tensor import Tensor
 from .casting import cast, in_float32
 from .extrema import amax, amin
-from .reduction import _root, sum
+from .reduction import root, sum
 from .unary import abs
 
 
 @torch_spellings
-def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
-    """The p-norm over axes.
+def vector_norm(
+    x: ArrayLike,
+    axis: Axis = None,
+    keepdims: bool = False,
+    ord: float = 2,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """Computes the p-norm of vectors: sum(|x|**p) ** (1/p) over axes.
 
-    >>> import spiraltorch as st
-    >>> vector_norm(st.tensor([3.0, 4.0])).item()
-    5.0
+    Args:
+        x: any shape and dtype.
+        axis: the axes that make up a vector; all by default.
+        keepdims: whether the axes stay, with extent 1.
+        ord: the order p. inf is the greatest magnitude, -inf the least, 0 the number of elements that are not 0.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        A tensor of x's shape without the axes. The gradient of a norm that is 0 is 0.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice, or `ord` is infinite and there is no element.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linalg.vector_norm(st.tensor([3.0, 4.0])).item()
+        5.0
     """
     x = handle(x)
     if x.dtype.is_float and x.dtype.itemsize == 2:
@@ -35,16 +59,30 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2
     if ord == 1:
         return sum(x, axis=axis, keepdims=keepdims)
     if ord == 2:
-        return _root(sum(x * x, axis=axis, keepdims=keepdims))
+        return root(sum(x * x, axis=axis, keepdims=keepdims))
     total = sum(x**ord, axis=axis, keepdims=keepdims)
-    return _root(total, ord) if ord > 0 else total ** (1.0 / ord)
+    return root(total, ord) if ord > 0 else total ** (1.0 / ord)
 
 
-def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """PyTorch's spelling of `vector_norm`.
+def norm(x: ArrayLike, p: float | str = 2, dim: Axis = None, keepdim: bool = False) -> Tensor:
+    """Computes the p-norm of vectors; PyTorch's spelling of `st.linalg.vector_norm`.
 
-    >>> import spiraltorch as st
-    >>> norm(st.tensor([3.0, -4.0]), p=1).item()
-    7.0
+    Args:
+        x: any shape and dtype.
+        p: the order; "fro" is 2.
+        dim: the axes that make up a vector; all by default.
+        keepdim: whether the axes stay, with extent 1.
+
+    Returns:
+        A tensor of x's shape without the axes.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice, or `p` is infinite and there is no element.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.norm(st.tensor([3.0, -4.0]), p=1).item()
+        7.0
     """
-    return vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if p == "fro" else p)
+    return vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if p == "fro" else p)  # type: ignore[arg-type]

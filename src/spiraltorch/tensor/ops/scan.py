@@ -2,128 +2,245 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...dtypes import uint8
 from ...errors import ArgumentError
 from ...graph import build
+from ...typing import ArrayLike, DTypeLike
 from ..arguments import axis_of, torch_spellings
 from ..dispatch import P, handle, handles, nary, see
 from ..tensor import Tensor
 from .casting import cast
 from .joining import concat
-from .reduction import summed
+from .reduction import accumulated
 from .slicing import narrow
 
 
-def _scan(name: str, x: Any, axis: Any, dtype: Any = None, widen: bool = True) -> Tensor:
-    x = summed(x, dtype) if widen else handle(x)
+def _scan(name: str, x: ArrayLike, axis: int | None, dtype: DTypeLike | None = None, widen: bool = True) -> Tensor:
+    """One inclusive scan along an axis, of the flattened tensor without one; `widen` accumulates integers in 64 bits."""
+    operand = accumulated(x, dtype) if widen else handle(x)
     if axis is None:
-        if x.ndim > 1:
-            x = x.reshape(-1)
+        if operand.ndim > 1:
+            operand = operand.reshape(-1)
         axis = 0
-    number = axis_of(axis, x.ndim, name)
-    if x.ndim == 0:
-        return x  # type: ignore[no-any-return]
-    return nary(P[name], (see(x),), (number, False))
+    number = axis_of(axis, operand.ndim, name)
+    return nary(P[name], (see(operand),), (number, False)) if operand.ndim else operand
 
 
 @torch_spellings
-def cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Tensor:
-    """Inclusive sums along an axis.
+def cumsum(x: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, dim: int | None = None) -> Tensor:
+    """Computes inclusive sums along an axis: element i is the sum of elements 0 to i.
 
-    >>> import spiraltorch as st
-    >>> cumsum(st.tensor([1, 2, 3]), axis=0).tolist()
-    [1, 3, 6]
+    Args:
+        x: any shape and dtype.
+        axis: the axis; by default the flattened tensor is summed.
+        dtype: the dtype of the sums; by default x's where that is floating, else a 64-bit integer.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape; 1-d without an axis.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cumsum(st.tensor([1, 2, 3]), axis=0).tolist()
+        [1, 3, 6]
     """
     return _scan("cumsum", x, axis, dtype)
 
 
 @torch_spellings
-def cumulative_sum(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """The array API's cumulative sum; `include_initial` puts a zero in front.
+def cumulative_sum(
+    x: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    include_initial: bool = False,
+    *,
+    dim: int | None = None,
+) -> Tensor:
+    """Computes inclusive sums along an axis; the array API's name of `cumsum`.
 
-    >>> import spiraltorch as st
-    >>> cumulative_sum(st.tensor([1, 2, 3]), include_initial=True).tolist()
-    [0, 1, 3, 6]
+    Args:
+        x: any shape and dtype.
+        axis: the axis; by default the flattened tensor is summed.
+        dtype: the dtype of the sums; by default x's where that is floating, else a 64-bit integer.
+        include_initial: whether the result begins with 0, the sum of no elements.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape (1-d without an axis), one element longer with `include_initial`.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cumulative_sum(st.tensor([1, 2, 3]), include_initial=True).tolist()
+        [0, 1, 3, 6]
     """
-    made = _scan("cumsum", x, axis, dtype)
-    return _with_first(made, axis, 0) if include_initial else made
+    result = _scan("cumsum", x, axis, dtype)
+    return _with_initial(result, axis, 0) if include_initial else result
 
 
 @torch_spellings
-def cumulative_prod(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """The array API's cumulative product; `include_initial` puts a one in front.
+def cumulative_prod(
+    x: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    include_initial: bool = False,
+    *,
+    dim: int | None = None,
+) -> Tensor:
+    """Computes inclusive products along an axis; the array API's name of `cumprod`.
 
-    >>> import spiraltorch as st
-    >>> cumulative_prod(st.tensor([1, 2, 3])).tolist()
-    [1, 2, 6]
+    Args:
+        x: any shape and dtype.
+        axis: the axis; by default the flattened tensor is multiplied.
+        dtype: the dtype of the products; by default x's where that is floating, else a 64-bit integer.
+        include_initial: whether the result begins with 1, the product of no elements.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape (1-d without an axis), one element longer with `include_initial`.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cumulative_prod(st.tensor([1, 2, 3])).tolist()
+        [1, 2, 6]
     """
-    made = _scan("cumprod", x, axis, dtype)
-    return _with_first(made, axis, 1) if include_initial else made
+    result = _scan("cumprod", x, axis, dtype)
+    return _with_initial(result, axis, 1) if include_initial else result
 
 
-def _with_first(x: Tensor, axis: Any, value: int) -> Tensor:
+def _with_initial(x: Tensor, axis: int | None, value: int) -> Tensor:
+    """A value put before the first element along an axis."""
     number = axis_of(0 if axis is None else axis, x.ndim, "cumulative")
     pads = tuple([(1 if d == number else 0, 0, 0) for d in range(x.ndim)])
     return Tensor(build.pad(see(x), pads, value))
 
 
 @torch_spellings
-def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Tensor:
-    """Differences of neighbours along an axis, `n` times; `prepend` and `append` are joined to `x` first.
+def diff(
+    x: ArrayLike,
+    axis: int = -1,
+    n: int = 1,
+    prepend: ArrayLike | None = None,
+    append: ArrayLike | None = None,
+    *,
+    dim: int = -1,
+) -> Tensor:
+    """Computes differences of neighbours along an axis: element i is x[i + 1] - x[i].
 
-    >>> diff(handle([1, 4, 9])).tolist()
-    [3, 5]
+    Args:
+        x: at least one axis, any dtype. Of booleans the difference is whether they differ.
+        axis: the axis.
+        n: how often differences are taken.
+        prepend: joined before `x` along the axis first.
+        append: joined after `x` along the axis first.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's dtype, `n` elements shorter along the axis, but not shorter than 0.
+
+    Raises:
+        ArgumentError: `n` is negative, or there is no axis.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.diff(st.tensor([1, 4, 9])).tolist()
+        [3, 5]
     """
     parts = handles(*[p for p in (prepend, x, append) if p is not None])
-    made = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
-    d = axis_of(axis, made.ndim, "diff")
-    if n < 0 or made.ndim == 0:
-        raise ArgumentError(f"[diff] expected n >= 0 and at least one axis, got n={n} and shape {made.shape}")
+    result = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
+    d = axis_of(axis, result.ndim, "diff")
+    if n < 0 or result.ndim == 0:
+        raise ArgumentError(f"[diff] expected n >= 0 and at least one axis, got n={n} and shape {result.shape}")
     for _ in range(n):
-        extent = made.shape[d] - 1
+        extent = result.shape[d] - 1
         if extent < 0:
             break
-        later, earlier = narrow(made, d, 1, extent), narrow(made, d, 0, extent)
-        made = later != earlier if made.dtype.is_bool else later - earlier
-    return made
+        later, earlier = narrow(result, d, 1, extent), narrow(result, d, 0, extent)
+        result = later != earlier if result.dtype.is_bool else later - earlier
+    return result
 
 
 @torch_spellings
-def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Tensor:
-    """Inclusive products along an axis.
+def cumprod(x: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, dim: int | None = None) -> Tensor:
+    """Computes inclusive products along an axis: element i is the product of elements 0 to i.
 
-    >>> import spiraltorch as st
-    >>> cumprod(st.tensor([1, 2, 3]), axis=0).tolist()
-    [1, 2, 6]
+    Args:
+        x: any shape and dtype.
+        axis: the axis; by default the flattened tensor is multiplied.
+        dtype: the dtype of the products; by default x's where that is floating, else a 64-bit integer.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape; 1-d without an axis.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cumprod(st.tensor([1, 2, 3]), axis=0).tolist()
+        [1, 2, 6]
     """
     return _scan("cumprod", x, axis, dtype)
 
 
 @torch_spellings
-def cummax(x: Any, axis: Any = 0) -> Tensor:
-    """Inclusive maxima along an axis.
+def cummax(x: ArrayLike, axis: int | None = 0, *, dim: int | None = 0) -> Tensor:
+    """Computes inclusive maxima along an axis: element i is the greatest of elements 0 to i.
 
-    >>> import spiraltorch as st
-    >>> cummax(st.tensor([1, 3, 2])).tolist()
-    [1, 3, 3]
+    Args:
+        x: any shape and dtype. After a NaN all are NaN.
+        axis: the axis; None flattens the tensor first.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype; 1-d without an axis.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cummax(st.tensor([1, 3, 2])).tolist()
+        [1, 3, 3]
     """
     return _extremes("cummax", x, axis)
 
 
 @torch_spellings
-def cummin(x: Any, axis: Any = 0) -> Tensor:
-    """Inclusive minima along an axis.
+def cummin(x: ArrayLike, axis: int | None = 0, *, dim: int | None = 0) -> Tensor:
+    """Computes inclusive minima along an axis: element i is the least of elements 0 to i.
 
-    >>> import spiraltorch as st
-    >>> cummin(st.tensor([3, 1, 2])).tolist()
-    [3, 1, 1]
+    Args:
+        x: any shape and dtype. After a NaN all are NaN.
+        axis: the axis; None flattens the tensor first.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype; 1-d without an axis.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cummin(st.tensor([3, 1, 2])).tolist()
+        [3, 1, 1]
     """
     return _extremes("cummin", x, axis)
 
 
-def _extremes(name: str, x: Any, axis: Any) -> Tensor:
+def _extremes(name: str, x: ArrayLike, axis: int | None) -> Tensor:
+    """A cumulative maximum or minimum; booleans go through uint8."""
     x = handle(x)
     if x.dtype.is_bool:
         return cast(_scan(name, cast(x, uint8), axis, widen=False), x.dtype)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...dtypes import default_float
+from ...typing import ArrayLike, Axis, DTypeLike
 from ..arguments import axes_of, torch_spellings
 from ..dispatch import handle
 from ..tensor import Tensor
@@ -16,58 +15,103 @@ from .selection import where
 from .unary import exp, log
 
 
-def _greatest(x: Tensor, axis: Any) -> Tensor:
-    """Maxima that keep exponentials from overflow; zeros where there are no elements."""
-    found = amax(x, axis=axis, keepdims=True) if x.size else sum(x, axis=axis, keepdims=True)
-    return found.detach()
+def _largest(x: Tensor, axis: Axis) -> Tensor:
+    """Maxima, without gradient, that keep exponentials from overflow; zeros where there are no elements."""
+    largest = amax(x, axis=axis, keepdims=True) if x.size else sum(x, axis=axis, keepdims=True)
+    return largest.detach()
 
 
 @torch_spellings
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """log(sum(e**x)) without overflow.
+def logsumexp(
+    x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """Computes log(sum(e**x)) over axes without overflow.
 
-    >>> import spiraltorch as st
-    >>> logsumexp(st.tensor([1000.0, -1000.0])).item()
-    1000.0
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        axis: the axes that are summed over; all by default.
+        keepdims: whether the axes stay, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        A floating tensor of x's shape without the axes. Of no elements it is -inf.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logsumexp(st.tensor([1000.0, -1000.0])).item()
+        1000.0
     """
     x = handle(x)
     x = x if x.dtype.is_float else cast(x, default_float)
     axes = axes_of(axis, x.ndim, "logsumexp")
     if x.dtype.itemsize == 2:
         return in_float32(logsumexp, x, axis=axes, keepdims=keepdims)
-    top = _greatest(x, axes)
-    top = where(isfinite(top), top, 0.0)
-    total = log(sum(exp(x - top), axis=axes, keepdims=True)) + top
+    largest = _largest(x, axes)
+    largest = where(isfinite(largest), largest, 0.0)
+    total = log(sum(exp(x - largest), axis=axes, keepdims=True)) + largest
     return total if keepdims else total.squeeze(axes) if axes else total
 
 
 @torch_spellings
-def softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
-    """e**x over its sum along an axis.
+def softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *, dim: int = -1) -> Tensor:
+    """Computes e**x over its sum along an axis, without overflow.
 
-    >>> import spiraltorch as st
-    >>> softmax(st.tensor([1.0, 1.0])).tolist()
-    [0.5, 0.5]
+    Args:
+        x: any shape; floating dtypes.
+        axis: the axis along which the results add up to 1.
+        dtype: the dtype to which x is cast first.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype, in [0, 1].
+
+    Raises:
+        DTypeError: x is not floating.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.softmax(st.tensor([1.0, 1.0])).tolist()
+        [0.5, 0.5]
     """
     x = handle(x) if dtype is None else cast(x, dtype)
     require_float(x, "softmax")
     if x.dtype.itemsize == 2:
         return in_float32(softmax, x, axis=axis)
-    powers = exp(x - _greatest(x, axis))
+    powers = exp(x - _largest(x, axis))
     return powers / sum(powers, axis=axis, keepdims=True)
 
 
 @torch_spellings
-def log_softmax(x: Any, axis: int = -1, dtype: Any = None) -> Tensor:
-    """log(softmax(x)) without overflow.
+def log_softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *, dim: int = -1) -> Tensor:
+    """Computes log(softmax(x)) along an axis, without overflow and without loss where the softmax is near 0.
 
-    >>> import spiraltorch as st
-    >>> log_softmax(st.tensor([1000.0, -1000.0])).tolist()
-    [0.0, -2000.0]
+    Args:
+        x: any shape; floating dtypes.
+        axis: the axis along which the exponentials of the results add up to 1.
+        dtype: the dtype to which x is cast first.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype, at most 0.
+
+    Raises:
+        DTypeError: x is not floating.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.log_softmax(st.tensor([1000.0, -1000.0])).tolist()
+        [0.0, -2000.0]
     """
     x = handle(x) if dtype is None else cast(x, dtype)
     require_float(x, "log_softmax")
     if x.dtype.itemsize == 2:
         return in_float32(log_softmax, x, axis=axis)
-    moved = x - _greatest(x, axis)
-    return moved - log(sum(exp(moved), axis=axis, keepdims=True))  # type: ignore[no-any-return]
+    shifted = x - _largest(x, axis)
+    return shifted - log(sum(exp(shifted), axis=axis, keepdims=True))

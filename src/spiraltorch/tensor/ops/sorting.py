@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from ...dtypes import float32, int32, int64, uint8
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...graph.node import Node
+from ...typing import ArrayLike
 from ..arguments import axis_of, torch_spellings
 from ..dispatch import P, handle, handles, nary, see
 from ..tensor import Tensor
@@ -18,17 +18,32 @@ from .casting import cast
 from .extrema import Extreme
 from .gathering import take_along_axis
 from .logic import isnan
+from .reduction import sum
 
-LONG = 1024  # elements from which on `topk` looks for the few before it sorts
+SELECT_FROM = 1024  # elements from which on `topk` selects candidates before it sorts
 
 
 @torch_spellings
-def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The permutation that sorts along an axis, stable; NaN counts as the greatest.
+def argsort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = True, *, dim: int = -1) -> Tensor:
+    """Finds the permutation that sorts along an axis.
 
-    >>> import spiraltorch as st
-    >>> argsort(st.tensor([3, 1, 2])).tolist()
-    [1, 2, 0]
+    Args:
+        x: any shape and dtype. NaN counts as the greatest.
+        axis: the axis.
+        descending: whether the greatest comes first.
+        stable: accepted for the array API's sake: equal elements always keep their order.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        An int64 tensor of x's shape.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.argsort(st.tensor([3, 1, 2])).tolist()
+        [1, 2, 0]
     """
     x = handle(x)
     number = axis_of(axis, x.ndim, "argsort")
@@ -38,28 +53,57 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 
 
 @torch_spellings
-def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The elements in order along an axis; NaN counts as the greatest.
+def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = True, *, dim: int = -1) -> Tensor:
+    """Sorts elements along an axis.
 
-    Equal elements cannot be told apart, but for zeros of both signs: which comes first is not said. `argsort` keeps
-    their order, so `take_along_axis(x, argsort(x))` does.
+    Zeros of both signs are equal and may come in either order; `take_along_axis(x, argsort(x))` keeps theirs.
 
-    >>> import spiraltorch as st
-    >>> sort(st.tensor([3, 1, 2]), descending=True).tolist()
-    [3, 2, 1]
+    Args:
+        x: any shape and dtype. NaN counts as the greatest.
+        axis: the axis.
+        descending: whether the greatest comes first.
+        stable: accepted for the array API's sake: other equal elements cannot be told apart.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.sort(st.tensor([3, 1, 2]), descending=True).tolist()
+        [3, 2, 1]
     """
-
     x = handle(x)
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis) if x.ndim else x
 
 
 @torch_spellings
-def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
-    """The `k` greatest (or least) elements along an axis, in order, and their places.
+def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int = -1) -> Extreme:
+    """Finds the `k` greatest or least elements along an axis, in order, and their positions.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in topk(st.tensor([3, 1, 2]), 2)]
-    [[3, 2], [0, 2]]
+    Args:
+        x: at least one axis, any dtype. NaN counts as the greatest.
+        k: how many, from 0 to the extent of the axis.
+        axis: the axis.
+        largest: whether the greatest are wanted, in descending order, or the least, in ascending order.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A pair (values, indices) of x's shape with extent `k` along the axis; indices are int64. Of equal elements the
+        first comes first.
+
+    Raises:
+        ShapeError: x is 0-d.
+        ArgumentError: `k` lies outside its range.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.topk(st.tensor([3, 1, 2]), 2)]
+        [[3, 2], [0, 2]]
     """
     x = handle(x)
     if x.ndim == 0:
@@ -68,44 +112,45 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
     if not isinstance(k, int) or not 0 <= k <= x.shape[number]:
         raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}")
     n = x.shape[number]
-    each = 1 << max(0, round(math.log2(n / k) / 2)) if 0 < k <= n else 1
-    if n >= LONG and -(-n // each) + k * each <= n // 4:
+    group = 1 << max(0, round(math.log2(n / k) / 2)) if 0 < k <= n else 1
+    if n >= SELECT_FROM and -(-n // group) + k * group <= n // 4:
         last = [d for d in range(x.ndim) if d != number] + [number]
-        found = _places(build.stop_gradient(build.permute(see(x), tuple(last))), k, each, bool(largest))
-        first = Tensor(build.permute(found, tuple([last.index(d) for d in range(x.ndim)])))
+        selected = _select(build.stop_gradient(build.permute(see(x), tuple(last))), k, group, bool(largest))
+        indices = Tensor(build.permute(selected, tuple([last.index(d) for d in range(x.ndim)])))
     else:
-        first = Tensor(_first(see(argsort(x, axis=number, descending=largest)), k, number))
-    return Extreme(Tensor(build.take_along(see(x), see(first), number)), first)
+        indices = Tensor(_first(see(argsort(x, axis=number, descending=largest)), k, number))
+    return Extreme(Tensor(build.take_along(see(x), see(indices), number)), indices)
 
 
 def _first(x: Node, k: int, axis: int) -> Node:
+    """The first `k` elements along an axis."""
     stops = tuple([k if d == axis else e for d, e in enumerate(x.aval.shape)])
     return build.slice(x, (0,) * len(stops), stops, (1,) * len(stops))
 
 
-def _places(x: Node, k: int, each: int, largest: bool) -> Node:
-    """Where the `k` greatest of the last axis are, in order, without sorting all of it.
+def _select(x: Node, k: int, group: int, largest: bool) -> Node:
+    """Positions of the `k` greatest elements of the last axis, in order, without sorting all of it.
 
-    They lie in those `k` groups of `each` neighbours whose own greatest elements are the greatest: the element of any
-    other group has `k` before it.
+    They lie in those `k` groups of `group` neighbours whose own greatest elements are the greatest: any element of
+    another group has `k` before it.
     """
-    keys, lead = _ordered(x), x.aval.shape[:-1]
+    keys, lead = _sort_keys(x), x.aval.shape[:-1]
     axis, n, dtype, device = len(lead), x.aval.shape[-1], keys.aval.dtype, x.aval.device
-    groups = -(-n // each)
+    groups = -(-n // group)
     info = np.iinfo(dtype.numpy)
     worst = int(info.min if largest else info.max)
-    keys = build.pad(keys, ((0, 0, 0),) * axis + ((0, groups * each - n, 0),), worst)
-    best = (build.reduce_max if largest else build.reduce_min)(build.reshape(keys, (*lead, groups, each)), (axis + 1,))
+    keys = build.pad(keys, ((0, 0, 0),) * axis + ((0, groups * group - n, 0),), worst)
+    best = (build.reduce_max if largest else build.reduce_min)(build.reshape(keys, (*lead, groups, group)), (axis + 1,))
     chosen = _first(build.argsort(best, axis, largest), k, axis)
     chosen = build.take_along(chosen, build.argsort(chosen, axis), axis)  # in order, so that equals stay in order
-    member = build.iota((*lead, k, each), axis + 1, int64, device)
-    begin = build.mul(build.reshape(chosen, (*lead, k, 1)), build.const(each, int64, device))
-    there = build.reshape(build.add(begin, member), (*lead, k * each))
-    order = _first(build.argsort(build.take_along(keys, there, axis), axis, largest), k, axis)
-    return build.take_along(there, order, axis)
+    member = build.iota((*lead, k, group), axis + 1, int64, device)
+    start = build.mul(build.reshape(chosen, (*lead, k, 1)), build.const(group, int64, device))
+    candidates = build.reshape(build.add(start, member), (*lead, k * group))
+    order = _first(build.argsort(build.take_along(keys, candidates, axis), axis, largest), k, axis)
+    return build.take_along(candidates, order, axis)
 
 
-def _ordered(x: Node) -> Node:
+def _sort_keys(x: Node) -> Node:
     """Integers in the order of the elements: NaN the greatest, zeros of both signs equal."""
     dtype, device = x.aval.dtype, x.aval.device
     if dtype.is_bool:
@@ -120,12 +165,25 @@ def _ordered(x: Node) -> Node:
     return build.where(build.isnan(wide), greatest, keys)
 
 
-def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
-    """Where elements of `x2` would be inserted in the sorted 1-d `x1`, as int64; NaN counts as the greatest.
+def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
+    """Finds where elements would be inserted in a sorted tensor to keep it sorted.
 
-    >>> import spiraltorch as st
-    >>> searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
-    [1, 3]
+    Args:
+        x1: the sorted tensor, 1-d.
+        x2: the elements, any shape. NaN counts as the greatest.
+        side: "left" for the position before equal elements, "right" for the position after them.
+
+    Returns:
+        An int64 tensor of x2's shape, of positions from 0 to the extent of `x1`.
+
+    Raises:
+        ArgumentError: `side` is neither "left" nor "right".
+        ShapeError: `x1` is not 1-d.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
+        [1, 3]
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
@@ -136,6 +194,4 @@ def searchsorted(x1: Any, x2: Any, side: str = "left") -> Tensor:
     before = (a < wide) if side == "left" else (a <= wide)
     if wide.dtype.is_float:
         before = before | (isnan(wide) if side == "right" else isnan(wide) & (a == a))
-    from .reduction import sum as total
-
-    return total(cast(before, int64), axis=-1)
+    return sum(cast(before, int64), axis=-1)

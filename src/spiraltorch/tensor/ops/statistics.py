@@ -1,14 +1,16 @@
-"""Order statistics, sums that pass over NaN, histograms and covariances."""
+"""Order statistics, sums that skip NaN, histograms and covariances."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 
 from ...dtypes import default_float, float32, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
+from ...typing import ArrayLike, Axis, DTypeLike, NDArray
 from ..arguments import axes_of, axis_of, torch_spellings
 from ..creation import asarray
 from ..dispatch import handle
@@ -27,17 +29,41 @@ from .transposition import moveaxis
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def median(x: Any, axis: Any = None, keepdims: bool = False, dim: Any = None, keepdim: bool = False) -> Any:
-    """The middle element in order, over axes; NaN where one is. Raises `ArgumentError` where there is none.
+@overload
+def median(
+    x: ArrayLike, axis: Axis = None, keepdims: bool = False, dim: None = None, keepdim: bool = False
+) -> Tensor: ...
+@overload
+def median(x: ArrayLike, *, dim: int, keepdim: bool = False) -> Extreme: ...
+def median(
+    x: ArrayLike, axis: Axis = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
+) -> Tensor | Extreme:
+    """Finds the middle element in order, over axes.
 
-    NumPy's meaning: of an even number of elements it is the mean of the middle two, in floating point. With PyTorch's
-    argument `dim` it is PyTorch's: a pair of the lower of the middle two, in the dtype of `x`, and its place on that axis.
+    Of an even number of elements NumPy takes the mean of the middle two, PyTorch the lower of them. With PyTorch's
+    argument `dim` the result is PyTorch's.
 
-    >>> import spiraltorch as st
-    >>> median(st.tensor([3.0, 1.0, 2.0, 8.0])).item()
-    2.5
-    >>> [t.item() for t in median(st.tensor([3.0, 1.0, 2.0, 8.0]), dim=0)]
-    [2.0, 2]
+    Args:
+        x: any shape and dtype. Integers and booleans are taken as float32, unless `dim` is given.
+        axis: the axes that are searched; all by default.
+        keepdims: whether the axes stay, with extent 1.
+        dim: the axis that is searched in PyTorch's way.
+        keepdim: whether that axis stays, with extent 1.
+
+    Returns:
+        A floating tensor of x's shape without the axes, NaN where an element is. With `dim` a pair (values, indices):
+        the lower middle element, of x's dtype, and its int64 position.
+
+    Raises:
+        ArgumentError: there is no element, or both `axis` and `dim` are given.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.median(st.tensor([3.0, 1.0, 2.0, 8.0])).item()
+        2.5
+        >>> [t.item() for t in st.median(st.tensor([3.0, 1.0, 2.0, 8.0]), dim=0)]
+        [2.0, 2]
     """
     x = handle(x)
     if dim is None:
@@ -45,34 +71,57 @@ def median(x: Any, axis: Any = None, keepdims: bool = False, dim: Any = None, ke
     if axis is not None:
         raise ArgumentError("[median] expected one of dim and axis, got both")
     d = axis_of(dim, x.ndim, "median")
-    line = x if x.ndim else x.reshape(1)
-    n = line.shape[d]
+    rows = x if x.ndim else x.reshape(1)
+    n = rows.shape[d]
     if n == 0:
         raise ArgumentError(f"[median] expected at least one element along axis {d}, got shape {x.shape}")
-    order = argsort(line, axis=d)
-    place = take(order, [(n - 1) // 2], axis=d)
-    if line.dtype.is_float:  # NaN is the last in order
+    order = argsort(rows, axis=d)
+    indices = take(order, [(n - 1) // 2], axis=d)
+    if rows.dtype.is_float:  # NaN is the last in order
         last = take(order, [n - 1], axis=d)
-        place = where(isnan(take_along_axis(line, last, axis=d)), last, place)
-    values = take_along_axis(line, place, axis=d)
+        indices = where(isnan(take_along_axis(rows, last, axis=d)), last, indices)
+    values = take_along_axis(rows, indices, axis=d)
     if x.ndim == 0 or not (keepdims or keepdim):
-        return Extreme(values.squeeze(d), place.squeeze(d))
-    return Extreme(values, place)
+        return Extreme(values.squeeze(d), indices.squeeze(d))
+    return Extreme(values, indices)
 
 
 @torch_spellings
-def quantile(x: Any, q: Any, axis: Any = None, keepdims: bool = False, method: str = "linear") -> Tensor:
-    """The values below which the fractions `q` (0 to 1) of the elements lie, over axes; NaN where an element is.
+def quantile(
+    x: ArrayLike,
+    q: ArrayLike,
+    axis: Axis = None,
+    keepdims: bool = False,
+    method: str = "linear",
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """Finds the values below which given fractions of the elements lie, over axes.
 
-    `q` is a number, or a sequence of the shape that is put before the result's. Between two elements `method` says
-    what to take: linear, lower, higher, midpoint or nearest. Integers are taken as float32. Raises `ArgumentError`.
+    Args:
+        x: any shape and dtype, at least one element. Integers and booleans are taken as float32.
+        q: fractions from 0 to 1, any shape. They are needed at once.
+        axis: the axes that are searched; all by default.
+        keepdims: whether the axes stay, with extent 1.
+        method: what to take between two elements: "linear", "lower", "higher", "midpoint" or "nearest", as in NumPy.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
 
-    >>> import spiraltorch as st
-    >>> quantile(st.tensor([1.0, 2.0, 4.0]), [0.5, 0.75]).tolist()
-    [2.0, 3.0]
+    Returns:
+        A floating tensor of the shape of `q`, followed by x's without the axes. NaN where an element is.
+
+    Raises:
+        ArgumentError: a fraction lies outside [0, 1], there is no element, or `method` is none of those.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.quantile(st.tensor([1.0, 2.0, 4.0]), [0.5, 0.75]).tolist()
+        [2.0, 3.0]
     """
     x = handle(x)
-    fractions = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
     if method not in _METHODS:
         raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}")
     if not ((fractions >= 0) & (fractions <= 1)).all():
@@ -82,47 +131,98 @@ def quantile(x: Any, q: Any, axis: Any = None, keepdims: bool = False, method: s
     if x.dtype.itemsize == 2:
         return cast(quantile(cast(x, float32), fractions, axis, keepdims, method), x.dtype)
     axes = axes_of(axis, x.ndim, "quantile")
-    line = moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim)))
+    rows = moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim)))
     n = math.prod([x.shape[a] for a in axes])
     if n == 0:
         raise ArgumentError(f"[quantile] expected at least one element over axes {axes}, got shape {x.shape}")
-    rest = line.shape[: x.ndim - len(axes)]
-    line = sort(line.reshape((*rest, n)), axis=-1)
-    place = fractions.reshape(-1) * (n - 1)
-    below, above = np.floor(place), np.ceil(place)
-    if method in ("lower", "higher", "nearest"):
-        below = above = {"lower": below, "higher": above, "nearest": np.round(place)}[method]
-    a, b = (take(line, asarray(i.astype(np.int64), device=x.device), axis=-1) for i in (below, above))
-    if method == "midpoint":
-        made = where(a == b, a, a * 0.5 + b * 0.5)
-    else:
-        part = asarray(place - below, dtype=x.dtype, device=x.device)
-        made = where((a == b) | (part == 0), a, a + (b - a) * part)
-    greatest = take(line, [n - 1], axis=-1)
-    made = moveaxis(where(isnan(greatest), greatest, made), -1, 0)
+    rest = rows.shape[: x.ndim - len(axes)]
+    rows = sort(rows.reshape((*rest, n)), axis=-1)
+    result = _interpolated(rows, fractions.reshape(-1) * (n - 1), method)
+    greatest = take(rows, [n - 1], axis=-1)
+    result = moveaxis(where(isnan(greatest), greatest, result), -1, 0)
     kept = tuple([1 if d in axes else e for d, e in enumerate(x.shape)]) if keepdims else rest
-    return made.reshape((*fractions.shape, *kept))  # type: ignore[no-any-return]
+    return result.reshape((*fractions.shape, *kept))
+
+
+def _interpolated(rows: Tensor, positions: NDArray, method: str) -> Tensor:
+    """Values at fractional positions of sorted rows, along a new last axis."""
+    below, above = np.floor(positions), np.ceil(positions)
+    if method in ("lower", "higher", "nearest"):
+        below = above = {"lower": below, "higher": above, "nearest": np.round(positions)}[method]
+    a, b = (take(rows, asarray(i.astype(np.int64), device=rows.device), axis=-1) for i in (below, above))
+    if method == "midpoint":
+        return where(a == b, a, a * 0.5 + b * 0.5)
+    weight = asarray(positions - below, dtype=rows.dtype, device=rows.device)
+    return where((a == b) | (weight == 0), a, a + (b - a) * weight)
 
 
 @torch_spellings
-def nansum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """`sum` that takes NaN for 0.
+def nansum(
+    x: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """Sums elements over axes, taking NaN for 0.
 
-    >>> import spiraltorch as st
-    >>> nansum(st.tensor([1.0, st.nan, 2.0])).item()
-    3.0
+    Args:
+        x: any shape and dtype.
+        axis: the axes that are summed over; all by default.
+        dtype: the dtype of the sum; by default x's where that is floating, else a 64-bit integer.
+        keepdims: whether the axes stay, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        A tensor of x's shape without the axes.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nansum(st.tensor([1.0, st.nan, 2.0])).item()
+        3.0
     """
     x = handle(x)
     return sum(where(isnan(x), 0.0, x) if x.dtype.is_float else x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @torch_spellings
-def nanmean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """`mean` of the elements that are not NaN; NaN where there are none.
+def nanmean(
+    x: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """Computes the mean over axes of the elements that are not NaN.
 
-    >>> import spiraltorch as st
-    >>> nanmean(st.tensor([1.0, st.nan, 2.0])).item()
-    1.5
+    Args:
+        x: any shape. Integers and booleans are taken as float32.
+        axis: the axes that are averaged over; all by default.
+        dtype: the dtype in which the mean is computed and returned.
+        keepdims: whether the axes stay, with extent 1.
+        dim: PyTorch's spelling of `axis`.
+        keepdim: PyTorch's spelling of `keepdims`.
+
+    Returns:
+        A floating tensor of x's shape without the axes; NaN where all elements are.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.nanmean(st.tensor([1.0, st.nan, 2.0])).item()
+        1.5
     """
     x = handle(x)
     x = cast(x, dtype) if dtype is not None else x
@@ -135,17 +235,35 @@ def nanmean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False)
 
 
 def histogram(
-    x: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool = False
-) -> tuple[Tensor, Tensor]:  # NumPy's names
-    """NumPy's histogram: how many elements of `x` (or how much of their `weights`) lie in each bin, and the bins' edges.
+    x: ArrayLike,
+    bins: int | ArrayLike = 10,
+    range: Sequence[float] | None = None,
+    weights: ArrayLike | None = None,
+    density: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Counts the elements in each of a row of bins, as `numpy.histogram` does.
 
-    `bins` is a number of equal bins over `range` (low, high), or their edges in order. A bin holds its lower edge and
-    not its upper one, but for the last, which holds both. Without a range the extremes of `x` are needed at once. Counts
-    are int64; with `density` the sum of counts times widths is 1. Raises `ArgumentError`, `ShapeError`, `DTypeError`.
+    A bin holds its lower edge and not its upper one, but for the last, which holds both.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in histogram(st.tensor([0.0, 1.0, 1.5, 4.0]), bins=2)]
-    [[3, 1], [0.0, 2.0, 4.0]]
+    Args:
+        x: any shape and dtype; it is flattened.
+        bins: a number of equal bins over `range`, or the edges of the bins in ascending order.
+        range: the lower and upper end of the bins; by default the extremes of `x`, whose value is then needed at once.
+        weights: what each element counts instead of 1, of x's shape.
+        density: whether the counts are divided so that their sum times the widths of the bins is 1.
+
+    Returns:
+        The counts (int64; floating with `density`; in their dtype with `weights`), and the edges, one more than bins.
+
+    Raises:
+        ArgumentError: `bins` are no positive number and no ascending edges, or `range` is not finite.
+        ShapeError: `weights` have another shape than `x`.
+        DTypeError: `weights` are booleans.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.histogram(st.tensor([0.0, 1.0, 1.5, 4.0]), bins=2)]
+        [[3, 1], [0.0, 2.0, 4.0]]
     """
     x = handle(x)
     flat = x.reshape(-1)
@@ -167,7 +285,7 @@ def histogram(
     return counts, edges
 
 
-def _edges(x: Tensor, bins: Any, limits: Any) -> Tensor:
+def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> Tensor:
     """The edges of the bins, in the dtype of `x` where that is floating and of at least 32 bits, else in float32."""
     dtype = x.dtype if x.dtype.is_float and x.dtype.itemsize > 2 else default_float
     if isinstance(bins, str):
@@ -191,15 +309,32 @@ def _edges(x: Tensor, bins: Any, limits: Any) -> Tensor:
     return asarray(np.linspace(low, high, int(bins) + 1), dtype=dtype, device=x.device)
 
 
-def cov(x: Any, correction: int = 1, fweights: Any = None, aweights: Any = None, rowvar: bool = True) -> Tensor:
-    """The covariances of variables, which are the rows of `x` (its columns unless `rowvar`), over observations.
+def cov(
+    x: ArrayLike,
+    correction: int = 1,
+    fweights: ArrayLike | None = None,
+    aweights: ArrayLike | None = None,
+    rowvar: bool = True,
+) -> Tensor:
+    """Computes the covariance matrix of variables over observations.
 
-    The divisor is their number less `correction`. `fweights` are how often each observation counts, `aweights` its
-    importance, as in NumPy and PyTorch. One variable gives a 0-d tensor. Raises `ShapeError`.
+    Args:
+        x: shape (variables, observations), or (observations,) for one variable. Integers are taken as float32.
+        correction: what is subtracted from the number of observations to give the divisor; 1 is Bessel's correction.
+        fweights: how often each observation counts, shape (observations,).
+        aweights: the importance of each observation, shape (observations,).
+        rowvar: False where x is (observations, variables).
 
-    >>> import spiraltorch as st
-    >>> cov(st.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
-    [[1.0, -1.0], [-1.0, 1.0]]
+    Returns:
+        A floating tensor of shape (variables, variables); 0-d for one variable.
+
+    Raises:
+        ShapeError: x has more than 2 axes, or weights have another shape than (observations,).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.cov(st.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
+        [[1.0, -1.0], [-1.0, 1.0]]
     """
     x = handle(x)
     if x.ndim > 2:
@@ -208,25 +343,29 @@ def cov(x: Any, correction: int = 1, fweights: Any = None, aweights: Any = None,
         x = cast(x, default_float)
     if x.dtype.itemsize == 2:
         return cast(cov(cast(x, float32), correction, fweights, aweights, rowvar), x.dtype)
-    rows = x.reshape((1, -1)) if x.ndim < 2 else x if rowvar else x.T
-    weight: Any = None
-    for name, given in (("fweights", fweights), ("aweights", aweights)):
-        if given is None:
-            continue
-        w = cast(handle(given, x), x.dtype)
-        if w.shape != rows.shape[1:]:
-            raise ShapeError(f"[cov] expected {name} of shape {rows.shape[1:]}, got {w.shape}")
-        weight = w if weight is None else weight * w
+    rows: Tensor = x.reshape((1, -1)) if x.ndim < 2 else x if rowvar else x.T
+    weight = _observation_weights(rows, fweights, aweights)
     if weight is None:
-        total: Any = float(rows.shape[1])
-        divisor: Any = max(total - correction, 0.0)
-        gap = rows - mean(rows, axis=1, keepdims=True)
-        made = gap @ gap.T
+        centered = rows - mean(rows, axis=1, keepdims=True)
+        products = centered @ centered.T / max(float(rows.shape[1]) - correction, 0.0)
     else:
         total = sum(weight)
-        used = correction if aweights is None else sum(weight * cast(handle(aweights, x), x.dtype)) / total * correction
-        divisor = maximum(total - used, 0.0)
-        gap = rows - sum(rows * weight, axis=1, keepdims=True) / total
-        made = (gap * weight) @ gap.T
-    made = made / divisor
-    return made.reshape(()) if made.size == 1 else made  # type: ignore[no-any-return]
+        lost: Tensor | float = correction
+        if aweights is not None:
+            lost = sum(weight * cast(handle(aweights, x), x.dtype)) / total * correction
+        centered = rows - sum(rows * weight, axis=1, keepdims=True) / total
+        products = (centered * weight) @ centered.T / maximum(total - lost, 0.0)
+    return products.reshape(()) if products.size == 1 else products
+
+
+def _observation_weights(rows: Tensor, fweights: ArrayLike | None, aweights: ArrayLike | None) -> Tensor | None:
+    """The product of both kinds of weights, in the dtype of the rows; None without any."""
+    product: Tensor | None = None
+    for name, weights in (("fweights", fweights), ("aweights", aweights)):
+        if weights is None:
+            continue
+        w = cast(handle(weights, rows), rows.dtype)
+        if w.shape != rows.shape[1:]:
+            raise ShapeError(f"[cov] expected {name} of shape {rows.shape[1:]}, got {w.shape}")
+        product = w if product is None else product * w
+    return product
