@@ -25,7 +25,7 @@ class Bench:
         self.relative = 1e-7
         monkeypatch.setattr(command, "measure", self.measure)
         monkeypatch.setattr(command, "measure_curves", lambda *given, **options: self.calls.append("curves") or [])
-        monkeypatch.setattr(command.once, "measure", lambda *given: [])
+        monkeypatch.setattr(command.latency, "measure", lambda *given: [])
         monkeypatch.setattr(command.documents, "require", lambda root: None)
         monkeypatch.setattr(command.documents, "write", lambda report, root: self.calls.append("write") or [])
         monkeypatch.setattr(command.machine.os, "cpu_count", lambda: 8)

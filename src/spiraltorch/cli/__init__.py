@@ -1,0 +1,1 @@
+"""The command line, `spiraltorch`: one module a command, defined in `main`."""

@@ -1,4 +1,4 @@
-"""`spiraltorch bench`: measures rows or curves beside the peers, shows them, and may write them down."""
+"""`spiraltorch bench`: measures rows, latencies or scaling curves, and prints a report or writes it to the documents."""
 
 from __future__ import annotations
 
@@ -20,9 +20,27 @@ def run(
     suite: str, peers: str | None, threads: int | None, rows: str | None, rounds: int, seconds: float, scaling: bool,
     as_json: bool, write: bool,
 ) -> int:  # fmt: skip
-    """Runs the benchmark; returns the exit code: 1 where this library was wrong or failed."""
+    """Runs the benchmark.
+
+    Args:
+        suite: a key of `machine.SUITES`.
+        peers: comma-separated names of libraries, or None for all.
+        threads: the number of threads of every library, or None for at most 2.
+        rows: comma-separated names of rows, or None for all.
+        rounds: the number of rounds of each library.
+        seconds: the seconds of a round.
+        scaling: measures the scaling curves instead of the rows.
+        as_json: prints JSON instead of Markdown.
+        write: writes the results to the documents in the current folder.
+
+    Returns:
+        The exit code: 1 if SpiralTorch was wrong or failed in a row.
+
+    Raises:
+        ArgumentError: an argument is invalid, or with `write` the machine is busy or a document is missing.
+    """
     machine.device(suite)
-    wanted, names = select_rows(rows), parse_peers(peers)
+    selected, names = select_rows(rows), parse_peers(peers)
     if rounds < 1:
         raise ArgumentError(f"[bench] expected at least one round, got {rounds}; leave --rounds out for the usual ones")
     if not 0 < seconds < math.inf:
@@ -49,7 +67,7 @@ def run(
     if scaling:
         report.curves = measure_curves(libraries, report.threads, rounds, seconds, _log, suite=suite)
     else:
-        report.rows = measure(wanted, libraries, rounds, report.threads, seconds, log=_log, suite=suite)
+        report.rows = measure(selected, libraries, rounds, report.threads, seconds, log=_log, suite=suite)
         if rows is None:
             report.once = latency.measure(libraries, report.threads, _log)
     if write:
@@ -60,7 +78,7 @@ def run(
 
 
 def parse_peers(given: str | None) -> list[str]:
-    """The peers of a list with commas between them; all where there is none, none where it is empty."""
+    """The peers of a comma-separated list; all for None. Raises `ArgumentError` for an unknown one."""
     names = list(PEERS) if given is None else [name.strip() for name in given.split(",") if name.strip()]
     if unknown := [name for name in names if name not in PEERS]:
         raise ArgumentError(f"[bench] expected peers of {', '.join(PEERS)}, got {', '.join(unknown)}")

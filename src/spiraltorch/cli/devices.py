@@ -1,40 +1,50 @@
-"""`spiraltorch devices`: every backend with its devices and facts, or why it has none and what would change that."""
+"""`spiraltorch devices`: lists every backend with its devices and their facts, or the reason why it has none."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 from ..capability.rows import Backend
 from ..capability.verify import unavailable
 from ..runtime import device as registry
+from ..runtime.protocol import Backend as DeviceBackend
 
 
-def run(as_json: bool) -> dict[str, Any]:
-    """Prints the list; returns what `--json` prints."""
-    found = listed()
+class BackendListing(TypedDict):
+    """A backend in the list, as `--json` prints it."""
+
+    devices: list[str]
+    reason: str | None  # why there are no devices
+    facts: dict[str, dict[str, object]]  # of each device
+
+
+def run(as_json: bool) -> dict[str, BackendListing]:
+    """Prints the list, as JSON or as text, and returns it."""
+    listing = list_backends()
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(listing))
     else:
-        _show(found)
-    return found
+        _print(listing)
+    return listing
 
 
-def listed() -> dict[str, Any]:
-    """For each backend of the matrix and each installed one: its devices, facts of each, and the reason if none."""
-    result: dict[str, Any] = {}
-    known = registry.backends()
-    for name in dict.fromkeys([*[b.entry for b in Backend], *sorted(known)]):
-        backend = known.get(name)
+def list_backends() -> dict[str, BackendListing]:
+    """The backends of the matrix and all installed ones, by the name of their entry point."""
+    result: dict[str, BackendListing] = {}
+    installed = registry.backends()
+    for name in dict.fromkeys([*[b.entry for b in Backend], *sorted(installed)]):
+        backend = installed.get(name)
         names = backend.devices() if backend else []
         reason = None if names else (backend.reason() if backend else unavailable(Backend.of(name)))
-        facts = {d: _facts(backend, d) for d in names}
+        facts = {d: _facts(backend, d) for d in names} if backend else {}
         result[name] = {"devices": names, "reason": reason, "facts": facts}
     return result
 
 
-def _facts(backend: Any, name: str) -> dict[str, Any]:
-    """What the backend says of a device, and what the compiler knows of it."""
+def _facts(backend: DeviceBackend, name: str) -> dict[str, object]:
+    """The facts of a device: those of its compilation target, and those that the backend describes."""
     target = registry.get(name).target
     computed = {
         "vector_bytes": target.vector_bytes, "registers": target.registers, "threads": target.threads,
@@ -44,17 +54,18 @@ def _facts(backend: Any, name: str) -> dict[str, Any]:
     return {**computed, **backend.describe(name)}
 
 
-def _show(found: dict[str, Any]) -> None:
+def _print(listing: Mapping[str, BackendListing]) -> None:
+    """Prints the list as text."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     labels = {b.entry: b.label for b in Backend}
     console = Console()
-    for name, entry in found.items():
+    for name, entry in listing.items():
         head = f"[bold]{escape(labels.get(name, name))}[/bold]"
         if not entry["devices"]:
-            console.print(f"{head}: unavailable, {escape(entry['reason'])}", highlight=False)
+            console.print(f"{head}: unavailable, {escape(entry['reason'] or '')}", highlight=False)
         for device, facts in entry["facts"].items():
             console.print(f"{head}: [bold green]{device}[/bold green] {escape(str(facts['device']))}", highlight=False)
             table = Table(show_header=False, box=None, padding=(0, 2))
@@ -64,7 +75,8 @@ def _show(found: dict[str, Any]) -> None:
             console.print(table)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
+    """A fact as text: thousands separated, items of lists and dicts with commas."""
     if isinstance(value, dict):
         return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Folders that commands are given."""
+"""Folders that are given to commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..errors import ArgumentError
 
 
 def evidence_folder(command: str, named: str) -> Path:
-    """A folder of evidence that is there; raises `ArgumentError` where it is not."""
+    """The path of a folder of evidence. Raises `ArgumentError` if it does not exist."""
     if not Path(named).is_dir():
         raise ArgumentError(
             f"[{command}] expected a folder of evidence, got {named!r}; make one with `spiraltorch verify --record`"

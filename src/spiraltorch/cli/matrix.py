@@ -1,4 +1,4 @@
-"""`spiraltorch matrix`: the capability matrix as a table, Markdown, JSON or a page."""
+"""`spiraltorch matrix`: prints the capability matrix as a table, Markdown, JSON or an HTML page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ FORMATS = ("table", "markdown", "json", "html")
 
 
 def run(form: str, output: str | None, evidence: str | None, write: str | None) -> None:
-    """Prints the matrix, or puts it into a file; see `matrix` in `main`."""
+    """Prints the matrix or writes it to a file.
+
+    Args:
+        form: one of `FORMATS`.
+        output: the file to write, or None to print.
+        evidence: a folder of evidence, or None for the package's.
+        write: a Markdown document whose table is updated, instead of printing.
+
+    Raises:
+        ArgumentError: the format is unknown, or a folder or document does not exist.
+    """
     if form not in FORMATS:
         raise ArgumentError(f"[matrix] expected a format of {', '.join(FORMATS)}, got {form!r}")
     root = evidence_folder("matrix", evidence) if evidence else None

@@ -1,4 +1,4 @@
-"""A program that runs inside a command, as `python SCRIPT ARGS...` would run it."""
+"""Runs a Python program inside a command, as `python SCRIPT ARGS...` does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 
 
 def require(command: str, script: str) -> None:
-    """Raises `ArgumentError` where there is no such program, or an option that the command lacks stands in its place."""
+    """Raises `ArgumentError` if the program does not exist, for example because an unknown option takes its place."""
     if not Path(script).is_file():
         if script.startswith("-"):
             raise ArgumentError(
@@ -23,17 +23,17 @@ def require(command: str, script: str) -> None:
 
 
 def execute(script: str, args: list[str]) -> int:
-    """Runs the program and gives its exit code; what it raised is printed as Python prints it."""
+    """Runs the program and returns its exit code. An exception is printed as Python prints it."""
     saved = sys.argv, list(sys.path)
     sys.argv = [script, *args]
     sys.path.insert(0, str(Path(script).resolve().parent))
     try:
-        return _ended(script)
+        return _exit_code(script)
     finally:
         sys.argv, sys.path[:] = saved
 
 
-def _ended(script: str) -> int:
+def _exit_code(script: str) -> int:
     try:
         runpy.run_path(script, run_name="__main__")
     except SystemExit as stop:
@@ -42,13 +42,13 @@ def _ended(script: str) -> int:
         print(stop.code, file=sys.stderr)
         return 1
     except BaseException as error:
-        traceback.print_exception(type(error), error, _below_here(error.__traceback__))
+        traceback.print_exception(type(error), error, _program_frames(error.__traceback__))
         return 1
     return 0
 
 
-def _below_here(trace: TracebackType | None) -> TracebackType | None:
-    """The frames of the program, without those of this file and of `runpy` that lead to it."""
-    while trace is not None and trace.tb_frame.f_globals.get("__name__") in (__name__, "runpy"):
-        trace = trace.tb_next
-    return trace
+def _program_frames(traceback_: TracebackType | None) -> TracebackType | None:
+    """The frames of the program, without those of this module and of `runpy` above them."""
+    while traceback_ is not None and traceback_.tb_frame.f_globals.get("__name__") in (__name__, "runpy"):
+        traceback_ = traceback_.tb_next
+    return traceback_

@@ -1,27 +1,39 @@
-"""`spiraltorch tune`: a program under the tuner, and what was tried and won."""
+"""`spiraltorch tune`: runs a program while its kernels are tuned, and prints the entries of the tuning store."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from .. import tuning
 from ..errors import ArgumentError
 from ..runtime import tunings
 from .script import execute, require
 
-SHOWN = 5  # candidates of a kernel in the table
+SHOWN = 5  # candidates of a kernel that are printed
 
 
 def run(
     script: str | None, args: list[str], seconds: float, show: bool, clear: bool, as_json: bool
 ) -> int:  # fmt: skip
-    """Runs the program, if there is one, and gives its exit code; then shows all entries, or those that it made.
+    """Runs a program while its kernels are tuned, and prints entries of the tuning store.
 
-    Raises `ArgumentError` where there is nothing to do, no such program, or a time that is not positive.
+    Args:
+        script: the Python file, or None.
+        args: the program's arguments.
+        seconds: how long the search for one kernel may take.
+        show: prints all entries instead of those of this run.
+        clear: removes all entries at first.
+        as_json: prints JSON; what the program prints goes to stderr then.
+
+    Returns:
+        The program's exit code.
+
+    Raises:
+        ArgumentError: there is nothing to do, the program does not exist, or `seconds` is not positive.
     """
     if script is None and not show and not clear:
         raise ArgumentError("[tune] expected a program, --show or --clear, got none; try `spiraltorch tune --show`")
@@ -32,15 +44,15 @@ def run(
         print(f"{cleared} entries forgotten", file=sys.stderr)
     code, entries = 0, tuning.entries()
     if script is not None:
-        printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-        with printed, tuning.tune(seconds) as session:
+        stdout = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+        with stdout, tuning.tune(seconds) as session:
             code = execute(script, args)
         entries = tuning.entries() if show else session.entries
     if as_json:
-        report = {"folder": str(tunings.folder()), "cleared": cleared, "entries": [_row(e) for e in entries]}
+        report = {"folder": str(tunings.folder()), "cleared": cleared, "entries": [_as_json(e) for e in entries]}
         print(json.dumps({**report, "exit_code": code}))
     elif show or script is not None:
-        _show(entries)
+        _print(entries)
         if script is not None and not entries:
             print(
                 "no kernel was searched: each was tuned before, or is too small or too large to be; "
@@ -50,11 +62,12 @@ def run(
     return code
 
 
-def _row(entry: tunings.Entry) -> dict[str, Any]:
+def _as_json(entry: tunings.Entry) -> dict[str, object]:
     return {**asdict(entry), "speedup": entry.speedup}
 
 
-def _show(entries: list[tunings.Entry]) -> None:
+def _print(entries: list[tunings.Entry]) -> None:
+    """Prints entries with their schedules, the fastest candidates, and the disqualified ones."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -70,8 +83,8 @@ def _show(entries: list[tunings.Entry]) -> None:
         table = Table(show_header=False, box=None, padding=(0, 2))
         table.add_row("", f"{entry.default * 1e6:,.1f} µs", "the rule's choice", escape(_text(entry.rule)))
         if entry.decisions:
-            what = f"won: {entry.speedup:.2f} times as fast"
-            table.add_row("", f"[green]{entry.best * 1e6:,.1f} µs[/green]", what, escape(_text(entry.decisions)))
+            label = f"won: {entry.speedup:.2f} times as fast"
+            table.add_row("", f"[green]{entry.best * 1e6:,.1f} µs[/green]", label, escape(_text(entry.decisions)))
         timed = sorted((t for t in entry.tried if t["outcome"] == "timed"), key=lambda t: float(t["ratio"]))
         for one in [t for t in timed if t["decisions"] != entry.decisions][:SHOWN]:
             table.add_row("", f"{entry.default * one['ratio'] * 1e6:,.1f} µs", "tried", escape(_text(one["decisions"])))
@@ -84,10 +97,10 @@ def _show(entries: list[tunings.Entry]) -> None:
         console.print(table)
 
 
-def _text(decisions: dict[str, Any]) -> str:
-    """Decisions as `tile 8x3, pack no`."""
+def _text(decisions: Mapping[str, object]) -> str:
+    """Decisions as text, such as `tile 8x3, pack no`."""
 
-    def word(option: Any) -> str:
+    def word(option: object) -> str:
         if isinstance(option, (list, tuple)):
             return "x".join(map(word, option))
         return {True: "yes", False: "no"}[option] if isinstance(option, bool) else str(option)

@@ -1,26 +1,38 @@
-"""`spiraltorch verify`: runs the probes, compares with what is recorded, and may record."""
+"""`spiraltorch verify`: runs the probes, compares the results with the evidence, and may record them."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ..capability import evidence as records
 from ..capability.rows import ROWS, Backend, row
 from ..capability.verify import Check, Verdict, cells, probe_count, verify
 from ..errors import ArgumentError
 from .folders import evidence_folder
+from .progress import ProgressBar
 
 
 def run(backend: str | None, which: str | None, record: bool, evidence: str | None, as_json: bool) -> int:
-    """Checks cells; returns the exit code: 1 where a recorded ✅ no longer holds or a marked probe passes."""
+    """Checks cells of the matrix and prints the results.
+
+    Args:
+        backend: a backend, or None for all.
+        which: a row, or None for all.
+        record: records the results as evidence.
+        evidence: the folder of evidence, or None for the package's.
+        as_json: prints JSON instead of a table, and no progress.
+
+    Returns:
+        The exit code: 1 if a recorded ✅ no longer holds or a probe that is expected to fail passes.
+
+    Raises:
+        ArgumentError: the backend, the row or the folder does not exist, or the row is not measured.
+    """
     backends = tuple(Backend) if backend is None else (Backend.of(backend),)
     rows = ROWS if which is None else (row(which),)
-    wanted = cells(backends, rows)
-    if not wanted:
+    selected = cells(backends, rows)
+    if not selected:
         raise ArgumentError(
             f"[verify] expected a row that probes measure, got {which!r}, which is a fact about installing"
         )
@@ -28,47 +40,22 @@ def run(backend: str | None, which: str | None, record: bool, evidence: str | No
         root = Path(evidence) if record else evidence_folder("verify", evidence)
     else:
         root = records.folder()
-    with _Progress(as_json, probe_count(wanted)) as advance:
-        checks = verify(wanted, root, advance)
+    with ProgressBar("probing", probe_count(selected), quiet=as_json, stderr=True) as advance:
+        checks = verify(selected, root, advance)
     written = [c for c in checks if record and c.fresh and records.write(c.fresh, c.row, c.backend, root)]
     if as_json:
         failed = [f"{c.backend.entry}/{c.row.id}" for c in checks if c.failed]
         print(json.dumps({"cells": [c.as_json() for c in checks], "failed": failed, "recorded": len(written)}))
     else:
-        _show(checks, len(written) if record else None)
+        _print(checks, len(written) if record else None)
     return 1 if any(c.failed for c in checks) else 0
-
-
-class _Progress:
-    """A progress bar over the probes on stderr; nothing at all with `--json`."""
-
-    def __init__(self, quiet: bool, total: int) -> None:
-        self.bar: Any = None
-        if not quiet and total:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-            self.bar = Progress(
-                TextColumn("probing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                TextColumn("{task.description}"), console=Console(file=sys.stderr),
-            )  # fmt: skip
-            self.task = self.bar.add_task("", total=total)
-
-    def __enter__(self) -> Callable[[str], None]:
-        if self.bar is None:
-            return lambda text: None
-        self.bar.__enter__()
-        return lambda text: self.bar.update(self.task, advance=1, description=text)
-
-    def __exit__(self, *error: Any) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(*error)
 
 
 _STYLES = {Verdict.SAME: "green", Verdict.CHANGED: "yellow", Verdict.UNAVAILABLE: "dim"}
 
 
-def _show(checks: list[Check], written: int | None) -> None:
+def _print(checks: list[Check], written: int | None) -> None:
+    """Prints a table of the checks, the probes that did not pass, and the number of recorded cells."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
