@@ -159,7 +159,7 @@ def test_casts_and_bits() -> None:
 def test_index_test_and_scalar_values() -> None:
     i, y, z = loop("i", 5), samples.buffer("y", 5, dtype=float64), samples.buffer("z", 5, dtype=bool_)
     scaled = op("mul", FromIndex(index(i.var) * 2 + 1, float64), Scalar("s", float64))
-    body = block(Store(y, at(i.var), scaled), Store(z, at(i.var), expr.Test(less(i.var, 3))))
+    body = block(Store(y, at(i.var), scaled), Store(z, at(i.var), expr.FromGuard(less(i.var, 3))))
     kernel = verify(Kernel("k", (y, z), loop_nest([i], body), (Scalar("s", float64),)))
     arrays = {"y": np.zeros(5), "z": np.zeros(5, bool)}
     run(kernel, arrays, {"s": 0.5})
