@@ -1,8 +1,8 @@
-"""Checkpoints in one format: safetensors. `save` and `load`; nothing is ever unpickled.
+"""Checkpoints as safetensors files: `save` and `load`. Nothing is ever unpickled.
 
 A flat dict of names and tensors becomes a plain safetensors file, as PyTorch users exchange them. Anything nested
 (dicts, lists, tuples, tensors, arrays, numbers, strings, None: an optimizer's state, for example) is stored as named
-tensors beside a JSON skeleton in the file's metadata.
+tensors, and its structure as JSON in the file's metadata.
 
 A file is written to a temporary name in the same directory and then moved, so a reader sees the old file or the new
 one, never a part.
@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from .dtypes import (
 from .errors import ArgumentError, CheckpointError
 from .tensor.creation import asarray
 from .tensor.tensor import Tensor
+from .typing import DeviceLike, NDArray
+
+__all__ = ["load", "load_metadata", "save"]
 
 _CODES: dict[str, DType] = {
     "BOOL": bool_,
@@ -56,33 +59,49 @@ _CODES: dict[str, DType] = {
     "F64": float64,
 }
 _NAMES = {dtype: code for code, dtype in _CODES.items()}
-_SKELETON = "spiraltorch.skeleton"
-_DEPTH = 100
+_STRUCTURE_KEY = "spiraltorch.skeleton"
+_MAX_DEPTH = 100
 
-PathLike = str | os.PathLike[str]
+PathLike: TypeAlias = str | os.PathLike[str]
+"""The name of a file."""
+
+Checkpoint: TypeAlias = dict[Any, Any]
+"""Tensors by name, or the nested dict that was saved: its keys and values are of the types that went into the file."""
 
 
-def save(state: Mapping[Any, Any], path: PathLike, metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a dict of tensors, or a nested one, to `path`.
+def save(
+    state: Mapping[str, object] | Mapping[int, object], path: PathLike, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes tensors to a safetensors file, which `load` reads.
 
-    Raises `ArgumentError` for a value that cannot be stored, and `OSError` where the file cannot be written; the old
-    file stays in both cases.
+    The file is replaced as a whole: a reader sees the old one or the new one.
 
-    >>> import os, tempfile
-    >>> import spiraltorch as st
-    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
-    >>> st.save({"w": st.ones(2)}, path)
-    >>> st.load(path)["w"].tolist()
-    [1.0, 1.0]
+    Args:
+        state: tensors or arrays by name, as `Module.state_dict` returns them; or a nested dict of dicts, lists and
+            tuples, with tensors, arrays, numbers, strings and None.
+        path: the file's name.
+        metadata: strings that are stored in the file's header.
+
+    Raises:
+        ArgumentError: a value cannot be stored.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> st.save({"w": st.ones(2)}, path)
+        >>> st.load(path)["w"].tolist()
+        [1.0, 1.0]
     """
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays: dict[str, NDArray] = {}
     notes = {str(key): str(value) for key, value in (metadata or {}).items()}
-    if all(isinstance(key, str) and isinstance(value, (Tensor, np.ndarray)) for key, value in state.items()):
-        for key, value in state.items():
+    entries: Mapping[Any, object] = state
+    if all(isinstance(key, str) and isinstance(value, (Tensor, np.ndarray)) for key, value in entries.items()):
+        for key, value in entries.items():
             arrays[key] = _array(value, key)
     else:
-        skeleton = _flatten(state, "", arrays, 0)
-        notes[_SKELETON] = json.dumps(skeleton)
+        notes[_STRUCTURE_KEY] = json.dumps(_flatten(state, "", arrays, 0))
     if "__metadata__" in arrays:
         raise ArgumentError("[save] expected names other than __metadata__, which the format reserves; rename it")
     try:
@@ -92,7 +111,7 @@ def save(state: Mapping[Any, Any], path: PathLike, metadata: Mapping[str, str] |
         raise OSError(error.errno, why, str(path)) from None
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str, str]) -> None:
+def _write(path: Path, arrays: dict[str, NDArray], notes: dict[str, str]) -> None:
     """Writes the format (length, JSON header, data) to a file beside `path` and moves it there."""
     # Wide elements first, as other writers do, so that every tensor is aligned to its element.
     order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
@@ -122,20 +141,37 @@ def _write(path: Path, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str,
         raise
 
 
-def load(path: PathLike, device: str | None = None) -> dict[Any, Any]:
-    """Reads what `save`, or any other writer of safetensors, has written: names and tensors, or the nested dict.
+def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
+    """Reads a file that `save`, or any other writer of safetensors, has written.
 
-    Raises `CheckpointError` for a file that is missing, truncated, corrupt, or of an unknown dtype.
+    Args:
+        path: the file's name.
+        device: where the tensors are put; the default device if None.
+
+    Returns:
+        Tensors by name, or the nested dict that was saved; arrays come back as tensors.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or corrupt, or has a dtype that is not known here.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "checkpoint.safetensors")
+        >>> st.save({"epoch": 3, "model": {"w": st.ones(2)}}, path)
+        >>> checkpoint = st.load(path)
+        >>> checkpoint["epoch"], checkpoint["model"]["w"].tolist()
+        (3, [1.0, 1.0])
     """
     arrays, notes = _read(Path(path))
     values = {name: asarray(array, device=device) for name, array in arrays.items()}
-    if _SKELETON not in notes:
+    if _STRUCTURE_KEY not in notes:
         return values
     try:
-        nested = _restore(json.loads(notes[_SKELETON]), values)
+        nested = _restore(json.loads(notes[_STRUCTURE_KEY]), values)
     except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
         raise CheckpointError(
-            f"[load] expected a skeleton that fits the tensors in {str(path)!r}, got {error!r}; write the file again"
+            f"[load] expected a structure that fits the tensors in {str(path)!r}, got {error!r}; write the file again"
         ) from None
     if not isinstance(nested, dict):
         raise CheckpointError(f"[load] expected a dict in {str(path)!r}, got {type(nested).__name__}; write it again")
@@ -143,15 +179,33 @@ def load(path: PathLike, device: str | None = None) -> dict[Any, Any]:
 
 
 def load_metadata(path: PathLike) -> dict[str, str]:
-    """The metadata strings of a file. Raises `CheckpointError` as `load` does."""
-    return {key: value for key, value in _read(Path(path))[1].items() if key != _SKELETON}
+    """Reads the strings that `save` was given as `metadata`.
+
+    Args:
+        path: the file's name.
+
+    Returns:
+        The strings by name.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or corrupt.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> st.save({"w": st.ones(2)}, path, metadata={"version": "1"})
+        >>> st.io.load_metadata(path)
+        {'version': '1'}
+    """
+    return {key: value for key, value in _read(Path(path))[1].items() if key != _STRUCTURE_KEY}
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+def _read(path: Path) -> tuple[dict[str, NDArray], dict[str, str]]:
     """Arrays by name, and the metadata."""
     import safetensors
 
-    codec: Any = safetensors  # the package has no types
+    codec: Any = safetensors  # a package without types
 
     try:
         payload = path.read_bytes()
@@ -180,21 +234,23 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     return arrays, notes
 
 
-def _array(value: Any, name: str) -> np.ndarray[Any, Any]:
+def _array(value: Any, name: str) -> NDArray:
     """A tensor or an array as contiguous memory of a known dtype."""
     array = value.detach().numpy() if isinstance(value, Tensor) else value
     try:
         from_numpy(array.dtype)
     except TypeError:
         raise ArgumentError(f"[save] expected numbers, got dtype={array.dtype} for {name!r}; convert it") from None
-    made: np.ndarray[Any, Any] = np.ascontiguousarray(array).reshape(array.shape)
-    return made
+    contiguous: NDArray = np.ascontiguousarray(array).reshape(array.shape)
+    return contiguous
 
 
-def _flatten(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]], depth: int) -> Any:
-    """The skeleton of a value; tensors go into `arrays` under their dotted path."""
-    if depth > _DEPTH:
-        raise ArgumentError(f"[save] expected at most {_DEPTH} levels, got more at {path[:60]!r}; is there a cycle?")
+def _flatten(value: Any, path: str, arrays: dict[str, NDArray], depth: int) -> Any:
+    """The structure of a value as JSON; tensors go into `arrays` under their dotted path."""
+    if depth > _MAX_DEPTH:
+        raise ArgumentError(
+            f"[save] expected at most {_MAX_DEPTH} levels, got more at {path[:60]!r}; is there a cycle?"
+        )
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (Tensor, np.ndarray)):
@@ -219,14 +275,14 @@ def _flatten(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]], dep
     )
 
 
-def _restore(skeleton: Any, values: dict[str, Tensor]) -> Any:
+def _restore(structure: Any, values: dict[str, Tensor]) -> Any:
     """The inverse of `_flatten`."""
-    if isinstance(skeleton, list):
-        return [_restore(inner, values) for inner in skeleton]
-    if not isinstance(skeleton, dict):
-        return skeleton
-    if "tensor" in skeleton:
-        return values[skeleton["tensor"]]
-    if "tuple" in skeleton:
-        return tuple(_restore(inner, values) for inner in skeleton["tuple"])
-    return {key: _restore(inner, values) for key, inner in skeleton["dict"]}
+    if isinstance(structure, list):
+        return [_restore(inner, values) for inner in structure]
+    if not isinstance(structure, dict):
+        return structure
+    if "tensor" in structure:
+        return values[structure["tensor"]]
+    if "tuple" in structure:
+        return tuple(_restore(inner, values) for inner in structure["tuple"])
+    return {key: _restore(inner, values) for key, inner in structure["dict"]}

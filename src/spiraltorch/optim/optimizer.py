@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, TypeVar, cast, overload
 
 import numpy as np
 
@@ -23,43 +23,82 @@ from ..nn import in_place
 from ..nn.state_dict import owned_tensor
 from ..tensor.tensor import Tensor
 from ..tensor.tracing.tracer import TRACING, recorder
-from .group import ParamGroup, number_tensor
+from .param_group import ParamGroup, number_tensor
+
+_T = TypeVar("_T")
+
+Params: TypeAlias = Iterable[Tensor | Mapping[str, object]]
+"""Parameters, or groups: dicts with an entry `params` and the settings of that group. All entries are of one kind."""
+
+StateValue: TypeAlias = Tensor | bool | int | float | str | None
+"""An entry of the state of one parameter."""
 
 
-def wide(x: Tensor) -> Tensor:
-    """The tensor in the dtype that updates are computed in: at least float32."""
+class OptimizerStateDict(TypedDict):
+    """What `Optimizer.state_dict` returns, in PyTorch's structure.
+
+    Attributes:
+        state: the state of each parameter by its number; parameters are numbered across all groups.
+        param_groups: the settings of each group, with the numbers of its parameters under `params`.
+    """
+
+    state: dict[int, dict[str, StateValue]]
+    param_groups: list[dict[str, object]]
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in the dtype that updates are computed in."""
     return x.to(float32) if x.dtype.itemsize < 4 else x
 
 
 def compute_dtype(parameter: Tensor) -> DType:
-    """The dtype that updates of a parameter are computed in."""
+    """The dtype that updates of a parameter are computed in: at least float32."""
     return float32 if parameter.dtype.itemsize < 4 else parameter.dtype
 
 
-def same(value: Any) -> Any:
-    """The number itself."""
+def itself(value: float) -> float:
+    """The hyperparameter as it is set."""
     return value
 
 
 class Optimizer:
     """Base class of optimizers, with PyTorch's interface.
 
-    `params` is an iterable of tensors, or of dicts with an entry `params` and settings of that group. A subclass
-    passes its default settings and defines `_update`. Raises `ArgumentError` for impossible settings or no
-    parameters, `DTypeError` for things that are no tensors.
+    A subclass passes its default settings and defines `_update`.
+
+    Args:
+        params: tensors of floating dtypes, or groups: dicts with an entry `params` and settings of that group.
+        defaults: the settings of groups that do not give their own.
+
+    Attributes:
+        param_groups: the groups, dicts of settings. `group["lr"] = x` reaches compiled steps, too.
+        state: the state of each parameter.
+
+    Raises:
+        ArgumentError: an impossible setting, no parameters, or one parameter twice.
+        DTypeError: something that is no tensor, or not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> p = st.nn.Parameter(st.ones(2))
+        >>> optimizer = st.optim.SGD([p], lr=0.25)
+        >>> (p * p).sum().backward()
+        >>> optimizer.step()
+        >>> p.tolist()
+        [0.5, 0.5]
     """
 
-    counter: str | None = "step"  # the state entry that counts steps; a name with `_` in front is not exported
+    step_key: str | None = "step"  # the state entry that counts steps; a name with `_` in front is not exported
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: dict[str, object]) -> None:
         self.defaults = defaults
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.state: defaultdict[Tensor, dict[str, StateValue]] = defaultdict(dict)
         self.param_groups: list[ParamGroup] = []
         self._changed: list[Tensor] = []
         ParamGroup(defaults, self._name, frozenset(defaults))  # the defaults are checked even if each group has its own
         if isinstance(params, Tensor):
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
-        entries = list(params)
+        entries: list[Any] = list(params)
         if not entries:
             raise ArgumentError(f"[{self._name}] expected at least one parameter, got none; is the iterator used up?")
         if not isinstance(entries[0], Mapping):
@@ -71,12 +110,20 @@ class Optimizer:
     def _name(self) -> str:
         return type(self).__name__
 
-    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Adds parameters with their own settings; what is not given comes from the defaults."""
+    def add_param_group(self, param_group: Mapping[str, object]) -> None:
+        """Adds parameters with settings of their own.
+
+        Args:
+            param_group: `params` (a tensor or several) and settings; what is not given comes from the defaults.
+
+        Raises:
+            ArgumentError: an impossible setting, or a parameter that the optimizer has already.
+            DTypeError: something that is no tensor, or not floating.
+        """
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise ArgumentError(f"[{self._name}] expected a dict with an entry params, got {param_group!r}; add it")
-        params = param_group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
+        given = param_group["params"]
+        params = [given] if isinstance(given, Tensor) else list(cast("Iterable[Tensor]", given))
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for p in params:
             if not isinstance(p, Tensor):
@@ -92,22 +139,37 @@ class Optimizer:
         values = {**self.defaults, **param_group, "params": params}
         group = ParamGroup(values, self._name, frozenset(self.defaults))
         self.param_groups.append(group)
-        self._prepare(group)
+        self._create_rates(group)
         TRACING.invalidate_recordings()
 
-    def _prepare(self, group: ParamGroup) -> None:
-        """Makes the tensors of the learning rate before anything is recorded."""
+    def _create_rates(self, group: ParamGroup) -> None:
+        """Creates the tensors of the learning rate before anything is recorded."""
         for p in group["params"]:
             self._number(group, p, "lr")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drops all gradients, or fills them with zeros."""
+        """Drops the gradients of all parameters.
+
+        Args:
+            set_to_none: whether `grad` becomes None; otherwise it is filled with zeros.
+        """
         in_place.zero_grad((p for group in self.param_groups for p in group["params"]), set_to_none)
 
-    # The step --------------------------------------------------------------------------------------------------------
+    # The step ----------------------------------------------------------------------------------------------------------
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Updates all parameters that have a gradient; returns what `closure` returns, if one is given."""
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], _T]) -> _T: ...
+    def step(self, closure: Callable[[], _T] | None = None) -> _T | None:
+        """Updates all parameters that have a gradient, and the state.
+
+        Args:
+            closure: a function that computes gradients; it is called first, with gradients enabled.
+
+        Returns:
+            What `closure` returns, or None.
+        """
         loss = None
         if closure is not None:
             with st.enable_grad():
@@ -116,7 +178,7 @@ class Optimizer:
         try:
             with st.no_grad():
                 ready = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-                self._advance([p for params in ready for p in params])
+                self._count_step([p for params in ready for p in params])
                 for group, params in zip(self.param_groups, ready):
                     if params:
                         self._update(group, params)
@@ -127,85 +189,100 @@ class Optimizer:
         return loss
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
-        """Records the updates of one group."""
+        """Records the updates of those parameters of one group that have a gradient."""
         raise NotImplementedError(f"[{self._name}] expected a method `_update`, got none; define it")
 
-    def _put(self, target: Tensor, value: Tensor) -> None:
-        """Gives a parameter or a state its new value, to be evaluated at the end of the step."""
+    def _set(self, target: Tensor, value: Tensor) -> None:
+        """Gives a parameter or a state its new value, which is evaluated at the end of the step."""
         in_place.set_value(target, value)
         self._changed.append(target)
 
-    def _slot(self, p: Tensor, name: str, value: float = 0.0) -> Tensor:
+    def _state_tensor(self, p: Tensor, name: str, initial: float = 0.0) -> Tensor:
         """A state of the parameter's shape and dtype. A new one has its value already, as all later ones will."""
-        slots = self.state[p]
-        if slots.get(name) is None:
-            array = np.full(tuple(p.shape), value, p.dtype.numpy)
-            slots[name] = st.asarray(array, device=p.device)
-        slot: Tensor = slots[name]
-        return slot
+        entries = self.state[p]
+        if entries.get(name) is None:
+            array = np.full(tuple(p.shape), initial, p.dtype.numpy)
+            entries[name] = st.asarray(array, device=p.device)
+        return cast(Tensor, entries[name])
 
-    def _grad(self, group: ParamGroup, p: Tensor) -> Tensor:
+    def _gradient(self, group: ParamGroup, p: Tensor) -> Tensor:
         """The gradient in the dtype of computation, with its sign for minimisation."""
         assert p.grad is not None  # parameters without one take no part in a step
-        grad = wide(p.grad)
-        return -grad if group["maximize"] else grad
+        gradient = at_least_float32(p.grad)
+        return -gradient if group["maximize"] else gradient
 
-    def _number(self, group: ParamGroup, p: Tensor, name: str, function: Any = same, key: str = "") -> Any:
-        """A number of the group for the update of `p`."""
-        return group.number(name, function, compute_dtype(p), p.device, key)
+    def _number(
+        self, group: ParamGroup, p: Tensor, name: str, transform: Callable[[Any], float] = itself
+    ) -> float | Tensor:
+        """`transform(group[name])` for the update of `p`; see `ParamGroup.number`."""
+        return group.number(name, transform, compute_dtype(p), p.device)
 
-    def _advance(self, params: list[Tensor]) -> None:
+    def _counter(self, p: Tensor) -> Tensor | None:
+        """The tensor that counts the steps of `p`, if there is one."""
+        return None if self.step_key is None else cast("Tensor | None", self.state[p].get(self.step_key))
+
+    def _count_step(self, params: list[Tensor]) -> None:
         """Counts one step. Parameters with the same history share one counter, and keep doing so."""
-        if self.counter is None:
+        if self.step_key is None:
             return
         users: dict[int, int] = defaultdict(int)
-        for slots in self.state.values():
-            if self.counter in slots:
-                users[id(slots[self.counter])] += 1
-        moving: dict[Any, list[Tensor]] = defaultdict(list)
+        for entries in self.state.values():
+            if self.step_key in entries:
+                users[id(entries[self.step_key])] += 1
+        sharing: dict[str | int, list[Tensor]] = defaultdict(list)
         for p in params:
-            counter = self.state[p].get(self.counter)
-            moving[p.device if counter is None else id(counter)].append(p)
-        for members in moving.values():
-            counter = self.state[members[0]].get(self.counter)
+            counter = self._counter(p)
+            sharing[p.device if counter is None else id(counter)].append(p)
+        for members in sharing.values():
+            counter = self._counter(members[0])
             if counter is None:
-                counter = number_tensor(self._first_count(members[0]), float32, members[0].device)
+                counter = number_tensor(self._initial_count(members[0]), float32, members[0].device)
             elif users[id(counter)] > len(members):
                 counter = counter.detach()  # the others did not take part in this step
             for p in members:
-                self.state[p][self.counter] = counter
-            self._put(counter, counter + 1.0)
+                self.state[p][self.step_key] = counter
+            self._set(counter, counter + 1.0)
 
-    def _first_count(self, p: Tensor) -> float:
-        """The count of steps before the first one that is counted."""
+    def _initial_count(self, p: Tensor) -> float:
+        """The number of steps before the first one that is counted."""
         return 0.0
 
-    # State -----------------------------------------------------------------------------------------------------------
+    # State -------------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
-        """`{"state": {number: {name: tensor}}, "param_groups": [...]}`, a snapshot in PyTorch's structure."""
+    def state_dict(self) -> OptimizerStateDict:
+        """Collects state and settings.
+
+        Returns:
+            `{"state": {number: {name: tensor}}, "param_groups": [...]}`: a snapshot that later updates do not change,
+            in PyTorch's structure. `st.save` stores it.
+        """
         numbers = {id(p): n for n, p in enumerate(p for group in self.param_groups for p in group["params"])}
         state = {}
-        for p, slots in self.state.items():
-            shown = {name: _snapshot(value) for name, value in slots.items() if not name.startswith("_")}
-            if shown:
-                state[numbers[id(p)]] = shown
+        for p, entries in self.state.items():
+            exported = {name: _snapshot(value) for name, value in entries.items() if not name.startswith("_")}
+            if exported:
+                state[numbers[id(p)]] = exported
         groups = [
             {
                 name: [numbers[id(p)] for p in value] if name == "params" else _snapshot(value)
-                for name, value in g.items()
+                for name, value in group.items()
             }
-            for g in self.param_groups
+            for group in self.param_groups
         ]
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over state and settings, cast to each parameter's dtype and device.
+    def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
+        """Takes over state and settings, cast to each parameter's dtype and moved to its device.
 
-        Raises `CheckpointError`, and changes nothing, when groups, parameters or shapes do not fit.
+        Args:
+            state_dict: what `state_dict` of an optimizer returned for as many groups and parameters.
+
+        Raises:
+            CheckpointError: groups, parameters or shapes do not fit; nothing is changed.
         """
+        given: Any = state_dict
         try:
-            state, saved = dict(state_dict["state"]), [dict(group) for group in state_dict["param_groups"]]
+            state, saved = dict(given["state"]), [dict(group) for group in given["param_groups"]]
             lengths = [len(group["params"]) for group in saved]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
@@ -217,30 +294,30 @@ class Optimizer:
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected groups of {own} parameters, got {lengths}; nothing was loaded"
             )
-        pairs = {
+        params = {
             number: p
             for old, group in zip(saved, self.param_groups)
             for number, p in zip(old["params"], group["params"])
         }
-        counters: dict[Any, Tensor] = {}
-        loaded: dict[Tensor, dict[str, Any]] = {}
-        for number, slots in state.items():
-            if number not in pairs:
+        counters: dict[tuple[float, str], Tensor] = {}
+        loaded: dict[Tensor, dict[str, StateValue]] = {}
+        for number, entries in state.items():
+            if number not in params:
                 raise CheckpointError(
                     f"[{self._name}.load_state_dict] expected state of known parameters, got number {number!r}; "
                     "nothing was loaded"
                 )
-            p = pairs[number]
-            loaded[p] = {name: self._loaded(p, name, value, counters) for name, value in slots.items()}
-        fresh = [self._loaded_group(old, group) for old, group in zip(saved, self.param_groups)]
+            p = params[number]
+            loaded[p] = {name: self._loaded(p, name, value, counters) for name, value in entries.items()}
+        groups = [self._loaded_group(old, group) for old, group in zip(saved, self.param_groups)]
         self.state = defaultdict(dict, loaded)
-        self.param_groups = fresh
-        for group in fresh:
-            self._prepare(group)
+        self.param_groups = groups
+        for group in groups:
+            self._create_rates(group)
         TRACING.invalidate_recordings()
 
-    def _loaded(self, p: Tensor, name: str, value: Any, counters: dict[Any, Tensor]) -> Any:
-        """One entry of the state of `p`, as a new tensor; equal counts share one."""
+    def _loaded(self, p: Tensor, name: str, value: Any, counters: dict[tuple[float, str], Tensor]) -> StateValue:
+        """One entry of the state of `p`, as a new tensor; equal step counts share one."""
         if name == "step":
             count = float(value.item() if hasattr(value, "item") else value)
             key = (count, p.device)
@@ -249,13 +326,14 @@ class Optimizer:
             return counters[key]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        given = owned_tensor(value)
-        if tuple(given.shape) != tuple(p.shape):
+        tensor = owned_tensor(value)
+        if tuple(tensor.shape) != tuple(p.shape):
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "
-                f"got shape={tuple(given.shape)}; nothing was loaded"
+                f"got shape={tuple(tensor.shape)}; nothing was loaded"
             )
-        return given.detach().to(p.dtype).to(p.device)
+        loaded: Tensor = tensor.detach().to(p.dtype).to(p.device)
+        return loaded
 
     def _loaded_group(self, saved: dict[str, Any], group: ParamGroup) -> ParamGroup:
         """A group with saved settings; raises `CheckpointError` for impossible ones."""

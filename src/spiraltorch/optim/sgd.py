@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import spiraltorch as st
 
 from ..errors import ArgumentError
 from ..tensor.tensor import Tensor
-from .group import ParamGroup
-from .optimizer import Optimizer, compute_dtype, wide
+from .optimizer import Optimizer, Params, at_least_float32, compute_dtype
+from .param_group import ParamGroup
 
 
-def _rest(value: Any) -> Any:
+def _complement(value: float) -> float:
     return 1.0 - value
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum, dampening, weight decay and Nesterov's variant, as in PyTorch.
+    """Gradient descent with momentum (Sutskever et al., 2013), with PyTorch's formula.
 
-    >>> from spiraltorch import nn, ones, optim
-    >>> p = nn.Parameter(ones(2))
-    >>> (p * p).sum().backward()
-    >>> optim.SGD([p], lr=0.25).step()
-    >>> p.tolist()
-    [0.5, 0.5]
+    g = gradient + weight_decay * p; v = momentum * v + (1 - dampening) * g, v = g at the first step;
+    p = p - lr * v, or p - lr * (g + momentum * v) with `nesterov`.
+
+    Args:
+        params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
+        lr: the learning rate.
+        momentum: the share of the last move that is kept.
+        dampening: the share of the gradient that is left out of the move.
+        weight_decay: the factor of the L2 penalty.
+        nesterov: whether the gradient counts as if it were taken after the move (Nesterov, 1983).
+        maximize: whether the gradient is followed upwards.
+
+    Raises:
+        ArgumentError: an impossible setting, no parameters, or one parameter twice.
+        DTypeError: something that is no tensor, or not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> p = st.nn.Parameter(st.ones(2))
+        >>> (p * p).sum().backward()
+        >>> st.optim.SGD([p], lr=0.25).step()
+        >>> p.tolist()
+        [0.5, 0.5]
     """
 
-    counter = None
+    step_key = None
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -57,29 +71,29 @@ class SGD(Optimizer):
                 f"[SGD] expected momentum > 0 and dampening 0 for nesterov, got {momentum} and {dampening}; change them"
             )
 
-    def _advance(self, params: list[Tensor]) -> None:
+    def _count_step(self, params: list[Tensor]) -> None:
         # Only dampening has to know the first step, which is not dampened.
         damped = any(group["momentum"] and group["dampening"] for group in self.param_groups)
-        self.counter = "_step" if damped else None
-        super()._advance(params)
+        self.step_key = "_step" if damped else None
+        super()._count_step(params)
 
-    def _first_count(self, p: Tensor) -> float:
+    def _initial_count(self, p: Tensor) -> float:
         return 0.0 if self.state[p].get("momentum_buffer") is None else 1.0
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
         for p in params:
-            value, grad = wide(p), self._grad(group, p)
+            value, gradient = at_least_float32(p), self._gradient(group, p)
             if group["weight_decay"]:
-                grad = grad + value * self._number(group, p, "weight_decay")
+                gradient = gradient + value * self._number(group, p, "weight_decay")
             if group["momentum"]:
                 momentum = self._number(group, p, "momentum")
-                kept = self._slot(p, "momentum_buffer")
-                fresh = grad
+                buffer = self._state_tensor(p, "momentum_buffer")
+                addend = gradient
                 if group["dampening"]:
                     first = self.state[p]["_step"] == 1.0
-                    rest = self._number(group, p, "dampening", _rest)
-                    fresh = grad * st.where(first, 1.0, rest).to(compute_dtype(p))
-                moved = wide(kept) * momentum + fresh
-                self._put(kept, moved)
-                grad = grad + moved * momentum if group["nesterov"] else moved
-            self._put(p, value - grad * self._number(group, p, "lr"))
+                    factor = self._number(group, p, "dampening", _complement)
+                    addend = gradient * st.where(first, 1.0, factor).to(compute_dtype(p))
+                velocity = at_least_float32(buffer) * momentum + addend
+                self._set(buffer, velocity)
+                gradient = gradient + velocity * momentum if group["nesterov"] else velocity
+            self._set(p, value - gradient * self._number(group, p, "lr"))

@@ -1,4 +1,4 @@
-"""`ParamGroup`: the hyper-parameters of some parameters, as a dict whose numbers can be read as tensors.
+"""`ParamGroup`: the hyperparameters of some parameters, as a dict whose numbers can be read as tensors.
 
 A compiled training step must follow a learning rate that changes without being recorded again. Therefore a number
 that varies reaches the update through a 0-d tensor that lives as long as the group, and `group["lr"] = x` gives that
@@ -9,8 +9,8 @@ first time: then, and whenever a setting changes the form of the update, compile
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,17 +34,25 @@ _UNBOUNDED = {"dampening"}
 _BELOW_ONE = {"betas"}
 
 
+class Handle(NamedTuple):
+    """A 0-d tensor whose value is `transform(group[name])`, whatever the setting becomes."""
+
+    name: str
+    transform: Callable[[Any], float]
+    tensor: Tensor
+
+
 def number_tensor(value: float, dtype: DType, device: str) -> Tensor:
     """A 0-d tensor that has its value already."""
     return st.asarray(np.asarray(value, dtype.numpy), device=device)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _numbers(value: Any) -> tuple[Any, ...] | None:
-    """The numbers of a hyper-parameter: one, several, or None where it is of another kind."""
+def _numbers(value: object) -> tuple[Any, ...] | None:
+    """The numbers of a hyperparameter: one, several, or None where it is of another kind."""
     if _is_number(value):
         return (value,)
     if isinstance(value, (tuple, list)) and value and all(_is_number(entry) for entry in value):
@@ -53,18 +61,24 @@ def _numbers(value: Any) -> tuple[Any, ...] | None:
 
 
 class ParamGroup(dict[str, Any]):
-    """The settings of one group of parameters; `checked` names those that the optimizer reads."""
+    """The settings of one group of parameters, and the parameters themselves under `params`.
 
-    def __init__(self, values: dict[str, Any], owner: str, checked: frozenset[str]) -> None:
+    Args:
+        values: the settings.
+        owner: the optimizer's name, for errors.
+        checked: the settings that the optimizer reads; others are only stored.
+    """
+
+    def __init__(self, values: Mapping[str, object], owner: str, checked: frozenset[str]) -> None:
         super().__init__()
         self.owner = owner
         self.checked = checked
         self.varying = {"lr"}
-        self.handles: dict[Any, tuple[str, Callable[[Any], float], Tensor]] = {}
+        self.handles: dict[tuple[str, Callable[[Any], float], DType, str], Handle] = {}
         for name, value in values.items():
             self[name] = value
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         if hasattr(value, "item") and not isinstance(value, Tensor):
             value = value.item()  # a number of NumPy or PyTorch
         if name in self.checked:
@@ -78,7 +92,7 @@ class ParamGroup(dict[str, Any]):
         before, after = _numbers(old), _numbers(value)
         if before is None or after is None or len(before) != len(after):
             if isinstance(old, Tensor) or isinstance(value, Tensor) or old != value:
-                self.handles = {key: entry for key, entry in self.handles.items() if entry[0] != name}
+                self.handles = {key: handle for key, handle in self.handles.items() if handle.name != name}
                 TRACING.invalidate_recordings()
             return
         if before == after:
@@ -86,26 +100,30 @@ class ParamGroup(dict[str, Any]):
         if name not in self.varying or [x == 0 for x in before] != [x == 0 for x in after]:
             self.varying.add(name)
             TRACING.invalidate_recordings()
-        for source, function, handle in self.handles.values():
+        for source, transform, tensor in self.handles.values():
             if source == name:
-                set_value(handle, number_tensor(function(value), handle.dtype, handle.device))
+                set_value(tensor, number_tensor(transform(value), tensor.dtype, tensor.device))
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
+    def update(  # type: ignore[override]  # of dict's overloads, what gives names
+        self, values: Mapping[str, object] | Iterable[tuple[str, object]] = (), /, **kwargs: object
+    ) -> None:
         """As `dict.update`, one checked assignment at a time."""
-        for name, value in dict(*args, **kwargs).items():
+        for name, value in dict(values, **kwargs).items():
             self[name] = value
 
-    def setdefault(self, name: str, default: Any = None) -> Any:
+    def setdefault(self, name: str, default: object = None) -> Any:
         """As `dict.setdefault`, checked."""
         if name not in self:
             self[name] = default
         return self[name]
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(  # type: ignore[override,misc]
+        self, other: Mapping[str, object] | Iterable[tuple[str, object]]
+    ) -> Self:
         self.update(other)
         return self
 
-    def _check(self, name: str, value: Any) -> None:
+    def _check(self, name: str, value: object) -> None:
         """Raises `ArgumentError` for what no update can use."""
         numbers = _numbers(value)
         if name in _PAIRS and (numbers is None or len(numbers) != 2):
@@ -116,27 +134,28 @@ class ParamGroup(dict[str, Any]):
         if numbers is None:
             return
         low = -math.inf if name in _UNBOUNDED else 0.0
-        for entry in numbers:
-            if not math.isfinite(entry) or entry < low or (name in _BELOW_ONE and entry >= 1.0):
-                wanted = "in [0, 1)" if name in _BELOW_ONE else "finite" if name in _UNBOUNDED else ">= 0 and finite"
-                raise ArgumentError(f"[{self.owner}] expected {name} {wanted}, got {value!r}; change {name}")
+        for number in numbers:
+            if not math.isfinite(number) or number < low or (name in _BELOW_ONE and number >= 1.0):
+                expected = "in [0, 1)" if name in _BELOW_ONE else "finite" if name in _UNBOUNDED else ">= 0 and finite"
+                raise ArgumentError(f"[{self.owner}] expected {name} {expected}, got {value!r}; change {name}")
 
-    def number(
-        self, name: str, function: Callable[[Any], float], dtype: DType, device: str, key: str = ""
-    ) -> float | Tensor:
-        """`function(self[name])`: a Python number, or a 0-d tensor that follows the setting once that varies.
+    def number(self, name: str, transform: Callable[[Any], float], dtype: DType, device: str) -> float | Tensor:
+        """`transform(self[name])`: a Python number, or a 0-d tensor that follows the setting once that varies.
 
-        `key` tells functions of one setting apart.
+        Args:
+            name: the setting.
+            transform: a function of the module level: there is one tensor for each of them.
+            dtype: the tensor's dtype.
+            device: the tensor's device.
         """
         value = self[name]
-        if isinstance(value, Tensor):
-            return function(value)
-        if name not in self.varying:
-            return function(value)
-        entry = self.handles.get((name, key, dtype, device))
-        if entry is None:
-            entry = (name, function, number_tensor(function(value), dtype, device))
-            self.handles[name, key, dtype, device] = entry
+        if name not in self.varying or isinstance(value, Tensor):
+            return transform(value)
+        key = name, transform, dtype, device
+        handle = self.handles.get(key)
+        if handle is None:
+            handle = self.handles[key] = Handle(name, transform, number_tensor(transform(value), dtype, device))
             if recorder() is not None:
-                TRACING.invalidate_recordings()  # the recording takes a tensor that it made itself for a constant: record again
-        return entry[2]
+                # A recording takes a tensor that is made within it for a constant: record again.
+                TRACING.invalidate_recordings()
+        return handle.tensor

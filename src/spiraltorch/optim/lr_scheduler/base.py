@@ -1,0 +1,124 @@
+"""`LRScheduler`: what all schedules share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ...errors import ArgumentError, TracingError
+from ...tensor.tracing.tracer import recorder
+from ..optimizer import Optimizer
+
+
+def check_not_negative(owner: str, **numbers: float) -> None:
+    """Raises `ArgumentError` for a setting that is negative, infinite or NaN."""
+    for name, number in numbers.items():
+        if not math.isfinite(number) or number < 0:
+            raise ArgumentError(f"[{owner}] expected {name} >= 0 and finite, got {number!r}; change it")
+
+
+def check_not_recording(owner: str) -> None:
+    """Raises `TracingError` while a compiled function is being recorded."""
+    if recorder() is not None:
+        raise TracingError(
+            f"[{owner}] expected step() outside of a compiled function, got it inside, where it would run only once; "
+            "call it after the compiled step"
+        )
+
+
+class LRScheduler:
+    """Base class of schedules: a subclass defines `get_lr`.
+
+    The constructor sets the rates of the first epoch.
+
+    Args:
+        optimizer: the optimizer whose groups get their rates.
+        last_epoch: the number of the last epoch; -1 starts at the beginning.
+
+    Attributes:
+        base_lrs: the initial rates of the groups.
+        last_epoch: the number of the last step.
+
+    Raises:
+        ArgumentError: `last_epoch` is not -1 and a group has no `initial_lr`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> class Halving(st.optim.lr_scheduler.LRScheduler):
+        ...     def get_lr(self):
+        ...         return [base * 0.5**self.last_epoch for base in self.base_lrs]
+        >>> schedule = Halving(st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0))
+        >>> schedule.step()
+        >>> schedule.get_last_lr()
+        [0.5]
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.optimizer = optimizer
+        for group in optimizer.param_groups:
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise ArgumentError(
+                    f"[{type(self).__name__}] expected initial_lr in each group to go on at epoch {last_epoch}, got "
+                    "none; load the optimizer's state first"
+                )
+        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._last_lr: list[float] = []
+        self.step()
+
+    def get_lr(self) -> list[float]:
+        """Computes the rates of all groups at `last_epoch`; every subclass defines it.
+
+        Returns:
+            One rate a group.
+
+        Raises:
+            NotImplementedError: the subclass does not define it.
+        """
+        raise NotImplementedError(f"[{type(self).__name__}] expected a method `get_lr`, got none; define it")
+
+    def get_last_lr(self) -> list[float]:
+        """Gives the rates that the last step set.
+
+        Returns:
+            One rate a group.
+        """
+        return self._last_lr
+
+    @property
+    def _current(self) -> list[float]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def step(self) -> None:
+        """Goes to the next epoch and sets its rates.
+
+        Raises:
+            TracingError: it is called inside a compiled function.
+        """
+        check_not_recording(type(self).__name__)
+        self.last_epoch += 1
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr()):
+            group["lr"] = lr
+        self._last_lr = self._current
+
+    def state_dict(self) -> dict[str, object]:
+        """Collects all numbers of the schedule, without the optimizer and without functions.
+
+        Returns:
+            Numbers and lists of them by name. `st.save` stores it.
+        """
+        return {
+            name: list(value) if isinstance(value, list) else value
+            for name, value in self.__dict__.items()
+            if name != "optimizer" and not callable(value)
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
+        """Takes over the numbers of a schedule of the same class.
+
+        Args:
+            state_dict: what `state_dict` returned.
+        """
+        self.__dict__.update(state_dict)
