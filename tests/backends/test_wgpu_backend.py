@@ -14,7 +14,7 @@ from spiraltorch.backends import wgpu
 from spiraltorch.backends.wgpu.device import WgpuDevice
 from spiraltorch.codegen.wgsl import library
 from spiraltorch.codegen.wgsl.render import render
-from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.state import STATE
 from spiraltorch.dtypes import float16, float32, int32
 from spiraltorch.errors import DeviceError, DeviceLostError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, at, cast, op
@@ -45,7 +45,7 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
     target = replace(gpu.target, max_buffers=limit, key=f"{gpu.target.key}|{limit}")
     monkeypatch.setattr(gpu, "target", target)
     monkeypatch.setattr(gpu.kernels, "loaded", {})
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
     bound: list[int] = []
     original = gpu.program
 
@@ -76,7 +76,7 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
 def test_training_with_few_buffers(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "target", replace(gpu.target, max_buffers=8, key=f"{gpu.target.key}|8"))
     monkeypatch.setattr(gpu.kernels, "loaded", {})
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
     np.testing.assert_allclose(losses("wgpu", 4), losses("cpu", 4), rtol=1e-5)
 
 
@@ -165,7 +165,7 @@ def test_what_no_buffer_can_hold_is_out_of_memory(gpu: WgpuDevice) -> None:
 def test_a_lost_device_says_so_and_leaves_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     doomed = wgpu.open("wgpu:0")
     monkeypatch.setitem(devices.REGISTRY.devices, "wgpu:0", doomed)
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
     x = on_wgpu(np.ones(5, np.float32))
     np.testing.assert_array_equal((x + 1).numpy(), [2] * 5)
     doomed.gpu.destroy()
@@ -221,11 +221,11 @@ def test_a_planted_mistake_shows(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", "")
     monkeypatch.setattr(gpu.kernels, "loaded", {})
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
     monkeypatch.setitem(emitter._INFIX, "fadd", "-")
     np.testing.assert_array_equal((on_wgpu([5.0, 7.0]) + on_wgpu([1.0, 2.0])).numpy(), [4, 5])
     monkeypatch.setattr(gpu.kernels, "loaded", {})
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
 
 
 def test_reads_are_started_early_and_give_the_value_of_then() -> None:

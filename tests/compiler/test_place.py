@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 import spiraltorch as st
-from spiraltorch.compiler.planning.memory import Region, Wanted, least, place
+from spiraltorch.compiler.planning.memory import LiveRange, Region, liveness_bound, place
 
 
 def test_the_least_that_liveness_allows() -> None:
-    chain = [Wanted(100, 0, 1, "a"), Wanted(60, 1, 2, "b"), Wanted(30, 2, 3, "c")]
-    assert least(chain, [], 4) == 160
-    assert least(chain, [Region(0, 80, 3, "r")], 4) == 160
-    assert least(chain, [Region(0, 80, 1, "r")], 4) == 240
-    assert least([], [], 0) == 0
+    chain = [LiveRange(100, 0, 1, "a"), LiveRange(60, 1, 2, "b"), LiveRange(30, 2, 3, "c")]
+    assert liveness_bound(chain, [], 4) == 160
+    assert liveness_bound(chain, [Region(0, 80, 3, "r")], 4) == 160
+    assert liveness_bound(chain, [Region(0, 80, 1, "r")], 4) == 240
+    assert liveness_bound([], [], 0) == 0
 
 
 def test_a_value_lies_in_a_result_that_is_written_later() -> None:
-    early, late = Wanted(64, 0, 1, "early"), Wanted(64, 2, 3, "late")
+    early, late = LiveRange(64, 0, 1, "early"), LiveRange(64, 2, 3, "late")
     places, arena, reused = place([early, late], [Region(7, 64, 2, "result")], 9, 64)
     assert places == [(7, 0), (9, 0)] and arena == 64
     assert "result" in [d.subject for d in reused]
@@ -32,7 +32,7 @@ def test_what_is_alive_together_lies_apart(seed: int) -> None:
     wanted = []
     for n in range(40):
         first = int(rng.integers(0, 30))
-        wanted.append(Wanted(int(rng.integers(1, 1000)), first, first + int(rng.integers(0, 8)), str(n)))
+        wanted.append(LiveRange(int(rng.integers(1, 1000)), first, first + int(rng.integers(0, 8)), str(n)))
     regions = [Region(k, int(rng.integers(1, 2000)), int(rng.integers(0, 40)), f"r{k}") for k in range(5)]
     places, arena, _ = place(wanted, regions, 99, 64)
     sizes = {r.slot: (r.size, r.written) for r in regions}
@@ -46,7 +46,7 @@ def test_what_is_alive_together_lies_apart(seed: int) -> None:
             together = a.first <= b.last and b.first <= a.last
             assert slot != other or not together or at + a.size <= offset or offset + b.size <= at
     total = sum(r.size for r in regions)
-    assert arena + total >= least(wanted, regions, 40)
+    assert arena + total >= liveness_bound(wanted, regions, 40)
 
 
 def test_explain_gives_the_peak_beside_the_bound() -> None:

@@ -101,8 +101,8 @@ def test_intermediate_results_share_memory(extent: int, steps: int, bent: bool) 
             y, want = st.tanh(y), np.tanh(want)
     made = plan(y.node)
     one = extent * extent * 4
-    assert made.kernels == steps and made.output_bytes == [one]
-    assert made.arena_bytes < 4 * one and made.reuse > 0
+    assert made.statistics.kernels == steps and made.executable.output_bytes == (one,)
+    assert made.executable.arena_bytes < 4 * one and made.statistics.memory.reused_bytes > 0
     np.testing.assert_allclose(y.numpy(), want, atol=1e-4)
 
 
@@ -125,7 +125,7 @@ def test_a_wanted_leaf_or_its_reshape_costs_no_kernel() -> None:
     x = normal(4, 6)
     view = b.reshape(x, (24,))
     made = plan(view)
-    assert made.kernels == 0 and made.output_bytes == []
+    assert made.statistics.kernels == 0 and made.executable.output_bytes == ()
     evaluate.evaluate([view])
     assert view.buf is x.buf
 
@@ -134,7 +134,7 @@ def test_values_wanted_twice_are_computed_once() -> None:
     x = normal(40)
     first, second = b.exp(x), b.exp(x)
     made = plan(first, second)
-    assert made.kernels == 1 and len(made.output_bytes) == 1
+    assert made.statistics.kernels == 1 and len(made.executable.output_bytes) == 1
     compare(first, second, tolerance=1e-6)
 
 

@@ -12,7 +12,7 @@ from compiler_helpers import compare, data, normal, number, plan
 
 import spiraltorch as st
 from cpu_devices import threads_pay_from
-from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.state import STATE
 from spiraltorch.dtypes import float32
 from spiraltorch.graph import build as b
 from spiraltorch.ir.expr import Buffer, Const, Load, Space
@@ -34,7 +34,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kernel]]:
         seen.extend(made)
         return compile_kernels(made, [None] * len(made))
 
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
     monkeypatch.setattr(cpu, "compile", keep, raising=False)
     yield seen
     assert seen
@@ -44,7 +44,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kernel]]:
 def test_one_lane_of_a_narrow_type_is_stored_alone(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM turned a masked store of truncated lanes, one of them on, into a store of the untruncated element."""
     threads_pay_from(1000, monkeypatch)
-    monkeypatch.setattr(evaluate, "_PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
     x = data((np.arange(169) % 7).reshape(13, 13).astype(dtype))
     for columns in (17, 33, 49):
         y = data((np.arange(2 * 13 * columns) % 7).reshape(2, 13, columns).astype(dtype))
@@ -84,7 +84,7 @@ def test_joined_kernels_share_a_buffer_that_a_guard_looks_up(kernels: list[Kerne
     padded = b.pad(x, ((2, 3, 0),), 0)
     gathered = b.exp(b.take(padded, idx, 0))
     other = b.add(b.cast(b.expand(b.reshape(idx, (1, 4)), (3, 4)), float32), number(0.3))
-    assert plan(gathered, other).kernels == 1
+    assert plan(gathered, other).statistics.kernels == 1
     compare(gathered, other, tolerance=1e-6)
 
 

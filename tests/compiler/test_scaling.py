@@ -14,6 +14,7 @@ from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.fusion.placement import MAX_COST
 from spiraltorch.compiler.graph_key import walk
 from spiraltorch.compiler.lowering.cluster import operation_count
+from spiraltorch.compiler.state import STATE
 from spiraltorch.ir.stmt import Store
 from spiraltorch.ir.stmt import walk as statements
 
@@ -51,7 +52,7 @@ def chain(step: Step, length: int) -> st.Tensor:
 
 def calls(step: Step, length: int) -> int:
     """Python calls that making the plan takes."""
-    evaluate._PLANS.clear()
+    STATE.graphs.clear()
     y = chain(step, length)
     order, _, _, leaves = walk([y.node])
     profile = cProfile.Profile()
@@ -71,7 +72,7 @@ def test_kernels_of_a_long_chain_are_short_and_right(step: Step) -> None:
     y = chain(step, 120)
     order, _, _, leaves = walk([y.node])
     plan = evaluate.plan_for([y.node], order, leaves)
-    for one in plan.lowered:
+    for one in plan.kernels.lowered:
         stores = [s for s in statements(one.kernel.body) if isinstance(s, Store)]
         assert operation_count([s.value for s in stores]) <= 2 * MAX_COST
     want = X.astype(np.float64)

@@ -16,6 +16,7 @@ from generator import EPS, Array, Program, Step, prune, wide
 
 from spiraltorch import dtypes
 from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.state import STATE
 from spiraltorch.graph import reference
 from spiraltorch.graph.node import Node
 from spiraltorch.ir import interpreter
@@ -68,7 +69,7 @@ def verifying() -> Iterator[Proofs]:
                 proofs.missing.append(str(error))
         return compile_kernels(kernels, [None] * len(kernels))
 
-    with patch.object(evaluate, "_PLANS", {}), patch.object(host, "compile", compile_verified):
+    with patch.object(STATE, "graphs", {}), patch.object(host, "compile", compile_verified):
         yield proofs
 
 
@@ -90,7 +91,7 @@ def interpreting() -> Iterator[None]:
         return [SimpleNamespace(kernel=kernel, temp_bytes=[]) for kernel in kernels]
 
     with (
-        patch.object(evaluate, "_PLANS", {}),
+        patch.object(STATE, "graphs", {}),
         patch.object(host, "compile", keep),
         patch.object(host, "program", InterpretedProgram),
     ):

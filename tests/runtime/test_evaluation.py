@@ -8,6 +8,7 @@ import pytest
 import spiraltorch as st
 from spiraltorch import nn
 from spiraltorch.compiler.planning import plan as planning
+from spiraltorch.compiler.state import STATE
 from spiraltorch.errors import IndexOutOfRange
 from spiraltorch.telemetry import counters
 
@@ -115,11 +116,11 @@ def test_checkpointing_keeps_less_memory(compiled: bool, monkeypatch: pytest.Mon
 
     def spy(*args: object) -> planning.Plan:
         made = original(*args)  # type: ignore[arg-type]
-        arenas.append(made.arena_bytes)
+        arenas.append(made.statistics.memory.arena_bytes)
         return made
 
     monkeypatch.setattr("spiraltorch.compiler.evaluate.build", spy)
-    monkeypatch.setattr("spiraltorch.compiler.evaluate._PLANS", {})
+    monkeypatch.setattr(STATE, "graphs", {})
 
     def step(checkpointed: bool) -> list[np.ndarray]:
         def run(x: st.Tensor) -> list[st.Tensor]:

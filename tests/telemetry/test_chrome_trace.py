@@ -173,9 +173,9 @@ def test_schedules_are_explained_although_kernels_come_from_a_cache() -> None:
 
 
 def engine_plans() -> dict[Any, Any]:
-    from spiraltorch.compiler import evaluate
+    from spiraltorch.compiler.state import STATE
 
-    return evaluate._PLANS
+    return STATE.graphs
 
 
 def test_kernels_are_numbered_as_they_are_launched() -> None:

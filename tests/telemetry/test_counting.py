@@ -14,8 +14,9 @@ import spiraltorch as st
 from spiraltorch import telemetry
 from spiraltorch.backends.cpu import device as cpu_device
 from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.planning import executable as planning
 from spiraltorch.compiler.planning import launch as launching
-from spiraltorch.compiler.planning import plan as planning
+from spiraltorch.compiler.state import STATE
 from spiraltorch.telemetry import spans
 from spiraltorch.tensor.tracing import compiled as compiling
 
@@ -140,7 +141,7 @@ def test_kernels_are_found_in_memory_then_on_disk(monkeypatch: pytest.MonkeyPatc
     saved = dict(known)
 
     def run() -> None:
-        evaluate._PLANS.clear()
+        STATE.graphs.clear()
         (st.asarray(X) * 0.5 + 11).numpy()
 
     try:

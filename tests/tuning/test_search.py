@@ -13,7 +13,7 @@ import pytest
 from tuning_samples import DEVICES, FAULTY, lowered, normal, store
 
 import spiraltorch as st
-from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.state import STATE
 from spiraltorch.runtime import device
 from spiraltorch.tuning.client import Client, Failed
 from spiraltorch.tuning.cost import predict
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_with_every_kernel() -> None:
             st.eval(st.cos(x))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            evaluate._PLANS.clear()
+            STATE.graphs.clear()
             st.eval(st.cos(x))
     assert session.entries == []
 

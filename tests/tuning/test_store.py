@@ -14,9 +14,9 @@ import pytest
 from tuning_samples import normal, store
 
 import spiraltorch as st
-from spiraltorch.compiler import evaluate
 from spiraltorch.compiler.fusion import phases
 from spiraltorch.compiler.lowering import Lowered
+from spiraltorch.compiler.state import STATE
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import Kernel
 from spiraltorch.ir.target import Target
@@ -179,7 +179,7 @@ def test_decisions_that_are_refused_are_forgotten(monkeypatch: pytest.MonkeyPatc
         return plain(low, target)
 
     monkeypatch.setattr(phases, "schedule", refusing)
-    evaluate._PLANS.clear()
+    STATE.graphs.clear()
     assert (st.sigmoid(x).numpy() == want).all()
     assert "what the tuner's store has for it is refused ([split] on purpose)" in st.explain(st.sigmoid(x))
 

@@ -66,7 +66,7 @@ GRAPHS: dict[str, Callable[[str], Any]] = {
 def lowered(graph: Any) -> list[Lowered]:
     """The kernels that a tensor is computed by, not scheduled yet."""
     order, _, _, leaves = walk([graph.node])
-    return evaluate.plan_for([graph.node], order, leaves).lowered
+    return list(evaluate.plan_for([graph.node], order, leaves).kernels.lowered)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Process-wide settings of the Python interpreter that the compiler changes for a while.
+"""The Python interpreter: what the runtime has to know of it, and the settings of it that the compiler changes.
 
 This module is the only one that writes the recursion limit and the switch interval. Blocks may nest, and blocks of
 several threads may overlap: the first that is entered changes the setting, the last that is left restores it. `_Setting`
@@ -8,6 +8,7 @@ counts them under a lock of its own, which is held only for the change.
 from __future__ import annotations
 
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ RECURSION_LIMIT = 20_000  # frames; expressions of long fused chains are walked 
 SWITCH_INTERVAL = 2e-4  # seconds that a thread may keep the interpreter while another one asks for it
 
 N = TypeVar("N")
+
+# Whether only one thread runs Python code at a time. In a build without the global interpreter lock this is False even
+# while an extension module has it enabled, since it is the same for the life of the process.
+HAS_GLOBAL_LOCK = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 class _Setting(Generic[N]):

@@ -7,15 +7,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from ..compiler.choices import Choices
 from ..compiler.lowering import Lowered
-from ..compiler.schedules.tuned import GENERATION, TUNERS
+from ..compiler.schedules.tuned import TUNING
 from ..errors import ArgumentError
 from ..ir.wire import pack
 from ..runtime import tunings
 from ..runtime.interpreter import deep_recursion
+from ..runtime.protocol import Device
 from ..runtime.tunings import Entry
 from ..telemetry.counting import COUNTS
 from ..telemetry.names import TUNE
@@ -41,7 +41,7 @@ class Session:
         self._clients: dict[str, Client] = {}
         self._given_up: set[str] = set()
 
-    def tune(self, device: Any, key: str, lowered: Lowered) -> Entry | None:
+    def tune(self, device: Device, key: str, lowered: Lowered) -> Entry | None:
         """The entry of a kernel, searched and kept. None where it is not worth it, or cannot be tuned."""
         if key in self._given_up or device.name in self._given_up or lowered.work < SMALLEST:
             return None
@@ -121,8 +121,7 @@ def tune(seconds: float = SECONDS, *, limit: float = LIMIT, worker: Sequence[str
 def start(seconds: float = SECONDS, limit: float = LIMIT, worker: Sequence[str] = COMMAND) -> Session:
     """Begins a session that lasts until `stop`, or the program's end."""
     session = Session(seconds, limit, worker)
-    TUNERS.append(session)
-    GENERATION[0] += 1
+    TUNING.activate(session)
     atexit.register(session.close)
     return session
 
@@ -138,7 +137,6 @@ def start_with(setting: str) -> Session:
 
 def stop(session: Session) -> None:
     """Ends a session."""
-    TUNERS.remove(session)
-    GENERATION[0] += 1
+    TUNING.deactivate(session)
     session.close()
     atexit.unregister(session.close)

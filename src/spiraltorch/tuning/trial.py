@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.planning.plan import FORMATS
+from ..compiler.planning.table import SCALAR_FORMATS
 from ..dtypes import DType, bfloat16
 from ..ir.expr import Cast, Load, Lookup, Op, Value
 from ..ir.index import INFINITY, FloorDiv, Index, Min, Mod
@@ -134,7 +134,7 @@ class _Ready:
         self.program = program
         self.arena = arena
         self.scalars = [_number(s.dtype) for s in trial.kernel.scalars]
-        words = "".join(FORMATS[s.dtype.name] for s in trial.kernel.scalars)
+        words = "".join(SCALAR_FORMATS[s.dtype.name] for s in trial.kernel.scalars)
         self.layout = struct.Struct(f"={len(trial.buffers) + 1}Q{words}")
         self.runs = 1
         self.fill(trial.buffers)

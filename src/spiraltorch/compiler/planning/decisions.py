@@ -1,7 +1,7 @@
-"""What the compiler decided, in the words of `explain` and of traces.
+"""The compiler's decisions as `explain` and traces show them.
 
-The passes make their `Decision`s where they decide. This file numbers kernels as they are launched, and reads from a
-scheduled kernel what its rule chose: the same for every rule and target.
+Passes and placement make their `Decision`s where they decide. This module numbers kernels as they are launched, and reads
+from a scheduled kernel what its rule chose, in the same way for every rule and target.
 """
 
 from __future__ import annotations
@@ -17,42 +17,41 @@ from ..fusion.phases import Group
 from ..fusion.placement import Fusion
 
 
-def numbered(fusion: Fusion, groups: list[Group]) -> list[Decision]:
-    """The fusion's decisions with kernels in launch order in place of clusters."""
+def fusion_decisions(fusion: Fusion, groups: list[Group]) -> list[Decision]:
+    """The decisions of fusion, with the numbers of kernels in launch order in place of those of clusters."""
     launched = [n for n, one in enumerate(groups) for _ in one.members]
     kernel = {cluster.number: n for cluster, n in zip(fusion.clusters, launched, strict=True)}
     return [d if d.kernel is None else d._replace(kernel=kernel[d.kernel]) for d in fusion.decisions]
 
 
-def phases(groups: list[Group]) -> list[Decision]:
-    """Why several loop nests are one launch."""
-    found = []
+def phase_decisions(groups: list[Group]) -> list[Decision]:
+    """Why several loop nests run as phases of one kernel."""
+    decisions = []
     for n, one in enumerate(groups):
         if len(one.members) > 1:
             work = sum(m.work for m in one.members)
             reason = f"a launch is saved, and about {work:,} operations need no threads of their own between the phases"
             if all(m.kind == "map" for m in one.members):
                 reason = "a launch is saved: they are element-wise"
-            found.append(Decision("fuse", f"{len(one.members)} phases", reason, n))
-    return found
+            decisions.append(Decision("fuse", f"{len(one.members)} phases", reason, n))
+    return decisions
 
 
-def reuses(placed: list[tuple[int, int, int, int, str]]) -> list[Decision]:
-    """Whose memory is used again, from (start, stop, first kernel, last kernel, name) of all that lies in the arena."""
-    found = []
+def reuse_decisions(placed: list[tuple[int, int, int, int, str]]) -> list[Decision]:
+    """Whose memory is used again, from (start, stop, first kernel, last kernel, name) of all values in one region."""
+    decisions = []
     for start, stop, first, _, name in sorted(placed, key=lambda p: p[2]):
         before = [(last, other) for a, b, _, last, other in placed if a < stop and start < b and last < first]
         if before:
-            last = max(before)[0]  # older owners were named by their successors
+            last = max(before)[0]  # the decisions of its successors name earlier owners
             names = ", ".join(other for n, other in before if n == last)
-            found.append(
-                Decision("reuse", name, f"it takes memory of {names}, which nothing reads after kernel {last}")
-            )
-    return found
+            reason = f"it takes memory of {names}, which nothing reads after kernel {last}"
+            decisions.append(Decision("reuse", name, reason))
+    return decisions
 
 
 def scheduled(one: Group, number: int, target: Target) -> Kernel:
-    """The scheduled kernel of a group, under a span that tells what was chosen."""
+    """The scheduled kernel of a group, in a span that has the schedule as an attribute."""
     with span(COMPILE_SCHEDULE, kernel=number) as s:
         kernel = one.kernel(target)
         if s:
@@ -60,8 +59,8 @@ def scheduled(one: Group, number: int, target: Target) -> Kernel:
         return kernel
 
 
-def schedules(groups: list[Group], target: Target) -> list[Decision]:
-    """How each kernel runs, and why. Schedules every kernel again, since those from a cache were not."""
+def schedule_decisions(groups: list[Group], target: Target) -> list[Decision]:
+    """How each kernel runs, and why. It schedules every kernel again, as kernels from a cache were not scheduled."""
     with deep_recursion():
         return [
             Decision("schedule", f"kernel {n}", describe(g.kernel(target), g, target)) for n, g in enumerate(groups)
@@ -69,13 +68,13 @@ def schedules(groups: list[Group], target: Target) -> list[Decision]:
 
 
 def describe(kernel: Kernel, one: Group, target: Target) -> str:
-    """What the loops of a scheduled kernel became, with the facts that decided it."""
+    """What a schedule made of a kernel's loops, with the target's facts that decided it."""
     loops = [s for s in walk(kernel.body) if isinstance(s, For)]
     parts = []
     lanes = [_extent(s) for s in loops if s.kind is Kind.VECTOR]
     if lanes:
         parts.append(f"vectors of {max(lanes)} lanes ({target.vector_bytes * 8} bits wide on this target)")
-    groups, items = _most(kernel.body, Kind.GROUP), _most(kernel.body, Kind.ITEM)
+    groups, items = _iterations(kernel.body, Kind.GROUP), _iterations(kernel.body, Kind.ITEM)
     if target.has_grid:
         parts.append(f"at most {groups:,} x {items} items (groups x items of each)")
     else:
@@ -90,6 +89,7 @@ def describe(kernel: Kernel, one: Group, target: Target) -> str:
 
 
 def _threads(loops: list[For], work: int, target: Target) -> str:
+    """How many threads share a kernel, and why."""
     tasks = [_extent(s) for s in loops if s.kind is Kind.PARALLEL]
     if tasks:
         return f"{max(tasks):,} tasks on {target.threads} threads since there are about {work:,} operations"
@@ -101,10 +101,11 @@ def _threads(loops: list[For], work: int, target: Target) -> str:
 
 
 def _extent(s: For) -> int:
+    """The most iterations of a loop."""
     return s.extent.bounds[1]
 
 
-def _most(stmt: Stmt, kind: Kind) -> int:
-    """Iterations of nested loops of a kind, of the phase that has most."""
-    inner = max((_most(child, kind) for child in children(stmt)), default=1)
+def _iterations(stmt: Stmt, kind: Kind) -> int:
+    """The iterations of nested loops of a kind, in the phase that has most."""
+    inner = max((_iterations(child, kind) for child in children(stmt)), default=1)
     return inner * _extent(stmt) if isinstance(stmt, For) and stmt.kind is kind else inner

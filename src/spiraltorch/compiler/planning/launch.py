@@ -1,59 +1,57 @@
-"""A plan's launch as one generated function: no loops over buffers, no lists of pointers.
+"""Generated launchers: running a plan as one function without loops over buffers or lists of pointers.
 
-It does what `Plan.run` does for a plan without checks whose leaves nobody gives away; whatever else comes up is left to that.
+A launcher does what `Plan.run` does without donated leaves. It calls that for everything else: plans with checks, scalars
+that need conversion, listeners of telemetry, a change of tuners.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...telemetry.counting import COUNTS
 from ...telemetry.spans import ACTIVE
-from ..schedules.tuned import GENERATION
+from ..schedules.tuned import TUNING
+from .plan import Launcher, Plan
 
-if TYPE_CHECKING:
-    from .plan import Plan
-
-MOST = 512  # leaves and results above which the loops of `Plan.run` are as good
+MAX_BUFFERS = 512  # leaves and outputs above which the loops of `Executable.run` are as fast
 
 
-def launcher(plan: Plan, leaves: int, scalars: int) -> Callable[..., Any]:
-    """A function of the leaves' buffers and the scalars that gives what `Plan.run` gives.
+def make_launcher(plan: Plan) -> Launcher:
+    """A function of the leaves' buffers and the scalars that returns what `Plan.run` returns.
 
-    It is of the plan as it is linked now: another generation of tunings goes the long way.
+    It holds for the plan as it is linked now. After a change of tuners it calls `Plan.run`.
     """
-    outputs = plan.output_bytes
-    given = [f"l{n}" for n in range(leaves)]
-    numbers = [f"s{n}" for n in range(scalars)]
-    long_way = f"run([{', '.join(given)}], [{', '.join(numbers)}])"
-    lines = [f"def launch({', '.join(given + numbers)}):"]
-    if plan.checks or plan.convert or plan.kernels == 0 or leaves + len(outputs) > MOST:
-        lines.append(f"    return {long_way}")
+    executable, figures = plan.executable, plan.statistics
+    leaves = [f"l{n}" for n in range(plan.interface.leaf_count)]
+    scalars = [f"s{n}" for n in range(len(plan.interface.scalars))]
+    run = f"run([{', '.join(leaves)}], [{', '.join(scalars)}])"
+    lines = [f"def launch({', '.join(leaves + scalars)}):"]
+    scope: dict[str, Any] = {"ACTIVE": ACTIVE, "TUNING": TUNING, "COUNTS": COUNTS, "run": plan.run}
+    outputs, main = executable.output_bytes, executable.main
+    if executable.checks or executable.table.converts or main is None or len(leaves) + len(outputs) > MAX_BUFFERS:
+        lines.append(f"    return {run}")
     else:
-        runs, _ = plan.programs[-1]
-        arena = ["0"]
-        lines.append(f"    if ACTIVE or GENERATION[0] != {GENERATION[0]}: return {long_way}")
+        program = main.program
+        scope.update(
+            allocate=executable.device.allocate, pack=executable.table.pack, table=program.table, start=program.run
+        )
+        pointers = [f"{leaf}.ptr" for leaf in leaves] + [f"b{n}.ptr" for n in range(len(outputs))]
+        lines.append(f"    if ACTIVE or TUNING.generation != {TUNING.generation}: return {run}")
         lines += [f"    b{n} = allocate({nbytes})" for n, nbytes in enumerate(outputs)]
-        if plan.arena_bytes:
-            lines.append(f"    arena = allocate({plan.arena_bytes})")
-            arena = ["arena.ptr"]
-        pointers = [f"l{n}.ptr" for n in range(leaves)] + [f"b{n}.ptr" for n in range(len(outputs))] + arena
+        if executable.arena_bytes:
+            lines.append(f"    arena = allocate({executable.arena_bytes})")
+        pointers.append("arena.ptr" if executable.arena_bytes else "0")
         lines += [
-            f"    try: pack(table, 0, {', '.join(pointers + numbers)})",
-            f"    except OverflowError: return {long_way}",
+            f"    try: pack(table, 0, {', '.join(pointers + scalars)})",
+            f"    except OverflowError: return {run}",
             "    start()",
             "    COUNTS['plans_run'] += 1",
-            f"    COUNTS['kernels_launched'] += {plan.kernels}",
-            f"    COUNTS['kernels_before_fusion'] += {plan.unfused}",
-            f"    COUNTS['bytes_moved'] += {plan.bytes_moved}",
+            f"    COUNTS['kernels_launched'] += {figures.kernels}",
+            f"    COUNTS['kernels_before_fusion'] += {figures.operations}",
+            f"    COUNTS['bytes_moved'] += {figures.memory.moved_bytes}",
         ]
-        made = [f"l{n}" if is_leaf else f"b{n}" for is_leaf, n in plan.aliases]
-        lines.append(f"    return ({''.join(f'{m}, ' for m in made)})")
-    scope: dict[str, Any] = {"ACTIVE": ACTIVE, "GENERATION": GENERATION, "COUNTS": COUNTS, "run": plan.run}
-    if plan.programs:
-        runs, _ = plan.programs[-1]
-        scope.update(allocate=plan.device.allocate, pack=plan.pack, table=runs.table, start=runs.run)
+        results = [f"l{n}" if is_leaf else f"b{n}" for is_leaf, n in executable.results]
+        lines.append(f"    return ({''.join(f'{r}, ' for r in results)})")
     exec("\n".join(lines), scope)  # the text is made of names and numbers only
-    made_launch: Callable[..., Any] = scope["launch"]
-    return made_launch
+    launch: Launcher = scope["launch"]
+    return launch

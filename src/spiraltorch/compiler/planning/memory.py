@@ -1,4 +1,8 @@
-"""Where intermediate results lie: first fit over the launch order, the biggest first."""
+"""Where intermediate values lie: offsets in one arena by liveness, first fit over the launch order, largest first.
+
+Times are positions in the launch order: kernel 0, 1, .... A value is live from the first kernel that uses it to the last.
+The memory of a result is free until the kernel that writes the result, so intermediate values may lie there before.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ...runtime.protocol import Argument
 from ...telemetry.decisions import Decision
-from .decisions import reuses
+from .decisions import reuse_decisions
 
-INFINITE = 1 << 62
-LAST = 1 << 40  # after every kernel
+UNBOUNDED = 1 << 62
+FOREVER = 1 << 40  # after every kernel
 
 
-class Wanted(NamedTuple):
+class LiveRange(NamedTuple):
     """Memory that kernels `first` to `last` use."""
 
     size: int
@@ -23,6 +28,8 @@ class Wanted(NamedTuple):
 
 
 class _Placed(NamedTuple):
+    """A live range with its place: the offsets `[start, stop)` of a region."""
+
     start: int
     stop: int
     first: int
@@ -32,7 +39,7 @@ class _Placed(NamedTuple):
 
 @dataclass
 class Region:
-    """A result's memory, which is free until kernel `written` writes it."""
+    """Memory in which live ranges are placed: a result's, which is free until kernel `written` writes it, or the arena."""
 
     slot: int
     size: int
@@ -41,60 +48,67 @@ class Region:
     placed: list[_Placed] = field(default_factory=list)
 
 
-def place(
-    wanted: Sequence[Wanted], regions: Sequence[Region], arena: int, align: int
-) -> tuple[list[tuple[int, int]], int, list[Decision]]:  # fmt: skip
-    """A slot and an offset for each of `wanted`, the bytes of the arena, and whose memory is used again.
+class Placement(NamedTuple):
+    """The slot and the offset of each live range, the size of the arena, and which memory is used again."""
 
-    What is dead before a result is written may lie in its memory. The rest lies in the arena, whose slot is `arena`.
+    places: list[Argument]
+    arena_bytes: int
+    decisions: list[Decision]
+
+
+def place(ranges: Sequence[LiveRange], results: Sequence[Region], arena: int, align: int) -> Placement:
+    """Places live ranges so that none overlaps another in time and space.
+
+    Args:
+        ranges: what to place.
+        results: the memory of results, which is tried before the arena.
+        arena: the slot of the arena.
+        align: the alignment of offsets in bytes.
     """
-    for region in regions:
-        region.placed = [_Placed(0, region.size, region.written, LAST, region.name)]
-    own = Region(arena, INFINITE, 0, "arena")
-    found: list[tuple[int, int]] = [(arena, 0)] * len(wanted)
-    for n in sorted(range(len(wanted)), key=lambda n: (-wanted[n].size, wanted[n].first)):
-        one = wanted[n]
+    for region in results:
+        region.placed = [_Placed(0, region.size, region.written, FOREVER, region.name)]
+    own = Region(arena, UNBOUNDED, 0, "arena")
+    places: list[Argument] = [(arena, 0)] * len(ranges)
+    for n in sorted(range(len(ranges)), key=lambda n: (-ranges[n].size, ranges[n].first)):
+        one = ranges[n]
         size = -(-max(one.size, 1) // align) * align
-        for region in (*regions, own):
+        for region in (*results, own):
             if region.size < one.size or (region is not own and one.last >= region.written):
                 continue
-            at = _gap(region, one, size)
-            if at + one.size <= region.size:
-                region.placed.append(_Placed(at, at + size, one.first, one.last, one.name))
-                found[n] = region.slot, at
+            offset = _first_fit(region, one, size)
+            if offset + one.size <= region.size:
+                region.placed.append(_Placed(offset, offset + size, one.first, one.last, one.name))
+                places[n] = region.slot, offset
                 break
-    nbytes = max((p.stop for p in own.placed), default=0)
-    return (
-        found,
-        nbytes,
-        [d for region in (own, *regions) if len(region.placed) > 1 for d in reuses(list(region.placed))],
-    )
+    arena_bytes = max((p.stop for p in own.placed), default=0)
+    shared = [region for region in (own, *results) if len(region.placed) > 1]
+    return Placement(places, arena_bytes, [d for region in shared for d in reuse_decisions(list(region.placed))])
 
 
-def _gap(region: Region, one: Wanted, size: int) -> int:
-    """The first offset at which nothing lies while `one` is in use."""
-    at = 0
+def _first_fit(region: Region, one: LiveRange, size: int) -> int:
+    """The first offset of a region at which nothing lies while a range is live."""
+    offset = 0
     for start, stop, first, last, _ in sorted(region.placed):
         if first <= one.last and one.first <= last:
-            if at + size <= start:
+            if offset + size <= start:
                 break
-            at = max(at, stop)
-    return at
+            offset = max(offset, stop)
+    return offset
 
 
-def least(values: Sequence[Wanted], results: Sequence[Region], kernels: int) -> int:
-    """The most bytes that are needed at once: values as long as they are used, and results from their writing on.
+def liveness_bound(ranges: Sequence[LiveRange], results: Sequence[Region], kernels: int) -> int:
+    """The most bytes that are live at once: ranges while they are used, results from the kernel that writes them on.
 
     No placement takes less in this order of kernels.
     """
     changes = [0] * (kernels + 1)
-    for one in values:
+    for one in ranges:
         changes[one.first] += one.size
         changes[one.last + 1] -= one.size
     for result in results:
         changes[result.written] += result.size
-    now = most = 0
+    live = most = 0
     for change in changes[:kernels]:
-        now += change
-        most = max(most, now)
+        live += change
+        most = max(most, live)
     return most

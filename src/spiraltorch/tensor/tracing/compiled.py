@@ -28,9 +28,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ...compiler import evaluate
+from ...compiler import evaluate, references
 from ...compiler.graph_key import walk
-from ...compiler.schedules.tuned import GENERATION
+from ...compiler.schedules.tuned import TUNING
+from ...compiler.state import STATE
 from ...errors import TracingError
 from ...graph.node import GRAD_MODE, Node, leaf
 from ...telemetry.names import RECORD
@@ -223,7 +224,7 @@ class _Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if tracing.recorder() is not None:  # inside another recording: part of it
             return self.fn(*args, **kwargs)
-        with evaluate.LOCK:
+        with STATE.lock:
             if self.quick is not None and not kwargs:
                 result = self.quick(args)
                 if result is not MISS:
@@ -240,8 +241,8 @@ class _Compiled:
             for entry in self.entries.get(key, ()):
                 if _usable(entry, tensors):
                     if not kwargs:
-                        if entry.around is not around or entry.generation != GENERATION[0]:
-                            entry.around, entry.generation = around, GENERATION[0]
+                        if entry.around is not around or entry.generation != TUNING.generation:
+                            entry.around, entry.generation = around, TUNING.generation
                             entry.quick = quick(entry, around, args)
                         self.quick = entry.quick
                     return self._install(entry, tensors, self._run(entry, tensors))
@@ -254,10 +255,11 @@ class _Compiled:
         """Figures of the newest recording: kernels, kernels without fusion, bytes moved, bytes of intermediates."""
         if self.last is None:
             return {}
-        plan = self.last.plan
+        figures = self.last.plan.statistics
         return {
-            "kernels": plan.kernels, "kernels_unfused": plan.unfused, "bytes_moved": plan.bytes_moved,
-            "intermediate_bytes": plan.arena_bytes, "compile_seconds": plan.made, "recordings": self.traces,
+            "kernels": figures.kernels, "kernels_unfused": figures.operations, "bytes_moved": figures.memory.moved_bytes,
+            "intermediate_bytes": figures.memory.arena_bytes, "compile_seconds": figures.seconds,
+            "recordings": self.traces,
         }  # fmt: skip
 
     def _surroundings(self, leaves: list[Any]) -> Surroundings:
@@ -337,7 +339,7 @@ class _Compiled:
         wanted += [t.node for t in escaped]
         roots = list(dict.fromkeys(n for n in wanted if n.buf is None))
         order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
-        if not evaluate.one_device(order):
+        if not evaluate.on_one_device(order):
             tracer.give_up()
             self.eager.add(key)
             return MISS
@@ -401,7 +403,7 @@ class _Compiled:
         given: list[int] = []
         if entry.replaced:
             nodes = [_handle(entry, n, tensors).node for n, _ in entry.replaced]
-            given = [slot for (_, slot), own in zip(entry.replaced, evaluate.sole(nodes), strict=True) if own]
+            given = [slot for (_, slot), own in zip(entry.replaced, references.solely_owned(nodes), strict=True) if own]
             del nodes
         buffers = []
         for place in entry.inputs:
@@ -476,7 +478,7 @@ def _replaced(entry: Entry) -> list[tuple[int, int]]:
     """Captured tensors that get new values and whose old ones no result is, with their places among the plan's inputs."""
     if entry.plan is None:
         return []
-    wanted = {slot for slots in entry.plan.donors.values() for slot in slots}
+    wanted = set(entry.plan.executable.donatable)
     sources = [s for _, s in entry.updates] + entry.out_slots + [s for _, _, s in entry.grads_new if s is not None]
     shown = {where for kind, where in sources if kind == "input"}
     new = {n for n, _ in entry.updates} - shown

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...compiler import evaluate
-from ...compiler.planning.launch import launcher
-from ...compiler.schedules.tuned import GENERATION
+from ...compiler import references
+from ...compiler.planning.launch import make_launcher
+from ...compiler.schedules.tuned import TUNING
 from ...graph.node import GRAD_MODE, leaf
 from ..tensor import Tensor
 from . import tracer as tracing
@@ -75,7 +75,7 @@ def _never(args: tuple[Any, ...]) -> Any:
 def _guards(
     w: _Writer, entry: Entry, around: Surroundings, args: tuple[Any, ...], tensors: list[int], handles: list[str],
 ) -> None:  # fmt: skip
-    """What the recording depended on. Names of nodes are let go: `evaluate.sole` counts references."""
+    """What the recording depended on. Names of nodes are let go: `references.solely_owned` counts references."""
     tests = [f"len(args) != {len(args)}"]
     w.add(f"if {tests[0]}: return MISS")
     if args:
@@ -83,7 +83,7 @@ def _guards(
     tests = [
         f"{w.name(GRAD_MODE)}.on is not {w.name(GRAD_MODE.on)}",
         f"{w.name(tracing.TRACING)}.recorder is not None",
-        f"{w.name(GENERATION)}[0] != {entry.plan.generation}",
+        f"{w.name(TUNING)}.generation != {entry.plan.generation}",
     ]
     seen = set(handles)
     for n, a in enumerate(args):
@@ -113,10 +113,10 @@ def _run(w: _Writer, entry: Entry, handles: list[str]) -> None:
     if entry.replaced:
         nodes = ", ".join(f"{handles[n]}.node" for n, _ in entry.replaced)
         slots = w.name([slot for _, slot in entry.replaced])
-        w.add(f"given = [s for s, own in zip({slots}, {w.name(evaluate.sole)}([{nodes}])) if own]")
+        w.add(f"given = [s for s, own in zip({slots}, {w.name(references.solely_owned)}([{nodes}])) if own]")
         w.add(f"made = {w.name(entry.plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], given)")
     else:
-        launch = launcher(entry.plan, len(buffers), len(scalars))
+        launch = make_launcher(entry.plan)
         w.add(f"made = {w.name(launch)}({', '.join(buffers + scalars)})")
     for n, aval in enumerate(entry.plan.avals):
         w.add(f"m{n} = leaf(made[{n}], {w.name(aval)})")

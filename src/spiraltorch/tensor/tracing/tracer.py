@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...compiler.evaluate import LOCK
+from ...compiler.state import STATE
 from ...errors import TracingError
 from ...graph import build
 from ...graph.node import Node, leaf
@@ -30,7 +30,7 @@ class TracingState:
 
     Attributes:
         recorder: the active recorder, of whichever thread, or None. Written by `start` and `stop` only, by a thread that
-            holds `compiler.evaluate.LOCK` until recording ends. Read without the lock by every operation, as
+            holds `compiler.state.STATE.lock` until recording ends. Read without the lock by every operation, as
             `TRACING.recorder is not None`; whoever finds one asks `recorder()`, which waits for another thread's.
         version: changes whenever something changes that recordings take for constant without a guard of its own: the
             structure or mode of a module, an optimizer's groups, the hooks of leaves. Written by
@@ -53,11 +53,11 @@ class TracingState:
         self.deferred: list[weakref.ref[Tensor]] = []
 
     def start(self, recorder: Recorder) -> None:
-        """Operations report to `recorder` from now on. The caller holds `LOCK`."""
+        """Operations report to `recorder` from now on. The caller holds `STATE.lock`."""
         self.recorder = recorder
 
     def stop(self) -> None:
-        """Ends the recording. The caller holds `LOCK`."""
+        """Ends the recording. The caller holds `STATE.lock`."""
         self.recorder = None
 
     def invalidate_recordings(self) -> None:
@@ -92,7 +92,7 @@ TRACING = TracingState()
 def recorder() -> Recorder | None:
     """This thread's recorder, or None. A recording of another thread is waited for."""
     while (active := TRACING.recorder) is not None and active.thread != threading.get_ident():
-        with LOCK:  # the recording thread holds it until it is done
+        with STATE.lock:  # the recording thread holds it until it is done
             pass
     return active
 
