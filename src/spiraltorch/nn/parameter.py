@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import spiraltorch as st
@@ -51,7 +52,7 @@ class Parameter(Tensor):
         memo[id(self)] = twin
         return twin
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[object, ...]]:
         return _rebuild, (self.detach().numpy(), self.dtype, self.requires_grad)
 
 

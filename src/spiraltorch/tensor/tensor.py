@@ -426,7 +426,7 @@ class Tensor:
     def __hash__(self) -> int:
         return id(self)
 
-    def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[NDArray, bool]]:
+    def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[object, ...]]:
         return _rebuild, (np.array(self.detach().numpy()), self.requires_grad)
 
     def __copy__(self) -> Tensor:
