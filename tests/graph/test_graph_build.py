@@ -30,7 +30,7 @@ def test_every_primitive_of_the_table_is_defined() -> None:
 
     assert set(REGISTRY) == set(TABLE.split())
     for prim in REGISTRY.values():
-        assert prim.parts is not None or (prim.vjp is None) == (prim.jvp is None), prim.name
+        assert prim.decompose is not None or (prim.vjp is None) == (prim.jvp is None), prim.name
 
 
 def test_views_that_change_nothing_return_their_operand() -> None:

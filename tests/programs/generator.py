@@ -234,7 +234,7 @@ class Generator:
     def _known(self, op: str, node: Node, args: list[Known]) -> Known | None:
         prim, dtype = node.spec.prim, node.aval.dtype
         assert prim is not None
-        meaning, parameters = prim.meaning, node.spec.params
+        meaning, parameters = prim.reference, node.spec.params
         with np.errstate(all="ignore"):
             if op == "scalar":
                 value = np.asarray(meaning(node.scalar, params=parameters))

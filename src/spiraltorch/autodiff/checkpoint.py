@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from ..graph import build as b
 from ..graph.node import Node
+from ..graph.results import with_args
 from .custom import Cotangents, Rule, recording, rule_of, with_vjp, wrap
 from .gradient import vjp
 from .hooks import share
@@ -72,7 +73,7 @@ def _copy(roots: list[Node], copies: dict[Node, Node], wanted: set[Node]) -> lis
             stack += waiting
             continue
         args = tuple([copies.get(a, a) for a in node.args])
-        copies[node] = node if args == node.args else Node(node.spec, args, node.scalar, True)
+        copies[node] = node if args == node.args else with_args(node, args)
         share(node, copies[node])
         found = rule_of(node)
         if found is not None and copies[node] is not node:

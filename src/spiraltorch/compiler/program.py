@@ -1,6 +1,8 @@
 """The compiler's own form of a graph: numbered values in dependency order, rebuilt by each pass.
 
-A `Val` is what a `Node` is to the user: one primitive on earlier values. Passes never change a program; they build a new
+A `Val` is what a `Node` is to the user: one primitive on earlier values. A primitive with several results is a value without
+memory, whose shape is `()`, and each result that is used is a value of the primitive `result` on it, whose parameter is its
+number. Passes never change a program; they build a new
 one through `Builder`, which shares equal values (common subexpressions) as it goes.
 """
 
@@ -11,6 +13,7 @@ from typing import Any
 
 from ..dtypes import DType
 from ..graph.node import Node
+from ..graph.results import RESULT
 
 
 class Val:
@@ -153,68 +156,96 @@ def live(program: Program) -> Program:
     return Program([v for v in program.vals if v.id in needed], program.outputs, program.checks)
 
 
-def from_nodes(order: list[Node], wanted: list[int], apart: frozenset[str] = frozenset()) -> Program:
-    """The program of nodes in the walk's discovery order; `wanted` are positions in it.
+def from_nodes(order: list[Node], wanted: list[int], decomposed: frozenset[str] = frozenset()) -> Program:
+    """The program of a graph.
 
-    Primitives in `apart` are taken as their parts.
+    Args:
+        order: the graph's nodes in the discovery order of `graph_key.walk`. Leaves and scalars get the numbers that the
+            key gives them, so that graphs with equal keys have interchangeable programs.
+        wanted: positions in `order` of the values that the program gives.
+        decomposed: primitives that are replaced by their decompositions.
 
-    Leaves and scalars get the number that the plan key gives them, so equal keys mean interchangeable programs. Behind
-    the wanted values stand two for each entry of `checks`: the least and the greatest index of what must be in range.
+    Returns:
+        The program. Behind the wanted values its outputs have two for each entry of `checks`: the least and the greatest
+        of the indices that must be in range.
     """
-    slots: dict[Node, int] = {}
-    leaves = scalars = 0
-    for node in order:
-        if node.buf is not None:
-            slots[node] = leaves
-            leaves += 1
-        elif node.spec.prim is not None and node.spec.prim.name == "scalar":
-            slots[node] = scalars
-            scalars += 1
-    builder = Builder()
-    made: dict[Node, Val] = {}
-    instead: dict[Node, Node] = {}
-    watched: list[Val] = []
-    checks: list[tuple[int, int, str]] = []
-    for wanted_node in [order[i] for i in wanted]:
-        stack = [wanted_node]
-        while stack:
-            node = stack[-1]
-            if node in made:
-                stack.pop()
-                continue
-            if node.buf is None:
-                prim = node.spec.prim
-                assert prim is not None
-                if prim.name in apart and prim.parts is not None:
-                    if node not in instead:
-                        instead[node] = prim.parts(node.args, node.spec.params)
-                    if instead[node] in made:
-                        made[node] = made[instead[node]]
-                    else:
-                        stack.append(instead[node])
-                    continue
-                todo = [a for a in node.args if a not in made]
-                if todo:
-                    stack += todo
-                    continue
-            stack.pop()
-            aval = node.aval
+    return _Conversion(order, decomposed).program([order[i] for i in wanted])
+
+
+class _Conversion:
+    """From nodes to values, operands first and without recursion."""
+
+    def __init__(self, order: list[Node], decomposed: frozenset[str]) -> None:
+        self.decomposed = decomposed
+        self.builder = Builder()
+        self.vals: dict[Node, Val] = {}
+        self.replacements: dict[Node, tuple[Node, ...]] = {}  # results of decompositions
+        self.watched: list[Val] = []
+        self.checks: list[tuple[int, int, str]] = []
+        self.slots: dict[Node, int] = {}
+        leaves = scalars = 0
+        for node in order:
             if node.buf is not None:
-                made[node] = builder.make("leaf", (), (), aval.shape, aval.dtype, aval.device, slots[node])
-                continue
-            prim = node.spec.prim
-            assert prim is not None
-            if prim.name == "bounded":
-                made[node] = x = made[node.args[0]]
-                axes = tuple(range(len(x.shape)))
-                watched += [builder.reduce("reduce_min", x, axes), builder.reduce("reduce_max", x, axes)]
-                checks.append(node.spec.params)
-                continue
-            made[node] = builder.make(
-                prim.name, tuple([made[a] for a in node.args]), node.spec.params, aval.shape, aval.dtype, aval.device,
-                slots.get(node, -1),
-            )  # fmt: skip
-    return Program(builder.vals, [made[order[i]] for i in wanted] + watched, checks)
+                self.slots[node] = leaves
+                leaves += 1
+            elif node.spec.prim is not None and node.spec.prim.name == "scalar":
+                self.slots[node] = scalars
+                scalars += 1
+
+    def program(self, wanted: list[Node]) -> Program:
+        for root in wanted:
+            stack = [root]
+            while stack:
+                node = stack[-1]
+                waiting = [] if node in self.vals else self.waiting(node)
+                if waiting:
+                    stack += waiting
+                    continue
+                stack.pop()
+                if node not in self.vals:
+                    self.vals[node] = self.value(node)
+        return Program(self.builder.vals, [self.vals[n] for n in wanted] + self.watched, self.checks)
+
+    def waiting(self, node: Node) -> list[Node]:
+        """What must have a value before the node: its operands, or its replacement."""
+        if node.buf is not None:
+            return []
+        replacement = self.replacement(node)
+        needed = node.args if replacement is None else (replacement,)
+        return [n for n in needed if n not in self.vals]
+
+    def replacement(self, node: Node) -> Node | None:
+        """The node that stands for this one where its primitive is decomposed."""
+        prim = node.spec.prim
+        call, number = (node.args[0], node.spec.params[0]) if prim is RESULT else (node, 0)
+        prim = call.spec.prim
+        if prim is None or prim.name not in self.decomposed or prim.decompose is None:
+            return None
+        if call not in self.replacements:
+            results = prim.decompose(call.args, call.spec.params)
+            self.replacements[call] = results if isinstance(results, tuple) else (results,)
+        return self.replacements[call][number]
+
+    def value(self, node: Node) -> Val:
+        """The value of a node whose operands have theirs."""
+        aval = node.aval
+        if node.buf is not None:
+            return self.builder.make("leaf", (), (), aval.shape, aval.dtype, aval.device, self.slots[node])
+        replacement = self.replacement(node)
+        if replacement is not None:
+            return self.vals[replacement]
+        prim = node.spec.prim
+        assert prim is not None, "a leaf without a buffer has no value"
+        args = tuple([self.vals[a] for a in node.args])
+        if prim.name == "bounded":
+            (x,) = args
+            axes = tuple(range(len(x.shape)))
+            self.watched += [self.builder.reduce("reduce_min", x, axes), self.builder.reduce("reduce_max", x, axes)]
+            self.checks.append(node.spec.params)
+            return x
+        shape = () if node.spec.results else aval.shape  # a call is no value
+        slot = self.slots.get(node, -1)
+        return self.builder.make(prim.name, args, node.spec.params, shape, aval.dtype, aval.device, slot)
 
 
 def broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:

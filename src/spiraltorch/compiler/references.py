@@ -27,6 +27,7 @@ from operator import gt
 
 from ..dtypes import float32
 from ..graph.node import Node, aval_of
+from ..graph.results import live_results
 from ..runtime.interpreter import HAS_GLOBAL_LOCK
 
 EXACT = (
@@ -85,7 +86,7 @@ def values_in_use(order: list[Node], references: list[int]) -> list[Node]:
     if not any(map(gt, map(_getrefcount, order), references)):
         return []
     counts = list(map(_getrefcount, order))
-    return [n for n, c, own in zip(order, counts, references, strict=True) if c > own and _worth_keeping(n)]
+    return _worth_keeping([n for n, c, own in zip(order, counts, references, strict=True) if c > own], order)
 
 
 def _computed_before(order: list[Node], references: list[int]) -> list[Node]:
@@ -97,7 +98,7 @@ def _computed_before(order: list[Node], references: list[int]) -> list[Node]:
     known = {n for n in inner if n in _COMPUTED}
     again = dict.fromkeys([a for n in order if n.buf is None and n not in known for a in n.args if a in known])
     _COMPUTED.update(inner)
-    return [n for n in again if _worth_keeping(n)]
+    return _worth_keeping(list(again), order)
 
 
 def donatable(leaves: list[Node], numbers: Sequence[int], references: list[int]) -> list[int]:
@@ -152,10 +153,19 @@ def _own_memory(nodes: list[Node]) -> list[bool]:
     return [c == _ALONE + 1 and b.keep is None for c, b in zip(counts, buffers, strict=True)]
 
 
-def _worth_keeping(node: Node) -> bool:
+def _worth_keeping(nodes: list[Node], order: list[Node]) -> list[Node]:
+    """Those of the nodes that are values which cost computation, and for calls their results outside the graph."""
+    kept = [n for n in nodes if _costs_computation(n)]
+    if any([n.spec.results for n in nodes]):
+        known = set(order)
+        kept += [r for n in nodes for r in live_results(n) if r.buf is None and r not in known]
+    return kept
+
+
+def _costs_computation(node: Node) -> bool:
     """Whether a value costs computation. A view of a leaf costs none, and a view that repeats elements costs memory."""
     while node.spec.prim is not None and node.spec.prim.kind == "view":
         if node.spec.prim.name in ("expand", "windows", "concat"):
             return False
         node = node.args[0]
-    return node.buf is None and bool(node.args)
+    return node.buf is None and bool(node.args) and not node.spec.results

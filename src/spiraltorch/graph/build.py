@@ -13,15 +13,12 @@ from ..dtypes import DType
 from .node import _SPECS, GRAD_MODE, Aval, Node, Shape, spec_of
 from .node import apply as _apply
 from .primitive import REGISTRY, Primitive
+from .results import apply_multiple
 
 
 def _named(name: str) -> Primitive:
-    prim = REGISTRY.get(name)
-    if prim is None:
-        from . import primitives  # noqa: F401  # defines them
-
-        prim = REGISTRY[name]
-    return prim
+    """The primitive, which the package's modules of primitives define when it is imported."""
+    return REGISTRY[name]
 
 
 def _unary(name: str) -> Callable[[Node], Node]:
@@ -300,10 +297,9 @@ def conv(
 
 def attention(q: Node, k: Node, v: Node, bias: Node | None, causal: bool, scale: float) -> tuple[Node, Node]:
     """Weighted values (B, H, L, Ev), and (B, H, L) the logarithm of each query's sum of exponentials."""
-    from .primitives.attention import split
-
     args = (q, k, v) if bias is None else (q, k, v, bias)
-    return split(_apply(_named("attention"), args, (causal, scale)), q, v)
+    values, statistic = apply_multiple(_named("attention"), args, (causal, scale))
+    return values, statistic
 
 
 def take(x: Node, idx: Node, axis: int) -> Node:

@@ -6,12 +6,15 @@ Contract
 - A `Node` never changes what it means. Evaluation adds `buf`; a node that has a buffer is a leaf of later graphs.
 - Python scalars that vary are nodes of the `scalar` primitive: their value is in `Node.scalar`, beside the key, so a
   new value never recompiles. 0, 1, 2, -1 and 0.5 are `const` nodes: part of the key, so they can be simplified.
+- A primitive with several results is one node, the call, which is no value itself, and one `result` node for each result
+  that is used. The call refers to its result nodes weakly, so that evaluation can give all of them their values.
 """
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from ..dtypes import DType, float64
 from ..runtime.device import require_dtype
@@ -44,24 +47,45 @@ class Aval:
 
 
 class Spec:
-    """What a node computes: a primitive with its static parameters, and the aval of the result."""
+    """What a node computes: a primitive with its static parameters, and the aval of the result.
 
-    __slots__ = ("aval", "params", "prim")
+    Attributes:
+        prim: the primitive; None for a leaf, whose node has a buffer.
+        aval: the type of the result; of several results, the type of the first.
+        params: the static parameters, hashable.
+        results: the types of all results of a primitive that has several; empty for others.
+    """
 
-    def __init__(self, prim: Primitive | None, aval: Aval, params: Params) -> None:
-        self.prim = prim  # None: a leaf, whose node has a buffer
+    __slots__ = ("aval", "params", "prim", "results")
+
+    def __init__(self, prim: Primitive | None, aval: Aval, params: Params, results: tuple[Aval, ...] = ()) -> None:
+        self.prim = prim
         self.aval = aval
         self.params = params
+        self.results = results
 
     def __repr__(self) -> str:
         name = "leaf" if self.prim is None else self.prim.name
-        return f"{name}{self.params or ''} -> {self.aval}"
+        types = ", ".join(map(repr, self.results or (self.aval,)))
+        return f"{name}{self.params or ''} -> {types}"
 
 
 class Node:
-    """One value of the graph. `buf` is None until it is evaluated; `rg`: a gradient may flow through it."""
+    """One value of the graph, or one call of a primitive with several results.
 
-    __slots__ = ("__weakref__", "args", "aval", "buf", "owner", "rg", "scalar", "spec")  # owner: see tensor.tracing
+    Attributes:
+        spec: what it computes.
+        args: the operands; empty once it has its value, unless a gradient flows on through them.
+        aval: the type of its value.
+        buf: the device memory of its value; None until it is evaluated.
+        scalar: the number of a `scalar` node.
+        rg: whether a gradient may flow through it.
+        owner: of a leaf that requires a gradient, a weak reference to its handle; unset elsewhere.
+        siblings: of the first result of a call through which a gradient may flow, the other results; unset elsewhere.
+        results: of a call, weak references to its result nodes, None where there is none; unset elsewhere.
+    """
+
+    __slots__ = ("__weakref__", "args", "aval", "buf", "owner", "results", "rg", "scalar", "siblings", "spec")
 
     def __init__(self, spec: Spec, args: tuple[Node, ...], scalar: Any = None, rg: bool = False) -> None:
         self.spec = spec
@@ -70,6 +94,8 @@ class Node:
         self.buf: Any = None
         self.scalar = scalar
         self.rg = rg
+        self.results: list[ref[Node] | None]
+        self.siblings: tuple[Node, ...]
 
     def __repr__(self) -> str:
         return f"Node({self.spec})"
@@ -104,12 +130,29 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
     key = (prim, avals, params)
     spec = _SPECS.get(key)
     if spec is None:
-        spec = _SPECS.setdefault(key, Spec(prim, prim.infer(avals, params), params))
+        types = prim.infer(avals, params)
+        if isinstance(types, tuple):
+            made = Spec(prim, types[0], params, types)
+        else:
+            made = Spec(prim, types, params)
+        spec = _SPECS.setdefault(key, made)
     return spec
 
 
 def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:
-    """Records `prim(*args)`. `params` must be hashable. Raises what the primitive's rule raises."""
+    """Records a call of a primitive with one result.
+
+    Args:
+        prim: the primitive.
+        args: its operands.
+        params: its static parameters, hashable.
+
+    Returns:
+        The node of the result.
+
+    Raises:
+        SpiralTorchError: what the primitive's rule of shapes and dtypes raises.
+    """
     spec = spec_of(prim, tuple([a.aval for a in args]), params)
     rg = False
     if prim.differentiable and GRAD_MODE.on:

@@ -1,4 +1,4 @@
-"""The reference: runs graphs with each primitive's NumPy meaning. All tests compare with it."""
+"""The reference: runs graphs with each primitive's NumPy reference. All tests compare with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime import device
-from .node import Node
+from .node import Aval, Node
 
 
 def evaluate(roots: Sequence[Node]) -> list[np.ndarray[Any, Any]]:
@@ -19,7 +19,7 @@ def evaluate(roots: Sequence[Node]) -> list[np.ndarray[Any, Any]]:
     >>> evaluate([build.add(build.const(1, float32), build.const(2, float32))])
     [array(3., dtype=float32)]
     """
-    values: dict[Node, np.ndarray[Any, Any]] = {}
+    values: dict[Node, Any] = {}  # arrays; tuples of them for calls of primitives with several results
     stack = list(roots)
     while stack:
         node = stack[-1]
@@ -37,14 +37,20 @@ def evaluate(roots: Sequence[Node]) -> list[np.ndarray[Any, Any]]:
     return [np.array(values[node], order="C") for node in roots]
 
 
-def _run(node: Node, args: list[Any]) -> np.ndarray[Any, Any]:
+def _run(node: Node, args: list[Any]) -> Any:
     prim = node.spec.prim
     assert prim is not None, "a leaf without a buffer is a placeholder of jvp, which no result depends on"
     if prim.name == "scalar":
         args = [node.scalar]
     with np.errstate(all="ignore"):
-        out = np.asarray(prim.meaning(*args, params=node.spec.params))
-    aval = node.aval
-    assert out.shape == aval.shape, f"{prim.name}: meaning has shape {out.shape}, rule {aval.shape}"
-    assert out.dtype == aval.dtype.numpy, f"{prim.name}: meaning has dtype {out.dtype}, rule {aval.dtype}"
+        out = prim.reference(*args, params=node.spec.params)
+    if node.spec.results:
+        return tuple([_checked(prim.name, o, aval) for o, aval in zip(out, node.spec.results, strict=True)])
+    return _checked(prim.name, out, node.aval)
+
+
+def _checked(name: str, value: Any, aval: Aval) -> np.ndarray[Any, Any]:
+    out: np.ndarray[Any, Any] = np.asarray(value)
+    assert out.shape == aval.shape, f"{name}: the reference has shape {out.shape}, the rule {aval.shape}"
+    assert out.dtype == aval.dtype.numpy, f"{name}: the reference has dtype {out.dtype}, the rule {aval.dtype}"
     return out

@@ -107,8 +107,8 @@ def forward(
 
 def backward(
     sizes: AttentionSizes, scores: ScoreOptions, dtype: DType, space: Space, q: ElementFn, k: ElementFn, v: ElementFn,
-    cotangent: ElementFn, logsumexp: RowFn, delta: RowFn, first: Index, store: StoreElementFn, gradients: Buffer,
-    of_key: PositionFn, of_value: PositionFn,
+    cotangent: ElementFn, logsumexp: RowFn, delta: RowFn, first: Index, store: StoreElementFn, key_gradients: Buffer,
+    value_gradients: Buffer, of_head: PositionFn,
 ) -> AttentionBlock:  # fmt: skip
     """The gradient of the queries of one block, and what the block adds to the gradients of keys and values.
 
@@ -125,12 +125,12 @@ def backward(
         delta: the sum over a row of the cotangent times the result.
         first: the first query of the block.
         store: stores an element of the gradient of the queries.
-        gradients: the buffer in which gradients of keys and values are added up; it holds zeros at the start.
-        of_key: the position in `gradients` of a key's element.
-        of_value: the position in `gradients` of a value's element.
+        key_gradients: the buffer in which the gradients of keys are added up; it holds zeros at the start.
+        value_gradients: likewise for values.
+        of_head: the position in both buffers of a row and a column of the head.
     """
     return _Backward(sizes, scores, dtype, space, first).build(
-        q, k, v, cotangent, logsumexp, delta, store, gradients, of_key, of_value
+        q, k, v, cotangent, logsumexp, delta, store, key_gradients, value_gradients, of_head
     )
 
 
@@ -342,7 +342,7 @@ class _Backward(_Block):
 
     def build(
         self, q: ElementFn, k: ElementFn, v: ElementFn, cotangent: ElementFn, logsumexp: RowFn, delta: RowFn,
-        store: StoreElementFn, gradients: Buffer, of_key: PositionFn, of_value: PositionFn,
+        store: StoreElementFn, key_gradients: Buffer, value_gradients: Buffer, of_head: PositionFn,
     ) -> AttentionBlock:  # fmt: skip
         s = self.sizes
         n, m = s.query_block, s.key_block
@@ -355,7 +355,7 @@ class _Backward(_Block):
         start = index(blocks.var) * m
         along_keys = block(
             *self._weights_and_slopes(start, k, v),
-            *self._products(start, q, k, cotangent, gradients, of_key, of_value),
+            *self._products(start, q, k, cotangent, key_gradients, value_gradients, of_head),
         )
         parts.append(loop_nest([blocks], along_keys))
 
@@ -415,8 +415,8 @@ class _Backward(_Block):
         ]
 
     def _products(
-        self, start: Index, q: ElementFn, k: ElementFn, cotangent: ElementFn, gradients: Buffer, of_key: PositionFn,
-        of_value: PositionFn,
+        self, start: Index, q: ElementFn, k: ElementFn, cotangent: ElementFn, key_gradients: Buffer,
+        value_gradients: Buffer, of_head: PositionFn,
     ) -> list[Stmt]:  # fmt: skip
         """The products that are added to the gradients of values, keys and queries."""
         s = self.sizes
@@ -430,12 +430,12 @@ class _Backward(_Block):
 
         return [
             self.product(
-                "v", gradients, (m, s.value_dim, n), lambda j, d, i: Load(self.weights, _at(j, i)), row_of(cotangent),
-                None, lambda j, d: of_value(start + j, index(d)), key_exists,
+                "v", value_gradients, (m, s.value_dim, n), lambda j, d, i: Load(self.weights, _at(j, i)), row_of(cotangent),
+                None, lambda j, d: of_head(start + j, index(d)), key_exists,
             ),
             self.product(
-                "k", gradients, (m, s.head_dim, n), lambda j, d, i: Load(self.slopes, _at(j, i)), row_of(q),
-                None, lambda j, d: of_key(start + j, index(d)), key_exists,
+                "k", key_gradients, (m, s.head_dim, n), lambda j, d, i: Load(self.slopes, _at(j, i)), row_of(q),
+                None, lambda j, d: of_head(start + j, index(d)), key_exists,
             ),
             self.product(
                 "y", self.query_gradients, (s.head_dim, n, m),

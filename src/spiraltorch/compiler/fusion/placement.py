@@ -23,7 +23,7 @@ from ...ir.index import Var, index
 from ...telemetry import Decision
 from ..lowering.cluster import Cluster, operation_count, squeezed
 from ..lowering.emitter import NotFusible
-from ..lowering.registry import is_contraction, is_reduction, is_view, starts_kernel
+from ..lowering.registry import in_memory, is_contraction, is_reduction, is_view, starts_kernel
 from ..program import Program, Val
 from .storage import inline_cost, values_in_memory
 
@@ -60,14 +60,18 @@ class _Fuser:
         self.decisions: list[Decision] = []
         self.readers: dict[int, set[int]] = {}  # which clusters read a value from memory
         self.computed: dict[int, Cluster] = {}  # values that a cluster computes and could store
-        self.by_id = {v.id: v for v in program.vals if not starts_kernel(v) and not is_view(v)}
+        self.by_id = {v.id: v for v in program.vals if not in_memory(v) and not is_view(v)}
+        self.results: dict[int, list[Val]] = {}  # of calls
+        for v in program.vals:
+            if v.prim == "result":
+                self.results.setdefault(v.args[0].id, []).append(v)
         self.after: dict[int, set[int]] = {}  # which clusters wait for a cluster
 
     def run(self) -> Fusion:
         self.why = values_in_memory(self.program, self.max_buffers)
         self.stored = set(self.why)
         for val in self.program.vals:
-            if starts_kernel(val) or val.id in self.stored:
+            if val.prim != "result" and (starts_kernel(val) or val.id in self.stored):
                 self._place(val)
         for cluster in self.clusters:
             for val in cluster.emitter.values.values():
@@ -113,7 +117,7 @@ class _Fuser:
         stack = list(val.args)
         while stack:
             v = stack.pop()
-            if v.id in seen or v.id in self.placed or starts_kernel(v) or v.prim in ("leaf", "const", "scalar"):
+            if v.id in seen or v.id in self.placed or in_memory(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
             place = cluster.place_of(v) if not is_view(v) else None
@@ -134,7 +138,7 @@ class _Fuser:
         stack = list(val.args)
         while stack:
             v = stack.pop()
-            if v.id in seen or v.id in self.placed or starts_kernel(v) or v.prim in ("leaf", "const", "scalar"):
+            if v.id in seen or v.id in self.placed or in_memory(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
             home = self.computed.get(v.id)
@@ -259,6 +263,10 @@ class _Fuser:
             self._note(cluster, key)
         self._wait(cluster, cluster.touched - cluster.deps)
         self.placed[val.id] = cluster
+        for result in self.results.get(val.id, ()):
+            cluster.members.append(result)
+            self.placed[result.id] = cluster
+            self.stored.add(result.id)
         if is_reduction(val) or is_contraction(val):
             whole = is_contraction(val)
             shape = val.shape if whole else ()
@@ -376,6 +384,6 @@ def _shares_input(cluster: Cluster, val: Val) -> bool:
         seen.add(v.id)
         if v.id in mine and v.size > 1:
             return True
-        if not starts_kernel(v):
+        if not in_memory(v):
             stack += v.args
     return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..lowering.cluster import EXPENSIVE, squeezed
-from ..lowering.registry import LOWERINGS, Operands, is_reduction, is_view, starts_kernel
+from ..lowering.registry import LOWERINGS, Operands, in_memory, is_reduction, is_view, starts_kernel
 from ..program import Program, Val
 
 MAX_SIZE = 300  # values pulled into one member; beyond it something in the middle is stored
@@ -22,7 +22,7 @@ def values_in_memory(program: Program, max_buffers: int) -> dict[int, str]:
         if LOWERINGS[val.prim].operands is Operands.MEMORY:
             for arg in val.args:
                 root = _view_root(arg)
-                if root.prim not in ("leaf", "const") and not starts_kernel(root):
+                if root.prim != "const" and not in_memory(root):
                     stored.setdefault(root.id, f"%{val.id} {val.prim} reads it")
         elif LOWERINGS[val.prim].operands is Operands.TABLE and _view_root(val.args[0]).prim not in (
             "leaf",
@@ -30,7 +30,7 @@ def values_in_memory(program: Program, max_buffers: int) -> dict[int, str]:
             "scalar",
         ):
             root = _view_root(val.args[0])
-            if root.size <= 4 * val.size or starts_kernel(root):
+            if root.size <= 4 * val.size or in_memory(root):
                 stored.setdefault(root.id, f"%{val.id} {val.prim} looks it up")
         elif LOWERINGS[val.prim].operands is Operands.CHEAP:
             for arg in val.args:
@@ -60,7 +60,7 @@ def inline_cost(val: Val, placed: Collection[int] = ()) -> int:
     stack, cost = [val], 0
     while stack:
         v = stack.pop()
-        if v.id in seen or v.id in placed or starts_kernel(v) or v.prim in ("leaf", "const", "scalar"):
+        if v.id in seen or v.id in placed or in_memory(v) or v.prim in ("const", "scalar"):
             continue
         seen.add(v.id)
         cost += 8 if v.prim in EXPENSIVE else 0 if is_view(v) else 1
@@ -109,7 +109,7 @@ def _limit_sizes(program: Program, stored: dict[int, str]) -> None:
         if val.prim in ("leaf", "const", "scalar"):
             weight[val.id] = {}
             continue
-        inside = [weight[a.id] for a in val.args if not starts_kernel(a) and a.id not in stored]
+        inside = [weight[a.id] for a in val.args if not in_memory(a) and a.id not in stored]
         parts: dict[int, int] = {}
         if LOWERINGS[val.prim].repositions:
             for counts in inside:
@@ -135,8 +135,7 @@ def _limit_sources(program: Program, stored: dict[int, str], max_buffers: int) -
     sources: dict[int, frozenset[int]] = {}
 
     def seen_by_reader(v: Val) -> frozenset[int]:
-        in_memory = v.prim == "leaf" or starts_kernel(v) or v.id in stored
-        return frozenset((v.id,)) if in_memory else sources[v.id]
+        return frozenset((v.id,)) if in_memory(v) or v.id in stored else sources[v.id]
 
     for val in program.vals:
         args = list(dict.fromkeys(val.args))

@@ -68,17 +68,21 @@ def lower_attention(cluster: Cluster, stored: set[int], target: Target) -> Lower
     val = cluster.members[0]
     q, k, v, *bias = val.args
     sizes = _sizes(val, target, 2)
-    emitter, out = cluster.emitter, cluster.emitter.buffer(val)
+    emitter, results = cluster.emitter, cluster.results()
+    shape = tuple([index(e) for e in (*q.shape[:3], v.shape[3])])
+    unused = [] if 0 in results else [Buffer("unused", shape, val.dtype, Space.GLOBAL)]
+    out = emitter.buffer(results[0]) if 0 in results else unused[0]
+    logsumexp = emitter.buffer(results[1]) if 1 in results else None
     groups = q.shape[1] // k.shape[1]
     b, h, block_ = loop("b", q.shape[0]), loop("h", q.shape[1]), loop("qb", sizes.query_blocks)
     batch, head = index(b.var), index(h.var)
     shared = head // groups
 
     def store(row: Index, column: Index, value: Value, there: Guard) -> Stmt:
-        return Store(out, (batch, head, row * sizes.value_dim + column), value, there)
+        return Store(out, (batch, head, row, column), value, there)
 
     def statistic(row: Index, value: Value, there: Guard) -> Stmt:
-        return Store(out, (batch, head, row + sizes.queries * sizes.value_dim), value, there)
+        return block() if logsumexp is None else Store(logsumexp, (batch, head, row), value, there)
 
     scratch, body, nests = forward(
         sizes, _scores(emitter, val, tuple(bias), batch, head), val.dtype, _space(target),
@@ -86,7 +90,7 @@ def lower_attention(cluster: Cluster, stored: set[int], target: Target) -> Lower
         index(block_.var) * sizes.query_block, store, statistic,
     )  # fmt: skip
     loops = [b, h, block_]
-    kernel = Kernel("attention", (), loop_nest(loops, with_scratch(scratch, body)))
+    kernel = Kernel("attention", (), with_scratch(unused, loop_nest(loops, with_scratch(scratch, body))))
     work = q.shape[0] * q.shape[1] * sizes.queries * sizes.keys * 2 * (sizes.head_dim + sizes.value_dim + 8)
     return Lowered(kernel, "attention", [one.var.name for one in loops], nests=nests, work=work)
 
@@ -96,8 +100,8 @@ def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> 
     val = cluster.members[0]
     q, k, v, g, sums, shift, *bias = val.args
     sizes = _sizes(val, target, 3)
-    emitter, out = cluster.emitter, cluster.emitter.buffer(val)
-    groups, own = q.shape[1] // k.shape[1], q.shape[1] // k.shape[1] * sizes.queries * sizes.head_dim
+    emitter, groups = cluster.emitter, q.shape[1] // k.shape[1]
+    outs, unused = _result_buffers(cluster, (q, k, v))
     b, h, member, block_ = (
         loop("b", k.shape[0]),
         loop("h", k.shape[1]),
@@ -109,14 +113,10 @@ def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> 
     first = index(block_.var) * sizes.query_block
 
     def store(row: Index, column: Index, value: Value, there: Guard) -> Stmt:
-        flat = (index(member.var) * sizes.queries + row) * sizes.head_dim + column
-        return Store(out, (batch, shared, flat), value, there)
+        return Store(outs[0], (batch, head, row, column), value, there)
 
-    def of_key(row: Index, column: Index) -> tuple[Index, ...]:
-        return batch, shared, row * sizes.head_dim + column + own
-
-    def of_value(row: Index, column: Index) -> tuple[Index, ...]:
-        return batch, shared, row * sizes.value_dim + column + (own + sizes.keys * sizes.head_dim)
+    def of_head(row: Index, column: Index) -> tuple[Index, ...]:
+        return batch, shared, row, column
 
     def row_of(x: Val) -> RowFn:
         return lambda row, there: emitter.value(x, (batch, head, row), there)
@@ -124,21 +124,37 @@ def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> 
     scratch, body, nests = backward(
         sizes, _scores(emitter, val, tuple(bias), batch, head), val.dtype, _space(target),
         _at(emitter, q, batch, head), _at(emitter, k, batch, shared), _at(emitter, v, batch, shared),
-        _at(emitter, g, batch, head), row_of(sums), row_of(shift), first, store, out, of_key, of_value,
+        _at(emitter, g, batch, head), row_of(sums), row_of(shift), first, store, outs[1], outs[2], of_head,
     )  # fmt: skip
-    begin = _cleared(out, (batch, shared), own, sizes.keys * (sizes.head_dim + sizes.value_dim), val)
-    nests.append(begin[1])
+    begin = [_cleared(outs[1], "n", batch, shared), _cleared(outs[2], "x", batch, shared)]
+    nests += [nest for _, nest in begin]
     inner = loop_nest([member, block_], with_scratch(scratch, body))
-    kernel = Kernel("attention_grad", (), loop_nest([b, h], block(begin[0], inner)))
+    whole = with_scratch(unused, loop_nest([b, h], block(*[s for s, _ in begin], inner)))
+    kernel = Kernel("attention_grad", (), whole)
     work = q.shape[0] * q.shape[1] * sizes.queries * sizes.keys * 2 * (3 * sizes.head_dim + 2 * sizes.value_dim + 8)
     return Lowered(kernel, "attention", ["b", "h"], nests=nests, work=work)
 
 
-def _cleared(out: Buffer, head: tuple[Index, Index], start: int, count: int, val: Val) -> tuple[Stmt, LoopNest]:
-    """Zeros where gradients of keys and values are added up."""
-    one = loop("n0", count)
-    store = Store(out, (*head, index(one.var) + start), Const(0.0, val.dtype))
-    return loop_nest([one], store), LoopNest(["n0"], "map", "n0")
+def _result_buffers(cluster: Cluster, like: tuple[Val, ...]) -> tuple[list[Buffer], list[Buffer]]:
+    """A buffer for each result, shaped like an operand each; those that nothing reads are memory of the kernel's own."""
+    results = cluster.results()
+    buffers, unused = [], []
+    for n, operand in enumerate(like):
+        if n in results:
+            buffers.append(cluster.emitter.buffer(results[n]))
+            continue
+        shape = tuple([index(e) for e in operand.shape])
+        unused.append(Buffer(f"unused{n}", shape, operand.dtype, Space.GLOBAL))
+        buffers.append(unused[-1])
+    return buffers, unused
+
+
+def _cleared(out: Buffer, name: str, batch: Index, head: Index) -> tuple[Stmt, LoopNest]:
+    """Zeros in one head, to which gradients are added."""
+    loops = [loop(f"{name}{d}", e.const) for d, e in enumerate(out.shape[2:])]
+    names = [one.var.name for one in loops]
+    store = Store(out, (batch, head, *(index(one.var) for one in loops)), Const(0.0, out.dtype))
+    return loop_nest(loops, store), LoopNest(names, "map", names[0])
 
 
 register(["attention"], Lowering(Role.STANDALONE, Operands.MEMORY, kernel=lower_attention))

@@ -45,6 +45,10 @@ class Cluster:
         rest = iter(axes)
         return tuple([ZERO if e == 1 else index(self.vars[next(rest)]) for e in shape])
 
+    def results(self) -> dict[int, Val]:
+        """Of a primitive with several results those that are used, by their numbers."""
+        return {m.params[0]: m for m in self.members if m.prim == "result"}
+
     def place_of(self, val: Val) -> Position | None:
         """Where this cluster computes a value of this shape, or None."""
         real = squeezed(val.shape)

@@ -170,7 +170,7 @@ def _take_along(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     return e.value(x, (*position[:axis], i, *position[axis + 1 :]), g)
 
 
-register(["leaf"], Lowering())  # always in memory
+register(["leaf", "result"], Lowering())  # always in memory
 register(["const"], Lowering(element=_const))
 register(["scalar"], Lowering(element=_scalar))
 register(["iota"], Lowering(element=_iota))

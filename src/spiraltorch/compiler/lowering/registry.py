@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ...graph.primitive import REGISTRY
 from ...ir.target import Target
 from ..program import Builder, Val
 
@@ -109,6 +110,16 @@ def is_view(val: Val) -> bool:
     return LOWERINGS[val.prim].index_map is not None
 
 
+def in_memory(val: Val) -> bool:
+    """Whether the value is never computed inline: what is given, and what starts a kernel, with its results."""
+    return val.prim in ("leaf", "result") or starts_kernel(val)
+
+
 def decomposed_on(target: Target) -> frozenset[str]:
-    """Primitives whose kernels the target does not run well: the graph's decomposition is compiled there."""
-    return frozenset(n for n, one in LOWERINGS.items() if one.supported is not None and not one.supported(target))
+    """Primitives of the graph that are compiled as their decomposition: those without a kernel that suits the target."""
+    return frozenset(
+        name
+        for name, prim in REGISTRY.items()
+        if prim.decompose is not None
+        and ((one := LOWERINGS.get(name)) is None or (one.supported is not None and not one.supported(target)))
+    )

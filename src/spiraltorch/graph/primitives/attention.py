@@ -1,8 +1,7 @@
-"""Attention as one primitive, so that its scores need never be in memory together; and its gradient as another.
+"""Attention as one primitive: a softmax of scores times values, for heads that may share keys.
 
-Both results are flat, because kernels make their parts together: a head of `attention` is its result, row by row, and
-then for each query the logarithm of the sum of its exponentials (inf where no key counts); a head of `attention_grad`
-is the gradients of its queries (of every head that shares the keys), its keys and its values.
+`attention` has two results: the weighted values, and for each query the logarithm of the sum of its exponentials, which
+is inf where no key counts. `attention_grad` has three: the gradients of queries, keys and values.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import numpy as np
 from ...dtypes import int32
 from ...errors import DTypeError, ShapeError
 from .. import build as b
-from ..node import Aval, Node, Params, apply, aval_of
+from ..node import Aval, Node, Params, aval_of
 from ..primitive import Primitive
+from ..results import apply_multiple, results_of
 from .elementwise import same_device
 
 
-def _infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+def _infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
     q, k, v, *bias = avals
     same_device("attention", avals)
     if not q.dtype.is_float or q.dtype.itemsize < 4 or k.dtype is not q.dtype or v.dtype is not q.dtype:
@@ -36,14 +36,12 @@ def _infer(avals: tuple[Aval, ...], params: Params) -> Aval:
         full = (batch, heads, rows, columns)
         if mask.ndim != 4 or any(e not in (1, f) for e, f in zip(mask.shape, full, strict=True)):
             raise ShapeError(f"[attention] expected a mask that broadcasts to {full}, got {mask.shape}; reshape it")
-    return aval_of((batch, heads, rows * (v.shape[3] + 1)), q.dtype, q.device)
+    values = aval_of((batch, heads, rows, v.shape[3]), q.dtype, q.device)
+    return values, aval_of((batch, heads, rows), q.dtype, q.device)
 
 
-def _grad_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
-    q, k, v = avals[:3]
-    batch, shared, columns, depth = k.shape
-    own = q.shape[1] // shared * q.shape[2] * depth
-    return aval_of((batch, shared, own + columns * (depth + v.shape[3])), q.dtype, q.device)
+def _grad_infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
+    return avals[:3]
 
 
 def _np_scores(q: Any, k: Any, bias: tuple[Any, ...], causal: bool, scale: float) -> Any:
@@ -57,7 +55,7 @@ def _np_scores(q: Any, k: Any, bias: tuple[Any, ...], causal: bool, scale: float
     return scores
 
 
-def _meaning(q: Any, k: Any, v: Any, *bias: Any, params: Params) -> Any:
+def _reference(q: Any, k: Any, v: Any, *bias: Any, params: Params) -> Any:
     causal, scale = params
     k, v = (np.repeat(x, q.shape[1] // x.shape[1], axis=1) for x in (k, v))
     with np.errstate(all="ignore"):
@@ -68,22 +66,20 @@ def _meaning(q: Any, k: Any, v: Any, *bias: Any, params: Params) -> Any:
         whole = weights.sum(-1, keepdims=True)
         weights = np.where(whole == 0, scores.dtype.type(0), weights / whole)
         sums = np.where(whole == 0, scores.dtype.type(np.inf), top + np.log(whole))
-    out = np.einsum("bhij,bhjd->bhid", weights, v)
-    flat = (*out.shape[:2], -1)
-    return np.concatenate([out.reshape(flat), sums.reshape(flat)], -1)
+    return np.einsum("bhij,bhjd->bhid", weights, v), sums[..., 0]
 
 
-def _grad_meaning(q: Any, k: Any, v: Any, g: Any, sums: Any, shift: Any, *bias: Any, params: Params) -> Any:
+def _grad_reference(q: Any, k: Any, v: Any, g: Any, sums: Any, shift: Any, *bias: Any, params: Params) -> Any:
     causal, scale = params
     shared, groups = k.shape[:2], q.shape[1] // k.shape[1]
     k, v = (np.repeat(x, groups, axis=1) for x in (k, v))
     with np.errstate(all="ignore"):
         weights = np.exp(_np_scores(q, k, bias, causal, scale) - sums[..., None])
     slopes = weights * (np.einsum("bhid,bhjd->bhij", g, v) - shift[..., None]) * q.dtype.type(scale)
-    gq = np.einsum("bhij,bhjd->bhid", slopes, k).reshape((*shared, -1))
+    gq = np.einsum("bhij,bhjd->bhid", slopes, k)
     gk, gv = np.einsum("bhij,bhid->bhjd", slopes, q), np.einsum("bhij,bhid->bhjd", weights, g)
-    gk, gv = (x.reshape(*shared, groups, -1).sum(2) for x in (gk, gv))
-    return np.concatenate([gq, gk, gv], -1)
+    gk, gv = (x.reshape(*shared, groups, *x.shape[2:]).sum(2) for x in (gk, gv))
+    return gq, gk, gv
 
 
 # ---------------------------------------------------------------- the same in simpler primitives
@@ -114,7 +110,7 @@ def _kept(x: Node) -> Node:
     return b.reshape(x, (*x.aval.shape, 1))
 
 
-def _parts(args: tuple[Node, ...], params: Params) -> Node:
+def _decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
     q, k, v, *bias = args
     groups = q.aval.shape[1] // k.aval.shape[1]
     scores = _scores(q, _repeat(k, groups), tuple(bias), *params)
@@ -128,10 +124,10 @@ def _parts(args: tuple[Node, ...], params: Params) -> Node:
     some = b.where(empty, b.const(1, dtype, device), whole)
     out = b.dot(b.div(weights, some), _repeat(v, groups), (3,), (2,), (0, 1), (0, 1))
     sums = b.where(empty, b.const(float("inf"), dtype, device), b.add(top, b.log(some)))
-    return b.concat((_flat(out, 2), _flat(sums, 2)), 2)
+    return out, b.reshape(sums, sums.aval.shape[:3])
 
 
-def _grad_parts(args: tuple[Node, ...], params: Params) -> Node:
+def _grad_decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
     q, k, v, g, sums, shift, *bias = args
     groups = q.aval.shape[1] // k.aval.shape[1]
     weights, slopes = _slopes(q, k, v, g, sums, shift, tuple(bias), params)
@@ -141,8 +137,7 @@ def _grad_parts(args: tuple[Node, ...], params: Params) -> Node:
     gk, gv = (b.dot(s, x, (2,), (2,), (0, 1), (0, 1)) for s, x in ((slopes, q), (weights, g)))
     shape = (*k.aval.shape[:2], groups)
     gk, gv = (b.reduce_sum(b.reshape(x, (*shape, *x.aval.shape[2:])), (2,)) for x in (gk, gv))
-    own = b.reshape(gq, (*k.aval.shape[:2], gq.aval.size // max(1, k.aval.shape[0] * k.aval.shape[1])))
-    return b.concat((own, _flat(gk, 2), _flat(gv, 2)), 2)
+    return gq, gk, gv
 
 
 def _slopes(
@@ -158,51 +153,24 @@ def _slopes(
 # ---------------------------------------------------------------- gradients
 
 
-def _flat(x: Node, axis: int) -> Node:
-    shape, size = x.aval.shape, 1
-    for e in shape[axis:]:
-        size *= e
-    return b.reshape(x, (*shape[:axis], size))
-
-
-def _part(x: Node, start: int, shape: tuple[int, ...]) -> Node:
-    """What begins at `start` in each head, as an array of `shape`."""
-    batch, heads, _ = x.aval.shape
-    size = 1
-    for e in shape:
-        size *= e
-    size //= max(1, batch * heads)
-    return b.reshape(b.slice(x, (0, 0, start), (batch, heads, start + size), (1, 1, 1)), shape)
-
-
-def split(flat: Node, q: Node, v: Node) -> tuple[Node, Node]:
-    """A result of `attention` as the weighted values (B, H, L, Ev) and each query's statistic (B, H, L)."""
-    rows, width = q.aval.shape[2], v.aval.shape[3]
-    shape = q.aval.shape[:3]
-    return _part(flat, 0, (*shape, width)), _part(flat, rows * width, shape)
-
-
-def _vjp(cotangent: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
+def _vjp(cotangents: tuple[Node | None, ...], args: tuple[Node, ...], call: Node) -> tuple[Node | None, ...]:
     """Dao et al., FlashAttention, 2022, algorithm 4."""
     q, k, v, *bias = args
-    g, g_sums = split(cotangent, q, v)
-    result, sums = split(out, q, v)
-    shift = b.sub(b.reduce_sum(b.mul(g, result), (3,)), g_sums)
-    made: list[Node | None] = [None] * 3
+    params = call.spec.params
+    g, g_sums = [b.zeros(aval) if c is None else c for c, aval in zip(cotangents, call.spec.results, strict=True)]
+    values, sums = results_of(call)
+    shift = b.sub(b.reduce_sum(b.mul(g, values), (3,)), g_sums)
+    gradients: list[Node | None] = [None] * 3
     if q.rg or k.rg or v.rg:
-        grads = apply(attention_grad, (q, k, v, g, sums, shift, *bias), out.spec.params)
-        shared, start = k.aval.shape[1], 0
-        for n, x in enumerate((q, k, v)):
-            made[n] = _part(grads, start, x.aval.shape)
-            start += x.aval.size // max(1, x.aval.shape[0] * shared)
+        gradients = list(apply_multiple(attention_grad, (q, k, v, g, sums, shift, *bias), params))
     for mask in bias:
-        made.append(None)
+        gradients.append(None)
         if mask.rg:
-            slopes = _slopes(q, k, v, g, sums, shift, tuple(bias), out.spec.params)[1]
+            slopes = _slopes(q, k, v, g, sums, shift, tuple(bias), params)[1]
             axes = tuple([d for d, e in enumerate(mask.aval.shape) if e != slopes.aval.shape[d]])
-            made[-1] = b.reshape(b.reduce_sum(slopes, axes), mask.aval.shape)
-    return tuple(made)
+            gradients[-1] = b.reshape(b.reduce_sum(slopes, axes), mask.aval.shape)
+    return tuple(gradients)
 
 
-attention = Primitive("attention", "attention", _infer, _meaning, _vjp, parts=_parts)
-attention_grad = Primitive("attention_grad", "attention", _grad_infer, _grad_meaning, parts=_grad_parts)
+attention = Primitive("attention", "attention", _infer, _reference, _vjp, decompose=_decompose)
+attention_grad = Primitive("attention_grad", "attention", _grad_infer, _grad_reference, decompose=_grad_decompose)

@@ -1,0 +1,80 @@
+"""Primitives with several results: a call is one node, and each of its results that is used another.
+
+The call is no value: it has no buffer, and its `aval` is the type of its first result. A result node has the call as its
+only operand. The call refers to its result nodes weakly, so that what evaluates the call can give all results that are
+referred to their values at once, and so that asking for a result twice gives one node. Where gradients are recorded, the
+first result keeps the others, which derivatives need: they are evaluated with it, not computed again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from .node import GRAD_MODE, Aval, Node, Params, Spec, spec_of
+from .primitive import Primitive
+
+
+def _infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    raise AssertionError("[result] a result's type comes from its call: record it with result_of")
+
+
+def _reference(values: tuple[Any, ...], params: Params) -> Any:
+    return values[params[0]]
+
+
+RESULT = Primitive("result", "result", _infer, _reference)
+_SPECS: dict[tuple[Aval, int], Spec] = {}
+
+
+def apply_multiple(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> tuple[Node, ...]:
+    """Records a call of a primitive with several results.
+
+    Args:
+        prim: the primitive, whose `infer` gives a tuple of types.
+        args: its operands.
+        params: its static parameters, hashable.
+
+    Returns:
+        The nodes of all results.
+
+    Raises:
+        SpiralTorchError: what the primitive's rule of shapes and dtypes raises.
+    """
+    spec = spec_of(prim, tuple([a.aval for a in args]), params)
+    rg = prim.differentiable and GRAD_MODE.on and any([a.rg for a in args])
+    nodes = results_of(Node(spec, args, None, rg and any([aval.dtype.kind == "f" for aval in spec.results])))
+    if rg:
+        nodes[0].siblings = nodes[1:]
+    return nodes
+
+
+def results_of(call: Node) -> tuple[Node, ...]:
+    """The nodes of all results of a call; those that nothing refers to any more are made anew."""
+    return tuple([result_of(call, number) for number in range(len(call.spec.results))])
+
+
+def live_results(call: Node) -> list[Node]:
+    """The nodes of those results of a call that something refers to."""
+    return [node for known in getattr(call, "results", ()) if known is not None and (node := known()) is not None]
+
+
+def result_of(call: Node, number: int) -> Node:
+    """The node of one result of a call."""
+    if not hasattr(call, "results"):
+        call.results = [None] * len(call.spec.results)
+    known = call.results[number]
+    node = known() if known is not None else None
+    if node is None:
+        aval = call.spec.results[number]
+        spec = _SPECS.get((aval, number)) or _SPECS.setdefault((aval, number), Spec(RESULT, aval, (number,)))
+        node = Node(spec, (call,), None, call.rg and aval.dtype.kind == "f")
+        call.results[number] = ref(node)
+    return node
+
+
+def with_args(node: Node, args: tuple[Node, ...]) -> Node:
+    """A copy of a node over other operands, through which a gradient may flow."""
+    if node.spec.prim is RESULT:
+        return result_of(args[0], node.spec.params[0])
+    return Node(node.spec, args, node.scalar, True)
