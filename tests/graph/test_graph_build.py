@@ -21,7 +21,7 @@ TABLE = (
     "tanh asinh acosh atanh erf invert isnan add sub mul maximum minimum div pow atan2 floordiv mod bitand bitor bitxor "
     "shl shr eq ne lt le where cast bitcast bounded stop_gradient barrier const scalar iota random_bits reshape expand "
     "permute pad slice flip windows concat reduce_sum reduce_prod reduce_max reduce_min argmax argmin dot conv cumsum cumprod "
-    "cummax cummin argsort take take_along scatter scatter_along to_device attention attention_grad"
+    "cummax cummin argsort take take_along scatter scatter_along to_device attention attention_grad result"
 )
 
 
