@@ -13,7 +13,7 @@ import grimp
 ROOT = "spiraltorch"
 
 # Where modules import each other: the innermost package that contains the whole circle. The list may only become shorter.
-MODULES = set()
+MODULES: set[str] = set()
 # Packages inside one package that import each other, though no single module of them takes part in a circle.
 SUBPACKAGES: set[frozenset[str]] = set()
 
