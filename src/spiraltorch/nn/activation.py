@@ -26,7 +26,7 @@ class ReLU(_InPlace):
     """Rectified linear unit: max(x, 0) (Nair and Hinton, 2010).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -46,7 +46,7 @@ class ReLU6(_InPlace):
     """Rectified linear unit with an upper limit: min(max(x, 0), 6) (Krizhevsky, 2010).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -66,7 +66,7 @@ class SiLU(_InPlace):
     """Sigmoid linear unit, or swish: x * sigmoid(x) (Elfwing et al., 2018).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -86,7 +86,7 @@ class Mish(_InPlace):
     """Self-gated activation: x * tanh(log(1 + exp(x))) (Misra, 2019).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -106,7 +106,7 @@ class SELU(_InPlace):
     """Self-normalising exponential linear unit: 1.0507 * elu(x, 1.6733) (Klambauer et al., 2017).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -126,7 +126,7 @@ class Hardswish(_InPlace):
     """Swish with a piecewise linear sigmoid: x * hardsigmoid(x) (Howard et al., 2019).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -146,7 +146,7 @@ class Hardsigmoid(_InPlace):
     """Piecewise linear sigmoid: min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
 
     Args:
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -168,7 +168,7 @@ class Hardtanh(Module):
     Args:
         min_val: the lower limit.
         max_val: the upper limit.
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -196,7 +196,7 @@ class LeakyReLU(Module):
 
     Args:
         negative_slope: the slope for x <= 0.
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -224,7 +224,7 @@ class ELU(Module):
 
     Args:
         alpha: minus the limit for x to -inf.
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).

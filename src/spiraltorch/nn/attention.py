@@ -20,7 +20,7 @@ from .parameter import Parameter, zeros_parameter
 
 
 def _additive(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask (True switches a key off, or numbers to add) as numbers to add, of the dtype of `like`."""
+    """A mask (True masks a key out, or numbers to add) as numbers to add, of the dtype of `like`."""
     if mask.dtype is bool_:
         return st.where(mask, -math.inf, st.zeros((), dtype=like.dtype, device=like.device))
     if not mask.dtype.is_float:
@@ -140,7 +140,7 @@ class MultiheadAttention(Module):
             query: what attends.
             key: what is attended to.
             value: what is averaged with the attention weights.
-            key_padding_mask: shape (N, S) or (S,). True switches a key off; a floating mask is added to the scores.
+            key_padding_mask: shape (N, S) or (S,). True masks a key out; a floating mask is added to the scores.
             need_weights: whether the attention weights are returned; without them long sequences take less memory.
             attn_mask: shape (L, S) or (N * num_heads, L, S), as `key_padding_mask`.
             average_attn_weights: whether the returned weights are averaged over the heads.
@@ -175,8 +175,8 @@ class MultiheadAttention(Module):
             output = output.transpose(0, 1)
         if weights is None:
             return output, None
-        shown = weights.mean(axis=1) if average_attn_weights else weights
-        return output, shown.squeeze(0) if unbatched else shown
+        weights = weights.mean(axis=1) if average_attn_weights else weights
+        return output, weights.squeeze(0) if unbatched else weights
 
     def _batch_first(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The inputs as (N, L, E), one tensor where they are one."""

@@ -27,7 +27,7 @@ class Dropout(_Dropout):
 
     Args:
         p: the probability that an element is set to 0.
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -53,7 +53,7 @@ class Dropout2d(_Dropout):
 
     Args:
         p: the probability that a channel is set to 0.
-        inplace: whether the input itself takes over the result.
+        inplace: whether the result is written to the input.
 
     Shape:
         input (N, C, *) of a floating dtype, output (N, C, *).

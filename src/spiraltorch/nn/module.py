@@ -475,7 +475,7 @@ class Module(ModuleMembers):
         return {key: tensor.detach() for key, tensor in self._state_tensors(prefix).items()}
 
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike], strict: bool = True) -> IncompatibleKeys:
-        """Takes over values by name, cast to each parameter's dtype and moved to its device.
+        """Loads values by name, cast to each parameter's dtype and moved to its device.
 
         Args:
             state_dict: tensors or arrays by dotted name, as `state_dict` and `st.load` return them.

@@ -1,4 +1,4 @@
-"""Loading of a module's state: values are checked against the module's tensors, and only then taken over."""
+"""Loading of a module's state: values are checked against the module's tensors, and only then written to them."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
     Args:
         vec: shape (n,), n the number of elements of all parameters.
-        parameters: the tensors that take over the values, cast to their dtypes.
+        parameters: the tensors that the values are written to, cast to their dtypes.
 
     Raises:
         ShapeError: `vec` has another shape.

@@ -272,7 +272,7 @@ class Optimizer:
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
-        """Takes over state and settings, cast to each parameter's dtype and moved to its device.
+        """Loads state and settings, cast to each parameter's dtype and moved to its device.
 
         Args:
             state_dict: what `state_dict` of an optimizer returned for as many groups and parameters.

@@ -111,7 +111,7 @@ class ParamGroup(dict[str, Any]):
         for name, value in dict(values, **kwargs).items():
             self[name] = value
 
-    def setdefault(self, name: str, default: object = None) -> Any:
+    def setdefault(self, name: str, default: object = None) -> object:
         """As `dict.setdefault`, checked."""
         if name not in self:
             self[name] = default

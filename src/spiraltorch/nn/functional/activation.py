@@ -10,7 +10,7 @@ from ...typing import DTypeLike
 
 
 def in_place_or_new(input: Tensor, output: Tensor, inplace: bool) -> Tensor:
-    """`output`, or `input` after it took over that value."""
+    """`output`, or `input` after that value was written to it."""
     return input.copy_(output) if inplace else output
 
 
@@ -19,7 +19,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -37,7 +37,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -57,7 +57,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         input: shape (*), a floating dtype.
         min_val: the lower limit.
         max_val: the upper limit.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -79,7 +79,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     Args:
         input: shape (*), a floating dtype.
         negative_slope: the slope for x <= 0.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -127,7 +127,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     Args:
         input: shape (*), a floating dtype.
         alpha: minus the limit for x to -inf.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -147,7 +147,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -240,7 +240,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -258,7 +258,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -313,7 +313,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -331,7 +331,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.

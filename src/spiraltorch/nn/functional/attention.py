@@ -133,6 +133,6 @@ def attention_weights(
     if attn_mask is None:
         return st.softmax(scores, axis=-1).to(dtype)
     masked = st.where(attn_mask, scores, -math.inf) if attn_mask.dtype is bool_ else scores + attn_mask
-    # A row of -inf would give NaN; its keys are all switched off, so the row is zero.
+    # A row of -inf would give NaN; its keys are all masked out, so the row is zero.
     empty = st.amax(masked.detach(), axis=-1, keepdims=True) == -math.inf
     return st.where(empty, 0.0, st.softmax(st.where(empty, 0.0, masked), axis=-1)).to(dtype)

@@ -16,7 +16,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         input: shape (*), a floating dtype.
         p: the probability that an element is set to 0.
         training: whether anything is done; otherwise `input` is returned.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -46,7 +46,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
         input: shape (N, C, *), a floating dtype.
         p: the probability that a channel is set to 0.
         training: whether anything is done; otherwise `input` is returned.
-        inplace: whether `input` itself takes over the result and is returned.
+        inplace: whether the result is written to `input`, which is returned.
 
     Returns:
         A tensor of the same shape and dtype.

@@ -116,7 +116,7 @@ class LRScheduler:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
-        """Takes over the numbers of a schedule of the same class.
+        """Loads the numbers of a schedule of the same class.
 
         Args:
             state_dict: what `state_dict` returned.

@@ -118,7 +118,7 @@ class ReduceLROnPlateau:
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
-        """Takes over the numbers of another schedule of this class.
+        """Loads the numbers of another schedule of this class.
 
         Args:
             state_dict: what `state_dict` returned.

@@ -82,7 +82,7 @@ class SequentialLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
-        """Takes over the numbers of a schedule that was built alike.
+        """Loads the numbers of a schedule that was built alike.
 
         Args:
             state_dict: what `state_dict` returned.
