@@ -6,19 +6,10 @@ from .creation import asarray, from_dlpack, tensor
 from .creation import from_numpy_array as from_numpy
 from .evaluation import eval
 from .filling import empty, empty_like, full, full_like, ones, ones_like, zeros, zeros_like
+from .gradients.custom import checkpoint, custom_vjp
+from .gradients.jacobians import hessian, jacfwd, jacobian, jacrev
 from .gradients.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .gradients.transforms import (
-    checkpoint,
-    custom_vjp,
-    grad,
-    hessian,
-    jacfwd,
-    jacobian,
-    jacrev,
-    jvp,
-    value_and_grad,
-    vjp,
-)
+from .gradients.transforms import grad, jvp, value_and_grad, vjp
 from .ops.activation import gelu, relu, sigmoid, silu, softplus
 from .ops.broadcasting import broadcast_arrays, broadcast_shapes, broadcast_tensors, broadcast_to
 from .ops.casting import astype, cast
