@@ -10,9 +10,7 @@ import spiraltorch
 ROOT = Path(spiraltorch.__file__).parent
 MODULE_LINES, FUNCTION_LINES = 500, 80
 
-LONG_MODULES: dict[str, str] = {
-    "tensor/tracing/compiled.py": "to be split",
-}
+LONG_MODULES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {
     "backends/cpu/pool.py:text": "the LLVM IR of the pool's threads: generated text",
 }

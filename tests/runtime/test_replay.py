@@ -1,4 +1,4 @@
-"""The quick way through a compiled function notices every change that the long way does."""
+"""The generated replay of a compiled function notices every change that the general path does."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch import nn
-from spiraltorch.tensor.tracing import generated_replay as replay
+from spiraltorch.tensor.tracing import generated_replay
 
 FACTOR = 2.0
 
 
 class Warm:
-    """A compiled function after enough calls that the quick way is taken, with what it depends on."""
+    """A compiled function after enough calls that the generated replay is used, with what it depends on."""
 
     def __init__(self) -> None:
         self.w = st.asarray(np.arange(3, dtype=np.float32)) + 0
@@ -47,10 +47,10 @@ class Warm:
 @pytest.fixture
 def warm(monkeypatch: pytest.MonkeyPatch) -> Warm:
     made = Warm()
-    quick: Any = made.fn.quick  # type: ignore[attr-defined]
-    assert quick is not None and quick is not replay._never
+    generated = made.fn._replay
+    assert generated is not None and generated is not generated_replay._always_miss
     with st.no_grad():
-        assert quick((made.x,)) is not replay.MISS, "the quick way was expected to fit"
+        assert generated((made.x,)) is not generated_replay.MISS, "the generated replay was expected to fit"
     return made
 
 
@@ -204,8 +204,8 @@ def test_other_tunings_make_another_launch() -> None:
     x = st.ones(5)
     for _ in range(3):
         compiled(x)
-    before = compiled.quick
+    before = compiled._replay
     with st.tune():  # too small a kernel for a search
         for _ in range(2):
             assert compiled(x).tolist() == [3.0] * 5
-        assert compiled.quick is not before
+        assert compiled._replay is not before

@@ -1,39 +1,46 @@
-"""Nested lists, tuples and dicts of tensors as flat lists."""
+"""Pytrees: nested lists, tuples, named tuples and dicts as a flat list of leaves and a description of the nesting."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from ..typing import PyTree
+
+TreeDef: TypeAlias = tuple[Any, ...] | None
+"""The nesting of a pytree, hashable: None for a leaf, else the container's type, for dicts the keys, and the items'."""
 
 
-def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """The leaves, and a hashable description of what was around them. Anything that is no container is a leaf."""
+def flatten(tree: PyTree) -> tuple[list[Any], TreeDef]:
+    """The leaves of a pytree in order, and its nesting. Whatever is no container is a leaf."""
     leaves: list[Any] = []
-    return leaves, _describe(tree, leaves)
+    return leaves, _flatten_into(tree, leaves)
 
 
-def _describe(tree: Any, leaves: list[Any]) -> Any:
+def _flatten_into(tree: PyTree, leaves: list[Any]) -> TreeDef:
+    """Appends the leaves to a list; returns the nesting."""
     kind = type(tree)
     if kind is tuple or kind is list:
-        return (kind, tuple([_describe(x, leaves) for x in tree]))
+        return (kind, tuple([_flatten_into(x, leaves) for x in tree]))
     if kind is dict or kind is OrderedDict:
-        return (kind, tuple(tree), tuple([_describe(x, leaves) for x in tree.values()]))
+        return (kind, tuple(tree), tuple([_flatten_into(x, leaves) for x in tree.values()]))
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return (kind, tuple([_describe(x, leaves) for x in tree]))
+        return (kind, tuple([_flatten_into(x, leaves) for x in tree]))
     leaves.append(tree)
     return None
 
 
-def unflatten(tree: Any, leaves: list[Any]) -> Any:
-    """The inverse of `flatten`."""
-    return _build(tree, iter(leaves))
+def unflatten(treedef: TreeDef, leaves: list[Any]) -> PyTree:
+    """The pytree of this nesting with these leaves: the inverse of `flatten`."""
+    return _build(treedef, iter(leaves))
 
 
-def _build(tree: Any, leaves: Any) -> Any:
-    if tree is None:
+def _build(treedef: TreeDef, leaves: Iterator[Any]) -> PyTree:
+    if treedef is None:
         return next(leaves)
-    kind = tree[0]
+    kind = treedef[0]
     if kind is dict or kind is OrderedDict:
-        return kind((k, _build(t, leaves)) for k, t in zip(tree[1], tree[2], strict=True))
-    parts = [_build(t, leaves) for t in tree[1]]
-    return parts if kind is list else tuple(parts) if kind is tuple else kind(*parts)
+        return kind((k, _build(t, leaves)) for k, t in zip(treedef[1], treedef[2], strict=True))
+    items = [_build(t, leaves) for t in treedef[1]]
+    return items if kind is list else tuple(items) if kind is tuple else kind(*items)

@@ -1,169 +1,173 @@
-"""The quick way through a compiled function: one generated Python function for each recording.
+"""The generated replay: one Python function for each recording that is replayed.
 
-It does what `compile` does for a recording that fits, with every check and every step spelled out: no trees, no keys, no
-loops. Whatever it does not expect gives `MISS`, and the caller takes the long way.
+It does what `replay` does, with every check and every step written out: no pytrees, no keys, no loops. Where a check fails
+it returns `MISS` before anything has changed, and the caller takes the general path.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...compiler import references
 from ...compiler.planning.launch import make_launcher
+from ...compiler.planning.plan import Plan
 from ...compiler.schedules.tuned import TUNING
 from ...graph.node import GRAD_MODE, leaf
+from ..pytree import unflatten
 from ..tensor import Tensor
-from . import tracer as tracing
-from .guards import SIMPLE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .compiled import Draw, Entry
-    from .guards import Surroundings
+from .guards import PLAIN_TYPES, Snapshot
+from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Replay, Source
+from .tracer import TRACING, set_node
 
 MISS = object()
 MAX_ARGUMENTS = 6
 
 
-class _Writer:
-    """Lines of source, and the objects that they name."""
+class _Source:
+    """Lines of source text, and the objects that they name."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
 
-    def name(self, thing: Any) -> str:
+    def name(self, obj: object) -> str:
         """A name for an object."""
         name = f"k{len(self.names)}"
-        self.names[name] = thing
+        self.names[name] = obj
         return name
 
     def add(self, line: str, depth: int = 1) -> None:
+        """Adds a line, indented by so many steps."""
         self.lines.append("    " * depth + line)
 
 
-def quick(entry: Entry, around: Surroundings, args: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], Any]:
-    """A function of the positional arguments that replays the recording, or gives `MISS`.
+def generate_replay(recording: Recording, snapshot: Snapshot, args: tuple[Any, ...]) -> Replay:
+    """A function of the positional arguments that replays the recording, or returns `MISS`.
 
-    `around` and `args` are surroundings and arguments for which the recording fits.
+    `snapshot` and `args` are a Python state and arguments for which the recording holds. Recordings without a plan, and
+    calls with containers, with many arguments or with one tensor twice always take the general path.
     """
-    w = _Writer()
+    plan = recording.plan
     tensors = [n for n, a in enumerate(args) if isinstance(a, Tensor)]
-    if len(args) > MAX_ARGUMENTS or entry.plan is None or len({id(args[n]) for n in tensors}) < len(tensors):
-        return _never
+    if plan is None or len(args) > MAX_ARGUMENTS or len({id(args[n]) for n in tensors}) < len(tensors):
+        return _always_miss
     if any(isinstance(a, (list, tuple, dict)) for a in args):
-        return _never
+        return _always_miss
+    text = _Source()
     handles = [
-        f"a{tensors[at]}" if at is not None else w.name(t) for t, at in zip(entry.captured, entry.in_args, strict=True)
+        text.name(t) if place is None else f"a{tensors[place]}"
+        for t, place in zip(recording.captured, recording.arguments, strict=True)
     ]
-    w.add("def replay(args):", 0)
-    _guards(w, entry, around, args, tensors, handles)
-    _run(w, entry, handles)
-    _install(w, entry, handles)
-    scope: dict[str, Any] = {"MISS": MISS, "leaf": leaf, "Tensor": Tensor, **w.names}
-    exec("\n".join(w.lines), scope)  # the text is made of names and numbers only
-    made: Callable[[tuple[Any, ...]], Any] = scope["replay"]
-    return made
+    text.add("def replay(args):", 0)
+    _write_checks(text, recording, plan, snapshot, args, handles)
+    _write_run(text, recording, plan, handles)
+    _write_install(text, recording, handles)
+    scope: dict[str, Any] = {"MISS": MISS, "leaf": leaf, "Tensor": Tensor, **text.names}
+    exec("\n".join(text.lines), scope)  # the text is made of names and numbers only
+    replay: Replay = scope["replay"]
+    return replay
 
 
-def _never(args: tuple[Any, ...]) -> Any:
-    """For recordings that are always replayed the long way."""
+def _always_miss(args: tuple[Any, ...]) -> Any:
+    """For recordings that always take the general path."""
     return MISS
 
 
-def _guards(
-    w: _Writer, entry: Entry, around: Surroundings, args: tuple[Any, ...], tensors: list[int], handles: list[str],
-) -> None:  # fmt: skip
-    """What the recording depended on. Names of nodes are let go: `references.solely_owned` counts references."""
-    tests = [f"len(args) != {len(args)}"]
-    w.add(f"if {tests[0]}: return MISS")
+def _write_checks(
+    text: _Source, recording: Recording, plan: Plan, snapshot: Snapshot, args: tuple[Any, ...], handles: list[str]
+) -> None:
+    """The conditions under which the recording holds. No name of a node is kept, as `references` counts them."""
+    text.add(f"if len(args) != {len(args)}: return MISS")
     if args:
-        w.add("".join(f"a{n}, " for n in range(len(args))) + "= args")
+        text.add("".join(f"a{n}, " for n in range(len(args))) + "= args")
     tests = [
-        f"{w.name(GRAD_MODE)}.on is not {w.name(GRAD_MODE.on)}",
-        f"{w.name(tracing.TRACING)}.recorder is not None",
-        f"{w.name(TUNING)}.generation != {entry.plan.generation}",
+        f"{text.name(GRAD_MODE)}.on is not {text.name(GRAD_MODE.on)}",
+        f"{text.name(TRACING)}.recorder is not None",
+        f"{text.name(TUNING)}.generation != {plan.generation}",
     ]
-    seen = set(handles)
-    for n, a in enumerate(args):
-        if isinstance(a, Tensor):
-            tests.append(f"type(a{n}) is not {w.name(type(a))}")
-            if f"a{n}" not in seen:
-                tests.append(f"(x := a{n}.node).aval is not {w.name(a.node.aval)} or x.rg is not {a.node.rg}")
-            tests += [f"a{n} is a{m}" for m in tensors if m < n]
-            tests += [f"id(a{n}) in {w.name(entry.apart)}"] if entry.apart else []
-            tests += [f"a{n} is not {w.name(a)}"] if a.node.rg else []
-        elif isinstance(a, SIMPLE):
-            tests.append(f"type(a{n}) is not {w.name(type(a))} or repr(a{n}) != {w.name(repr(a))}")
-        else:
-            tests.append(f"a{n} is not {w.name(a)}")
-    tests.append(f"not {w.name(around.unchanged)}()")
-    for handle, aval, rg in zip(handles, entry.avals, entry.rgs, strict=True):
-        tests.append(f"(x := {handle}.node).aval is not {w.name(aval)} or x.rg is not {rg} or x.buf is None")
-    tests += [f"{w.name(t)}._grad is not {w.name(before)}" for t, before in entry.grads_before]
-    w.add(f"if {' or '.join(tests)}: return MISS")
-    w.add("x = None")
+    for n in range(len(args)):
+        tests += _argument_tests(text, recording, args, n, f"a{n}" in handles)
+    tests.append(f"not {text.name(snapshot.unchanged)}()")
+    for handle, aval, rg in zip(handles, recording.avals, recording.requires_grad, strict=True):
+        tests.append(f"(x := {handle}.node).aval is not {text.name(aval)} or x.rg is not {rg} or x.buf is None")
+    tests += [f"{text.name(t)}._grad is not {text.name(before)}" for t, before in recording.grads_before]
+    text.add(f"if {' or '.join(tests)}: return MISS")
+    text.add("x = None")
 
 
-def _run(w: _Writer, entry: Entry, handles: list[str]) -> None:
-    """One launch of the plan on the present values."""
-    buffers = [f"{handles[p]}.node.buf" if type(p) is int else w.name(p) for p in entry.inputs]
-    scalars = [f"{w.name(s)}.value()" if _is_draw(s) else w.name(s) for s in entry.scalars]
-    if entry.replaced:
-        nodes = ", ".join(f"{handles[n]}.node" for n, _ in entry.replaced)
-        slots = w.name([slot for _, slot in entry.replaced])
-        w.add(f"given = [s for s, own in zip({slots}, {w.name(references.solely_owned)}([{nodes}])) if own]")
-        w.add(f"made = {w.name(entry.plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], given)")
+def _argument_tests(text: _Source, recording: Recording, args: tuple[Any, ...], n: int, captured: bool) -> list[str]:
+    """The conditions under which argument `n` is not what the recording needs."""
+    a = args[n]
+    if not isinstance(a, Tensor):
+        if isinstance(a, PLAIN_TYPES):
+            return [f"type(a{n}) is not {text.name(type(a))} or repr(a{n}) != {text.name(repr(a))}"]
+        return [f"a{n} is not {text.name(a)}"]
+    tests = [f"type(a{n}) is not {text.name(type(a))}"]
+    if not captured:
+        tests.append(f"(x := a{n}.node).aval is not {text.name(a.node.aval)} or x.rg is not {a.node.rg}")
+    tests += [f"a{n} is a{m}" for m in range(n) if isinstance(args[m], Tensor)]
+    if recording.unaliased:
+        tests.append(f"id(a{n}) in {text.name(recording.unaliased)}")
+    if a.node.rg:
+        tests.append(f"a{n} is not {text.name(a)}")
+    return tests
+
+
+def _write_run(text: _Source, recording: Recording, plan: Plan, handles: list[str]) -> None:
+    """One run of the plan on the present values."""
+    buffers = [f"{handles[s.number]}.node.buf" if type(s) is CapturedValue else text.name(s) for s in recording.inputs]
+    scalars = [f"{text.name(s)}.value()" if type(s) is Draw else text.name(s) for s in recording.scalars]
+    if recording.donations:
+        nodes = ", ".join(f"{handles[d.captured]}.node" for d in recording.donations)
+        inputs = text.name([d.plan_input for d in recording.donations])
+        owned = f"{text.name(references.solely_owned)}([{nodes}])"
+        text.add(f"donated = [n for n, own in zip({inputs}, {owned}) if own]")
+        text.add(f"results = {text.name(plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], donated)")
     else:
-        launch = make_launcher(entry.plan)
-        w.add(f"made = {w.name(launch)}({', '.join(buffers + scalars)})")
-    for n, aval in enumerate(entry.plan.avals):
-        w.add(f"m{n} = leaf(made[{n}], {w.name(aval)})")
+        text.add(f"results = {text.name(make_launcher(plan))}({', '.join(buffers + scalars)})")
+    for n, aval in enumerate(plan.avals):
+        text.add(f"p{n} = leaf(results[{n}], {text.name(aval)})")
 
 
-def _is_draw(s: Draw | Any) -> bool:
-    return hasattr(s, "generator")
+def _write_install(text: _Source, recording: Recording, handles: list[str]) -> None:
+    """New values, gradients and generator states, and the function's result."""
+    for n in recording.values_before:
+        text.add(f"b{n} = {handles[n]}.node")
 
+    def node(source: Source) -> str:
+        if type(source) is PlanResult:
+            return f"p{source.number}"
+        return f"b{source.number}" if type(source) is CapturedValue else text.name(source)
 
-def _install(w: _Writer, entry: Entry, handles: list[str]) -> None:
-    """Gives handles their new values and makes the results."""
-    sources = [s for _, s in entry.updates] + entry.out_slots + [s for _, _, s in entry.grads_new if s is not None]
-    for n in dict.fromkeys(where for kind, where in sources if kind == "input"):
-        w.add(f"i{n} = {handles[n]}.node")  # before any of them is replaced
-
-    def node(source: Any) -> str:
-        kind, where = source
-        return f"m{where}" if kind == "made" else f"i{where}" if kind == "input" else w.name(where)
-
-    def fresh(source: Any) -> str:
+    def fresh(source: Source) -> str:
         name = node(source)
-        if source[0] == "made":
+        if type(source) is PlanResult:
             return f"Tensor({name})"
         return f"Tensor(leaf({name}.buf, {name}.aval) if {name}.rg else {name})"
 
-    results = []
-    for n, (kind, where) in enumerate(entry.out_slots):
-        value = w.name(where) if kind == "constant" else handles[where] if kind == "handle" else fresh((kind, where))
-        w.add(f"r{n} = {value}")
-        results.append(f"r{n}")
-    for n, source in entry.updates:
-        if entry.rgs[n]:
-            name = node(source)
-            w.add(f"{w.name(tracing.set_node)}({handles[n]}, leaf({name}.buf, {name}.aval, True))")
-        else:
-            w.add(f"{handles[n]}.node = {node(source)}")
-    for t, before, source in entry.grads_new:
-        if before is not None and source is not None:  # the handle stays, as a captured tensor's does
-            w.add(f"{w.name(before)}.node = {fresh(source)}.node")
-            w.add(f"{w.name(t)}._grad = {w.name(before)}")
-        else:
-            w.add(f"{w.name(t)}._grad = {'None' if source is None else fresh(source)}")
-    for generator, blocks in entry.drawn:
-        w.add(f"{w.name(generator)}.counter += {blocks}")
-    if entry.out_tree is None:
-        w.add(f"return {results[0]}")
-    else:
-        from ..pytree import unflatten
+    def output(source: Output) -> str:
+        if type(source) is Constant:
+            return text.name(source.value)
+        return handles[source.number] if type(source) is CapturedTensor else fresh(source)
 
-        w.add(f"return {w.name(unflatten)}({w.name(entry.out_tree)}, [{', '.join(results)}])")
+    for n, source in enumerate(recording.outputs):
+        text.add(f"r{n} = {output(source)}")
+    for number, new in recording.updates:
+        if recording.requires_grad[number]:
+            name = node(new)
+            text.add(f"{text.name(set_node)}({handles[number]}, leaf({name}.buf, {name}.aval, True))")
+        else:
+            text.add(f"{handles[number]}.node = {node(new)}")
+    for tensor, kept, grad in recording.grad_updates:
+        if kept is not None and grad is not None:
+            text.add(f"{text.name(kept)}.node = {fresh(grad)}.node")
+            text.add(f"{text.name(tensor)}._grad = {text.name(kept)}")
+        else:
+            text.add(f"{text.name(tensor)}._grad = {'None' if grad is None else fresh(grad)}")
+    for generator, blocks in recording.draws:
+        text.add(f"{text.name(generator)}.counter += {blocks}")
+    outputs = ", ".join(f"r{n}" for n in range(len(recording.outputs)))
+    if recording.out_tree is None:
+        text.add(f"return {outputs}")
+    else:
+        text.add(f"return {text.name(unflatten)}({text.name(recording.out_tree)}, [{outputs}])")

@@ -1,12 +1,12 @@
-"""What a recorded function can see of Python outside its tensors, and whether that is still the same.
+"""Guards on Python state: a snapshot of what a compiled function can reach, and a test whether it has changed.
 
-`look` walks from the function: default arguments, closures, the globals that it names, and on through helper functions,
+`snapshot` walks from the function: default arguments, closures, the globals that it names, and on through helper functions,
 methods, containers, arrays and objects. Of objects, classes and modules only the attributes count whose names occur in
 the code that was reached, so a counter that the function never reads does not matter.
 
 Limits: what a property, a `__getattr__` or a module imported within the function returns is not followed, nor are the
 insides of the standard library, of NumPy and of this package. A class of this package says with `_recorded_parts(names)`
-what its instances consist of; it promises that anything else about them calls `TRACING.invalidate_recordings`.
+what its instances consist of; it promises to call `TRACING.invalidate_recordings` when anything else about them changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import is_
 from typing import Any
 
@@ -24,201 +24,217 @@ import numpy as np
 
 from .tracer import TRACING
 
-SIMPLE = (int, float, str, bool, type(None), bytes, complex)
-_OWN = __name__.partition(".")[0]
-_FOREIGN = frozenset((_OWN, "numpy", "builtins")) | sys.stdlib_module_names
+PLAIN_TYPES = (int, float, str, bool, type(None), bytes, complex)  # immutable: guarded by type and value
+_PACKAGE = __name__.partition(".")[0]
+_OPAQUE_PACKAGES = frozenset((_PACKAGE, "numpy", "builtins")) | sys.stdlib_module_names
 _MISSING = object()
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
-    """A description that is equal for equal surroundings, and a quick test whether anything has moved."""
+class Snapshot:
+    """Python state as a compiled function sees it.
 
-    roots: tuple[Any, ...]
-    token: tuple[Any, ...]
+    Attributes:
+        roots: the function, and arguments and hooks from which the walk began.
+        key: equal for equal states.
+        unchanged: a generated function that tells, faster than another snapshot, whether nothing has changed.
+    """
+
+    roots: tuple[object, ...]
+    key: tuple[Hashable, ...]
     unchanged: Callable[[], bool]
 
-    def still(self, roots: Sequence[Any]) -> bool:
-        """Whether they are those of `roots`, and unchanged."""
+    def matches(self, roots: Sequence[object]) -> bool:
+        """Whether the roots are the same objects and nothing that they reach has changed."""
         return len(roots) == len(self.roots) and all(map(is_, roots, self.roots)) and self.unchanged()
 
 
-def look(roots: Sequence[Any]) -> Surroundings:
-    """What can be seen from a function and its opaque arguments.
+def snapshot(roots: Sequence[object]) -> Snapshot:
+    """The state of everything that can be reached from a function and its opaque arguments.
 
     >>> scale = [2.0]
-    >>> seen = look([functools.partial(max, scale)])
+    >>> before = snapshot([functools.partial(max, scale)])
     >>> scale[0] = 3.0
-    >>> seen.unchanged()
+    >>> before.unchanged()
     False
     """
     names: frozenset[str] = frozenset(("__call__",))
-    while True:  # names that are found on the way may matter for objects that were seen before
+    while True:  # a name in code that is reached late may matter for an object that was visited before
         walk = _Walk(names)
         walk.visit(roots)
         if walk.names == names:
-            return Surroundings(tuple(roots), tuple(walk.tokens), walk.test())
+            return Snapshot(tuple(roots), tuple(walk.key), walk.test())
         names = frozenset(walk.names)
 
 
-class _Same:
-    """An object that is equal to itself only. It is kept, so its address is not used again."""
+class _Identity:
+    """Stands for an object in a key: equal to itself only. It keeps the object, so its address is not used again."""
 
-    __slots__ = ("thing",)
+    __slots__ = ("object",)
 
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
+    def __init__(self, obj: object) -> None:
+        self.object = obj
 
     def __hash__(self) -> int:
-        return id(self.thing)
+        return id(self.object)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.thing is self.thing
+        return isinstance(other, _Identity) and other.object is self.object
 
 
 class _Walk:
-    """One walk: tokens in the order of visits, and the tests that would notice a change."""
+    """One walk over the reachable objects.
+
+    Attributes:
+        names: of globals and attributes in the code reached so far.
+        followed: those of the attributes that are followed; `names` of the walk before.
+        key: tokens in the order of visits.
+        tests: conditions, as source text, that hold as long as nothing has changed.
+        scope: the objects that the tests name.
+    """
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = set(names)
-        self.wanted = sorted(names)
-        self.tokens: list[Any] = []
-        self.seen: dict[int, int] = {}
-        self.kept: list[Any] = []
+        self.followed = sorted(names)
+        self.key: list[Hashable] = []
         self.tests: list[str] = []
         self.scope: dict[str, Any] = {"empty": _empty, "same_items": _same_items, "same_array": _same_array}
-        self.known: dict[int, str] = {}
+        self._numbers: dict[int, int] = {}  # of visited objects, by id
+        self._kept: list[object] = []
+        self._names: dict[int, str] = {}  # of objects in `scope`, by id
 
-    def visit(self, roots: Iterable[Any]) -> None:
-        """Everything that can be reached."""
+    def visit(self, roots: Iterable[object]) -> None:
+        """Walks over everything that can be reached, without recursion."""
         stack = list(roots)[::-1]
         while stack:
-            stack += self._one(stack.pop())[::-1]
+            stack += self._visit(stack.pop())[::-1]
 
     def test(self) -> Callable[[], bool]:
-        """A function that is true as long as nothing has moved."""
+        """A function that returns True as long as nothing has changed."""
         tests = [f"{self.name(TRACING)}.version == {TRACING.version}", *self.tests]
         lines = [f"        if not ({test}): return False" for test in tests]
         source = ["def unchanged():", "    try:", *lines, "    except (AttributeError, ValueError): return False"]
         exec("\n".join([*source, "    return True"]), self.scope)  # the text is made of names only
-        made: Callable[[], bool] = self.scope["unchanged"]
-        return made
+        unchanged: Callable[[], bool] = self.scope["unchanged"]
+        return unchanged
 
-    def name(self, thing: Any) -> str:
+    def name(self, obj: object) -> str:
         """A name for an object in the text of the test."""
-        if id(thing) not in self.known:
-            self.known[id(thing)] = name = f"k{len(self.known)}"
-            self.scope[name] = thing
-        return self.known[id(thing)]
+        if id(obj) not in self._names:
+            self._names[id(obj)] = name = f"k{len(self._names)}"
+            self.scope[name] = obj
+        return self._names[id(obj)]
 
-    def _is(self, place: str, value: Any) -> None:
+    def _test_is(self, place: str, value: object) -> None:
+        """The expression has to give this object."""
         self.tests.append(f"{place} is {self.name(value)}")
 
-    def _one(self, x: Any) -> list[Any]:
-        """Takes down one object; returns what it leads to."""
+    def _visit(self, x: Any) -> list[Any]:
+        """Adds the tokens and tests of one object; returns the objects to visit next."""
         kind = type(x)
-        if kind in SIMPLE:
-            self.tokens.append((kind, repr(x) if kind is float or kind is complex else x))
+        if kind in PLAIN_TYPES:
+            self.key.append((kind, repr(x) if kind is float or kind is complex else x))
             return []
-        if id(x) in self.seen:
-            self.tokens.append(self.seen[id(x)])
+        if id(x) in self._numbers:
+            self.key.append(self._numbers[id(x)])
             return []
-        self.seen[id(x)] = len(self.seen)
-        self.kept.append(x)  # no address is used twice during the walk
+        self._numbers[id(x)] = len(self._numbers)
+        self._kept.append(x)  # so that no id is used twice during the walk
         if kind is types.FunctionType:
             return self._function(x)
         if kind is types.MethodType:
-            self.tokens.append((kind,))
+            self.key.append((kind,))
             return [x.__func__, x.__self__]
         if kind is functools.partial:
-            self.tokens.append((kind,))
+            self.key.append((kind,))
             return [x.func, x.args, x.keywords]
         if isinstance(x, (staticmethod, classmethod)):
-            self.tokens.append((kind,))
+            self.key.append((kind,))
             return [x.__func__]
         if kind is property:
-            self.tokens.append((kind,))
+            self.key.append((kind,))
             return [x.fget]
         if isinstance(x, np.ndarray):
             content = (x.shape, x.dtype.str, x.tobytes())
-            self.tokens.append((kind, content))
+            self.key.append((kind, content))
             self.tests.append(f"same_array({self.name(x)}, {self.name(content)})")
             return []
         if isinstance(x, np.generic):
-            self.tokens.append((kind, x.tobytes()))
+            self.key.append((kind, x.tobytes()))
             return []
-        found = self._items(x)
-        return found if kind in _CONTAINERS else found + self._attributes(x)
+        items = self._items(x)
+        return items if kind in _CONTAINERS else items + self._attributes(x)
 
     def _items(self, x: Any) -> list[Any]:
-        """What a container holds, whose contents are what matters of it."""
+        """The contents of a container; nothing for other objects."""
         if isinstance(x, dict):
             keys, values = list(x), list(x.values())
-            self.tokens.append((type(x), len(keys)))
+            self.key.append((type(x), len(keys)))
             self.tests.append(f"same_items({self.name(x)}, {self.name(keys)})")
             self.tests.append(f"same_items({self.name(x)}.values(), {self.name(values)})")
             return keys + values
         if isinstance(x, (list, tuple, set, frozenset, deque)):
             items = list(x)
-            self.tokens.append((type(x), len(items)))
+            self.key.append((type(x), len(items)))
             if not isinstance(x, (tuple, frozenset)):
                 self.tests.append(f"same_items({self.name(x)}, {self.name(items)})")
             return items
         return []
 
     def _function(self, fn: Any) -> list[Any]:
+        """A function: its code, defaults, closure and the globals that its code names."""
         code = fn.__code__
-        self.tokens.append((types.FunctionType, _Same(code)))
-        if _foreign(fn.__module__):
+        self.key.append((types.FunctionType, _Identity(code)))
+        if _opaque(fn.__module__):
             wrapped = fn.__dict__.get("__wrapped__")
             return [] if wrapped is None else [wrapped, *self._cells(fn)]
         place = self.name(fn)
-        self._is(f"{place}.__code__", code)
-        self._is(f"{place}.__defaults__", fn.__defaults__)
-        self._is(f"{place}.__kwdefaults__", fn.__kwdefaults__)
-        found = [fn.__defaults__, fn.__kwdefaults__, *self._cells(fn)]
+        self._test_is(f"{place}.__code__", code)
+        self._test_is(f"{place}.__defaults__", fn.__defaults__)
+        self._test_is(f"{place}.__kwdefaults__", fn.__kwdefaults__)
+        reached = [fn.__defaults__, fn.__kwdefaults__, *self._cells(fn)]
         scope = self.name(fn.__globals__)
         for name in _names(code):
             self.names.add(name)
             value = fn.__globals__.get(name, _MISSING)
-            self._is(f"{scope}.get({name!r}, {self.name(_MISSING)})", value)
-            found.append(value)
-        return found
+            self._test_is(f"{scope}.get({name!r}, {self.name(_MISSING)})", value)
+            reached.append(value)
+        return reached
 
     def _cells(self, fn: Any) -> list[Any]:
         """The contents of a function's closure."""
-        found = []
+        contents: list[Any] = []
         for cell in fn.__closure__ or ():
             if _empty(cell):
                 self.tests.append(f"empty({self.name(cell)})")
-                found.append(_MISSING)
+                contents.append(_MISSING)
             else:
-                self._is(f"{self.name(cell)}.cell_contents", cell.cell_contents)
-                found.append(cell.cell_contents)
-        return found
+                self._test_is(f"{self.name(cell)}.cell_contents", cell.cell_contents)
+                contents.append(cell.cell_contents)
+        return contents
 
     def _attributes(self, x: Any) -> list[Any]:
-        """An object, a class or a module: the attributes that the code names."""
+        """An object, a class or a module: the attributes that the reached code names."""
         kind = type(x)
         parts = getattr(kind, "_recorded_parts", None)
         if parts is not None:
-            self.tokens.append(_Same(x))
-            return [*parts(x, self.wanted), kind]
+            self.key.append(_Identity(x))
+            return [*parts(x, self.followed), kind]
         members = getattr(x, "__dict__", None)
-        if x is _MISSING or (_foreign(kind.__module__) and members is None):
+        if x is _MISSING or (_opaque(kind.__module__) and members is None):
             self._identity(x)
             return []
         if isinstance(x, (type, types.ModuleType)):
             self._identity(x)
-            if _foreign(x.__module__ if isinstance(x, type) else x.__name__):
+            if _opaque(x.__module__ if isinstance(x, type) else x.__name__):
                 return []
-            return [*self._members(x, self.wanted), *(x.__mro__[1:] if isinstance(x, type) else ())]
-        if kind.__module__.partition(".")[0] == _OWN:
+            return [*self._members(x, self.followed), *(x.__mro__[1:] if isinstance(x, type) else ())]
+        if kind.__module__.partition(".")[0] == _PACKAGE:
             self._identity(x)
             return [members["__wrapped__"]] if members and "__wrapped__" in members else []
-        names = self.wanted
+        names = self.followed
         if dataclasses.is_dataclass(x):
-            self.tokens.append((kind, "fields"))
+            self.key.append((kind, "fields"))
             names = sorted({*names, *(field.name for field in dataclasses.fields(x))})
         else:
             self._identity(x)
@@ -227,52 +243,52 @@ class _Walk:
         return [*self._members(x, names), kind]
 
     def _members(self, x: Any, names: Iterable[str]) -> list[Any]:
-        """Attributes of these names, wherever the object itself keeps them."""
-        place, found = self.name(x), []
+        """The attributes of these names that the object itself has, in `__dict__` or slots."""
+        place, values = self.name(x), []
         members = getattr(x, "__dict__", {})
         for name in names:
             if name in members:
                 value = members[name]
-                self._is(f"{place}.__dict__.get({name!r})", value)
+                self._test_is(f"{place}.__dict__.get({name!r})", value)
             elif isinstance(x, type):
                 continue
             elif isinstance(getattr(type(x), name, None), types.MemberDescriptorType):
                 value = getattr(x, name, _MISSING)
-                self._is(f"getattr({place}, {name!r}, {self.name(_MISSING)})", value)
+                self._test_is(f"getattr({place}, {name!r}, {self.name(_MISSING)})", value)
             else:
-                if hasattr(type(x), name) and hasattr(x, "__dict__"):  # it may come to hide what the class has
+                if hasattr(type(x), name) and hasattr(x, "__dict__"):  # the object may get one that hides the class's
                     self.tests.append(f"{name!r} not in {place}.__dict__")
                 continue
-            self.tokens.append(name)
-            found.append(value)
-        return found
+            self.key.append(name)
+            values.append(value)
+        return values
 
     def _identity(self, x: Any) -> None:
-        """Objects with a hash of their own are equal where they say so, others where they are the same."""
-        own = type(x).__module__.partition(".")[0] == _OWN or isinstance(x, type)
+        """Adds the token of an object: by equality if its class defines a hash, by identity otherwise."""
+        own = type(x).__module__.partition(".")[0] == _PACKAGE or isinstance(x, type)
         hashed: Any = type(x).__hash__
-        self.tokens.append(_Same(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
+        self.key.append(_Identity(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
 
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 
 
-def _foreign(module: Any) -> bool:
-    """Whether nothing in a module of this name is followed."""
-    return not isinstance(module, str) or module.partition(".")[0] in _FOREIGN
+def _opaque(module: Any) -> bool:
+    """Whether the walk does not enter a module of this name."""
+    return not isinstance(module, str) or module.partition(".")[0] in _OPAQUE_PACKAGES
 
 
 @functools.lru_cache(maxsize=4096)
 def _names(code: types.CodeType) -> tuple[str, ...]:
-    """Names of globals and attributes in a function and in what is defined within it."""
-    found = dict.fromkeys(code.co_names)
+    """The names of globals and attributes in a function's code and in the functions defined within it."""
+    names = dict.fromkeys(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            found.update(dict.fromkeys(_names(constant)))
-    return tuple(found)
+            names.update(dict.fromkeys(_names(constant)))
+    return tuple(names)
 
 
-def _empty(cell: Any) -> bool:
+def _empty(cell: types.CellType) -> bool:
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

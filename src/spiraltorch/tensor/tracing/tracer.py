@@ -20,7 +20,7 @@ from ...graph.node import Node, leaf
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
-    from .compiled import Recorder
+    from .recording import Recorder
 
 DEFERRED_LIMIT = 64
 

@@ -184,7 +184,7 @@ CASES: dict[str, Callable[[], Case]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("calls", [1, 3])  # before the change: recorded, and replayed the quick way
+@pytest.mark.parametrize("calls", [1, 3])  # before the change: recorded, and replayed by generated code
 @pytest.mark.parametrize("name", CASES)
 def test_a_change_is_noticed(name: str, calls: int) -> None:
     plain, change = CASES[name]()

@@ -1,8 +1,7 @@
-"""A recording that is given up leaves nothing behind: what it made and updated is as if it had not been tried."""
+"""A recording that is aborted leaves nothing behind: what it made and updated is as if it had not been tried."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch import optim
+from spiraltorch.tensor.tracing import compiled, recording
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "SGD": lambda params: optim.SGD(params, lr=0.1, momentum=0.9),
@@ -122,9 +122,11 @@ def test_what_a_failed_recording_stored_has_the_values_of_its_time() -> None:
     assert np.all((values >= 2) & (values < 3))
 
 
-@pytest.mark.parametrize("where", ["_escaped", "_replaced", "_install"])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(recording.Recorder, "escaped"), (recording, "donations"), (compiled, "install")]
+)
 def test_an_interrupt_after_the_function_itself_has_run_leaves_nothing_behind(
-    where: str, monkeypatch: pytest.MonkeyPatch
+    owner: object, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = Trainer("Adam")
     step = st.compile(lambda: trainer.step().detach())
@@ -133,12 +135,8 @@ def test_an_interrupt_after_the_function_itself_has_run_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        if where == "_install":
-            vars(step)[where] = interrupted
-        else:
-            patch.setattr(sys.modules["spiraltorch.tensor.tracing.compiled"], where, interrupted)
+        patch.setattr(owner, name, interrupted)
         step()
-    vars(step).pop("_install", None)
     for _ in range(3):
         step()
     np.testing.assert_allclose(trainer.values(), expected("Adam", 3), rtol=1e-6)

@@ -1,0 +1,326 @@
+"""The recorder of a compiled function, and the recording that it leaves.
+
+While a function is recorded, each tensor that existed before is given a placeholder node when an operation first reads
+it. So the recorded graph holds no values of the outside, and a read on the host finds a placeholder and raises.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, final
+
+from ...compiler import evaluate
+from ...dtypes import uint64
+from ...errors import TracingError
+from ...graph import build
+from ...graph.node import Aval, Node, leaf
+from ..pytree import TreeDef
+from ..tensor import Tensor
+from .tracer import is_leaf, raw_grad, set_node, set_raw_grad
+
+if TYPE_CHECKING:
+    from ...compiler.planning.plan import Plan
+    from ...compiler.planning.table import Number
+    from ...runtime.protocol import Buffer
+    from ..random import Generator
+    from .guards import Snapshot
+
+Replay = Callable[[tuple[Any, ...]], Any]  # a generated function of the positional arguments, see `generated_replay`
+
+
+@final
+class PlanResult(NamedTuple):
+    """The value of a result of the plan, by number."""
+
+    number: int
+
+
+@final
+class CapturedValue(NamedTuple):
+    """The value that a captured tensor has before the call, by number."""
+
+    number: int
+
+
+@final
+class CapturedTensor(NamedTuple):
+    """A captured tensor itself, by number."""
+
+    number: int
+
+
+@final
+class Constant(NamedTuple):
+    """A Python value that the function returned."""
+
+    value: Any
+
+
+Source = Union[PlanResult, CapturedValue, Node]  # where a value comes from; a node holds its value already
+Output = Union[Source, CapturedTensor, Constant]
+
+
+class Update(NamedTuple):
+    """A captured tensor, by number, that takes a new value after each call."""
+
+    captured: int
+    source: Source
+
+
+class GradUpdate(NamedTuple):
+    """A tensor whose `.grad` changes: the tensor that stays its gradient (None: a new one), and the value (None: none)."""
+
+    tensor: Tensor
+    kept: Tensor | None
+    source: Source | None
+
+
+class Donation(NamedTuple):
+    """A captured tensor whose old value nothing needs after the call, and the plan's input that it is."""
+
+    captured: int
+    plan_input: int
+
+
+class Placeholder:
+    """Stands for the buffer of a tensor while a function is recorded."""
+
+    __slots__ = ()
+
+    @property
+    def ptr(self) -> int:
+        """Raises `TracingError`: there is no memory yet."""
+        raise TracingError(
+            "[compile] expected no value to be read while a function is recorded, got a read of one; move .item(), "
+            ".numpy(), print and branches on values out of the compiled function"
+        )
+
+
+@final
+class Draw:
+    """The scalar of a random operation: the generator's seed (`offset` None), or its counter plus earlier draws."""
+
+    __slots__ = ("generator", "offset")
+
+    def __init__(self, generator: Generator, offset: int | None) -> None:
+        self.generator = generator
+        self.offset = offset
+
+    def value(self) -> int:
+        """The value for the next call."""
+        g = self.generator
+        return int(g.seed if self.offset is None else g.counter + self.offset)
+
+
+@dataclass(eq=False, slots=True)
+class Recording:
+    """One recorded call, and everything that its replay has to check and to do.
+
+    Attributes:
+        plan: computes all new values; None if there are none.
+        inputs: of the plan: the value of a captured tensor, or a buffer that is the same in each call.
+        scalars: of the plan.
+        captured: the tensors that the function reads, arguments included.
+        arguments: for each captured tensor its number among the tensor arguments, or None.
+        avals: for each captured tensor its shape, dtype and device.
+        requires_grad: for each captured tensor whether it requires a gradient.
+        fixed_arguments: tensor arguments that have to be the same object in each call, as they require gradients.
+        unaliased: ids of captured tensors that no argument may be: one of the two is updated, which the recording does not
+            show on the other.
+        grads_before: tensors whose gradients the function reads or changes, with the gradient that it found.
+        updates: new values of captured tensors.
+        grad_updates: new gradients.
+        draws: random generators, with the number of blocks that each call draws.
+        outputs: the leaves of the result.
+        out_tree: the nesting of the result.
+        argument_places: the numbers of arguments among the captured tensors.
+        values_before: numbers of the captured tensors whose value before the call is needed after it.
+        donations: inputs of the plan whose memory it may write over.
+        one_shot: whether the recording holds for the recorded call only.
+        replay: the generated function, made when the recording is replayed first.
+        snapshot: of the Python state for which `replay` was generated.
+        generation: of tunings for which `replay` was generated.
+    """
+
+    plan: Plan | None
+    inputs: list[CapturedValue | Buffer]
+    scalars: list[Draw | Number]
+    captured: list[Tensor]
+    arguments: list[int | None]
+    avals: list[Aval]
+    requires_grad: list[bool]
+    fixed_arguments: list[tuple[int, Tensor]]
+    unaliased: frozenset[int]
+    grads_before: list[tuple[Tensor, Tensor | None]]
+    updates: list[Update]
+    grad_updates: list[GradUpdate]
+    draws: list[tuple[Generator, int]]
+    outputs: list[Output]
+    out_tree: TreeDef
+    one_shot: bool
+    argument_places: list[int] = field(init=False)
+    values_before: list[int] = field(init=False)
+    donations: list[Donation] = field(init=False)
+    replay: Replay | None = field(init=False, default=None)
+    snapshot: Snapshot | None = field(init=False, default=None)
+    generation: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.argument_places = [place for place in self.arguments if place is not None]
+        self.values_before = list(dict.fromkeys([s.number for s in self._sources() if type(s) is CapturedValue]))
+        self.donations = donations(self)
+
+    def _sources(self) -> Iterator[Output | None]:
+        """Where the values come from that are installed after a call."""
+        yield from (update.source for update in self.updates)
+        yield from self.outputs
+        yield from (update.source for update in self.grad_updates)
+
+    def tensor(self, number: int, arguments: list[Tensor]) -> Tensor:
+        """The captured tensor of this number, in a call with these tensor arguments."""
+        place = self.arguments[number]
+        return self.captured[number] if place is None else arguments[place]
+
+
+def donations(recording: Recording) -> list[Donation]:
+    """Inputs of the plan that it may write over: the tensors get new values, and no result is an old one."""
+    if recording.plan is None:
+        return []
+    donatable = set(recording.plan.executable.donatable)
+    updated = {update.captured for update in recording.updates}.difference(recording.values_before)
+    return [
+        Donation(source.number, number)
+        for number, source in enumerate(recording.inputs)
+        if number in donatable and type(source) is CapturedValue and source.number in updated
+    ]
+
+
+class Recorder:
+    """Collects what a function reads and changes. `tracer` says who calls it.
+
+    Attributes:
+        thread: of the recorded function.
+        existing: the tensors that existed before, by id.
+        captured: those of them that were read, in order.
+        originals: their nodes before the recording.
+        placeholders: their nodes at its beginning.
+        index: the numbers of captured tensors, by id.
+        grads: tensors whose gradient is read or changed, with the gradient that they had, by id.
+        drawn: random generators with the number of blocks that were drawn, by id.
+    """
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.existing: dict[int, Tensor] = {id(t): t for t in _living_tensors()}
+        self.captured: list[Tensor] = []
+        self.originals: list[Node] = []
+        self.placeholders: list[Node] = []
+        self.index: dict[int, int] = {}
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.drawn: dict[int, tuple[Generator, int]] = {}
+        self._draw_nodes: list[Node] = []
+        # Tensors of the recording that were changed: what node and gradient they had at first.
+        self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
+
+    # ------------------------------------------------------------ called while the function runs
+
+    def read(self, tensor: Tensor) -> None:
+        """Captures a tensor before an operation reads it."""
+        key = id(tensor)
+        if key in self.index or key not in self.existing:
+            return
+        node = tensor.node
+        if node.buf is None:
+            evaluate.evaluate([node])
+        placeholder = leaf(Placeholder(), node.aval, node.rg)
+        self.index[key] = len(self.captured)
+        self.captured.append(tensor)
+        self.originals.append(node)
+        self.placeholders.append(placeholder)
+        set_node(tensor, placeholder)
+        if node.rg:
+            self.write_grad(tensor)
+
+    def write(self, tensor: Tensor) -> None:
+        """Captures a tensor before it is updated in place, so that replays can give it the new value."""
+        self.read(tensor)
+        self._remember_first(tensor)
+
+    def write_grad(self, tensor: Tensor) -> None:
+        """Remembers the gradient of a tensor before it is read or changed."""
+        self._remember_first(tensor)
+        if id(tensor) in self.existing and id(tensor) not in self.grads:
+            self.grads[id(tensor)] = (tensor, raw_grad(tensor))
+
+    def _remember_first(self, tensor: Tensor) -> None:
+        """Remembers what a tensor of the recording is before its first change."""
+        known = self._first.get(id(tensor))
+        if id(tensor) not in self.existing and (known is None or known[0]() is not tensor):
+            self._first[id(tensor)] = weakref.ref(tensor), tensor.node, raw_grad(tensor)
+
+    def draw(self, generator: Generator, blocks: int, device: str) -> tuple[Node, Node]:
+        """The seed and the counter for a draw of so many blocks on a device."""
+        _, used = self.drawn.get(id(generator), (generator, 0))
+        self.drawn[id(generator)] = (generator, used + blocks)
+        seed = build.scalar(Draw(generator, None), uint64, device)
+        counter = build.scalar(Draw(generator, used), uint64, device)
+        self._draw_nodes += seed, counter
+        return seed, counter
+
+    # ------------------------------------------------------------ asked afterwards
+
+    def updates(self) -> list[tuple[int, Node]]:
+        """Captured tensors, by number, that were updated in place, with their new nodes."""
+        return [(n, t.node) for n, t in enumerate(self.captured) if t.node is not self.placeholders[n]]
+
+    def grad_changes(self) -> list[tuple[Tensor, Tensor | None, Tensor | None]]:
+        """Tensors whose gradient was changed, with the gradient before and after."""
+        changes = [(tensor, before, raw_grad(tensor)) for tensor, before in self.grads.values()]
+        return [change for change in changes if change[2] is not change[1]]
+
+    def reaches_earlier_graph(self) -> bool:
+        """Whether a gradient came to a result of earlier operations, through which it has to flow on."""
+        return any(
+            raw_grad(t) is not before and not is_leaf(self.originals[self.index[id(t)]])
+            for t, before in self.grads.values()
+        )
+
+    def escaped(self, returned: set[int]) -> list[Tensor]:
+        """Tensors of the recording that something still refers to, without those whose ids are `returned`."""
+        known = self.existing.keys() | returned
+        if not any(t.node.buf is None and id(t) not in known for t in _living_tensors()):
+            return []
+        gc.collect()
+        living = [t for t in _living_tensors() if id(t) not in known]
+        return [t for t in living if t.node.buf is None or t.node in self.placeholders]
+
+    # ------------------------------------------------------------ the end
+
+    def restore(self) -> None:
+        """Puts every captured tensor and gradient back as it was."""
+        # Without `strict`: an interrupt may have come in the middle of `read`.
+        for tensor, node, _ in zip(self.captured, self.originals, self.placeholders, strict=False):
+            tensor.node = node
+        for node, placeholder in zip(self.originals, self.placeholders, strict=False):
+            placeholder.buf = node.buf  # another thread may have read the placeholder just now
+        for tensor, grad in self.grads.values():
+            set_raw_grad(tensor, grad)
+
+    def abort(self) -> None:
+        """Restores, and gives tensors that outlive the recording (an optimizer's state, say) values without it."""
+        self.restore()
+        for node in self._draw_nodes:
+            node.scalar = node.scalar.value()
+        for reference, node, grad in self._first.values():
+            tensor = reference()
+            if tensor is not None:
+                tensor.node = node
+                set_raw_grad(tensor, grad)
+
+
+def _living_tensors() -> list[Tensor]:
+    return [x for x in gc.get_objects() if issubclass(type(x), Tensor)]

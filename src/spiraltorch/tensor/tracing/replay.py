@@ -1,0 +1,103 @@
+"""Replays a recording: checks, one run of the plan, and the installation of new values.
+
+This is the general path, for any arguments. `generated_replay` writes the same steps out for one recording and one form of
+arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...compiler import evaluate, references
+from ...graph.node import Node, leaf
+from ...typing import PyTree
+from ..pytree import unflatten
+from ..tensor import Tensor
+from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Source
+from .tracer import raw_grad, set_node, set_raw_grad
+
+
+def usable(recording: Recording, arguments: list[Tensor]) -> bool:
+    """Whether the tensors are as the recording found them. Evaluates those that are pending.
+
+    Structure, shapes and dtypes of the arguments and the Python state are part of the key of a recording, and not checked
+    here.
+    """
+    for n, t in recording.fixed_arguments:
+        if arguments[n] is not t:
+            return False
+    if recording.unaliased and any(id(t) in recording.unaliased for t in arguments):
+        return False
+    pending = []
+    for number, (aval, requires_grad) in enumerate(zip(recording.avals, recording.requires_grad, strict=True)):
+        node = recording.tensor(number, arguments).node
+        if node.aval is not aval or node.rg is not requires_grad:
+            return False
+        if node.buf is None:
+            pending.append(node)
+    for t, before in recording.grads_before:
+        if raw_grad(t) is not before:
+            return False
+    places = recording.argument_places
+    if len(places) > 1 and len({id(arguments[place]) for place in places}) != len(places):
+        return False
+    if pending:
+        evaluate.evaluate(pending)
+    return True
+
+
+def run(recording: Recording, arguments: list[Tensor]) -> list[Node]:
+    """Runs the plan on the present values. Returns its results; no tensor has changed yet."""
+    if recording.plan is None:
+        return []
+    donated: list[int] = []
+    if recording.donations:
+        nodes = [recording.tensor(d.captured, arguments).node for d in recording.donations]
+        owned = references.solely_owned(nodes)
+        donated = [d.plan_input for d, own in zip(recording.donations, owned, strict=True) if own]
+        del nodes
+    buffers = [
+        recording.tensor(source.number, arguments).node.buf if type(source) is CapturedValue else source
+        for source in recording.inputs
+    ]
+    scalars = [s.value() if type(s) is Draw else s for s in recording.scalars]
+    results = recording.plan.run(buffers, scalars, donated)
+    return [leaf(buffer, aval) for buffer, aval in zip(results, recording.plan.avals, strict=True)]
+
+
+def install(recording: Recording, arguments: list[Tensor], results: list[Node]) -> PyTree:
+    """Gives tensors their new values and gradients, advances random generators, and makes the function's result."""
+    before = {n: recording.tensor(n, arguments).node for n in recording.values_before}
+
+    def value(source: Source) -> Node:
+        if type(source) is PlanResult:
+            return results[source.number]
+        return before[source.number] if type(source) is CapturedValue else source
+
+    def fresh(source: Source) -> Tensor:
+        node = value(source)
+        return Tensor(leaf(node.buf, node.aval) if node.rg else node)
+
+    def output(source: Output) -> Any:
+        if type(source) is Constant:
+            return source.value
+        if type(source) is CapturedTensor:
+            return recording.tensor(source.number, arguments)
+        return fresh(source)
+
+    outputs = [output(source) for source in recording.outputs]
+    for number, source in recording.updates:
+        tensor, node = recording.tensor(number, arguments), value(source)
+        if recording.requires_grad[number]:
+            set_node(tensor, leaf(node.buf, node.aval, True))
+        else:
+            tensor.node = node
+    for tensor, kept, grad in recording.grad_updates:
+        if kept is not None and grad is not None:
+            kept.node = fresh(grad).node
+            set_raw_grad(tensor, kept)
+        else:
+            set_raw_grad(tensor, None if grad is None else fresh(grad))
+    for generator, blocks in recording.draws:
+        generator.counter += blocks
+    return unflatten(recording.out_tree, outputs)
