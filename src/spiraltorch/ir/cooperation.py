@@ -9,9 +9,10 @@ from __future__ import annotations
 from .expr import Buffer, Load, Space, op, substitute_value
 from .guard import ALWAYS, Guard, less, substitute_guard
 from .index import ZERO, Index, index
-from .loops import ScheduleError, find_loop, fuse, guard_leaves, mark, rewrite_loop, split
+from .loops import fuse, mark, split
 from .reductions import identity
 from .stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt
+from .tree import ScheduleError, find_loop, guard_leaves, rewrite_loop
 
 UNLIMITED = (1 << 62, 1 << 62, 1 << 62)  # groups along x, y and z
 

@@ -22,7 +22,6 @@ from ..errors import IndexOutOfRange, ShapeError, SpiralTorchError
 from .expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Lookup, Op, Scalar, Space, Value
 from .guard import Guard
 from .index import Atom, FloorDiv, Index, Min, Mod, Var
-from .loops import perfect_nest
 from .numerics import constant, convert, evaluate, garbage
 from .reductions import explicit_reductions
 from .stmt import (
@@ -39,6 +38,7 @@ from .stmt import (
     leaf_loads,
     walk,
 )
+from .tree import perfect_nest
 
 GRID = 1 << 18  # iterations that run as one array
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from .expr import Buffer, Load, Rewriter, Space, has_lookup
 from .guard import Guard, guard
 from .index import ONE, ZERO, Index, Min, Var, index
-from .loops import rename_loops, rewrite_loop, statement_loads, with_guard
 from .reductions import is_reduction, lower_reductions
 from .stmt import (
     Accumulate,
@@ -29,6 +28,7 @@ from .stmt import (
     walk,
     with_children,
 )
+from .tree import rename_loops, rewrite_loop, statement_loads, with_guard
 
 
 def finish(kernel: Kernel) -> Kernel:

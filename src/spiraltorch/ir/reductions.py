@@ -1,15 +1,15 @@
-"""Schedule steps on reductions: a register tile for the target, and the explicit form of what is left.
+"""Schedule steps on reductions, and their lowering to plain loops and stores.
 
-`accumulate` keeps the target in registers while the loops of the reduction run. `lower_reductions` makes `init` and
-`finish` of all other reductions statements of their own, and then gives every `VIRTUAL` buffer a real place.
+`accumulate` keeps the targets of reductions in a register tile while the loops of the reduction run. `lower_reductions`
+makes the starts and ends of all other reductions explicit, and then gives every `VIRTUAL` buffer registers or memory.
 
-Conditions of a reduction are of two kinds. Those that mention an axis decide what is combined, and stay on the
-statement. The others say which cells of the target exist: they only limit what is stored at the end.
+The terms of a reduction's guard are of two kinds. Those that depend on an axis decide which values are combined, and stay
+on the statement. The others say which elements of the target exist: they only restrict what is stored at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,19 +17,6 @@ from ..dtypes import DType
 from .expr import Buffer, Const, Load, Rewriter, Space, Value
 from .guard import ALWAYS, Guard, guard
 from .index import Index, Var, index
-from .loops import (
-    ScheduleError,
-    copy_loop_nest,
-    find_path,
-    guard_loads,
-    leaf_statements,
-    make_if,
-    perfect_nest,
-    rebuild,
-    rewrite_loop,
-    statement_loads,
-    touches,
-)
 from .stmt import (
     Accumulate,
     Alloc,
@@ -44,14 +31,26 @@ from .stmt import (
     children,
     leaf_stores,
     loop_nest,
-    rewrite_leaf,
-    transform,
     walk,
+)
+from .tree import (
+    ScheduleError,
+    copy_loop_nest,
+    find_path,
+    guard_loads,
+    leaf_statements,
+    make_if,
+    perfect_nest,
+    rebuild,
+    replace_buffer,
+    rewrite_loop,
+    statement_loads,
+    touches,
 )
 
 
 def identity(op: str, dtype: DType) -> Const:
-    """The value that changes nothing under `op`, one of `add`, `mul`, `max`, `min`."""
+    """The identity element of `op`, one of `add`, `mul`, `max`, `min`, for values of a dtype."""
     if op == "add":
         return Const(False if dtype.is_bool else 0.0 if dtype.is_float else 0, dtype)
     if op == "mul":
@@ -65,7 +64,7 @@ def identity(op: str, dtype: DType) -> Const:
 
 
 def is_reduction(s: Stmt) -> bool:
-    """Whether the statement still starts or finishes its target; without axes it does so in every iteration."""
+    """Whether a statement is a reduction with axes, a start or an end, which `lower_reductions` would make explicit."""
     return isinstance(s, Accumulate) and (bool(s.axes) or s.init is not None or bool(s.finish))
 
 
@@ -76,12 +75,16 @@ def accumulate(kernel: Kernel, at: str, name: str = "acc", partial: tuple[str, .
     """Keeps the targets of the reductions below loop `at` in registers while that loop runs.
 
     The tile has one dimension for every loop from `at` inwards that is not a reduction axis, and one for each axis in
-    `partial`: those are combined after the loop, so a sum over columns can use vector lanes. Several reductions of
-    one nest get tiles called `{name}`, `{name}.1` and so on. The new loops around the tile keep the names of the old
-    ones with `.start`, `.resume`, `.save` or `.finish` appended, and their kinds: mark loops first.
+    `partial`: partial results along those are combined after the loop, so a sum over columns can use vector lanes. The
+    tiles of several reductions in one nest are called `{name}`, `{name}.1` and so on. The loops that start, load, store
+    or finish a tile have the names of the old ones with `.start`, `.resume`, `.save` or `.finish` appended, and their
+    kinds, so loops are marked before.
 
-    Reduction axes outside `at` make the tile start from the target and go back to it, so the target must be memory:
-    see `realize`. Raises `ScheduleError` otherwise.
+    Where reduction axes are outside `at`, the tile is loaded from the target and stored to it in each iteration of those,
+    so the target must be memory: see `realize`.
+
+    Raises `ScheduleError` where `at` is not a perfect nest that ends in reductions over the same axes, where `partial`
+    names no axis below `at`, or where a target that must be memory is virtual.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import at
@@ -101,30 +104,21 @@ def accumulate(kernel: Kernel, at: str, name: str = "acc", partial: tuple[str, .
     """
 
     def rewrite(top: For, enclosing: list[For]) -> Stmt:
-        nest, body = perfect_nest(top)
-        leaves = leaf_statements(body)
-        found = [s for s in leaves or () if is_reduction(s) and isinstance(s, Accumulate)]
-        if not leaves or not found:
-            raise ScheduleError(f"[accumulate] loop {at} expected a perfect nest that ends in a reduction with axes")
-        if len({frozenset(s.axes) for s in found}) > 1:
-            raise ScheduleError(f"[accumulate] the reductions below {at} have different axes: give each its own nest")
-        axes = found[0].axes
-        unknown = [n for n in partial if n not in {one.var.name for one in nest if one.var in axes}]
-        if unknown:
-            raise ScheduleError(f"[accumulate] partial axes {unknown} are no reduction axes below {at}")
+        nest, leaves, reductions = _reductions_below(top, partial)
+        axes = reductions[0].axes
         kept = [one for one in nest if one.var not in axes or one.var.name in partial]
         inner = {one.var for one in nest}
         outer = tuple(a for a in axes if a not in inner)
-        tiles = [_tile(s, kept, name if n == 0 else f"{name}.{n}") for n, s in enumerate(found)]
-        steps = {id(s): _update(s, tile, kept) for s, tile in zip(found, tiles, strict=True)}
-        main = loop_nest(nest, block(*(steps.get(id(s), s) for s in leaves)))
+        tiles = [_tile(s, kept, name if n == 0 else f"{name}.{n}") for n, s in enumerate(reductions)]
+        updates = {id(s): _update(s, tile, kept) for s, tile in zip(reductions, tiles, strict=True)}
+        main = loop_nest(nest, block(*(updates.get(id(s), s) for s in leaves)))
         if partial:
-            parts = _partial(found, tiles, kept, partial, outer, main)
+            body = _with_partial_tiles(reductions, tiles, kept, partial, outer, main)
         else:
-            parts = _whole(kernel, found, tiles, kept, outer, enclosing, main)
+            body = _with_tiles(kernel, reductions, tiles, kept, outer, enclosing, main)
         for tile in reversed(tiles):
-            parts = Alloc(tile, parts)
-        return parts
+            body = Alloc(tile, body)
+        return body
 
     before = {s.buffer for s in walk(kernel.body) if isinstance(s, Alloc)}
     kernel = rewrite_loop(kernel, at, rewrite, "accumulate")
@@ -132,7 +126,7 @@ def accumulate(kernel: Kernel, at: str, name: str = "acc", partial: tuple[str, .
 
 
 def realize(kernel: Kernel, name: str, space: Space = Space.GLOBAL) -> Kernel:
-    """Gives the virtual buffer `name` memory of its full shape, so that a reduction may leave and resume it.
+    """Gives the virtual buffer `name` memory of its full shape, so that a reduction may store and load partial results.
 
     Raises `ScheduleError` where there is no such virtual buffer.
     """
@@ -146,40 +140,63 @@ def realize(kernel: Kernel, name: str, space: Space = Space.GLOBAL) -> Kernel:
     return kernel.with_body(rebuild(path, Alloc(new, body)))
 
 
+def _reductions_below(
+    top: For, partial: tuple[str, ...]
+) -> tuple[list[For], tuple[Stmt, ...], list[Accumulate]]:  # fmt: skip
+    """For `accumulate`: the loops of the nest from `top` on, the statements inside it, and the reductions among those."""
+    at = top.var.name
+    nest, body = perfect_nest(top)
+    leaves = leaf_statements(body) or ()
+    reductions = [s for s in leaves if is_reduction(s) and isinstance(s, Accumulate)]
+    if not reductions:
+        raise ScheduleError(f"[accumulate] loop {at} expected a perfect nest that ends in a reduction with axes")
+    axes = reductions[0].axes
+    if any(set(s.axes) != set(axes) for s in reductions):
+        raise ScheduleError(f"[accumulate] the reductions below {at} have different axes: give each its own nest")
+    unknown = [n for n in partial if n not in {one.var.name for one in nest if one.var in axes}]
+    if unknown:
+        raise ScheduleError(f"[accumulate] partial axes {unknown} are no reduction axes below {at}")
+    return nest, leaves, reductions
+
+
 def _tile(s: Accumulate, kept: list[For], name: str) -> Buffer:
+    """The register tile of a reduction's target, over the loops `kept`."""
     return Buffer(name, tuple(index(one.var.upper + 1) for one in kept), s.buffer.dtype, Space.REGISTER)
 
 
-def _place(kept: list[For]) -> tuple[Index, ...]:
+def _tile_position(kept: list[For]) -> tuple[Index, ...]:
+    """The element of a tile in the current iteration."""
     return tuple(index(one.var) for one in kept)
 
 
-def _of_axes(s: Accumulate) -> tuple[Guard, Guard]:
-    """The conditions that decide what is combined, and those that say which cells exist."""
+def _split_guard(s: Accumulate) -> tuple[Guard, Guard]:
+    """The conditions on a reduction's values, and those on the elements of its target: see the module's text."""
     axes = set(s.axes)
-    deciding = tuple(t for t in s.guard.terms if not t.variables.isdisjoint(axes))
-    cells = tuple(t for t in s.guard.terms if t.variables.isdisjoint(axes))
-    return Guard(deciding, s.guard.never), Guard(cells)
+    values = tuple(t for t in s.guard.terms if not t.variables.isdisjoint(axes))
+    elements = tuple(t for t in s.guard.terms if t.variables.isdisjoint(axes))
+    return Guard(values, s.guard.never), Guard(elements)
 
 
 def _update(s: Accumulate, tile: Buffer, kept: list[For]) -> Stmt:
-    deciding, cells = _of_axes(s)
-    return Accumulate(tile, _place(kept), s.op, guard_loads(s.value, cells), deciding)
+    """The reduction's step on the tile. Elements that do not exist are combined too, of zeros, and never stored."""
+    on_values, on_elements = _split_guard(s)
+    return Accumulate(tile, _tile_position(kept), s.op, guard_loads(s.value, on_elements), on_values)
 
 
-def _partial(
-    found: list[Accumulate], tiles: list[Buffer], kept: list[For], partial: tuple[str, ...], outer: tuple[Var, ...],
+def _with_partial_tiles(
+    reductions: list[Accumulate], tiles: list[Buffer], kept: list[For], partial: tuple[str, ...], outer: tuple[Var, ...],
     main: Stmt,
 ) -> Stmt:  # fmt: skip
-    """Every lane starts from the identity; after the loop the lanes are reduced into the target."""
-    place = _place(kept)
-    starts = [Store(t, place, identity(s.op, t.dtype)) for s, t in zip(found, tiles, strict=True)]
+    """The nest `main` with partial results in the tiles: they start from the identity, and are reduced into the targets
+    after the nest."""
+    place = _tile_position(kept)
+    starts = [Store(t, place, identity(s.op, t.dtype)) for s, t in zip(reductions, tiles, strict=True)]
     axes = (*(one.var for one in kept if one.var.name in partial), *outer)
     rest = [
-        Accumulate(s.buffer, s.position, s.op, Load(t, place), _of_axes(s)[1], axes, s.init, s.finish)
-        for s, t in zip(found, tiles, strict=True)
+        Accumulate(s.buffer, s.position, s.op, Load(t, place), _split_guard(s)[1], axes, s.init, s.finish)
+        for s, t in zip(reductions, tiles, strict=True)
     ]
-    # Axes go innermost, so that one target at a time is reduced and needs one register.
+    # Axes are innermost, so that one target at a time is reduced, in one register.
     order = sorted(kept, key=lambda one: one.var.name in partial)
     return block(
         copy_loop_nest(kept, block(*starts), lambda n: f"{n}.start"),
@@ -188,47 +205,62 @@ def _partial(
     )
 
 
-def _whole(
-    kernel: Kernel, found: list[Accumulate], tiles: list[Buffer], kept: list[For], outer: tuple[Var, ...],
+class _TileStores(NamedTuple):
+    """The stores that start a register tile, load it, store it, and end its reduction; each a list over reductions."""
+
+    start: list[Stmt]
+    resume: list[Stmt]
+    save: list[Stmt]
+    end: list[Stmt]
+
+
+def _with_tiles(
+    kernel: Kernel, reductions: list[Accumulate], tiles: list[Buffer], kept: list[For], outer: tuple[Var, ...],
     enclosing: list[For], main: Stmt,
 ) -> Stmt:  # fmt: skip
-    place = _place(kept)
+    """The nest `main` with whole results in the tiles. With axes `outer` around it, the tiles are started in their first
+    iteration, finished in their last one, and loaded and stored in the others."""
+    stores = _tile_stores(kernel, reductions, tiles, _tile_position(kept), outer)
+    finishes = any(s.finish for s in reductions)
+    start = copy_loop_nest(kept, block(*stores.start), lambda n: f"{n}.start")
+    end: Stmt = copy_loop_nest(kept, block(*stores.end), lambda n: f"{n}.finish" if finishes else f"{n}.save")
+    if outer:
+        first = guard(*(-index(a) for a in outer))
+        last = guard(*(index(one.var) - one.extent + 1 for one in enclosing if one.var in outer))
+        start = make_if(first, start, copy_loop_nest(kept, block(*stores.resume), lambda n: f"{n}.resume"))
+        if finishes or len(stores.end) != len(stores.save):
+            end = make_if(last, end, copy_loop_nest(kept, block(*stores.save), lambda n: f"{n}.save"))
+    return block(start, main, end)
+
+
+def _tile_stores(
+    kernel: Kernel, reductions: list[Accumulate], tiles: list[Buffer], place: tuple[Index, ...], outer: tuple[Var, ...]
+) -> _TileStores:  # fmt: skip
+    """The stores for `_with_tiles`. A target that nothing else uses is not stored: only what `finish` makes of it is."""
     params = set(kernel.params)
-    starts: list[Stmt] = []
-    resumes: list[Stmt] = []
-    saves: list[Stmt] = []
-    ends: list[Stmt] = []
-    for s, tile in zip(found, tiles, strict=True):
-        target, cells = s.buffer, _of_axes(s)[1]
+    stores = _TileStores([], [], [], [])
+    for s, tile in zip(reductions, tiles, strict=True):
+        target, on_elements = s.buffer, _split_guard(s)[1]
         used = target in params or any(touches(t, target) for t in walk(kernel.body) if t is not s)
         if (outer or s.init is None) and target.space is Space.VIRTUAL:
             raise ScheduleError(
                 f"[accumulate] {target.name} is virtual, but the reduction also runs over "
                 f"{[a.name for a in outer]} outside: realize it first, or accumulate at an outer loop"
             )
-        resume = Store(tile, place, Load(target, s.position, cells))
-        save = Store(target, s.position, Load(tile, place), cells)
-        finish = _finish_stores(s, tile, place, cells)
-        resumes.append(resume)
-        starts.append(resume if s.init is None else Store(tile, place, s.init))
-        saves.append(save)
+        resume = Store(tile, place, Load(target, s.position, on_elements))
+        save = Store(target, s.position, Load(tile, place), on_elements)
+        finish = _finish_stores(s, tile, place, on_elements)
+        stores.resume.append(resume)
+        stores.start.append(resume if s.init is None else Store(tile, place, s.init))
+        stores.save.append(save)
         if used and not any(f.buffer is target and f.position == s.position for f in finish):
-            ends.append(save)
-        ends += finish
-    finishes = any(s.finish for s in found)
-    start = copy_loop_nest(kept, block(*starts), lambda n: f"{n}.start")
-    end: Stmt = copy_loop_nest(kept, block(*ends), lambda n: f"{n}.finish" if finishes else f"{n}.save")
-    if outer:
-        first = guard(*(-index(a) for a in outer))
-        last = guard(*(index(one.var) - one.extent + 1 for one in enclosing if one.var in outer))
-        start = make_if(first, start, copy_loop_nest(kept, block(*resumes), lambda n: f"{n}.resume"))
-        if finishes or len(ends) != len(saves):
-            end = make_if(last, end, copy_loop_nest(kept, block(*saves), lambda n: f"{n}.save"))
-    return block(start, main, end)
+            stores.end.append(save)
+        stores.end.extend(finish)
+    return stores
 
 
-def _finish_stores(s: Accumulate, tile: Buffer, place: tuple[Index, ...], cells: Guard) -> list[Store]:
-    """The stores of `finish`, which read the tile until one of them overwrites the target."""
+def _finish_stores(s: Accumulate, tile: Buffer, place: tuple[Index, ...], on_elements: Guard) -> list[Store]:
+    """The stores of `finish`, which read the tile instead of the target until one of them overwrites the target."""
     target = s.buffer
 
     def on_load(load: Load) -> Value:
@@ -240,14 +272,14 @@ def _finish_stores(s: Accumulate, tile: Buffer, place: tuple[Index, ...], cells:
 
     stores: list[Store] = []
     for f in s.finish:
-        changed = any(done.buffer is target for done in stores)
-        value = f.value if changed else Rewriter(None, on_load).value(f.value)
-        stores.append(Store(f.buffer, f.position, value, f.guard & cells))
+        overwritten = any(store.buffer is target for store in stores)
+        value = f.value if overwritten else Rewriter(None, on_load).value(f.value)
+        stores.append(Store(f.buffer, f.position, value, f.guard & on_elements))
     return stores
 
 
 def _drop_unused(kernel: Kernel, candidates: set[Buffer]) -> Kernel:
-    """Removes the virtual buffers that nothing touches any more."""
+    """Removes those of the candidates that are virtual and that nothing accesses any more."""
     virtual = {b for b in candidates if b.space is Space.VIRTUAL}
     if not virtual:
         return kernel
@@ -263,14 +295,15 @@ def _drop_unused(kernel: Kernel, candidates: set[Buffer]) -> Kernel:
     return kernel
 
 
-# ---------------------------------------------------------------- what no step handled
+# ---------------------------------------------------------------- lowering
 
 
 def lower_reductions(kernel: Kernel) -> Kernel:
-    """Makes `init` and `finish` of the remaining reductions explicit, and gives virtual buffers a real place.
+    """Makes `init` and `finish` of the remaining reductions explicit, and gives virtual buffers registers or memory.
 
-    A virtual buffer whose cells are used one at a time becomes a register; else it becomes scratch memory inside the
-    innermost loop around all its uses, or global memory where tasks or groups share it.
+    A virtual buffer of which one element at a time is used becomes a register; others become scratch memory inside the
+    innermost loop around all their uses, workgroup memory where items share them, or global memory where tasks or groups
+    do.
     """
     return _place_virtual(explicit_reductions(kernel))
 
@@ -284,33 +317,34 @@ def explicit_reductions(kernel: Kernel) -> Kernel:
         pending = path[-1]
         assert isinstance(pending, Accumulate)
         depth = next((n for n, s in enumerate(path) if isinstance(s, For) and s.var in pending.axes), len(path) - 1)
-        lowered = _lowered(path[depth:], pending)
+        lowered = _with_start_and_end(path[depth:], pending)
         kernel = kernel.with_body(rebuild(path[: depth + 1], lowered))
 
 
-def _lowered(path: list[Stmt], pending: Accumulate) -> Stmt:
-    """The tree below the outermost axis with what happens before and after it."""
+def _with_start_and_end(path: list[Stmt], pending: Accumulate) -> Stmt:
+    """The tree from the outermost axis of a reduction on, between the nests that start and finish its target."""
     loops = [s for s in path if isinstance(s, For)]
     kept = [one for one in loops if one.var not in pending.axes]
     if any(isinstance(s, If) for s in path) or any(not one.extent.variables.isdisjoint(pending.axes) for one in kept):
         raise ScheduleError(f"[lower_reductions] a loop or branch inside the axes of {pending.buffer.name} needs them")
-    deciding, cells = _of_axes(pending)
+    on_values, on_elements = _split_guard(pending)
     plain = Accumulate(pending.buffer, pending.position, pending.op, pending.value, pending.guard)
     register = pending.buffer.space is Space.REGISTER
-    if register:  # cells beyond the edge are never stored, so only the loads need the mask
-        value = guard_loads(pending.value, cells)
-        plain = Accumulate(pending.buffer, pending.position, pending.op, value, deciding)
+    if register:  # elements beyond the edge are never stored, so only the loads need the condition
+        value = guard_loads(pending.value, on_elements)
+        plain = Accumulate(pending.buffer, pending.position, pending.op, value, on_values)
     parts = [rebuild(path, plain)]
     if pending.init is not None:
-        first = Store(pending.buffer, pending.position, pending.init, ALWAYS if register else cells)
+        first = Store(pending.buffer, pending.position, pending.init, ALWAYS if register else on_elements)
         parts.insert(0, copy_loop_nest(kept, first, lambda n: f"{n}.start"))
     if pending.finish:
-        last = [Store(f.buffer, f.position, f.value, f.guard & cells) for f in pending.finish]
+        last = [Store(f.buffer, f.position, f.value, f.guard & on_elements) for f in pending.finish]
         parts.append(copy_loop_nest(kept, block(*last), lambda n: f"{n}.finish"))
     return block(*parts)
 
 
 def _place_virtual(kernel: Kernel) -> Kernel:
+    """The kernel with registers or memory in place of its virtual buffers."""
     while True:
         path = find_path(kernel.body, lambda s: isinstance(s, Alloc) and s.buffer.space is Space.VIRTUAL)
         if path is None:
@@ -322,7 +356,8 @@ def _place_virtual(kernel: Kernel) -> Kernel:
 
 
 def _sink(buffer: Buffer, body: Stmt, bound: frozenset[Var]) -> Stmt:
-    """Moves the buffer inwards to the innermost statement around all its uses, and drops constant dimensions."""
+    """The body with the allocation of a buffer moved to the innermost statement around all its uses, without the
+    dimensions that have one index there. `bound` are the variables of the loops around the body."""
     s, path = body, [body]
     while not touches(s, buffer):
         users = [c for c in children(s) if any(touches(t, buffer) for t in walk(c))]
@@ -349,7 +384,7 @@ def _sink(buffer: Buffer, body: Stmt, bound: frozenset[Var]) -> Stmt:
 
 
 def _space(s: Stmt, buffer: Buffer, dims: bool) -> Space:
-    """Memory that all users below `s` can share."""
+    """The memory that all statements below `s` which access the buffer can share; `dims`: whether it is no single element."""
     kinds = {
         t.kind for t in walk(s) if isinstance(t, For) and any(touches(u, buffer) for u in walk(t))
     }  # fmt: skip
@@ -361,36 +396,11 @@ def _space(s: Stmt, buffer: Buffer, dims: bool) -> Space:
 
 
 def _positions(s: Stmt, buffer: Buffer) -> list[tuple[Index, ...]]:
-    found: list[tuple[Index, ...]] = []
+    """The positions of all accesses to a buffer in a tree."""
+    positions: list[tuple[Index, ...]] = []
     for t in walk(s):
         if isinstance(t, Accumulate) and t.buffer is buffer:
-            found.append(t.position)
-        found += [f.position for f in leaf_stores(t) if f.buffer is buffer]
-        found += [r.position for r in statement_loads(t) if r.buffer is buffer]
-    return found
-
-
-def replace_buffer(
-    stmt: Stmt, old: Buffer, new: Buffer, place: Callable[[tuple[Index, ...]], tuple[Index, ...]]
-) -> Stmt:  # fmt: skip
-    """All reads and writes of one buffer go to another."""
-    rewriter = Rewriter(None, lambda r: Load(new, place(r.position), r.guard) if r.buffer is old else r)
-
-    def visit(s: Stmt) -> Stmt:
-        if not touches(s, old):
-            return s
-        s = rewrite_leaf(s, rewriter)
-        if isinstance(s, Store) and s.buffer is old:
-            return Store(new, place(s.position), s.value, s.guard)
-        if isinstance(s, Accumulate):
-            hit = s.buffer is old
-            finish = tuple(
-                [Store(new, place(f.position), f.value, f.guard) if f.buffer is old else f for f in s.finish]
-            )
-            return Accumulate(
-                new if hit else s.buffer, place(s.position) if hit else s.position, s.op, s.value, s.guard, s.axes,
-                s.init, finish,
-            )  # fmt: skip
-        return s
-
-    return transform(stmt, visit)
+            positions.append(t.position)
+        positions += [f.position for f in leaf_stores(t) if f.buffer is buffer]
+        positions += [r.position for r in statement_loads(t) if r.buffer is buffer]
+    return positions

@@ -7,10 +7,11 @@ Loops are addressed by name. The usual order of steps: `split` and `fuse`, `reor
 from __future__ import annotations
 
 from .cooperation import bind_groups, bind_items, flatten, reduce_together, share_loop
-from .loops import ScheduleError, find_loop, fuse, iterations, loop_extent, loop_names, mark, reorder, split
+from .loops import fuse, mark, reorder, split
 from .passes import drop_single_iterations, finish, hoist_guards, insert_barriers, specialize
 from .reductions import accumulate, identity, lower_reductions, realize
 from .staging import stage
+from .tree import ScheduleError, find_loop, iterations, loop_extent, loop_names
 
 __all__ = [
     "ScheduleError",

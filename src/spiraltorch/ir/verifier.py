@@ -31,7 +31,6 @@ from .expr import (
 )
 from .guard import Guard
 from .index import Atom, FloorDiv, Index, Min, Opaque, Var, atom_variables, index
-from .loops import statement_loads
 from .proofs import Facts
 from .reductions import is_reduction
 from .stmt import (
@@ -49,6 +48,7 @@ from .stmt import (
     leaf_stores,
     walk,
 )
+from .tree import statement_loads
 
 INTEGER_OPERATIONS = frozenset(["and", "or", "xor", "not", "shl", "shr", "mulhi"])
 TRIED = 1 << 18

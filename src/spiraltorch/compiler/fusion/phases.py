@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 
 from ...ir.expr import Buffer, Load, Rewriter, Value
-from ...ir.loops import ScheduleError, rename_loops
 from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, rewrite_leaf, transform
 from ...ir.target import Target
+from ...ir.tree import ScheduleError, rename_loops
 from ..choices import Choices
 from ..lowering.lowered import Lowered
 from ..program import Val

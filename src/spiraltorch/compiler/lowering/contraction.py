@@ -5,9 +5,9 @@ from __future__ import annotations
 from ...ir.expr import Const, FromGuard, Load, Op, Value, cast, op
 from ...ir.guard import guard
 from ...ir.index import ZERO, Index, index
-from ...ir.loops import find_loop
 from ...ir.stmt import Accumulate, Alloc, For, Kernel, block, loop, loop_nest, walk
 from ...ir.target import Target
+from ...ir.tree import find_loop
 from ..decompositions.contraction import decompose_contraction
 from ..program import Val
 from .cluster import Cluster, store_member, stores_with_most_reads_first

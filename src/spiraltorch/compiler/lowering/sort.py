@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...ir.expr import Space, Value
 from ...ir.index import Index
-from ...ir.loops import copy_loop_nest
 from ...ir.stmt import Alloc, For, Kernel, Stmt, Store, block, loop_nest
 from ...ir.target import Target
+from ...ir.tree import copy_loop_nest
 from ...kernels.merge_sort import argsort_passes
 from ...kernels.radix_sort import SHORTEST_ROW, WIDE_DIGIT_ROW, KeyFn, RadixSort, StoreFn, radix_sort_phases
 from ..program import Val
