@@ -116,7 +116,7 @@ def test_kernels_travel(name: str) -> None:
     for low in lowered(GRAPHS[name]("cpu:0")):
         with deep_recursion():
             low.params, low.stores = [], []
-            other = unpack(pack(low))
+            other = unpack(pack(low), type(low))
             assert format_kernel(other.kernel) == format_kernel(low.kernel)
             assert kernel_key(other.kernel, "", "") == kernel_key(low.kernel, "", "")
             assert format_kernel(schedule(other, target)) == format_kernel(schedule(low, target))

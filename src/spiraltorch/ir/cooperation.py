@@ -1,7 +1,7 @@
-"""Schedule steps for devices that run groups of items: loops spread over items, reductions that a group does together.
+"""Schedule steps for devices that run grids of groups: loops bound to groups and items, and cooperative reductions.
 
-An item loop is a loop whose iterations are the items of a group. Statements beside item loops, inside a group's loop, are
-done once for the group.
+The iterations of an item loop are the items (threads) of a group. Statements beside item loops, inside a group's loop, are
+executed once for the group. Bound loops have constant extents.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ UNLIMITED = (1 << 62, 1 << 62, 1 << 62)  # groups along x, y and z
 
 
 def flatten(kernel: Kernel, names: list[str]) -> tuple[Kernel, str]:
-    """Fuses loops that stand directly inside each other into one, whatever the indices become; and the new loop's name."""
+    """Fuses loops that are directly inside each other, also where divisions are left in indices.
+
+    Returns:
+        The kernel, and the name of the fused loop.
+    """
     flat = names[0]
     for inner in names[1:]:
         kernel = fuse(kernel, flat, inner, f"{flat}{inner}", simple=False)
@@ -27,7 +31,7 @@ def flatten(kernel: Kernel, names: list[str]) -> tuple[Kernel, str]:
 
 
 def bind_groups(kernel: Kernel, name: str, axis: int = 0, most: tuple[int, int, int] = UNLIMITED) -> Kernel:
-    """The loop's iterations become groups along `axis`; more than `most` allows there go along the next axis too."""
+    """Binds a loop to groups along `axis`; where it has more iterations than `most` allows there, to the next axis too."""
     extent = find_loop(kernel, name).extent
     if not extent.is_const:
         raise ScheduleError(f"[bind_groups] {name} expected a constant extent, got {extent}")
@@ -45,7 +49,7 @@ def bind_groups(kernel: Kernel, name: str, axis: int = 0, most: tuple[int, int, 
 def bind_items(
     kernel: Kernel, name: str, items: int, each: int = 1, most: tuple[int, int, int] = UNLIMITED
 ) -> Kernel:  # fmt: skip
-    """The loop's iterations spread over groups of `items`; an item does `each` of them, `items` apart."""
+    """Binds a loop to groups of `items`; an item executes `each` iterations, `items` apart."""
     kernel = split(kernel, name, items * each, f"{name}g", f"{name}e")
     kernel = _swap(split(kernel, f"{name}e", items, f"{name}u", f"{name}t"), f"{name}u")
     kernel = mark(mark(kernel, Kind.UNROLLED, f"{name}u"), Kind.ITEM, f"{name}t")
@@ -53,7 +57,7 @@ def bind_items(
 
 
 def _swap(kernel: Kernel, name: str) -> Kernel:
-    """Exchanges a loop with the one directly inside it; the iterations are independent where this is called."""
+    """Interchanges a loop with the one directly inside it; the caller knows that their iterations are independent."""
 
     def rewrite(one: For, _: list[For]) -> Stmt:
         inside = one.body
@@ -65,28 +69,34 @@ def _swap(kernel: Kernel, name: str) -> Kernel:
 
 
 def share_loop(kernel: Kernel, name: str, items: int) -> Kernel:
-    """The items of a group share the iterations of a loop: item t does t, t + items, t + 2 items, ..."""
+    """Distributes the iterations of a loop over the items of a group: item t executes t, t + items, t + 2 items, ..."""
 
     def rewrite(one: For, _: list[For]) -> Stmt:
-        steps, item, here, exists = _shared_out(one, items)
+        steps, item, here, exists = _distributed(one, items)
         body = substitute_stmt(one.body, {one.var: here}, {one.var: (steps.var,)})
         return loop_nest([item, steps], guard_leaves(body, exists))
 
     return rewrite_loop(kernel, name, rewrite, "share_loop")
 
 
-def _shared_out(one: For, items: int) -> tuple[For, For, Index, Guard]:
-    """The loops over an item's steps and over the items, the iteration that they stand for, and whether there is one."""
+def _distributed(one: For, items: int) -> tuple[For, For, Index, Guard]:
+    """The parts of a loop that is distributed over items.
+
+    Returns:
+        The loop over the steps of an item, the loop over items, the iteration as an index of both, and the condition that
+        the iteration exists.
+    """
     extent, name = one.extent.const, one.var.name
     steps, item = loop(f"{name}s", -(-extent // items)), loop(f"{name}t", items, Kind.ITEM)
     here = index(steps.var) * items + index(item.var)
     return steps, item, here, less(here, extent) if extent % items else ALWAYS
 
 
-def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
-    """A reduction over one loop, done by the items of a group: each keeps a part, and the parts are combined in a tree.
+def reduce_in_group(kernel: Kernel, name: str, items: int) -> Kernel:
+    """A reduction over one loop by the items of a group: each reduces a part, and the parts are combined in a tree.
 
-    The loop must hold one `Accumulate` into a register whose axis it is. `items` is a power of two.
+    The tree is in workgroup memory and has log2(items) steps. Raises `ScheduleError` where the body of the loop is not one
+    reduction into a single element, along this loop and without `finish`. `items` is a power of two.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Const, at
@@ -94,7 +104,7 @@ def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
     >>> x, total = Buffer("x", at(8), float32), Buffer("total", (), float32, Space.VIRTUAL)
     >>> j = loop("j", 8)
     >>> leaf = Accumulate(total, (), "add", Load(x, at(j.var)), axes=(j.var,), init=Const(0.0, float32))
-    >>> print(format_kernel(reduce_together(Kernel("sum", (x,), Alloc(total, loop_nest([j], leaf))), "j", 4)))
+    >>> print(format_kernel(reduce_in_group(Kernel("sum", (x,), Alloc(total, loop_nest([j], leaf))), "j", 4)))
     kernel sum(x: float32[8])
       alloc total: float32[] in virtual
       alloc j.all: float32[4] in workgroup
@@ -114,27 +124,27 @@ def reduce_together(kernel: Kernel, name: str, items: int) -> Kernel:
     def rewrite(one: For, _: list[For]) -> Stmt:
         leaf = one.body
         if not isinstance(leaf, Accumulate) or leaf.axes != (one.var,) or leaf.finish or leaf.position:
-            raise ScheduleError(f"[reduce_together] {name} expected one reduction into a register, with no finish")
+            raise ScheduleError(f"[reduce_in_group] {name} expected one reduction into a register, with no finish")
         dtype = leaf.buffer.dtype
-        steps, item, here, exists = _shared_out(one, items)
+        steps, item, here, exists = _distributed(one, items)
         condition = substitute_guard(leaf.guard, {one.var: here}) & exists
         part = Buffer(f"{name}.part", (), dtype, Space.REGISTER)
         shared = Buffer(f"{name}.all", (index(items),), dtype, Space.WORKGROUP)
         value = substitute_value(leaf.value, {one.var: here})
-        mine = block(
+        own_part = block(
             Store(part, (), identity(leaf.op, dtype)),
             loop_nest([steps], Accumulate(part, (), leaf.op, value, condition)),
             Store(shared, (index(item.var),), Load(part, ())),
         )
-        parts: list[Stmt] = [loop_nest([item], Alloc(part, mine))]
+        parts: list[Stmt] = [loop_nest([item], Alloc(part, own_part))]
         half = items // 2
         while half:
-            at = loop(f"{name}t.{half}", half, Kind.ITEM)
-            place = index(at.var)
-            both = op(leaf.op, Load(shared, (place,)), Load(shared, (place + half,)))
-            parts.append(loop_nest([at], Store(shared, (place,), both)))
+            pair = loop(f"{name}t.{half}", half, Kind.ITEM)
+            i = index(pair.var)
+            both = op(leaf.op, Load(shared, (i,)), Load(shared, (i + half,)))
+            parts.append(loop_nest([pair], Store(shared, (i,), both)))
             half //= 2
         parts.append(Store(leaf.buffer, (), Load(shared, (ZERO,))))
         return Alloc(shared, block(*parts))
 
-    return rewrite_loop(kernel, name, rewrite, "reduce_together")
+    return rewrite_loop(kernel, name, rewrite, "reduce_in_group")

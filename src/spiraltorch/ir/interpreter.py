@@ -1,20 +1,21 @@
-"""Executes any kernel, scheduled or not, with NumPy: the definition of the IR.
+"""Executes kernels, scheduled or not, with NumPy: the reference semantics of the IR.
 
-- Where a statement's guard is false, nothing of it is evaluated. An access outside a buffer raises.
-- Scratch, workgroup, register and virtual memory starts as garbage (NaN), so that reading what was never written shows.
-- `PARALLEL` and `GROUP` loops run in the order that the caller asks for.
-- The items of a group run one after the other from barrier to barrier, in the order that the caller asks for. Every
-  access to workgroup memory is logged, and two items that touch one cell between two barriers, one of them writing,
-  raise `RaceError`.
+- Where the guard of a statement is false, nothing of the statement is evaluated. An access outside a buffer raises.
+- Scratch, workgroup, register and virtual memory starts as NaN or as a pattern, so that reads of uninitialized memory show.
+- `PARALLEL` and `GROUP` loops run in an order that the caller chooses.
+- The items of a group run one after the other from barrier to barrier, in an order that the caller chooses. Accesses to
+  workgroup memory are logged; two items that access one element between two barriers, one of them writing, raise
+  `RaceError`.
 
-Nests of serial loops around one statement run as NumPy arrays over all their iterations where that means the same.
+Nests of serial loops around one statement run as NumPy arrays over all iterations at once, where that gives the same
+result.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar, Union
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from ..errors import IndexOutOfRange, ShapeError, SpiralTorchError
 from .expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Lookup, Op, Scalar, Space, Value
 from .guard import Guard
 from .index import Atom, FloorDiv, Index, Min, Mod, Var
-from .numerics import constant, convert, evaluate, garbage
+from .numerics import Array, constant, convert, evaluate, uninitialized
 from .reductions import explicit_reductions
 from .stmt import (
     Accumulate,
@@ -40,24 +41,36 @@ from .stmt import (
 )
 from .tree import perfect_nest
 
-GRID = 1 << 18  # iterations that run as one array
+GRID = 1 << 18  # the most iterations that run as one array
+SEVERAL = -2  # in logs of workgroup memory: more than one item; -1: none
+Ints = Union[int, Array]  # the value of an index: an int, or integers for many iterations
+Bools = Union[bool, Array]
+T = TypeVar("T")
 
 
 class RaceError(SpiralTorchError, RuntimeError):
-    """Items of a group meet in memory without a barrier, or meet a barrier that others miss."""
+    """Items of a group access one element without a barrier between them, or do not all reach a barrier."""
 
 
 def run(
-    kernel: Kernel, arrays: Mapping[str, Any], scalars: Mapping[str, float] | None = None,
+    kernel: Kernel, arrays: Mapping[str, Array], scalars: Mapping[str, float] | None = None,
     sizes: Mapping[str, int] | None = None, *, order: str = "forward", items: str = "forward", seed: int = 0,
 ) -> None:  # fmt: skip
-    """Runs the kernel in place on `arrays`, NumPy arrays keyed by parameter name.
+    """Runs a kernel in place on NumPy arrays.
 
-    `order` (of parallel iterations and groups) and `items` (of the items in a group) are `forward`, `reverse` or
-    `shuffle`, the last by `seed`.
+    Args:
+        kernel: the kernel.
+        arrays: an array for each buffer parameter, by name.
+        scalars: a number for each scalar parameter, by name.
+        sizes: a number for each symbolic size, by name.
+        order: the order of parallel iterations and of groups: `forward`, `reverse` or `shuffle`.
+        items: the order of the items in a group, likewise.
+        seed: of `shuffle`.
 
-    Raises `ShapeError` where an array does not fit its parameter, `IndexOutOfRange` for an access outside a buffer,
-    `RaceError` for a missing or divergent barrier.
+    Raises:
+        ShapeError: an array does not have the shape and dtype of its parameter.
+        IndexOutOfRange: an access is outside its buffer.
+        RaceError: a barrier is missing or divergent.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Buffer, Load, at, op
@@ -88,30 +101,32 @@ def run(
 
 
 class _Orders:
+    """The orders in which parallel iterations, groups and items run."""
+
     def __init__(self, loops: str, items: str, shuffler: random.Random) -> None:
         self.loops = loops
         self.items = items
         self.shuffler = shuffler
 
-    def arrange(self, things: list[Any], how: str) -> list[Any]:
-        if how == "reverse":
-            return things[::-1]
-        if how == "shuffle":
-            self.shuffler.shuffle(things)
-        return things
+    def arrange(self, iterations: list[T], order: str) -> list[T]:
+        if order == "reverse":
+            return iterations[::-1]
+        if order == "shuffle":
+            self.shuffler.shuffle(iterations)
+        return iterations
 
 
 class _Group:
-    """Workgroup memory of one group, and who touched it since the last barrier. Item -1 is none, -2 several."""
+    """Workgroup memory of one group, with the items that wrote and read each element since the last barrier."""
 
     def __init__(self) -> None:
-        self.memory: dict[Buffer, Any] = {}
-        self.writer: dict[Buffer, Any] = {}
-        self.reader: dict[Buffer, Any] = {}
+        self.memory: dict[Buffer, Array] = {}
+        self.writer: dict[Buffer, Array] = {}
+        self.reader: dict[Buffer, Array] = {}
 
-    def allocate(self, buffer: Buffer, shape: tuple[int, ...]) -> Any:
+    def allocate(self, buffer: Buffer, shape: tuple[int, ...]) -> Array:
         if buffer not in self.memory:
-            self.memory[buffer] = garbage(shape, buffer.dtype)
+            self.memory[buffer] = uninitialized(shape, buffer.dtype)
             self.writer[buffer] = np.full(shape, -1)
             self.reader[buffer] = np.full(shape, -1)
         return self.memory[buffer]
@@ -120,14 +135,14 @@ class _Group:
         for log in (*self.writer.values(), *self.reader.values()):
             log[...] = -1
 
-    def on_read(self, buffer: Buffer, place: Any, item: int) -> None:
+    def on_read(self, buffer: Buffer, place: tuple[Array, ...], item: int) -> None:
         wrote = self.writer[buffer][place]
         if np.any((wrote != -1) & (wrote != item)):
             raise RaceError(f"[run] {buffer.name}: item {item} reads what another item wrote; a barrier is missing")
         log = self.reader[buffer]
-        log[place] = np.where((log[place] == -1) | (log[place] == item), item, -2)
+        log[place] = np.where((log[place] == -1) | (log[place] == item), item, SEVERAL)
 
-    def on_write(self, buffer: Buffer, place: Any, item: int) -> None:
+    def on_write(self, buffer: Buffer, place: tuple[Array, ...], item: int) -> None:
         wrote, read = self.writer[buffer][place], self.reader[buffer][place]
         if np.any((wrote != -1) & (wrote != item)) or np.any((read != -1) & (read != item)):
             raise RaceError(f"[run] {buffer.name}: item {item} writes what another item uses; a barrier is missing")
@@ -135,38 +150,43 @@ class _Group:
 
 
 class _Machine:
-    """One thread of execution: its variables, the memory that it sees, and where its statement is active."""
+    """One thread of execution: the values of its variables, its memory, and the iterations in which it is active.
+
+    While a nest runs as arrays, variables are arrays that broadcast to its iterations, and `active` says which of those
+    exist.
+    """
 
     def __init__(self, orders: _Orders) -> None:
         self.orders = orders
-        self.env: dict[Var, Any] = {}
-        self.memory: dict[Buffer, Any] = {}
-        self.scalars: dict[str, Any] = {}
-        self.active: Any = True
+        self.env: dict[Var, Ints] = {}
+        self.memory: dict[Buffer, Array] = {}
+        self.scalars: dict[str, Array] = {}
+        self.active: Bools = True
         self.group: _Group | None = None
         self.item = 0
         self.plans: dict[int, tuple[Stmt, list[tuple[For, int]] | None, Stmt, int]] = {}
-        self.waits: dict[int, tuple[Stmt, bool]] = {}
+        self.barriers: dict[int, tuple[Stmt, bool]] = {}
 
     def fork(self, item: int) -> _Machine:
+        """The machine of an item, which sees the same memory."""
         other = _Machine(self.orders)
         other.env, other.memory, other.scalars = dict(self.env), dict(self.memory), self.scalars
         other.active, other.group, other.item = self.active, self.group, item
-        other.plans, other.waits = self.plans, self.waits
+        other.plans, other.barriers = self.plans, self.barriers
         return other
 
     # ------------------------------------------------ indices
 
-    def index(self, i: Index) -> Any:
-        total: Any = i.const
+    def index(self, i: Index) -> Ints:
+        total: Ints = i.const
         for monomial, coefficient in i.terms.items():
-            product: Any = coefficient
+            product: Ints = coefficient
             for atom in monomial:
                 product = product * self.atom(atom)
             total = total + product
         return total
 
-    def atom(self, atom: Atom) -> Any:
+    def atom(self, atom: Atom) -> Ints:
         if isinstance(atom, Var):
             return self.env[atom]
         if isinstance(atom, FloorDiv):
@@ -178,25 +198,25 @@ class _Machine:
         assert isinstance(atom, Lookup)
         return self.lookup(atom)
 
-    def lookup(self, atom: Lookup) -> Any:
-        found = np.where(self.active, np.asarray(self.value(atom.value)).astype(np.int64), atom.lower)
-        if np.any((found < atom.lower) | (found > atom.upper)):
+    def lookup(self, atom: Lookup) -> Ints:
+        values: Array = np.where(self.active, self.value(atom.value).astype(np.int64), atom.lower)
+        if np.any((values < atom.lower) | (values > atom.upper)):
             raise IndexOutOfRange(
-                f"[run] a lookup expected values in [{atom.lower}, {atom.upper}], got {found.min()}..{found.max()}"
+                f"[run] a lookup expected values in [{atom.lower}, {atom.upper}], got {values.min()}..{values.max()}"
             )
-        return found if found.ndim else int(found)
+        return values if values.ndim else int(values)
 
-    def holds(self, g: Guard) -> Any:
+    def holds(self, g: Guard) -> Bools:
         if g.never:
             return False
-        result: Any = True
+        result: Bools = True
         for term in g.terms:
             result = result & (self.index(term) >= 0)
         return result
 
     # ------------------------------------------------ values
 
-    def value(self, v: Value) -> Any:
+    def value(self, v: Value) -> Array:
         if isinstance(v, Load):
             return self.read(v)
         if isinstance(v, Op):
@@ -212,7 +232,7 @@ class _Machine:
         assert isinstance(v, FromGuard)
         return np.asarray(self.holds(v.guard), np.bool_)
 
-    def read(self, v: Load) -> Any:
+    def read(self, v: Load) -> Array:
         outer = self.active
         mask = self.active = outer & self.holds(v.guard)
         place = [self.index(i) for i in v.position]
@@ -227,8 +247,8 @@ class _Machine:
             shape = np.broadcast_shapes(np.shape(mask), *(np.shape(p) for p in safe))
             chosen = np.broadcast_to(mask, shape)
             self.group.on_read(v.buffer, tuple(np.broadcast_to(p, shape)[chosen] for p in safe), self.item)
-        found = np.asarray(array[safe])
-        return found if full else np.where(mask, found, np.zeros((), array.dtype))
+        elements = np.asarray(array[safe])
+        return elements if full else np.where(mask, elements, np.zeros((), array.dtype))
 
     def write(self, s: Store | Accumulate) -> None:
         outer = self.active
@@ -252,8 +272,8 @@ class _Machine:
                 self.combine(s, array, where, new)
         self.active = outer
 
-    def combine(self, s: Accumulate, array: Any, where: tuple[Any, ...], new: Any) -> None:
-        """Combines in the order of `new`: first what reaches each cell first, then what reaches it second, ..."""
+    def combine(self, s: Accumulate, array: Array, where: tuple[Array, ...], new: Array) -> None:
+        """Combines values with elements in the order of `new`: round by round, each element once in a round."""
         dtype = s.buffer.dtype
         if not where:
             total = np.asarray(array[()])
@@ -261,9 +281,9 @@ class _Machine:
                 total = evaluate(s.op, [total, np.asarray(one)], dtype)
             array[()] = total
             return
-        for turn in _turns(np.ravel_multi_index(where, array.shape)):
-            place = tuple([w[turn] for w in where])
-            array[place] = evaluate(s.op, [array[place], new[turn]], dtype)
+        for part in _rounds(np.ravel_multi_index(where, array.shape)):
+            place = tuple([w[part] for w in where])
+            array[place] = evaluate(s.op, [array[place], new[part]], dtype)
 
     # ------------------------------------------------ statements
 
@@ -312,12 +332,13 @@ class _Machine:
             self.group = self.group or _Group()
             self.memory[buffer] = self.group.allocate(buffer, shape)
         else:
-            self.memory[buffer] = garbage(shape, buffer.dtype)
+            self.memory[buffer] = uninitialized(shape, buffer.dtype)
 
     # ------------------------------------------------ whole nests as arrays
 
     def plan(self, s: For) -> tuple[list[tuple[For, int]] | None, Stmt, int]:
-        """The loops of a nest around one store, each with its array axis or -1; None where it runs step by step."""
+        """How a nest runs: the loops around its one statement, each with its array axis or -1, or None where the nest runs
+        iteration by iteration; the statement; and the number of array axes."""
         known = self.plans.get(id(s))
         if known is None:
             nest, leaf = perfect_nest(s)
@@ -342,9 +363,9 @@ class _Machine:
             if count > 0:
                 steps = np.arange(count).reshape([count if n == axis else 1 for n in range(rank)])
                 self.env[one.var] = steps
-                # A reduction counts every iteration, also where nothing of it depends on the loop.
-                counts = bool(np.ndim(extent)) or isinstance(leaf, Accumulate)
-                self.active = outer & (steps < extent) if counts else outer
+                # A reduction combines in every iteration, also where nothing of it depends on the loop.
+                repeats = bool(np.ndim(extent)) or isinstance(leaf, Accumulate)
+                self.active = outer & (steps < extent) if repeats else outer
                 self.run_grid(rest, leaf, rank)
         else:
             for i in range(count):
@@ -359,24 +380,24 @@ class _Machine:
         loops = [s]
         while isinstance(loops[-1].body, For) and loops[-1].body.kind is Kind.ITEM:
             loops.append(loops[-1].body)
-        lone = self.group is None
+        outside_groups = self.group is None
         self.group = self.group or _Group()
         extents = [int(self.index(one.extent)) for one in loops]
         waiting: list[Iterator[None]] = []
         for place in self.orders.arrange(list(np.ndindex(*extents)), self.orders.items):
-            # The number is made of values, so that an item is the same one in every nest of the group.
+            # The number follows from the values of the variables, so an item is the same one in every nest of the group.
             item = self.fork(int(np.ravel_multi_index(place, extents)))
             for one, i in zip(loops, place, strict=True):
                 item.env[one.var] = int(i)
             waiting.append(item.steps(loops[-1].body))
         while waiting:
-            still = [w for w in waiting if next(w, "done") is None]
-            if still and len(still) < len(waiting):
-                raise RaceError(f"[run] {len(still)} of {len(waiting)} items of {s.var.name} wait at a barrier")
-            if still:
+            remaining = [w for w in waiting if next(w, "done") is None]
+            if remaining and len(remaining) < len(waiting):
+                raise RaceError(f"[run] {len(remaining)} of {len(waiting)} items of {s.var.name} wait at a barrier")
+            if remaining:
                 self.group.barrier()
-            waiting = still
-        if lone:
+            waiting = remaining
+        if outside_groups:
             self.group = None
 
     def steps(self, s: Stmt) -> Iterator[None]:
@@ -402,14 +423,15 @@ class _Machine:
             yield from self.steps(s.body)
 
     def has_barrier(self, s: Stmt) -> bool:
-        known = self.waits.get(id(s))
+        known = self.barriers.get(id(s))
         if known is None:
-            known = self.waits[id(s)] = (s, any(isinstance(t, Barrier) for t in walk(s)))
+            known = self.barriers[id(s)] = (s, any(isinstance(t, Barrier) for t in walk(s)))
         return known[1]
 
 
 def _axes_of(nest: list[For], leaf: Store | Accumulate) -> list[tuple[For, int]] | None:
-    """The array axis of each loop, -1 for the outer ones that do not fit into one array."""
+    """The array axis of each loop, -1 for outer ones that do not fit into one array; None where an iteration may read what
+    another one writes."""
     own = [r for r in leaf_loads(leaf) if r.buffer is leaf.buffer]
     if any(r.position != leaf.position for r in own):
         return None
@@ -425,29 +447,35 @@ def _axes_of(nest: list[For], leaf: Store | Accumulate) -> list[tuple[For, int]]
     return [(one, n - serial if n >= serial else -1) for n, one in enumerate(nest)]
 
 
-def _turns(cells: Any) -> list[Any]:
-    """Parts of the positions in `cells` in which no cell comes twice; those of one cell stay in order."""
-    order = np.argsort(cells, kind="stable")
-    ranked = cells[order]
-    fresh = np.append(True, ranked[1:] != ranked[:-1]) if ranked.size else np.zeros(0, bool)
-    starts = np.maximum.accumulate(np.where(fresh, np.arange(ranked.size), 0))
-    turn = np.arange(ranked.size) - starts
-    if not turn.any():
+def _rounds(elements: Array) -> Sequence[slice | Array]:
+    """Splits the indices of an array of element numbers into rounds in which no number occurs twice.
+
+    The n-th occurrence of a number is in round n.
+    """
+    order = np.argsort(elements, kind="stable")
+    ranked = elements[order]
+    first = np.append(True, ranked[1:] != ranked[:-1]) if ranked.size else np.zeros(0, bool)
+    starts = np.maximum.accumulate(np.where(first, np.arange(ranked.size), 0))
+    occurrence = np.arange(ranked.size) - starts
+    if not occurrence.any():
         return [slice(None)]
-    by_turn = np.argsort(turn, kind="stable")
-    return np.split(order[by_turn], np.cumsum(np.bincount(turn))[:-1])
+    by_occurrence = np.argsort(occurrence, kind="stable")
+    return np.split(order[by_occurrence], np.cumsum(np.bincount(occurrence))[:-1])
 
 
 def _injective(position: tuple[Index, ...], nest: list[For]) -> bool:
-    """Whether every loop alone fills one dimension, so that no two iterations share a cell."""
+    """Whether each loop alone moves one dimension of the position, so that no two iterations share an element."""
     single = {v for i in position if len(i.variables) == 1 for v in i.variables}
     linear = {v for v in single if any(i.terms.keys() == {(v,)} for i in position)}
     return all(one.var in linear for one in nest)
 
 
-def _check(what: str, buffer: Buffer, position: tuple[Index, ...], place: tuple[Any, ...], shape: Any) -> None:
+def _check(
+    access: str, buffer: Buffer, position: tuple[Index, ...], place: tuple[Ints, ...], shape: tuple[int, ...]
+) -> None:  # fmt: skip
+    """Raises `IndexOutOfRange` where a place is outside the shape."""
     for p, extent in zip(place, shape, strict=True):
         if (p < 0 or p >= extent) if isinstance(p, int) else p.size and (p.min() < 0 or p.max() >= extent):
             raise IndexOutOfRange(
-                f"[{what}] {buffer.name}{list(position)} expected a place inside (shape={tuple(shape)}), got {p}"
+                f"[{access}] {buffer.name}{list(position)} expected a place inside (shape={tuple(shape)}), got {p}"
             )

@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from .expr import Buffer, Cast, Const, FromGuard, FromIndex, Load, Lookup, Op, Scalar, Value
 from .guard import Guard
-from .index import FloorDiv, Index, Min, Mod, Var
+from .index import Atom, FloorDiv, Index, Min, Mod, Var
 from .stmt import Accumulate, Alloc, Barrier, Block, For, If, Kernel, Stmt, Store
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -59,12 +58,12 @@ def source_digest(package: Path = PACKAGE) -> str:
 
 
 class _KernelText:
-    """Spells a kernel with every shared value, variable and buffer numbered once: linear in the graph's size."""
+    """Spells a kernel, with every value, variable and buffer defined once and then referred to by a number: the text is
+    linear in the size of the kernel, and holds no names."""
 
     def __init__(self) -> None:
-        self.out: list[str] = []
-        self.numbers: dict[int, str] = {}
-        self.keep: list[object] = []
+        self.lines: list[str] = []
+        self.names: dict[int, str] = {}  # by identity
 
     def kernel(self, kernel: Kernel) -> str:
         for b in kernel.params:
@@ -72,28 +71,29 @@ class _KernelText:
         for s in kernel.scalars:
             self.value(s)
         for size in kernel.sizes:
-            self.out.append(f"size {self.var(size)}")
+            self.lines.append(f"size {self.var(size)}")
         self.stmt(kernel.body)
-        return "\n".join(self.out)
+        return "\n".join(self.lines)
 
-    def name(self, thing: object, prefix: str, text: str) -> str:
-        self.keep.append(thing)
-        name = self.numbers[id(thing)] = f"{prefix}{len(self.numbers)}"
-        self.out.append(f"{name}={text}")
+    def define(self, obj: Var | Buffer | Value, prefix: str, text: str) -> str:
+        """Gives a part of the kernel a name, on a line of its own."""
+        name = self.names[id(obj)] = f"{prefix}{len(self.names)}"
+        self.lines.append(f"{name}={text}")
         return name
 
     def var(self, v: Var) -> str:
-        return self.numbers.get(id(v)) or self.name(v, "v", f"{v.lower},{v.upper}")
+        return self.names.get(id(v)) or self.define(v, "v", f"{v.lower},{v.upper}")
 
     def buffer(self, b: Buffer) -> str:
-        found = self.numbers.get(id(b))
-        return found or self.name(b, "b", f"{b.dtype.name}{[self.index(e) for e in b.shape]}{b.space.value}")
+        return self.names.get(id(b)) or self.define(
+            b, "b", f"{b.dtype.name}{[self.index(e) for e in b.shape]}{b.space.value}"
+        )
 
     def index(self, i: Index) -> str:
         parts = ["*".join([*(self.atom(a) for a in m), str(c)]) for m, c in i.terms.items()]
         return "+".join([*parts, str(i.const)])
 
-    def atom(self, a: Any) -> str:
+    def atom(self, a: Atom) -> str:
         if isinstance(a, Var):
             return self.var(a)
         if isinstance(a, FloorDiv):
@@ -109,9 +109,9 @@ class _KernelText:
         return "never" if g.never else "&".join(map(self.index, g.terms))
 
     def value(self, v: Value) -> str:
-        found = self.numbers.get(id(v))
-        if found:
-            return found
+        known = self.names.get(id(v))
+        if known is not None:
+            return known
         if isinstance(v, Const):
             text = f"{v.value!r}"
         elif isinstance(v, Scalar):
@@ -127,38 +127,38 @@ class _KernelText:
         else:
             assert isinstance(v, FromGuard)
             text = self.guard(v.guard)
-        return self.name(v, "x", f"{v.dtype.name} {text}")
+        return self.define(v, "x", f"{v.dtype.name} {text}")
 
     def place(self, position: tuple[Index, ...], g: Guard) -> str:
         return f"[{','.join(map(self.index, position))}]{self.guard(g)}"
 
     def stmt(self, s: Stmt) -> None:
         if isinstance(s, For):
-            self.out.append(f"for {self.var(s.var)}<{self.index(s.extent)} {s.kind.value}{s.axis}" + "{")
+            self.lines.append(f"for {self.var(s.var)}<{self.index(s.extent)} {s.kind.value}{s.axis}" + "{")
             self.stmt(s.body)
-            self.out.append("}")
+            self.lines.append("}")
         elif isinstance(s, Block):
             for part in s.body:
                 self.stmt(part)
         elif isinstance(s, If):
-            self.out.append(f"if {self.guard(s.condition)}" + "{")
+            self.lines.append(f"if {self.guard(s.condition)}" + "{")
             self.stmt(s.then)
-            self.out.append("}else{")
+            self.lines.append("}else{")
             if s.otherwise is not None:
                 self.stmt(s.otherwise)
-            self.out.append("}")
+            self.lines.append("}")
         elif isinstance(s, Alloc):
-            self.out.append(f"alloc {self.buffer(s.buffer)}")
+            self.lines.append(f"alloc {self.buffer(s.buffer)}")
             self.stmt(s.body)
         elif isinstance(s, Store):
-            self.out.append(f"{self.buffer(s.buffer)}{self.place(s.position, s.guard)}:={self.value(s.value)}")
+            self.lines.append(f"{self.buffer(s.buffer)}{self.place(s.position, s.guard)}:={self.value(s.value)}")
         elif isinstance(s, Accumulate):
             init = "" if s.init is None else self.value(s.init)
             axes = ",".join(map(self.var, s.axes))
             target = f"{self.buffer(s.buffer)}{self.place(s.position, s.guard)}"
-            self.out.append(f"{target}{s.op}={self.value(s.value)}|{axes}|{init}")
+            self.lines.append(f"{target}{s.op}={self.value(s.value)}|{axes}|{init}")
             for f in s.finish:
                 self.stmt(f)
         else:
             assert isinstance(s, Barrier)
-            self.out.append("barrier")
+            self.lines.append("barrier")

@@ -1,6 +1,6 @@
-"""The passes that run last, and the versions of a loop: what a renderer wants to find is made here.
+"""Passes that prepare a scheduled kernel for a renderer, and the specialization of loops.
 
-`finish` is their list. Barriers are derived here and never scheduled.
+`finish` is the list of passes. Barriers are inserted here, from the accesses to workgroup memory; no rule schedules them.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from .tree import rename_loops, rewrite_loop, statement_loads, with_guard
 
 
 def finish(kernel: Kernel) -> Kernel:
-    """The passes after the last schedule step, in order: `lower_reductions`, `insert_barriers`,
-    `drop_single_iterations`, `hoist_guards`. The result is what renderers take."""
+    """The kernel as renderers expect it, by `lower_reductions`, `insert_barriers`, `drop_single_iterations` and
+    `hoist_guards` in this order."""
     return hoist_guards(drop_single_iterations(insert_barriers(lower_reductions(kernel))))
 
 
 def insert_barriers(kernel: Kernel) -> Kernel:
-    """Puts a barrier between a write and a read (or a write) of the same workgroup buffer.
+    """Puts a barrier between accesses to the same workgroup buffer of which one is a write.
 
-    Walks the statements in order and remembers what was touched since the last barrier; a loop whose end conflicts
-    with its own beginning gets one more at the end of its body.
+    Walks the statements in order and records the accesses since the last barrier. A loop whose last accesses conflict
+    with its first ones gets one more barrier at the end of its body.
     """
     if not any(isinstance(s, Alloc) and s.buffer.space is Space.WORKGROUP for s in walk(kernel.body)):
         return kernel
@@ -49,6 +49,8 @@ def insert_barriers(kernel: Kernel) -> Kernel:
 
 
 class _Barriers:
+    """The walk of `insert_barriers`, with the workgroup buffers accessed since the last barrier."""
+
     def __init__(self) -> None:
         self.wrote: frozenset[Buffer] = frozenset()
         self.read: frozenset[Buffer] = frozenset()
@@ -92,6 +94,7 @@ class _Barriers:
 
 
 def _shared(s: Stmt) -> tuple[frozenset[Buffer], frozenset[Buffer]]:
+    """The workgroup buffers that a tree writes, and those that it reads."""
     wrote: set[Buffer] = set()
     read: set[Buffer] = set()
     for t in walk(s):
@@ -102,17 +105,17 @@ def _shared(s: Stmt) -> tuple[frozenset[Buffer], frozenset[Buffer]]:
 
 
 def hoist_guards(kernel: Kernel) -> Kernel:
-    """Moves conditions out of the loops that they do not depend on: one branch, not many."""
+    """Moves conditions out of the serial, unrolled and vector loops that they do not depend on."""
 
     def visit(s: Stmt) -> Stmt:
         if not isinstance(s, For) or s.kind in (Kind.PARALLEL, Kind.GROUP, Kind.ITEM):
             return s
         inside = s.body
         if isinstance(inside, (Store, Accumulate)) and not is_reduction(inside):
-            fixed, varying = _parted(inside.guard, s.var)
+            fixed, varying = _partition(inside.guard, s.var)
             return If(fixed, s.replace(body=with_guard(inside, varying))) if fixed.terms else s
         if isinstance(inside, If) and inside.otherwise is None:
-            fixed, varying = _parted(inside.condition, s.var)
+            fixed, varying = _partition(inside.condition, s.var)
             if fixed.terms:
                 return If(fixed, s.replace(body=inside.then if varying.always else If(varying, inside.then)))
         return s
@@ -120,14 +123,14 @@ def hoist_guards(kernel: Kernel) -> Kernel:
     return kernel.with_body(transform(kernel.body, visit))
 
 
-def _parted(condition: Guard, var: Var) -> tuple[Guard, Guard]:
-    """The conditions that do not change with the variable, and the others."""
+def _partition(condition: Guard, var: Var) -> tuple[Guard, Guard]:
+    """The terms that do not depend on the variable or on memory, and the others."""
     fixed = tuple([t for t in condition.terms if var not in t.variables and not has_lookup(t)])
     return Guard(fixed), Guard(tuple([t for t in condition.terms if t not in fixed]), condition.never)
 
 
 def drop_single_iterations(kernel: Kernel) -> Kernel:
-    """Removes loops with one iteration and branches that are decided. Later steps can no longer name these loops."""
+    """Removes loops of one iteration and branches whose condition is decided. Later steps cannot name those loops."""
 
     def visit(s: Stmt) -> Stmt:
         if isinstance(s, For) and s.extent == ONE and s.kind in (Kind.SERIAL, Kind.UNROLLED, Kind.VECTOR):
@@ -142,31 +145,33 @@ def drop_single_iterations(kernel: Kernel) -> Kernel:
 
 
 def specialize(kernel: Kernel, at: str) -> Kernel:
-    """Two versions of the body of loop `at`: an interior without the guards that hold for a whole iteration and with
-    constant extents, and the general one, whose loops get the suffix `.edge`.
+    """Two versions of the body of loop `at`, chosen in each iteration.
+
+    The interior version has no guards that hold throughout the iteration, and constant extents; the general version is
+    the old body, whose loops get the suffix `.edge`. The kernel stays as it is where no guard or extent can be removed.
     """
 
     def rewrite(top: For, _: list[For]) -> Stmt:
         loops = [s for s in walk(top.body) if isinstance(s, For)]
         inner = {s.var for s in loops}
-        worst: dict[Index, Index] = {}
+        least_values: dict[Index, Index] = {}
         for term in _guard_terms(top.body):
             least = _least(term, inner)
-            if least is not None and term not in worst:
-                worst[term] = least
-        full: dict[Var, Index] = {}
-        needed = list(worst.values())
+            if least is not None and term not in least_values:
+                least_values[term] = least
+        full: dict[Var, Index] = {}  # extents that are constant in the interior
+        required = list(least_values.values())
         for one in loops:
             constant = _constant_part(one.extent)
             least = None if constant is None else _least(constant[1] - constant[0], inner)
             if constant is not None and least is not None:
                 full[one.var] = constant[0]
-                needed.append(least)
-        if not needed:
+                required.append(least)
+        if not required:
             return top
 
         def without(g: Guard) -> Guard:
-            return Guard(tuple([t for t in g.terms if t not in worst]), g.never) if g.terms else g
+            return Guard(tuple([t for t in g.terms if t not in least_values]), g.never) if g.terms else g
 
         rewriter = Rewriter(None, lambda r: Load(r.buffer, r.position, without(r.guard)) if r.guard.terms else r)
 
@@ -177,12 +182,13 @@ def specialize(kernel: Kernel, at: str) -> Kernel:
             return with_guard(s, without(s.guard)) if isinstance(s, (Store, Accumulate)) else s
 
         edge = rename_loops(top.body, ".edge")
-        return top.replace(body=If(guard(*needed), transform(top.body, strip), edge))
+        return top.replace(body=If(guard(*required), transform(top.body, strip), edge))
 
     return rewrite_loop(kernel, at, rewrite, "specialize")
 
 
 def _guard_terms(stmt: Stmt) -> list[Index]:
+    """The terms of all guards in a tree."""
     terms: list[Index] = []
     for s in walk(stmt):
         if isinstance(s, (Store, Accumulate)):
@@ -193,7 +199,7 @@ def _guard_terms(stmt: Stmt) -> list[Index]:
 
 
 def _least(term: Index, inner: set[Var]) -> Index | None:
-    """A lower bound of the term that is free of `inner`, where one can hold at all."""
+    """A lower bound of the term that does not depend on `inner`; None where it is always negative, or unknown."""
     if has_lookup(term):
         return None
     least = index(term.const)
@@ -204,7 +210,7 @@ def _least(term: Index, inner: set[Var]) -> Index | None:
 
 
 def _constant_part(extent: Index) -> tuple[Index, Index] | None:
-    """`min(constant, other)` as its two parts."""
+    """For an extent `min(constant, other)`: the constant and the other, else None."""
     if len(extent.terms) == 1 and not extent.const:
         ((monomial, coefficient),) = extent.terms.items()
         if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Min):
@@ -217,7 +223,7 @@ def _constant_part(extent: Index) -> tuple[Index, Index] | None:
 
 
 def item_iterations(kernel: Kernel) -> int:
-    """How often loops go round in one item (or task) of a kernel's longest phase, at most."""
+    """An upper bound on the iterations of serial loops that one item (or task) executes in a kernel's longest phase."""
 
     def count(s: Stmt) -> int:
         inside = sum(count(c) for c in children(s))

@@ -1,7 +1,8 @@
-"""Proves that an index is never negative, from facts `index >= 0` and the bounds of its variables.
+"""Proofs that an index is never negative, from facts `index >= 0` and the bounds of variables.
 
-The search subtracts multiples of facts until the bounds suffice. It is sound and incomplete: a failed proof says
-nothing. Quotients, minima and remainders bring their own defining facts.
+The search subtracts multiples of facts from the index until bounds suffice, to a depth of `DEPTH` facts and `BUDGET` steps
+in all. It is sound and incomplete: a failed proof says nothing. Quotients, minima and remainders add the inequalities that
+define them.
 """
 
 from __future__ import annotations
@@ -9,27 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .guard import Guard, split_minimum
-from .index import FloorDiv, Index, Min, Mod, Var
+from .index import FloorDiv, Index, Min, Mod, Monomial, Var
 
-DEPTH = 5
-BUDGET = 400
+DEPTH = 5  # facts that one proof may combine
+BUDGET = 400  # steps of one search
 
 
 class Facts:
-    """A conjunction of `index >= 0`, grown scope by scope."""
+    """A conjunction of `index >= 0`; one of an inner scope extends one of an outer scope."""
 
     __slots__ = ("by_monomial", "seen")
 
     def __init__(self, outer: Facts | None = None, terms: Iterable[Index] = ()) -> None:
-        self.by_monomial: dict[tuple[object, ...], list[Index]] = dict(outer.by_monomial) if outer else {}
+        self.by_monomial: dict[Monomial, list[Index]] = dict(outer.by_monomial) if outer else {}
         self.seen: frozenset[Index] = outer.seen if outer else frozenset()
         new = [part for term in terms for part in split_minimum(term)]
         self._add(new)
 
-    def _add(self, new: list[Index]) -> None:
-        fresh = [t for t in new if t not in self.seen]
-        self.seen |= set(fresh)
-        for term in fresh:
+    def _add(self, terms: list[Index]) -> None:
+        """Adds facts that are not there yet, and the definitions of the atoms in them."""
+        new = [t for t in terms if t not in self.seen]
+        self.seen |= set(new)
+        for term in new:
             for monomial in term.terms:
                 self.by_monomial[monomial] = [*self.by_monomial.get(monomial, ()), term]
             self._add([d for m in term.terms for d in _definitions(m)])
@@ -39,16 +41,18 @@ class Facts:
         return Facts(self, g.terms) if g.terms else self
 
     def prove(self, term: Index) -> bool:
-        """Whether `term >= 0` follows."""
+        """Whether a proof of `term >= 0` was found."""
         if term.bounds[0] >= 0:
             return True
         return all(_Search(self).prove(part, DEPTH) for part in split_minimum(term))
 
 
 class _Search:
+    """One search for a proof, with its remaining budget and the depths at which terms were not proven."""
+
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.left = BUDGET
+        self.budget = BUDGET
         self.failed: dict[Index, int] = {}
 
     def prove(self, term: Index, depth: int) -> bool:
@@ -56,10 +60,10 @@ class _Search:
             return True
         if depth == 0 or term.bounds[1] < 0 or self.failed.get(term, 0) >= depth:
             return False
-        self.left -= 1
-        if self.left < 0:
+        self.budget -= 1
+        if self.budget < 0:
             return False
-        own = Facts(None, ()) if all(type(a) is Var for m in term.terms for a in m) else _own(term)
+        own = Facts() if all(type(a) is Var for m in term.terms for a in m) else _defining_facts(term)
         for monomial, coefficient in term.terms.items():
             facts = [*self.facts.by_monomial.get(monomial, ()), *own.by_monomial.get(monomial, ())]
             for fact in facts:
@@ -75,16 +79,17 @@ class _Search:
         return False
 
 
-def _own(term: Index) -> Facts:
+def _defining_facts(term: Index) -> Facts:
+    """The definitions of the atoms of an index."""
     return Facts(None, [d for m in term.terms for d in _definitions(m)])
 
 
-def _definitions(monomial: tuple[object, ...]) -> list[Index]:
-    """What a quotient, a remainder or a minimum means."""
+def _definitions(monomial: Monomial) -> list[Index]:
+    """Indices that are >= 0 by the definition of a quotient, a remainder or a minimum."""
     if len(monomial) != 1 or isinstance(monomial[0], Var):
         return []
     atom = monomial[0]
-    one = Index({(atom,): 1}, 0)  # type: ignore[dict-item]
+    one = Index({(atom,): 1}, 0)
     if isinstance(atom, FloorDiv):
         return [atom.left - one * atom.right, one * atom.right + (atom.right - 1) - atom.left]
     if isinstance(atom, Min):

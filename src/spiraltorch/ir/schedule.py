@@ -1,12 +1,13 @@
-"""Schedule steps: functions from kernel to kernel that keep its meaning, or raise `ScheduleError`.
+"""The schedule steps, in one namespace for the rules in `compiler/schedules`.
 
-Loops are addressed by name. The usual order of steps: `split` and `fuse`, `reorder`, `mark`, `accumulate`, `stage`,
-`specialize`, then `finish`, which is the list of passes that make a kernel ready for a renderer.
+A step is a function from kernel to kernel that computes the same, or raises `ScheduleError`. Loops are addressed by name.
+The usual order of steps: `split` and `fuse`, `reorder`, `mark`, `accumulate`, `stage`, `specialize`, then `finish`, which
+runs the passes that prepare a kernel for a renderer.
 """
 
 from __future__ import annotations
 
-from .cooperation import bind_groups, bind_items, flatten, reduce_together, share_loop
+from .cooperation import bind_groups, bind_items, flatten, reduce_in_group, share_loop
 from .loops import fuse, mark, reorder, split
 from .passes import drop_single_iterations, finish, hoist_guards, insert_barriers, specialize
 from .reductions import accumulate, identity, lower_reductions, realize
@@ -32,7 +33,7 @@ __all__ = [
     "lower_reductions",
     "mark",
     "realize",
-    "reduce_together",
+    "reduce_in_group",
     "reorder",
     "share_loop",
     "specialize",

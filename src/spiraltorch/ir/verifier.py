@@ -1,18 +1,19 @@
-"""Checks that a kernel means something: run it between steps, in tests always.
+"""Verifies the invariants of a kernel's IR. Tests verify after every schedule step, the tuner verifies its candidates.
 
-Rules: loops have unique names and are used inside; buffers and scalars are declared; dtypes agree; every access is
-inside its buffer, provably from the bounds of variables, the extents of enclosing loops and the guards; registers are
-addressed by constants, lanes and unrolled loops; parallel, group and item loops stand where devices have them, and the
-iterations of the first two write disjoint cells; a barrier stands where all items pass.
+Invariants: names of loops are unique, and variables are used inside their loops; buffers and scalars are declared; dtypes
+agree; every access is inside its buffer, provably from the bounds of variables, the extents of enclosing loops and the
+guards; registers are addressed by constants, lanes and unrolled loops; parallel, group and item loops are nested as devices
+nest them, and the iterations of parallel and group loops access disjoint elements where one writes; all items of a group
+reach the same barriers.
+
+Limits: proofs are incomplete (see `proofs`), so a correct kernel may be refused. Whether items of a group race for
+workgroup memory is not verified: barriers are inserted by a pass, and the interpreter detects races.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from ..errors import SpiralTorchError
+from .disjoint import meeting_accesses
 from .expr import (
     ARITY,
     COMPARISONS,
@@ -30,7 +31,7 @@ from .expr import (
     lookups,
 )
 from .guard import Guard
-from .index import Atom, FloorDiv, Index, Min, Opaque, Var, atom_variables, index
+from .index import Index, index
 from .proofs import Facts
 from .reductions import is_reduction
 from .stmt import (
@@ -45,25 +46,23 @@ from .stmt import (
     Stmt,
     Store,
     children,
-    leaf_stores,
     walk,
 )
 from .tree import statement_loads
 
 INTEGER_OPERATIONS = frozenset(["and", "or", "xor", "not", "shl", "shr", "mulhi"])
-TRIED = 1 << 18
 ONLY_INSIDE = {Kind.PARALLEL: frozenset[Kind](), Kind.GROUP: frozenset((Kind.GROUP,)),
                Kind.ITEM: frozenset((Kind.GROUP, Kind.ITEM))}  # fmt: skip
 
 
 class IRError(SpiralTorchError, ValueError):
-    """A kernel breaks a rule of the IR."""
+    """A kernel violates an invariant of the IR."""
 
 
 def verify(kernel: Kernel, lowered: bool = False) -> Kernel:
-    """Returns the kernel, or raises `IRError` with the rule that it breaks.
+    """Returns the kernel, or raises `IRError` with the invariant that it violates.
 
-    `lowered` asks also for what renderers need: no reduction axes and no virtual buffers are left.
+    With `lowered`, also what renderers rely on is verified: no reduction has axes, and no buffer is virtual.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Buffer, Const, at
@@ -78,7 +77,7 @@ def verify(kernel: Kernel, lowered: bool = False) -> Kernel:
 
 
 class _Scope:
-    """What is known at a statement."""
+    """What holds at a statement: loops around it, buffers that exist, proven facts, and whether all items get there."""
 
     __slots__ = ("buffers", "facts", "loops", "uniform")
 
@@ -86,13 +85,13 @@ class _Scope:
         self.loops = loops
         self.buffers = buffers
         self.facts = facts
-        self.uniform = uniform  # all items of a group are here together
+        self.uniform = uniform
 
     @staticmethod
     def of(kernel: Kernel) -> _Scope:
         return _Scope((), frozenset(kernel.params), Facts(), True)
 
-    def but(
+    def extended(
         self, *, loop: For | None = None, buffer: Buffer | None = None, terms: tuple[Index, ...] = (),
         uniform: bool = True,
     ) -> _Scope:  # fmt: skip
@@ -105,6 +104,8 @@ class _Scope:
 
 
 class _Verifier:
+    """Walks a kernel's statements with a `_Scope`, and raises at the first violation."""
+
     def __init__(self, kernel: Kernel, lowered: bool) -> None:
         self.kernel = kernel
         self.lowered = lowered
@@ -122,16 +123,16 @@ class _Verifier:
         elif isinstance(s, If):
             self.guard(s.condition, scope)
             uniform = all(self.is_uniform(t, scope) for t in s.condition.terms)
-            self.statement(s.then, scope.but(terms=s.condition.terms, uniform=uniform))
+            self.statement(s.then, scope.extended(terms=s.condition.terms, uniform=uniform))
             if s.otherwise is not None:
                 terms = s.condition.terms
                 negated = (-terms[0] - 1,) if len(terms) == 1 else ()
-                self.statement(s.otherwise, scope.but(terms=negated, uniform=uniform))
+                self.statement(s.otherwise, scope.extended(terms=negated, uniform=uniform))
         elif isinstance(s, Alloc):
             self.alloc(s, scope)
         elif isinstance(s, Store):
             self.guard(s.guard, scope)
-            self.store(s, scope.but(terms=s.guard.terms))
+            self.store(s, scope.extended(terms=s.guard.terms))
         elif isinstance(s, Accumulate):
             self.accumulate(s, scope)
         elif isinstance(s, Barrier):
@@ -160,7 +161,7 @@ class _Verifier:
         if s.kind in (Kind.PARALLEL, Kind.GROUP):
             self.disjoint(s, scope)
         terms = (s.extent - index(s.var) - 1,)
-        self.statement(s.body, scope.but(loop=s, terms=terms, uniform=self.is_uniform(s.extent, scope)))
+        self.statement(s.body, scope.extended(loop=s, terms=terms, uniform=self.is_uniform(s.extent, scope)))
 
     def alloc(self, s: Alloc, scope: _Scope) -> None:
         b = s.buffer
@@ -178,7 +179,7 @@ class _Verifier:
         shared_by = below & ({Kind.PARALLEL, Kind.GROUP} | ({Kind.ITEM} if private else set()))
         if b.space in (Space.REGISTER, Space.SCRATCH, Space.WORKGROUP) and shared_by:
             raise self.fail(f"{b.name} in {b.space.value} is shared by {' '.join(sorted(k.value for k in shared_by))}")
-        self.statement(s.body, scope.but(buffer=b))
+        self.statement(s.body, scope.extended(buffer=b))
 
     def store(self, s: Store, scope: _Scope) -> None:
         self.access(s.buffer, s.position, scope)
@@ -197,14 +198,14 @@ class _Verifier:
         if s.op not in IDENTITY:
             raise self.fail(f"a reduction expected one of {sorted(IDENTITY)}, got {s.op}")
         self.guard(s.guard, scope)
-        cells = tuple([t for t in s.guard.terms if t.variables.isdisjoint(s.axes)])
-        self.store(Store(s.buffer, s.position, s.value), scope.but(terms=s.guard.terms))
-        around = scope.but(terms=cells)
+        on_elements = tuple([t for t in s.guard.terms if t.variables.isdisjoint(s.axes)])
+        self.store(Store(s.buffer, s.position, s.value), scope.extended(terms=s.guard.terms))
+        around = scope.extended(terms=on_elements)
         if s.init is not None:
             self.store(Store(s.buffer, s.position, s.init), around)
         for f in s.finish:
             self.guard(f.guard, around)
-            self.store(f, around.but(terms=f.guard.terms))
+            self.store(f, around.extended(terms=f.guard.terms))
 
     # ------------------------------------------------ accesses and values
 
@@ -247,7 +248,7 @@ class _Verifier:
         seen[id(v)] = v
         if isinstance(v, Load):
             self.guard(v.guard, scope)
-            self.access(v.buffer, v.position, scope.but(terms=v.guard.terms))
+            self.access(v.buffer, v.position, scope.extended(terms=v.guard.terms))
         elif isinstance(v, Op):
             for a in v.args:
                 self.value(a, scope, seen)
@@ -269,33 +270,23 @@ class _Verifier:
 
     # ------------------------------------------------ items and tasks
 
+    def disjoint(self, s: For, scope: _Scope) -> None:
+        """Iterations of a parallel loop access no element that another one writes."""
+        meeting = meeting_accesses(s, scope.facts)
+        if meeting is not None:
+            raise self.fail(f"iterations of {s.kind.value} loop {s.var.name} may meet in {meeting}")
+
     def is_uniform(self, i: Index, scope: _Scope) -> bool:
-        """Whether all items of a group compute the same."""
+        """Whether all items of a group compute the same index."""
         own = {one.var for one in scope.loops if one.kind is Kind.ITEM}
         own |= {one.var for one in scope.loops if not own.isdisjoint(one.extent.variables)}
         if not own.isdisjoint(i.variables):
             return False
         return all(r.buffer.space is Space.GLOBAL for r in statement_loads(If(Guard((i,)), Barrier())))
 
-    def disjoint(self, top: For, scope: _Scope) -> None:
-        """Two iterations of a parallel loop write no common cell, and read none that another writes."""
-        if top.extent == index(1):
-            return
-        private = {s.buffer for s in walk(top.body) if isinstance(s, Alloc)}
-        writes: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]] = {}
-        reads: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]] = {}
-        _accesses(top.body, Facts(scope.facts, (top.extent - index(top.var) - 1,)), writes, reads)
-        for b, places in writes.items():
-            if b in private:
-                continue
-            places = [*places, *reads.get(b, ())]
-            if not _kept_apart(top.var, b, places):
-                shown = ", ".join(sorted({f"{b.name}{list(p)}" for p, _ in places}))
-                raise self.fail(f"iterations of {top.kind.value} loop {top.var.name} may meet in {shown}")
-
 
 def _op_problem(v: Op) -> str | None:
-    """What is wrong with the dtypes of an operation."""
+    """What is wrong with the arguments or dtypes of an operation, or None."""
     if len(v.args) != ARITY[v.name]:
         return f"expected {ARITY[v.name]} arguments"
     of = v.args[1:] if v.name == "select" else v.args
@@ -313,91 +304,3 @@ def _op_problem(v: Op) -> str | None:
     if v.name in INTEGER_OPERATIONS and v.dtype.is_float:
         return f"expected integers or bool, got {names}"
     return None
-
-
-def _accesses(
-    s: Stmt, facts: Facts, writes: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]],
-    reads: dict[Buffer, list[tuple[tuple[Index, ...], Facts]]],
-) -> None:  # fmt: skip
-    if isinstance(s, For):
-        facts = Facts(facts, (s.extent - index(s.var) - 1,))
-    elif isinstance(s, (Store, Accumulate)):
-        cells = tuple([t for t in s.guard.terms if not isinstance(s, Accumulate) or t.variables.isdisjoint(s.axes)])
-        facts = Facts(facts, cells)
-        for one in (s, *leaf_stores(s)):
-            writes.setdefault(one.buffer, []).append((one.position, facts.with_guard(one.guard)))
-    for r in statement_loads(s):
-        reads.setdefault(r.buffer, []).append((r.position, facts.with_guard(r.guard)))
-    for c in children(s):
-        if isinstance(s, If):
-            _accesses(c, facts.with_guard(s.condition) if c is s.then else facts, writes, reads)
-        else:
-            _accesses(c, facts, writes, reads)
-
-
-def _kept_apart(var: Var, buffer: Buffer, places: list[tuple[tuple[Index, ...], Facts]]) -> bool:
-    """Whether the positions of one iteration of `var` are never those of another.
-
-    Looks for parts of the position that give back `var`, or its digits where loops were fused.
-    """
-    first = (*places[0][0], buffer.flat(places[0][0]))
-    digits = {m[0] for i in first for m in i.terms if len(m) == 1 and atom_variables(m[0]) == {var}}
-    rows = [(*position, buffer.flat(position)) for position, _ in places]
-    known: list[Atom] = []
-    for digit in digits:
-        if isinstance(digit, Opaque):
-            continue
-        for dim in range(len(first)):
-            if _separates(digit, [(row[dim], facts) for row, (_, facts) in zip(rows, places, strict=True)]):
-                known.append(digit)
-                break
-    return var in known or (bool(known) and _give_back(var, known))
-
-
-def _separates(digit: Atom, places: list[tuple[Index, Facts]]) -> bool:
-    """Whether every index is `c*digit + small + n*c*large` with `low <= small < low + c`, for `n` possible digits."""
-    one = Index({(digit,): 1}, 0)
-    count = one.bounds[1] - one.bounds[0] + 1
-    shared: tuple[int, Index] | None = None
-    for i, facts in places:
-        coefficient = i.terms.get((digit,), 0)
-        if not coefficient:
-            return False
-        width = abs(coefficient)
-        period = width * count
-        small = Index({m: c for m, c in i.terms.items() if m != (digit,) and c % period}, i.const)
-        if shared is None:
-            shared = coefficient, index(small.bounds[0])
-        low = shared[1]
-        if shared[0] != coefficient:
-            return False
-        if not (facts.prove(small - low) and facts.prove(low + width - 1 - small)):
-            return False
-    return True
-
-
-def _give_back(var: Var, digits: list[Atom]) -> bool:
-    """Whether different values of the variable differ in a digit; tried on the first `TRIED` values."""
-    values = np.arange(var.lower, min(var.upper, var.lower + TRIED) + 1)
-    columns = np.stack([np.broadcast_to(_digit(d, values), values.shape) for d in digits], 1)
-    return len(np.unique(columns, axis=0)) == len(values)
-
-
-def _digit(atom: Atom, values: Any) -> Any:
-    if isinstance(atom, Var):
-        return values
-    assert not isinstance(atom, Opaque)
-    left = _digits(atom.left, values)
-    if isinstance(atom, Min):
-        return np.minimum(left, _digits(atom.right, values))
-    return left // atom.right if isinstance(atom, FloorDiv) else left % atom.right
-
-
-def _digits(i: Index, values: Any) -> Any:
-    total: Any = i.const
-    for monomial, coefficient in i.terms.items():
-        part: Any = coefficient
-        for atom in monomial:
-            part = part * _digit(atom, values)
-        total = total + part
-    return total

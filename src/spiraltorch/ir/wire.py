@@ -1,39 +1,48 @@
-"""Kernels as bytes, for another process of the same version.
+"""Kernels as bytes, for another process of the same version: a pickle that builds indices anew.
 
-Indices remember hashes that hold in their own process only, so they are made anew where they arrive.
+Indices cache hashes, which are those of their own process, so they are sent as the arguments of their constructors.
+Objects that are shared inside stay shared.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-from typing import Any
+from typing import Any, TypeVar
 
 from .guard import Guard
 from .index import FloorDiv, Index, Min, Mod, Var
 
+T = TypeVar("T")
 
-class _Writer(pickle.Pickler):
-    def reducer_override(self, thing: Any) -> Any:
-        kind = type(thing)
-        if kind is Index:
-            return Index, (thing.terms, thing.const)
-        if kind is Var:
-            return Var, (thing.name, thing.upper, thing.lower)
-        if kind in (FloorDiv, Mod, Min):
-            return kind, (thing.left, thing.right)
-        if kind is Guard:
-            return Guard, (thing.terms, thing.never)
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, obj: object) -> Any:
+        if isinstance(obj, Index):
+            return Index, (obj.terms, obj.const)
+        if isinstance(obj, Var):
+            return Var, (obj.name, obj.upper, obj.lower)
+        if isinstance(obj, (FloorDiv, Mod, Min)):
+            return type(obj), (obj.left, obj.right)
+        if isinstance(obj, Guard):
+            return Guard, (obj.terms, obj.never)
         return NotImplemented
 
 
-def pack(thing: Any) -> bytes:
-    """Anything made of kernels, values and plain data. What is shared inside stays shared."""
+def pack(obj: object) -> bytes:
+    """Serializes an object made of kernels, values and plain data."""
     out = io.BytesIO()
-    _Writer(out, pickle.HIGHEST_PROTOCOL).dump(thing)
+    _Pickler(out, pickle.HIGHEST_PROTOCOL).dump(obj)
     return out.getvalue()
 
 
-def unpack(data: bytes) -> Any:
-    """What `pack` was given. Only for bytes that this program wrote."""
-    return pickle.loads(data)
+def unpack(data: bytes, kind: type[T]) -> T:
+    """The object that `pack` was given, of class `kind`. Only for bytes that this program wrote: a pickle can run code.
+
+    Raises:
+        TypeError: the object is of another class.
+    """
+    obj = pickle.loads(data)
+    if not isinstance(obj, kind):
+        raise TypeError(f"[unpack] expected {kind.__name__}, got {type(obj).__name__}")
+    return obj

@@ -75,7 +75,7 @@ class _State:
             raise ArgumentError(
                 f"[tune] expected a device like the caller's, {target!r}, got {self.device.target.key!r}"
             )
-        self.lowered = unpack(packed)
+        self.lowered = unpack(packed, Lowered)
         self.trial = Trial(self.device, self.lowered.kernel)
         self.made: dict[str, Any] = {}
         self.proven = _verifies(self._scheduled({})[0])

@@ -79,7 +79,7 @@ def _rows(lowered: Lowered, target: Target) -> Kernel:
     items = lowered.choices.pick("row.items", items, [i for i in ITEMS if i <= min(most, _power_of_two(widest))])
     for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
         kernel, flat = steps.flatten(kernel, names)
-        kernel = (steps.reduce_together if reduces else steps.share_loop)(kernel, flat, items)
+        kernel = (steps.reduce_in_group if reduces else steps.share_loop)(kernel, flat, items)
     if not lowered.loops:
         one = loop("row", 1)
         return kernel.with_body(For(one.var, index(1), kernel.body, Kind.GROUP))
