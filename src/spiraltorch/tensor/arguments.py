@@ -1,12 +1,13 @@
-"""PyTorch's spellings of arguments, translated in one place: `dim` is `axis`, `keepdim` is `keepdims`, and so on."""
+"""Arguments of the public functions: axes, and PyTorch's spellings (`dim` is `axis`, `keepdim` is `keepdims`, ...)."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, IndexOutOfRange
+from ..typing import Axis
 
 F = TypeVar("F", bound=Callable[..., Any])
 SPELLINGS = {
@@ -36,10 +37,18 @@ def torch_spellings(fn: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def axis_of(axis: Any, ndim: int, op: str) -> int:
-    """One axis, counted from the front. Raises `ArgumentError` outside `[-ndim, ndim)`."""
-    from ..errors import IndexOutOfRange
+def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
+    """One axis, counted from the front.
 
+    Args:
+        axis: an integer from -ndim to ndim - 1; 0 and -1 for a tensor without axes.
+        ndim: the number of axes.
+        op: the operation's name, for errors.
+
+    Raises:
+        ArgumentError: `axis` is no integer.
+        IndexOutOfRange: there is no such axis.
+    """
     try:
         number = axis.__index__()
     except AttributeError:
@@ -50,13 +59,17 @@ def axis_of(axis: Any, ndim: int, op: str) -> int:
     return int(number % bound)
 
 
-def axes_of(axis: Any, ndim: int, op: str) -> tuple[int, ...]:
-    """Sorted, distinct axes; None is all of them."""
+def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
+    """Axes in ascending order, counted from the front; all of them for None.
+
+    Raises:
+        ArgumentError: an axis is no integer, or comes twice.
+        IndexOutOfRange: there is no such axis.
+    """
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
-        axis = (axis,)
-    found = [axis_of(a, ndim, op) for a in axis]
-    if len(set(found)) != len(found):
-        raise ArgumentError(f"[{op}] expected distinct axes, got {tuple(axis)}")
-    return tuple(sorted(found)) if ndim else ()
+    items = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axes = [axis_of(a, ndim, op) for a in items]
+    if len(set(axes)) != len(axes):
+        raise ArgumentError(f"[{op}] expected distinct axes, got {items}")
+    return tuple(sorted(axes)) if ndim else ()
