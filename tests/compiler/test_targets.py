@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import spiraltorch as st
-from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.state import STATE
 from spiraltorch.dtypes import ALL, DType, bool_, float32, float64, int64
 from spiraltorch.ir.expr import Space
 from spiraltorch.ir.stmt import Alloc, Kernel, walk
@@ -41,7 +41,7 @@ def scheduled(graph: Callable[[], Any], target: Target, monkeypatch: pytest.Monk
     value = graph()
     with monkeypatch.context() as patch:
         cpu = device.get("cpu:0")
-        patch.setattr(evaluate, "_PLANS", {})
+        patch.setattr(STATE, "graphs", {})
         patch.setattr(cpu, "target", target)
         patch.setattr(cpu, "compile", stop)
         with pytest.raises(_Compiled):

@@ -1,15 +1,17 @@
 """A caching allocator: blocks of a device's memory in size classes, kept for reuse when freed.
 
-It takes no lock: each step on a list or a counter is atomic while one thread holds the interpreter. See `references` for
-interpreters in which several threads run at once.
+Several threads allocate and free. Under the global interpreter lock that needs no other lock: the interpreter does not
+switch threads between the steps of `take` and `release` that belong together. Without it, `LockedSizeClass` is used.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import OutOfMemoryError
+from .interpreter import HAS_GLOBAL_LOCK
 
 ALIGN = 64
 KEEP_LIMIT = 2 << 30  # bytes of free blocks above which freed blocks go back to the system
@@ -54,6 +56,22 @@ class SizeClass:
             self.free.append(address)
 
 
+class LockedSizeClass(SizeClass):
+    """The same for interpreters in which several threads run at once."""
+
+    __slots__ = ()
+
+    def take(self) -> int:
+        """The address of a block. Raises `OutOfMemoryError`."""
+        with self.allocator.lock:
+            return super().take()
+
+    def release(self, address: int) -> None:
+        """Gives a block back."""
+        with self.allocator.lock:
+            super().release(address)
+
+
 class Allocator:
     """The blocks of one device, with statistics.
 
@@ -67,6 +85,8 @@ class Allocator:
     def __init__(self, name: str, limit: int, make: Callable[[int], tuple[int, Any] | None]) -> None:
         self.name = name
         self.make = make
+        self.lock = threading.RLock()  # a collection of garbage may free buffers inside; see `LockedSizeClass`
+        self._class = SizeClass if HAS_GLOBAL_LOCK else LockedSizeClass
         self.classes: dict[int, SizeClass] = {}  # by the size of their blocks
         self.blocks: dict[int, Any] = {}  # by address or handle: the objects that own the memory
         self.in_use = 0
@@ -82,7 +102,7 @@ class Allocator:
             if len(self._by_request) >= SIZE_LIMIT:
                 self._by_request.clear()
             size = size_class(nbytes)
-            known = self._by_request[nbytes] = self.classes.setdefault(size, SizeClass(self, size))
+            known = self._by_request[nbytes] = self.classes.setdefault(size, self._class(self, size))
         return known
 
     def levels(self) -> tuple[int, int]:
