@@ -44,7 +44,8 @@ def same_device(name: str, avals: tuple[Aval, ...]) -> str:
     return avals[0].device
 
 
-def _same_dtype(name: str, avals: tuple[Aval, ...]) -> DType:
+def same_dtype(name: str, avals: tuple[Aval, ...]) -> DType:
+    """The operands' dtype. Raises `DTypeError` where they differ."""
     for a in avals[1:]:
         if a.dtype is not avals[0].dtype:
             raise DTypeError(
@@ -57,7 +58,7 @@ def _rule(name: str, kinds: str, result: DType | None) -> Callable[[tuple[Aval, 
     words = {"f": "floating", "i": "integer", "u": "integer", "b": "bool"}
 
     def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
-        dtype = _same_dtype(name, avals)
+        dtype = same_dtype(name, avals)
         if dtype.kind not in kinds:
             allowed = sorted({words[k] for k in kinds})
             raise DTypeError(f"[{name}] expected a {' or '.join(allowed)} dtype, got {dtype.name}; cast with .to()")
@@ -294,7 +295,7 @@ def _where_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     condition, x, y = avals
     if not condition.dtype.is_bool:
         raise DTypeError(f"[where] expected a bool condition, got {condition.dtype.name}; compare first")
-    _same_dtype("where", (x, y))
+    same_dtype("where", (x, y))
     shape = broadcast_shapes("where", condition.shape, x.shape, y.shape)
     return aval_of(shape, x.dtype, same_device("where", avals))
 
