@@ -10,7 +10,7 @@ import pytest
 from tuning_samples import DEVICES, GRAPHS, lowered
 
 from spiraltorch.compiler.choices import Choices
-from spiraltorch.compiler.schedules.cpu import schedule
+from spiraltorch.compiler.schedules import schedule
 from spiraltorch.ir.interpreter import run
 from spiraltorch.ir.kernel_key import kernel_key
 from spiraltorch.ir.schedule import ScheduleError
@@ -99,7 +99,7 @@ def test_no_decision_changes_nothing(where: str, name: str) -> None:
             assert format_kernel(schedule(low, target, choices)) == format_kernel(plain)
             assert format_kernel(schedule(low, target, unknown)) == format_kernel(plain)
         assert choices.changed == unknown.changed == {}
-        key = kernel_key(low.kernel, low.kind, target.key)
+        key = kernel_key(low.kernel, low.kind.value, target.key)
         assert choices.key(key) == key != unknown.key(key)
 
 

@@ -206,7 +206,7 @@ def test_nothing_small_is_tuned() -> None:
 def test_predictions_order_the_obvious(where: str) -> None:
     """The cost model tells a good schedule of a product from a hopeless one."""
     from spiraltorch.compiler.choices import Choices
-    from spiraltorch.compiler.schedules.cpu import schedule
+    from spiraltorch.compiler.schedules import schedule
 
     target = device.get(where).target
     (low,) = lowered(normal(where, 512, 512) @ normal(where, 512, 512))

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from ..compiler.choices import Choices
 from ..compiler.lowering import Lowered
-from ..compiler.schedules.cpu import schedule
+from ..compiler.schedules import schedule
 from ..errors import ArgumentError
 from ..ir.kernel_key import kernel_key
 from ..ir.stmt import Kernel

@@ -14,12 +14,12 @@ from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, rewrite_leaf, tra
 from ...ir.target import Target
 from ...ir.tree import ScheduleError, rename_loops
 from ..choices import Choices
-from ..lowering.lowered import Lowered
+from ..lowering.lowered import KernelKind, Lowered
 from ..program import Val
-from ..schedules.cpu import schedule
+from ..schedules import schedule
 
 MAX_PHASES = 32
-KINDS = frozenset(("map", "rows", "columns"))
+KINDS = frozenset((KernelKind.MAP, KernelKind.ROWS, KernelKind.COLUMNS))
 
 
 class Group:
@@ -48,7 +48,7 @@ class Group:
             return False
         stored = {v.id for m in self.members for v in m.stores}
         reads = any(v.id in stored for v in low.params)
-        if low.kind == "map" and all(m.kind == "map" for m in self.members) and not reads:
+        if low.kind is KernelKind.MAP and all(m.kind is KernelKind.MAP for m in self.members) and not reads:
             return True
         most = target.parallel_work
         return low.work < most and (reads or sum(m.work for m in self.members) < most)

@@ -20,7 +20,7 @@ from ...kernels.attention import (
 from ..program import Val
 from .cluster import Cluster
 from .emitter import Emitter
-from .lowered import Lowered
+from .lowered import KernelKind, LoopRole, Lowered, NamedLoop, Phase, PhaseRole, named
 from .registry import Lowering, Operands, Role, register
 
 VECTORS = 4  # of queries in a block: as wide as a register tile
@@ -92,7 +92,7 @@ def lower_attention(cluster: Cluster, stored: set[int], target: Target) -> Lower
     loops = [b, h, block_]
     kernel = Kernel("attention", (), with_scratch(unused, loop_nest(loops, with_scratch(scratch, body))))
     work = q.shape[0] * q.shape[1] * sizes.queries * sizes.keys * 2 * (sizes.head_dim + sizes.value_dim + 8)
-    return Lowered(kernel, "attention", [one.var.name for one in loops], nests=nests, work=work)
+    return Lowered(kernel, KernelKind.ATTENTION, named(loops), [_phase(nest) for nest in nests], work=work)
 
 
 def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
@@ -132,7 +132,22 @@ def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> 
     whole = with_scratch(unused, loop_nest([b, h], block(*[s for s, _ in begin], inner)))
     kernel = Kernel("attention_grad", (), whole)
     work = q.shape[0] * q.shape[1] * sizes.queries * sizes.keys * 2 * (3 * sizes.head_dim + 2 * sizes.value_dim + 8)
-    return Lowered(kernel, "attention", ["b", "h"], nests=nests, work=work)
+    return Lowered(kernel, KernelKind.ATTENTION, named([b, h]), [_phase(nest) for nest in nests], work=work)
+
+
+_ROLES = {
+    "product": (PhaseRole.PRODUCT, (LoopRole.ROW, LoopRole.COLUMN, LoopRole.REDUCTION)),
+    "reduce": (PhaseRole.REDUCTION, (LoopRole.REDUCTION, LoopRole.COLUMN)),
+}
+
+
+def _phase(nest: LoopNest) -> Phase:
+    """The roles of a nest's loops: the one that items share, which in most runs over queries, is the column."""
+    if nest.kind == "map":
+        roles = [LoopRole.COLUMN if name == nest.shared else LoopRole.ROW for name in nest.names]
+        return Phase(PhaseRole.ELEMENTWISE, tuple(map(NamedLoop, nest.names, roles)))
+    role, of_loops = _ROLES[nest.kind]
+    return Phase(role, tuple(map(NamedLoop, nest.names, of_loops)))
 
 
 def _result_buffers(cluster: Cluster, like: tuple[Val, ...]) -> tuple[list[Buffer], list[Buffer]]:

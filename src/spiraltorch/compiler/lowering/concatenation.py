@@ -6,7 +6,7 @@ from ...ir.stmt import Kernel, Store, block, loop_nest
 from ...ir.target import Target
 from .cluster import Cluster
 from .loops import axis_loops, positions
-from .lowered import Lowered
+from .lowered import KernelKind, Lowered, PhaseRole, named, phase
 from .registry import Lowering, Operands, Role, register
 
 
@@ -22,9 +22,9 @@ def lower_join(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
         place = positions(loops)
         there = (*place[:axis], place[axis] + start, *place[axis + 1 :])
         parts.append(loop_nest(loops, Store(out, there, cluster.emitter.value(x, tuple(place)))))
-        phases.append([one.var.name for one in loops])
+        phases.append(phase(PhaseRole.ELEMENTWISE, named(loops)))
         start += x.shape[axis]
-    return Lowered(Kernel("join", (), block(*parts)), "phases", [], phases, work=2 * val.size)
+    return Lowered(Kernel("join", (), block(*parts)), KernelKind.PHASES, [], phases, work=2 * val.size)
 
 
 register(["join"], Lowering(Role.STANDALONE, Operands.CHEAP, kernel=lower_join))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from ...ir.expr import Const, FromGuard, Load, Op, Value, cast, op
+from ...ir.expr import Const, FromGuard, Load, Value, cast, op
 from ...ir.guard import guard
 from ...ir.index import ZERO, Index, index
-from ...ir.stmt import Accumulate, Alloc, For, Kernel, block, loop, loop_nest, walk
+from ...ir.stmt import Accumulate, Alloc, For, Kernel, block, loop, loop_nest
 from ...ir.target import Target
-from ...ir.tree import find_loop
 from ..decompositions.contraction import decompose_contraction
 from ..program import Val
 from .cluster import Cluster, store_member, stores_with_most_reads_first
-from .lowered import Lowered
+from .lowered import KernelKind, LoopRole, Lowered, NamedLoop, named
 from .registry import Lowering, Operands, Role, register
 
 
@@ -25,7 +24,7 @@ def lower_contraction(cluster: Cluster, stored: set[int], target: Target) -> Low
     for n, one in enumerate(loops):
         one.var.name = f"o{n}"
     operands = _dot_operands if val.prim == "dot" else _conv_operands
-    left, right, terms, batch, rows = operands(cluster, val, place)
+    left, right, terms, roles = operands(cluster, val, place)
     finish = []
     for m in cluster.members:
         if m.id in stored:
@@ -44,13 +43,11 @@ def lower_contraction(cluster: Cluster, stored: set[int], target: Target) -> Low
     work = 2 * val.size
     for t in terms:
         work *= t.extent.const
-    return Lowered(
-        kernel, val.prim, [one.var.name for one in loops], terms=[t.var.name for t in terms], batch=batch, rows=rows,
-        work=work,
-    )  # fmt: skip
+    loop_roles = [NamedLoop(one.var.name, role) for one, role in zip(loops, roles, strict=True)]
+    return Lowered(kernel, KernelKind(val.prim), [*loop_roles, *named(terms, LoopRole.REDUCTION)], work=work)
 
 
-_Operands = tuple[Value, Value, list[For], int, int]
+_Operands = tuple[Value, Value, list[For], list[LoopRole]]  # left, right, loops over terms, roles of the result's axes
 
 
 def _dot_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> _Operands:
@@ -72,8 +69,12 @@ def _dot_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> _Oper
         at_x[dx] = at_y[dy] = term_at[n]
     left = cluster.emitter.value(x, tuple(at_x))
     right = cluster.emitter.value(y, tuple(at_y))
-    batch = sum(1 for d in xb if x.shape[d] != 1)
-    return left, right, terms, batch, sum(1 for d in rows if x.shape[d] != 1)
+    axes = [
+        *((LoopRole.BATCH, x.shape[d]) for d in xb),
+        *((LoopRole.ROW, x.shape[d]) for d in rows),
+        *((LoopRole.COLUMN, y.shape[d]) for d in columns),
+    ]
+    return left, right, terms, [role for role, extent in axes if extent != 1]
 
 
 def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> _Operands:
@@ -100,16 +101,14 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> _Ope
         if not condition.always:
             zero = Const(0.0 if val.dtype.is_float else 0, val.dtype)
             left = op("select", FromGuard(condition), cast(left, val.dtype), zero)
-    real = [n for n, e in enumerate(val.shape) if e != 1]
-    return left, right, terms, sum(1 for n in real if n < 2), int(val.shape[2] != 1)
+    of_right = right.variables
 
+    def role(axis: int) -> LoopRole:
+        if axis >= 2:
+            return LoopRole.COLUMN if axis == 2 else LoopRole.WINDOW
+        return LoopRole.ROW if of_right.isdisjoint(place[axis].variables) else LoopRole.BATCH
 
-def depends_on_right(kernel: Kernel, name: str) -> bool:
-    """Whether the right operand of the contraction changes along this loop."""
-    var = find_loop(kernel, name).var
-    leaf = next(s for s in walk(kernel.body) if isinstance(s, Accumulate))
-    assert isinstance(leaf.value, Op)
-    return var in leaf.value.args[1].variables
+    return left, right, terms, [role(axis) for axis, extent in enumerate(val.shape) if extent != 1]
 
 
 register(

@@ -10,7 +10,7 @@ from ...ir.target import Target
 from ..decompositions import boolean
 from ..decompositions.random import decompose_random_bits
 from .cluster import Cluster, iterations, operation_count, store_member, stores_with_most_reads_first
-from .lowered import Lowered
+from .lowered import KernelKind, Lowered, named
 from .registry import Lowering, register
 
 
@@ -22,7 +22,7 @@ def lower_elementwise(cluster: Cluster, stored: set[int], target: Target) -> Low
         one.var.name = f"o{n}"
     kernel = Kernel("map", (), loop_nest(loops, block(*stores)))
     work = iterations(cluster) * operation_count([s.value for s in stores])
-    return Lowered(kernel, "map", [f"o{n}" for n in range(len(loops))], work=work)
+    return Lowered(kernel, KernelKind.MAP, named(loops), work=work)
 
 
 _BOOLEAN_RULES = {

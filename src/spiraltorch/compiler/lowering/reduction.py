@@ -14,7 +14,7 @@ from ...ir.target import Target
 from ..decompositions.reduction import decompose_arg_reduction, decompose_reduction
 from ..program import Val
 from .cluster import EXPENSIVE, Cluster, iterations, operation_count, store_member
-from .lowered import Lowered
+from .lowered import KernelKind, LoopRole, Lowered, Phase, PhaseRole, named, phase
 from .registry import Lowering, Role, is_reduction, register
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
@@ -160,8 +160,7 @@ def _rows(cluster: Cluster, stored: set[int], stash: int) -> Lowered:
     for n, one in enumerate(outer):
         one.var.name = f"o{n}"
     parts: list[Stmt] = []
-    names: list[list[str]] = []
-    reductions: list[bool] = []
+    phases: list[Phase] = []
     values: list[Value] = []
     for n, (kind, body) in enumerate(bodies):
         values += [s.value for s in body]  # type: ignore[union-attr]
@@ -170,25 +169,30 @@ def _rows(cluster: Cluster, stored: set[int], stash: int) -> Lowered:
             continue
         nest, loops = _renamed(cluster, body, n)
         parts.append(nest)
-        names.append(loops)
-        reductions.append(kind == "reduce")
+        phases.append(_phase(kind, loops, []))
     inside = block(*parts)
     for acc in cluster.accumulators.values():
         inside = Alloc(acc, inside)
     for row in scratch:
         inside = Alloc(row, inside)
     kernel = Kernel("rows", (), loop_nest(outer, inside))
-    spatial = [one.var.name for one in outer]
-    return Lowered(kernel, "rows", spatial, names, reductions, work=iterations(cluster) * operation_count(values))
+    return Lowered(kernel, KernelKind.ROWS, named(outer), phases, work=iterations(cluster) * operation_count(values))
 
 
-def _renamed(cluster: Cluster, body: list[Stmt], phase: int) -> tuple[Stmt, list[str]]:
+def _renamed(cluster: Cluster, body: list[Stmt], number: int) -> tuple[Stmt, list[For]]:
     """The statements in loops of their own over the reduced axes."""
-    fresh = {cluster.vars[d]: Var(f"r{phase}_{n}", cluster.shape[d] - 1) for n, d in enumerate(cluster.reduced)}
+    fresh = {cluster.vars[d]: Var(f"r{number}_{n}", cluster.shape[d] - 1) for n, d in enumerate(cluster.reduced)}
     loops = [For(fresh[cluster.vars[d]], index(cluster.shape[d]), block()) for d in cluster.reduced]
     mapping = {old: index(new) for old, new in fresh.items()}
     nest = loop_nest(loops, block(*body))
-    return substitute_stmt(nest, mapping, {o: (v,) for o, v in fresh.items()}), [one.var.name for one in loops]
+    return substitute_stmt(nest, mapping, {o: (v,) for o, v in fresh.items()}), loops
+
+
+def _phase(kind: str, reduced: list[For], columns: list[For]) -> Phase:
+    """A phase by its kind (reduce, full, kept): its loops over reduced axes, and those over columns inside."""
+    if kind == "reduce":
+        return phase(PhaseRole.REDUCTION, named(reduced, LoopRole.REDUCTION), named(columns, LoopRole.LANE))
+    return phase(PhaseRole.ELEMENTWISE, named([*reduced, *columns], LoopRole.LANE))
 
 
 def _width(cluster: Cluster, target: Target) -> int:
@@ -210,8 +214,7 @@ def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:
     blocks = loop("ob", -(-extent // width))
     tiles = {acc: Buffer(acc.name, (index(width),), acc.dtype, Space.REGISTER) for acc in cluster.accumulators.values()}
     parts: list[Stmt] = []
-    names: list[list[str]] = []
-    reductions: list[bool] = []
+    phases: list[Phase] = []
     values: list[Value] = []
     for n, (kind, body) in enumerate(_bodies(cluster, stored)):
         values += [s.value for s in body]  # type: ignore[union-attr]
@@ -219,12 +222,11 @@ def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:
         here = index(blocks.var) * width + index(inner.var)
         within = less(here, extent)
         body = [_tiled(s, tiles, index(last)) for s in body]
-        loops: list[str] = []
+        around: list[For] = []
         nest: Stmt = block(*body)
         if kind != "kept":
             fresh = {cluster.vars[d]: Var(f"r{n}_{m}", cluster.shape[d] - 1) for m, d in enumerate(cluster.reduced)}
             around = [For(fresh[cluster.vars[d]], index(cluster.shape[d]), block()) for d in cluster.reduced]
-            loops = [one.var.name for one in around]
             nest = loop_nest([*around, inner], nest)
             mapping = {old: index(new) for old, new in fresh.items()}
             nest = substitute_stmt(nest, mapping, {o: (v,) for o, v in fresh.items()})
@@ -234,14 +236,13 @@ def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:
         nest = transform(nest, lambda s, w=within: _guarded(s, w))  # type: ignore[misc]
         nest = _local_tiles(nest, set(tiles.values()), index(inner.var))
         parts.append(nest)
-        names.append([*loops, inner.var.name])
-        reductions.append(kind == "reduce")
+        phases.append(_phase(kind, around, [inner]))
     inside = block(*parts)
     for tile in tiles.values():
         inside = Alloc(tile, inside)
-    kernel = Kernel("columns", (), loop_nest([*outer, blocks], inside))
-    spatial = [*(one.var.name for one in outer), "ob"]
-    return Lowered(kernel, "columns", spatial, names, reductions, work=iterations(cluster) * operation_count(values))
+    outer.append(blocks)
+    kernel = Kernel("columns", (), loop_nest(outer, inside))
+    return Lowered(kernel, KernelKind.COLUMNS, named(outer), phases, work=iterations(cluster) * operation_count(values))
 
 
 def _tiled(s: Stmt, tiles: dict[Buffer, Buffer], place: Index) -> Stmt:

@@ -11,7 +11,7 @@ from ...ir.target import Target
 from ..decompositions.scan import decompose_scan
 from .cluster import Cluster
 from .loops import axis_loops, positions
-from .lowered import Lowered
+from .lowered import KernelKind, LoopRole, Lowered, PhaseRole, named, phase
 from .registry import Lowering, Operands, Role, register
 
 SCAN_OP = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}
@@ -35,7 +35,7 @@ def lower_scan(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
         inside = Alloc(acc, block(Store(acc, (), first), loop_nest([step], body)))
         outer = [one for d, one in enumerate(loops) if d != axis]
         kernel = Kernel(val.prim, (), loop_nest(outer, inside))
-        return Lowered(kernel, "serial", [one.var.name for one in outer], work=4 * val.size)
+        return Lowered(kernel, KernelKind.SERIAL, named(outer), work=4 * val.size)
     extent = val.shape[last]
     width = min(width, 1 << (extent - 1).bit_length())
     blocks, begin, inner = loop("ob", -(-extent // width)), loop("oi0", width), loop("oi1", width)
@@ -51,9 +51,11 @@ def lower_scan(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     start = loop_nest([begin], Store(acc, (index(begin.var),), first))
     outer = [*(one for d, one in enumerate(loops) if d not in (axis, last)), blocks]
     kernel = Kernel(val.prim, (), loop_nest(outer, Alloc(acc, block(start, loop_nest([step, inner], body)))))
-    return Lowered(
-        kernel, "columns", [one.var.name for one in outer], [["oi0"], ["t", "oi1"]], [False, False], work=4 * val.size
-    )
+    phases = [
+        phase(PhaseRole.ELEMENTWISE, named([begin], LoopRole.LANE)),
+        phase(PhaseRole.SEQUENTIAL, named([step], LoopRole.SEQUENTIAL), named([inner], LoopRole.LANE)),
+    ]
+    return Lowered(kernel, KernelKind.COLUMNS, named(outer), phases, work=4 * val.size)
 
 
 register(SCAN_OP, Lowering(Role.STANDALONE, Operands.CHEAP, decompose=decompose_scan, kernel=lower_scan))

@@ -11,7 +11,7 @@ from ...ir.target import Target
 from ..program import Builder, Val
 from .cluster import Cluster
 from .loops import axis_loops, positions
-from .lowered import Lowered
+from .lowered import KernelKind, LoopRole, Lowered, PhaseRole, named, phase
 from .registry import Lowering, Operands, Role, register
 
 SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
@@ -40,20 +40,20 @@ def lower_scatter(cluster: Cluster, stored: set[int], target: Target) -> Lowered
         leaf = Store(out, destination, value, inside)
     else:
         leaf = Accumulate(out, destination, SCATTER_OP[mode], value, inside)
-    after = [one.var.name for one in loops[axis + rank :]] if val.prim == "scatter" else [
-        one.var.name for one in loops[axis + 1 :]
-    ] if idx.shape[axis] == 1 else []  # fmt: skip
+    ordered = loops[axis : axis + rank]
     if wide:
-        ordered = [one for d, one in enumerate(loops) if axis <= d < axis + rank]
         free = [one for d, one in enumerate(loops) if not axis <= d < axis + rank]
         kernel = Kernel(val.prim, (), block(start, loop_nest([*free, *ordered], leaf)))
-        names = [[one.var.name for one in group] for group in (copy, free)]
-        return Lowered(kernel, "phases", [], names, work=4 * (val.size + upd.size))
+        phases = [
+            phase(PhaseRole.ELEMENTWISE, named(copy)),
+            phase(PhaseRole.SEQUENTIAL, named(free), named(ordered, LoopRole.SEQUENTIAL)),
+        ]
+        return Lowered(kernel, KernelKind.PHASES, [], phases, work=4 * (val.size + upd.size))
     kernel = Kernel(val.prim, (), block(start, loop_nest(loops, leaf)))
-    phases = [[one.var.name for one in copy], [one.var.name for one in loops]]
-    lowered = Lowered(kernel, "scatter", [], phases, [False, False], work=4 * (val.size + upd.size))
-    lowered.terms = after if val.prim == "scatter" else []
-    return lowered
+    after = LoopRole.LANE if val.prim == "scatter" else LoopRole.SEQUENTIAL  # an index may be another in each lane
+    updates = (named(loops[: axis + rank], LoopRole.SEQUENTIAL), named(loops[axis + rank :], after))
+    phases = [phase(PhaseRole.ELEMENTWISE, named(copy)), phase(PhaseRole.SEQUENTIAL, *updates)]
+    return Lowered(kernel, KernelKind.SCATTER, [], phases, work=4 * (val.size + upd.size))
 
 
 def _inside(row: Value, extent: int) -> Guard:

@@ -12,7 +12,7 @@ from ...kernels.radix_sort import SHORTEST_ROW, WIDE_DIGIT_ROW, KeyFn, RadixSort
 from ..program import Val
 from .cluster import Cluster
 from .loops import axis_loops, positions
-from .lowered import Lowered
+from .lowered import KernelKind, LoopRole, Lowered, NamedLoop, Phase, PhaseRole, named, phase
 from .registry import Lowering, Operands, Role, register
 
 
@@ -40,21 +40,26 @@ def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     tables, parts = argsort_passes(
         n, x.dtype, key, store, descending, outer if wide else [], Space.GLOBAL if wide else Space.SCRATCH
     )
-    phases: list[list[str]] = []
+    phases: list[Phase] = []
     if wide:
         nests = [copy_loop_nest(outer, part, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
         for k, part in enumerate(parts):
             assert isinstance(part, For)
-            phases.append([*(f"{one.var.name}.{k}" for one in outer), part.var.name])
+            phases.append(phase(PhaseRole.ELEMENTWISE, _copied(outer, k), named([part])))
         body = block(*nests)
     else:
         body = block(*parts)
     for table in tables:
         body = Alloc(table, body)
     if wide:
-        return Lowered(Kernel("argsort", (), body), "phases", [], phases, work=work)
+        return Lowered(Kernel("argsort", (), body), KernelKind.PHASES, [], phases, work=work)
     kernel = Kernel("argsort", (), loop_nest(outer, body))
-    return Lowered(kernel, "serial", [one.var.name for one in outer], work=work)
+    return Lowered(kernel, KernelKind.SERIAL, named(outer), work=work)
+
+
+def _copied(rows: list[For], number: int) -> list[NamedLoop]:
+    """The loops over rows as each phase has its own."""
+    return [NamedLoop(f"{one.var.name}.{number}", LoopRole.SPATIAL) for one in rows]
 
 
 def _radix(val: Val, key: KeyFn, store: StoreFn, outer: list[For], target: Target) -> Lowered:
@@ -67,19 +72,26 @@ def _radix(val: Val, key: KeyFn, store: StoreFn, outer: list[For], target: Targe
     space = Space.GLOBAL if shared else Space.SCRATCH
     of = RadixSort(n, x.dtype, descending, val.prim == "argsort", groups)
     scratch, parts = radix_sort_phases(of, key, store, outer if shared else [], space)
-    unrolled = [name for part in parts for name in part.unrolled]
-    lanes = [part.spatial[-1] for part in parts if part.vectorized]
     if shared:
         nests = [copy_loop_nest(outer, part.nest, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
         body: Stmt = block(*nests)
-        spatial = [[*(f"{one.var.name}.{k}" for one in outer), *part.spatial] for k, part in enumerate(parts)]
     else:
         body = block(*[part.nest for part in parts])
-        spatial = [[one.var.name for one in outer]]
+    inner = LoopRole.SPATIAL if shared else LoopRole.LANE
+    phases = [
+        phase(
+            PhaseRole.ELEMENTWISE if part.vectorized else PhaseRole.SEQUENTIAL,
+            _copied(outer, k) if shared else [],
+            [NamedLoop(name, inner) for name in part.spatial],
+            [NamedLoop(name, LoopRole.INTERLEAVED) for name in part.unrolled],
+        )
+        for k, part in enumerate(parts)
+    ]
     for buffer in scratch:
         body = Alloc(buffer, body)
     body = body if shared else loop_nest(outer, body)
-    return Lowered(Kernel(val.prim, (), body), "sort", lanes, spatial, work=val.size * 64, terms=unrolled)
+    rows_ = [] if shared else named(outer)
+    return Lowered(Kernel(val.prim, (), body), KernelKind.SORT, rows_, phases, work=val.size * 64)
 
 
 register(["argsort", "sort"], Lowering(Role.STANDALONE, Operands.MEMORY, kernel=lower_sort))

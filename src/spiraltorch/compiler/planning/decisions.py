@@ -15,6 +15,7 @@ from ...telemetry.names import COMPILE_SCHEDULE
 from ...telemetry.spans import span
 from ..fusion.phases import Group
 from ..fusion.placement import Fusion
+from ..lowering.lowered import KernelKind
 
 
 def fusion_decisions(fusion: Fusion, groups: list[Group]) -> list[Decision]:
@@ -31,7 +32,7 @@ def phase_decisions(groups: list[Group]) -> list[Decision]:
         if len(one.members) > 1:
             work = sum(m.work for m in one.members)
             reason = f"a launch is saved, and about {work:,} operations need no threads of their own between the phases"
-            if all(m.kind == "map" for m in one.members):
+            if all(m.kind is KernelKind.MAP for m in one.members):
                 reason = "a launch is saved: they are element-wise"
             decisions.append(Decision("fuse", f"{len(one.members)} phases", reason, n))
     return decisions

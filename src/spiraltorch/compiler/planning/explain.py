@@ -18,7 +18,7 @@ def explain_plan(plan: Plan) -> str:
             moved = sum(nbytes(v) for v in nest.params)
             stored = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for v in nest.stores)
             head = f"kernel {n}" if m == 0 else "  and then"
-            lines.append(f"  {head} ({nest.kind}): {moved:,} bytes, about {nest.work:,} operations -> {stored}")
+            lines.append(f"  {head} ({nest.kind.value}): {moved:,} bytes, about {nest.work:,} operations -> {stored}")
     work = sum(nest.work for nest in plan.kernels.lowered)
     lines.append(f"moves {memory.moved_bytes:,} bytes in about {work:,} operations")
     lines.append(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ...ir.expr import Load
 from ...ir.stmt import Accumulate, Store, leaf_loads, walk
 from ..fusion.phases import Group
-from ..lowering import Lowered
+from ..lowering.lowered import KernelKind, Lowered
 from ..program import Val
 
 
@@ -35,10 +35,11 @@ def in_place_pairs(one: Group) -> list[InPlacePair]:
 def _pairs(nest: Lowered) -> list[InPlacePair]:
     """The pairs of one loop nest."""
     pairs: list[InPlacePair] = []
-    if nest.kind not in ("map", "dot", "conv"):
+    if nest.kind not in (KernelKind.MAP, KernelKind.DOT, KernelKind.CONV):
         return pairs
-    contraction = next(s for s in walk(nest.kernel.body) if isinstance(s, Accumulate)) if nest.kind != "map" else None
-    if contraction is not None:
+    contraction = None
+    if nest.kind is not KernelKind.MAP:
+        contraction = next(s for s in walk(nest.kernel.body) if isinstance(s, Accumulate))
         stores = list(contraction.finish)
     else:
         stores = [s for s in walk(nest.kernel.body) if isinstance(s, Store)]

@@ -70,7 +70,7 @@ def make_kernels(program: Program, device: Device) -> KernelSet:
         lowered = [lower(cluster, fusion.stored, target) for cluster in fusion.clusters]
         checking = group(lowered[: fusion.checking], target)
         groups = checking + group(lowered[fusion.checking :], target)
-    keys = [[kernel_key(nest.kernel, nest.kind, target.key) for nest in one.members] for one in groups]
+    keys = [[kernel_key(nest.kernel, nest.kind.value, target.key) for nest in one.members] for one in groups]
     return KernelSet(groups, keys, len(checking), fusion_decisions(fusion, groups) + phase_decisions(groups))
 
 

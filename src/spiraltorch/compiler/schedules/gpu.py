@@ -1,4 +1,4 @@
-"""Schedule rules for devices that run groups of items: see `rules` for those with threads and vectors."""
+"""Rules for targets with a grid of groups of items."""
 
 from __future__ import annotations
 
@@ -9,20 +9,60 @@ from ...ir.schedule import ScheduleError
 from ...ir.stmt import Accumulate, For, Kernel, Kind, loop, walk
 from ...ir.target import Target
 from ..choices import Choices
-from ..lowering.contraction import depends_on_right
-from ..lowering.lowered import Lowered
-from .attention import attention_groups
-from .common import leaf_dtype
+from ..lowering.lowered import LoopRole, Lowered, PhaseRole
+from .common import accumulator_dtype
 
-SHORT_ROW = 64  # a row shorter than this is reduced by one item
-SUBGROUP = 32  # items that share a row at least, where the width of a subgroup is not known
-MANY = 1 << 16  # elements from which on an item takes several
-ITEMS = (16, 32, 64, 128, 256)  # of a group
+GROUP_ITEMS = (16, 32, 64, 128, 256)  # options
+SMALL_GROUP = 64  # items of a group where there are not many groups: more of them run at once
+MANY_GROUPS = 256  # groups from which on they are as large as the target prefers
+
+# Elements of a map from which on an item computes several: each reads its position from the grid once.
+COARSENED_ELEMENTS = 1 << 16
+ELEMENTS_PER_ITEM = 4
+
+# A row shorter than this is reduced by one item; where there are many rows, one shorter than the second is too.
+SHORT_ROW, SHORT_ROW_OF_MANY, MANY_ROWS = 64, 256, 1 << 14
+ROW_ELEMENTS_PER_ITEM = 8
+SUBGROUP_WIDTH = 32  # items that share a row at least, where the width of a subgroup is not known
+
+# Contractions with fewer rows, columns or terms, or with fewer results, have no tiles in shared memory.
+LEAST_TILE_EXTENT, LEAST_TILE_RESULTS = 8, 256
+TILE_TERMS = (16, 8, 4)  # terms of a tile in shared memory, best first
 
 
-def schedule_groups(lowered: Lowered, target: Target) -> Kernel:
-    """The kernel with its loops bound to groups and items."""
-    return _RULES[lowered.kind](lowered, target)
+def schedule_map(lowered: Lowered, target: Target) -> Kernel:
+    """An item to a few elements."""
+    return _spread(lowered.kernel, lowered.spatial, target, lowered.choices, ELEMENTS_PER_ITEM)
+
+
+def schedule_spatial(lowered: Lowered, target: Target) -> Kernel:
+    """An item to an iteration of the spatial loops, which does what is inside by itself."""
+    return _spread(lowered.kernel, lowered.spatial, target, lowered.choices)
+
+
+def schedule_phases(lowered: Lowered, target: Target) -> Kernel:
+    """Each phase is spread over a grid of its own."""
+    kernel = lowered.kernel
+    for n, phase in enumerate(lowered.phases):
+        names = phase.names(LoopRole.SPATIAL)
+        kernel = _spread(kernel, names, target, lowered.choices, part=f".{n}")
+    return kernel
+
+
+def _spread(
+    kernel: Kernel, names: list[str], target: Target, choices: Choices, each: int = 1, part: str = ""
+) -> Kernel:  # fmt: skip
+    """Every iteration of the loops to one item, or `each` where there are many. Decisions are named after the `part`."""
+    if not names:
+        return kernel
+    kernel, flat = steps.flatten(kernel, names)
+    total = steps.iterations(kernel, flat)
+    most = target.preferred_group_items
+    items = most if total >= most * MANY_GROUPS else min(SMALL_GROUP, most, _power_of_two(total))
+    items = choices.pick(f"items{part}", items, [i for i in GROUP_ITEMS if i <= min(most, _power_of_two(total))])
+    each = each if total >= COARSENED_ELEMENTS else 1
+    each = choices.pick(f"each{part}", each, [e for e in (1, 2, 4, 8) if e * items <= total])
+    return steps.bind_items(kernel, flat, items, each, target.max_groups)
 
 
 def _power_of_two(n: int) -> int:
@@ -35,109 +75,82 @@ def _power_of_two_within(n: int) -> int:
     return 1 << (n.bit_length() - 1) if n else 0
 
 
-def _spread(
-    kernel: Kernel, names: list[str], target: Target, choices: Choices, each: int = 1, part: str = ""
-) -> Kernel:  # fmt: skip
-    """Every iteration of the loops to one item. Decisions are named after the `part` of the kernel."""
-    if not names:
-        return kernel
-    kernel, flat = steps.flatten(kernel, names)
-    total = steps.iterations(kernel, flat)
-    most = target.preferred_group_items
-    items = most if total >= most * 256 else min(64, most, _power_of_two(total))
-    items = choices.pick(f"items{part}", items, [i for i in ITEMS if i <= min(most, _power_of_two(total))])
-    each = choices.pick(f"each{part}", each if total >= MANY else 1, [e for e in (1, 2, 4, 8) if e * items <= total])
-    return steps.bind_items(kernel, flat, items, each, target.max_groups)
+# ---------------------------------------------------------------- rows
 
 
-def _map(lowered: Lowered, target: Target) -> Kernel:
-    return _spread(lowered.kernel, lowered.loops, target, lowered.choices, 4)
-
-
-def _loops(lowered: Lowered, target: Target) -> Kernel:
-    return _spread(lowered.kernel, lowered.loops, target, lowered.choices)
-
-
-def _phases(lowered: Lowered, target: Target) -> Kernel:
-    kernel = lowered.kernel
-    for n, names in enumerate(lowered.phases):
-        kernel = _spread(kernel, names, target, lowered.choices, part=f".{n}")
-    return kernel
-
-
-def _rows(lowered: Lowered, target: Target) -> Kernel:
+def schedule_rows(lowered: Lowered, target: Target) -> Kernel:
     """A group to a row: items share its elements. Short rows take one item each."""
-    kernel = lowered.kernel
-    widest = max(steps.iterations(kernel, *names) for names in lowered.phases)
-    rows = steps.iterations(kernel, *lowered.loops)
-    short = widest < SHORT_ROW or (widest < 256 and rows >= 1 << 14)
-    parts = sum(target.element_bytes(s.buffer.dtype) for s in walk(kernel.body) if isinstance(s, Accumulate))
-    most = min(target.preferred_group_items, _power_of_two_within(target.shared_bytes // max(1, parts)))
-    if most < ITEMS[0] or not lowered.choices.pick("share", not short, (False, True)):
-        return _loops(lowered, target)
-    items = min(most, max(target.subgroup_width or SUBGROUP, _power_of_two(widest // 8)))
-    items = lowered.choices.pick("row.items", items, [i for i in ITEMS if i <= min(most, _power_of_two(widest))])
-    for names, reduces in zip(lowered.phases, lowered.reductions, strict=True):
-        kernel, flat = steps.flatten(kernel, names)
-        kernel = (steps.reduce_in_group if reduces else steps.share_loop)(kernel, flat, items)
+    kernel, choices = lowered.kernel, lowered.choices
+    widest = max(steps.iterations(kernel, *phase.names()) for phase in lowered.phases)
+    rows = steps.iterations(kernel, *lowered.spatial)
+    short = widest < SHORT_ROW or (widest < SHORT_ROW_OF_MANY and rows >= MANY_ROWS)
+    most = min(target.preferred_group_items, _items_within_shared_memory(kernel, target))
+    if most < GROUP_ITEMS[0] or not choices.pick("share", not short, (False, True)):
+        return schedule_spatial(lowered, target)
+    least = target.subgroup_width or SUBGROUP_WIDTH
+    items = min(most, max(least, _power_of_two(widest // ROW_ELEMENTS_PER_ITEM)))
+    items = choices.pick("row.items", items, [i for i in GROUP_ITEMS if i <= min(most, _power_of_two(widest))])
+    for phase in lowered.phases:
+        kernel, flat = steps.flatten(kernel, phase.names())
+        share = steps.reduce_in_group if phase.role is PhaseRole.REDUCTION else steps.share_loop
+        kernel = share(kernel, flat, items)
     if not lowered.loops:
         one = loop("row", 1)
         return kernel.with_body(For(one.var, index(1), kernel.body, Kind.GROUP))
-    kernel, flat = steps.flatten(kernel, lowered.loops)
+    kernel, flat = steps.flatten(kernel, lowered.spatial)
     return steps.bind_groups(kernel, flat, most=target.max_groups)
 
 
-def _dot(lowered: Lowered, target: Target) -> Kernel:
-    batch, names = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
-    return _contraction(lowered, batch, names[: lowered.rows], names[lowered.rows :], target)
+def _items_within_shared_memory(kernel: Kernel, target: Target) -> int:
+    """The most items for which the parts of all reductions fit into shared memory: each item has one of each."""
+    parts = sum(target.element_bytes(s.buffer.dtype) for s in walk(kernel.body) if isinstance(s, Accumulate))
+    return _power_of_two_within(target.shared_bytes // max(1, parts))
 
 
-def _conv(lowered: Lowered, target: Target) -> Kernel:
-    """The same contraction: rows are pixels of all images, columns output channels, terms the window's elements."""
-    outer, spatial = lowered.loops[: lowered.batch], lowered.loops[lowered.batch :]
-    columns, pixels = spatial[: lowered.rows], spatial[lowered.rows :]
-    group = [name for name in outer if depends_on_right(lowered.kernel, name)]
-    rows = [name for name in outer if name not in group] + pixels
-    return _contraction(lowered, group, rows, columns, target)
+# ---------------------------------------------------------------- contractions
 
 
-def _contraction(
-    lowered: Lowered, batch: list[str], rows: list[str], columns: list[str], target: Target
-) -> Kernel:  # fmt: skip
-    """Tiles in shared memory where the shape is worth it, else an item to an element."""
-    if rows and columns and lowered.terms:
-        try:
-            made = _tiled(lowered, batch, rows, columns, target)
-        except ScheduleError:
-            made = None
-        if made is not None:
-            return made
-    return _loops(lowered, target)
+def schedule_contraction(lowered: Lowered, target: Target) -> Kernel:
+    """Tiles in shared memory where the shape is worth it, else an item to an element.
+
+    The rows of a convolution are the pixels of all images, its columns output channels, its terms the window's elements.
+    """
+    try:
+        tiled = _tiled(lowered, target)
+    except ScheduleError:
+        tiled = None
+    return schedule_spatial(lowered, target) if tiled is None else tiled
 
 
-def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[str], target: Target) -> Kernel | None:
-    """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers."""
-    kernel = lowered.kernel
-    m, n, depth = (
-        steps.iterations(kernel, *rows),
-        steps.iterations(kernel, *columns),
-        steps.iterations(kernel, *lowered.terms),
-    )
-    choices, most = lowered.choices, target.group_items
-    if min(m, n) < 8 or depth < 8 or m * n < 256 or not choices.pick("tiled", True, (False, True)):
+def _tiled(lowered: Lowered, target: Target) -> Kernel | None:
+    """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers.
+
+    Returns:
+        The kernel, or None where the contraction is too small for tiles, or tiles too large for shared memory.
+    """
+    kernel, choices = lowered.kernel, lowered.choices
+    batch, columns = lowered.names(LoopRole.BATCH), lowered.names(LoopRole.COLUMN)
+    rows, terms = lowered.names(LoopRole.ROW, LoopRole.WINDOW), lowered.names(LoopRole.REDUCTION)
+    if not (rows and columns and terms):
         return None
+    m, n, depth = (steps.iterations(kernel, *names) for names in (rows, columns, terms))
+    if min(m, n, depth) < LEAST_TILE_EXTENT or m * n < LEAST_TILE_RESULTS:
+        return None
+    if not choices.pick("tiled", True, (False, True)):
+        return None
+    most = target.group_items
     side = choices.pick("side", 16 if most >= 256 else 8, [s for s in (4, 8, 16) if s * s <= most])
-    each_m = choices.pick("each_m", _each(m, side), [e for e in (1, 2, 4, 8) if e * side < 2 * m])
-    each_n = choices.pick("each_n", _each(n, side), [e for e in (1, 2, 4, 8) if e * side < 2 * n])
-    column = (each_m + each_n) * side * target.element_bytes(leaf_dtype(kernel))  # of both tiles, for one term
-    deepest = next((s for s in (16, 8) if s * column <= target.shared_bytes), 4)
-    step = choices.pick("step", deepest, [s for s in (4, 8, 16, 32) if s < 2 * depth])
-    if step * column > target.shared_bytes:
+    each_m = choices.pick("each_m", _register_rows(m, side), [e for e in (1, 2, 4, 8) if e * side < 2 * m])
+    each_n = choices.pick("each_n", _register_rows(n, side), [e for e in (1, 2, 4, 8) if e * side < 2 * n])
+    term_bytes = (each_m + each_n) * side * target.element_bytes(accumulator_dtype(kernel))  # of both tiles
+    step = next((s for s in TILE_TERMS if s * term_bytes <= target.shared_bytes), TILE_TERMS[-1])
+    step = choices.pick("step", step, [s for s in (4, 8, 16, 32) if s < 2 * depth])
+    if step * term_bytes > target.shared_bytes:
         return None
-    kernel = steps.reorder(kernel, *batch, *rows, *columns, *lowered.terms)
+    kernel = steps.reorder(kernel, *batch, *rows, *columns, *terms)
     kernel, i = steps.flatten(kernel, rows)
     kernel, j = steps.flatten(kernel, columns)
-    kernel, k = steps.flatten(kernel, lowered.terms)
+    kernel, k = steps.flatten(kernel, terms)
     kernel = steps.split(kernel, i, side * each_m, "gi", "i1")
     kernel = steps.split(kernel, "i1", side, "ri", "ti")
     kernel = steps.split(kernel, j, side * each_n, "gj", "j1")
@@ -156,12 +169,6 @@ def _tiled(lowered: Lowered, batch: list[str], rows: list[str], columns: list[st
     return kernel
 
 
-def _each(extent: int, side: int) -> int:
-    """Rows or columns of the register tile."""
+def _register_rows(extent: int, side: int) -> int:
+    """Rows or columns of an item's tile in registers: more where enough groups are left."""
     return 8 if extent >= 32 * side else 4 if extent >= 3 * side else 2 if extent > side else 1
-
-
-_RULES = {
-    "map": _map, "rows": _rows, "columns": _loops, "dot": _dot, "conv": _conv, "serial": _loops, "phases": _phases,
-    "attention": attention_groups,
-}  # fmt: skip
