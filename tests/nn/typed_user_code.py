@@ -42,7 +42,7 @@ class Net(nn.Module):
         x = st.permute(st.flatten(x, 2), (0, 2, 1))
         for block in self.blocks:
             x = block(x)
-        x, (hidden, cell) = self.lstm(x)
+        x, (hidden, _) = self.lstm(x)
         assert_type(hidden, st.Tensor)
         assert_type(self.blocks[1:], nn.ModuleList)
         logits: st.Tensor = self.heads["digit"](self.dropout(st.mean(x, axis=1)))
