@@ -48,7 +48,7 @@ test: $(VENV)/.test system
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict src tools/process_replay
+	$(BIN)/mypy --strict src tools/process_replay tools/bench_commits.py
 	$(BIN)/lint-imports
 
 evidence: $(VENV)/.test system

@@ -5,7 +5,7 @@ runs; WGPU really runs the conformance suite, whose tests read results, and rend
 Plans and kernels that an earlier label of the same part made are not made again, so they appear under that label only.
 
 Relied on: `tests/conformance`; `tests/programs/generator.py` (`Generator`, `FLOATS`, kinds) and `checking.py`
-(`compiled`); `tests/wgpu_devices.py`; `spiraltorch.benchmark` (`rows.ROWS`, `libraries.SpiralTorch`, `once`, `scaling`).
+(`compiled`); `tests/wgpu_devices.py`; `spiraltorch.benchmark` (`rows.ROWS`, `libraries.SpiralTorch`, `latency`, `scaling`).
 """
 
 from __future__ import annotations
@@ -62,24 +62,40 @@ class _Tests:
 def bench(recorder: Recorder, tree: Path, kind: str) -> None:
     """Every row at its full and its reduced size, the first calls and overheads, and the curves over sizes."""
     package = "spiraltorch.benchmark"
-    once, libraries, rows, scaling = (
-        importlib.import_module(f"{package}.{name}") for name in ("once", "libraries", "rows", "scaling")
+    libraries, rows, scaling = (
+        importlib.import_module(f"{package}.{name}") for name in ("libraries", "rows", "scaling")
     )
+    latency = _latency(package)
     if kind == "wgpu":
         recorder.dry_run()
     importlib.import_module("spiraltorch").set_default_device(kind)
     library = libraries.SpiralTorch()
     work: dict[str, Callable[[], None]] = {}
-    full = [*rows.ROWS.values(), *(rows.ROWS["softmax"].at(n=n) for n in scaling.ROW_COUNTS)]
+    full = [*rows.ROWS.values(), *(_named(rows.ROWS["softmax"], "with_size", "at")(n=n) for n in scaling.ROW_COUNTS)]
     if kind == "wgpu":
-        full = [row.at(v=min(row.size["v"], LARGEST)) if "v" in row.size else row for row in full]
-    for row in (*full, *map(once.chain, CHAINS), *(row.reduced() for row in rows.ROWS.values())):
+        full = [
+            _named(row, "with_size", "at")(v=min(row.size["v"], LARGEST)) if "v" in row.size else row for row in full
+        ]
+    for row in (*full, *map(latency.chain, CHAINS), *(_named(row, "small", "reduced")() for row in rows.ROWS.values())):
         if library.program(row) is not None:
             sizes = " ".join(f"{name}={size}" for name, size in row.size.items())
             work[f"{row.name} {sizes}"] = lambda row=row: _called(library, row)  # type: ignore[misc]
-    for captured in (0, once.CAPTURED):
-        work[f"overhead, {captured} captured"] = lambda n=captured: once.overhead(library, n, 1e-3)  # type: ignore[misc]
+    for captured in (0, latency.CAPTURED):
+        work[f"overhead, {captured} captured"] = lambda n=captured: latency.overhead(library, n, 1e-3)  # type: ignore[misc]
     _labelled(recorder, work.items())
+
+
+def _latency(package: str) -> Any:
+    """The module of first calls and overheads, by its name now or that of old commits."""
+    try:
+        return importlib.import_module(f"{package}.latency")
+    except ModuleNotFoundError:
+        return importlib.import_module(f"{package}.once")
+
+
+def _named(owner: Any, *names: str) -> Any:
+    """The attribute by the first of its names that the tree knows: names changed between commits."""
+    return next(getattr(owner, name) for name in names if hasattr(owner, name))
 
 
 def _called(library: Any, row: Any) -> None:
@@ -87,7 +103,7 @@ def _called(library: Any, row: Any) -> None:
     for n in range(CALLS):
         result = run()
         if row.state or n == CALLS - 1:
-            library.host(result)
+            _named(library, "to_numpy", "host")(result)
 
 
 def programs(recorder: Recorder, tree: Path, kind: str) -> None:
