@@ -56,9 +56,9 @@ def test_inputs_inside_the_graph() -> None:
 def test_inputs_may_count_as_independent() -> None:
     x = var(3.0)
     y = b.mul(x, x)
-    gx, gy = vjp([b.mul(y, x)], [ONE], [x, y], through=False)
+    gx, gy = vjp([b.mul(y, x)], [ONE], [x, y], through_inputs=False)
     assert value(gy) == 3.0 and value(gx) == 9.0
-    assert value(vjp([y], [ONE], [y, x], through=False)[0]) == 1.0
+    assert value(vjp([y], [ONE], [y, x], through_inputs=False)[0]) == 1.0
 
 
 def test_what_is_not_on_the_way_is_not_recorded() -> None:

@@ -1,8 +1,11 @@
-"""Derivatives given by hand: nodes whose cotangents go to a rule of their own instead of their primitive's.
+"""Custom derivatives: nodes whose cotangents are given to a custom rule instead of the rule of their primitive.
 
-A ruled result is a `barrier` node over the value, so that no backend has to know about rules. The table is weak: a
-rule lives as long as one of its results, and holds operands and inner values but never a result. The results of one
-rule depend on all its values, so that its backward runs once, when the cotangents of all of them are complete.
+Contract
+- A result of a custom rule is a `barrier` node over the value, so that backends need not know of custom rules.
+- The table of rules references nodes weakly. A rule lives as long as one of its results; it references operands and
+  intermediate values, but never a result.
+- Each result depends on all values of its rule. The backward function therefore runs once, after the cotangents of all
+  results are complete.
 """
 
 from __future__ import annotations
@@ -22,37 +25,52 @@ Backward = Callable[[object, tuple[Node, ...]], Sequence["Node | None"]]
 
 
 @dataclass(eq=False)
-class Rule:
-    """How cotangents pass a group of results.
+class CustomRule:
+    """A custom derivative of a group of results.
 
-    `backward(cotangents, wanted)` yields (node, cotangent) for nodes below; `wanted` are the inputs of the whole walk.
-    `moved(at)` is the rule of a copy of the group whose nodes are `at(node)`. `transparent`: tangents pass through
-    the wrapped values by the rules of their primitives.
+    Attributes:
+        count: the number of results.
+        backward: `backward(cotangents, inputs)` yields pairs of a node and a part of its cotangent. `cotangents` has
+            one entry for each result, None for zero; `inputs` are the inputs of the whole differentiation.
+        for_copy: `for_copy(copy_of)` returns the rule for a copy of the group, whose nodes are `copy_of(node)`.
+        jvp_by_primitives: whether tangents are propagated through the values by the rules of their primitives;
+            otherwise the tangent is the transpose of `backward`.
+        results: weak references to the results.
     """
 
     count: int
     backward: Callable[[Cotangents, set[Node]], Iterable[tuple[Node, Node | None]]]
-    moved: Callable[[Callable[[Node], Node]], Rule]
-    transparent: bool
+    for_copy: Callable[[Callable[[Node], Node]], CustomRule]
+    jvp_by_primitives: bool
     results: list[ref[Node]] = field(default_factory=list)
 
     def attach(self, node: Node, index: int) -> None:
-        """Makes a node the result number `index`."""
+        """Registers a node as result number `index`."""
         self.results.append(ref(node))
         _RULES[node] = (self, index)
 
 
-_RULES: WeakKeyDictionary[Node, tuple[Rule, int]] = WeakKeyDictionary()
+_RULES: WeakKeyDictionary[Node, tuple[CustomRule, int]] = WeakKeyDictionary()
 
 
-def rule_of(node: Node) -> tuple[Rule, int] | None:
-    """The node's rule and its number among the results, or None."""
+def rule_of(node: Node) -> tuple[CustomRule, int] | None:
+    """The custom rule of a node and the node's number among the rule's results; None for nodes without one."""
     prim = node.spec.prim
     return _RULES.get(node) if prim is not None and prim.name == "barrier" else None
 
 
-def wrap(values: tuple[Node, ...], args: Sequence[Node], rule: Rule) -> tuple[Node, ...]:
-    """The values as results of a rule. Values that carry no gradient come back as they are."""
+def attach_rule(values: tuple[Node, ...], args: Sequence[Node], rule: CustomRule) -> tuple[Node, ...]:
+    """Attaches a custom rule to values.
+
+    Args:
+        values: the values that the rule differentiates.
+        args: the operands that the rule gives cotangents to.
+        rule: the rule; its results must not be attached yet.
+
+    Returns:
+        One node for each value: a result of the rule, or the value itself if it is not a float. Where gradients are not
+        recorded or none of the nodes requires one, the values themselves.
+    """
     if not GRAD_MODE.on or not any(n.rg for n in (*values, *args)):
         return values
     results = []
@@ -67,11 +85,21 @@ def wrap(values: tuple[Node, ...], args: Sequence[Node], rule: Rule) -> tuple[No
 
 
 def custom_vjp(forward: Forward, backward: Backward, args: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Records `forward(args) -> (values, residuals)` with a derivative of the caller's.
+    """Records a function with a custom derivative.
 
-    `backward(residuals, cotangents)` gets one cotangent a value (zeros where none came) and gives one node or None for
-    each operand, of its shape and dtype; it has to be linear in the cotangents. Inside `forward` the operands carry no
-    gradient. Raises `GradientError` where `backward` gives the wrong number or shapes.
+    Args:
+        forward: `forward(args)` returns the values and the residuals for `backward`. Gradients do not flow through the
+            operands inside of it.
+        backward: `backward(residuals, cotangents)` takes one cotangent for each value (zeros where there is none) and
+            returns one node or None for each operand, of the operand's shape and dtype. It must be linear in the
+            cotangents.
+        args: the operands.
+
+    Returns:
+        One node for each value of `forward`.
+
+    Raises:
+        GradientError: when differentiated, `backward` returns a wrong number of cotangents or a wrong shape or dtype.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.graph import build
@@ -82,8 +110,8 @@ def custom_vjp(forward: Forward, backward: Backward, args: tuple[Node, ...]) -> 
     values, residuals = forward(tuple([b.stop_gradient(a) for a in args]))
     avals = [v.aval for v in values]
 
-    def rule_for(operands: tuple[Node, ...]) -> Rule:
-        def pull(cotangents: Cotangents, wanted: set[Node]) -> Iterator[tuple[Node, Node | None]]:
+    def rule_for(operands: tuple[Node, ...]) -> CustomRule:
+        def pullback(cotangents: Cotangents, inputs: set[Node]) -> Iterator[tuple[Node, Node | None]]:
             full = tuple([b.zeros(aval) if g is None else g for aval, g in zip(avals, cotangents, strict=True)])
             grads = tuple(backward(residuals, full))
             if len(grads) != len(operands):
@@ -96,35 +124,41 @@ def custom_vjp(forward: Forward, backward: Backward, args: tuple[Node, ...]) -> 
                     )
             yield from zip(operands, grads, strict=True)
 
-        return Rule(len(values), pull, lambda at: rule_for(tuple([at(a) for a in operands])), False)
+        return CustomRule(len(values), pullback, lambda copy_of: rule_for(tuple([copy_of(a) for a in operands])), False)
 
-    return wrap(tuple(values), args, rule_for(args))
+    return attach_rule(tuple(values), args, rule_for(args))
 
 
 def with_vjp(
     value: Node, args: tuple[Node, ...], rule: Callable[[Node, tuple[Node, ...], Node], Sequence[Node | None]]
 ) -> Node:
-    """A node equal to `value` whose cotangents for `args` come from `rule(cotangent, args, node)`, as in a primitive."""
+    """A node equal to `value` with a custom derivative of the same form as the vjp of a primitive.
 
-    def rule_for(operands: tuple[Node, ...]) -> Rule:
+    Args:
+        value: the value.
+        args: the operands that receive cotangents.
+        rule: `rule(cotangent, args, node)` returns one cotangent or None for each operand.
+    """
+
+    def rule_for(operands: tuple[Node, ...]) -> CustomRule:
         results: list[ref[Node]] = []
 
-        def pull(cotangents: Cotangents, wanted: set[Node]) -> Iterator[tuple[Node, Node | None]]:
+        def pullback(cotangents: Cotangents, inputs: set[Node]) -> Iterator[tuple[Node, Node | None]]:
             (g,), result = cotangents, results[0]()
             assert g is not None and result is not None
             yield from zip(operands, rule(g, operands, result), strict=True)
 
-        return Rule(1, pull, lambda at: rule_for(tuple([at(a) for a in operands])), False, results)
+        return CustomRule(1, pullback, lambda copy_of: rule_for(tuple([copy_of(a) for a in operands])), False, results)
 
-    return wrap((b.stop_gradient(value) if value.rg else value,), args, rule_for(args))[0]
+    return attach_rule((b.stop_gradient(value) if value.rg else value,), args, rule_for(args))[0]
 
 
 @contextmanager
-def recording(on: bool) -> Iterator[None]:
-    """Switches whether new nodes carry gradients."""
-    before = GRAD_MODE.on
+def set_grad_enabled(on: bool) -> Iterator[None]:
+    """A context that sets whether gradients are recorded for new nodes of this thread."""
+    previous = GRAD_MODE.on
     GRAD_MODE.on = on
     try:
         yield
     finally:
-        GRAD_MODE.on = before
+        GRAD_MODE.on = previous

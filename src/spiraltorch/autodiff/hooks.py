@@ -1,7 +1,7 @@
-"""Functions that see the gradient of a node on its way back, and may replace it.
+"""Gradient hooks: functions that receive the gradient of a node in the backward pass and may replace it.
 
-`HOOKS` holds them weakly by node. `gradient.vjp` asks it when the gradient of a node is complete; copies of a node
-that are made to compute it again share its hooks.
+`HOOKS` maps nodes, which it references weakly, to their hooks by registration number. `gradient.vjp` applies the hooks
+of a node once its gradient is complete. Copies of a node that recompute it (`checkpoint`) share its hooks.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Hook = Callable[[Node], Node]
 HOOKS: WeakKeyDictionary[Node, dict[int, Hook]] = WeakKeyDictionary()
 
 
-def passed(node: Node, gradient: Node) -> Node:
-    """The gradient after the node's hooks, in the order of their numbers."""
+def apply_hooks(node: Node, gradient: Node) -> Node:
+    """Applies the hooks of a node to its gradient, in the order of registration, and returns the result."""
     for _, hook in sorted(HOOKS.get(node, {}).items()):
         gradient = hook(gradient)
     return gradient
 
 
-def share(node: Node, copy: Node) -> None:
-    """Gives the hooks of a node to a copy of it."""
+def share_hooks(node: Node, copy: Node) -> None:
+    """Registers the hooks of a node for a copy of it; the two then have one table of hooks."""
     if node in HOOKS:
         HOOKS[copy] = HOOKS[node]

@@ -1,1 +1,1 @@
-"""Which values share a kernel, and how the value of an element is pulled through a cluster."""
+"""Fusion: which values are stored (`storage`), share a kernel (`placement`), or share a launch (`phases`)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...autodiff import gradient
-from ...autodiff.custom import recording
+from ...autodiff.custom import set_grad_enabled
 from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import GRAD_MODE, Node, spec_of
@@ -44,7 +44,7 @@ class Call:
         arguments = list(args)
         for n, value in zip(argnums, unflatten(self.tree, list(self.inputs)), strict=True):
             arguments[n] = value
-        with recording(True):
+        with set_grad_enabled(True):
             result = fn(*arguments)
         self.aux: PyTree = None
         if has_aux:
@@ -71,7 +71,7 @@ class Call:
 
     def pull(self, cotangents: Sequence[Node]) -> list[Tensor]:
         """The inputs' cotangents from the outputs'; zeros for an input on which nothing depends."""
-        with recording(self.outer):
+        with set_grad_enabled(self.outer):
             grads = gradient.vjp([node_of(o) for o in self.outputs], list(cotangents), self.nodes)
         return [Tensor(build.zeros(n.aval) if g is None else g) for n, g in zip(self.nodes, grads, strict=True)]
 
