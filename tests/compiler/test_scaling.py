@@ -11,7 +11,7 @@ import pytest
 
 import spiraltorch as st
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.fusion.placement import MAX_COST
+from spiraltorch.compiler.fusion.placement import MAX_KERNEL_OPERATIONS
 from spiraltorch.compiler.graph_key import walk
 from spiraltorch.compiler.lowering.cluster import operation_count
 from spiraltorch.compiler.state import STATE
@@ -74,7 +74,7 @@ def test_kernels_of_a_long_chain_are_short_and_right(step: Step) -> None:
     plan = evaluate.plan_for([y.node], order, leaves)
     for one in plan.kernels.lowered:
         stores = [s for s in statements(one.kernel.body) if isinstance(s, Store)]
-        assert operation_count([s.value for s in stores]) <= 2 * MAX_COST
+        assert operation_count([s.value for s in stores]) <= 2 * MAX_KERNEL_OPERATIONS
     want = X.astype(np.float64)
     with np.errstate(over="ignore"):
         for n in range(120):

@@ -62,7 +62,7 @@ class Program:
         self.checks = checks or []
 
     @property
-    def watched(self) -> list[Val]:
+    def index_extremes(self) -> list[Val]:
         """The least and greatest values that `checks` are about."""
         return self.outputs[len(self.outputs) - 2 * len(self.checks) :]
 
@@ -180,7 +180,7 @@ class _Conversion:
         self.builder = Builder()
         self.vals: dict[Node, Val] = {}
         self.replacements: dict[Node, tuple[Node, ...]] = {}  # results of decompositions
-        self.watched: list[Val] = []
+        self.index_extremes: list[Val] = []
         self.checks: list[tuple[int, int, str]] = []
         self.slots: dict[Node, int] = {}
         leaves = scalars = 0
@@ -204,7 +204,7 @@ class _Conversion:
                 stack.pop()
                 if node not in self.vals:
                     self.vals[node] = self.value(node)
-        return Program(self.builder.vals, [self.vals[n] for n in wanted] + self.watched, self.checks)
+        return Program(self.builder.vals, [self.vals[n] for n in wanted] + self.index_extremes, self.checks)
 
     def waiting(self, node: Node) -> list[Node]:
         """What must have a value before the node: its operands, or its replacement."""
@@ -240,7 +240,10 @@ class _Conversion:
         if prim.name == "bounded":
             (x,) = args
             axes = tuple(range(len(x.shape)))
-            self.watched += [self.builder.reduce("reduce_min", x, axes), self.builder.reduce("reduce_max", x, axes)]
+            self.index_extremes += [
+                self.builder.reduce("reduce_min", x, axes),
+                self.builder.reduce("reduce_max", x, axes),
+            ]
             self.checks.append(node.spec.params)
             return x
         shape = () if node.spec.results else aval.shape  # a call is no value

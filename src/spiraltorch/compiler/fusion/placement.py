@@ -1,16 +1,24 @@
-"""Which values share a kernel.
+"""Fusion of values into clusters, each of which becomes one kernel.
 
-A cluster has an iteration space and members: values that it computes and, where others need them, stores. The rest of
-the program is recomputed inside whoever reads it. Anchors (reductions, contractions, scans, sorts, scatters, and values
-that must be in memory) are placed in dependency order; each joins a cluster where every result of that cluster that it
-reads is read at the place being computed, or opens its own.
+Contract
+- A cluster has an iteration space and members: the values that it computes there and, where other kernels or the caller
+  read them, stores.
+- Anchors are the values that are not computed inline: reductions, contractions, scans, sorts, scatters, and values that
+  must be in memory (`storage.materialized_values`). All other values are recomputed inside each reader.
+- Anchors are placed in dependency order. An anchor joins an existing cluster if its iteration space matches and every
+  member of that cluster that it reads is read at the position that is being computed; otherwise it starts a cluster.
+- No two clusters depend on each other, and a cluster binds at most `max_buffers` buffers.
 
+Kinds of clusters
 - `map`: one loop for each axis of the members' shape.
-- `rows`: outer loops over the kept axes, and for each reduction or full-shape member a loop over the reduced axes.
-- `contract`: a dot or convolution, with members of its result's shape as epilogue.
-- `standalone`: a scan, sort, scatter or attention on its own.
+- `rows`: outer loops over the axes that are kept, and for each reduction or member of the full shape inner loops over
+  the reduced axes.
+- `contract`: a product of matrices or a convolution, with members of the result's shape as its epilogue.
+- `standalone`: a scan, sort, scatter or attention without other members.
 
-Extents of 1 are ignored when shapes are compared.
+Limits
+- Axes of extent 1 are ignored when iteration spaces are compared.
+- Clusters are formed greedily; a placement is never revised.
 """
 
 from __future__ import annotations
@@ -21,55 +29,70 @@ from ...ir.expr import Buffer, Load, Space, Value
 from ...ir.guard import ALWAYS
 from ...ir.index import Var, index
 from ...telemetry import Decision
-from ..lowering.cluster import Cluster, operation_count, squeezed
+from ..lowering.cluster import Cluster, ClusterKind, operation_count, squeezed
 from ..lowering.emitter import NotFusible
 from ..lowering.registry import in_memory, is_contraction, is_reduction, is_view, starts_kernel
 from ..program import Program, Val
-from .storage import inline_cost, values_in_memory
+from .storage import inline_cost, materialized_values
 
-DEAR = 32  # operations from which on a value is stored rather than computed again by another kernel
-MAX_COST = 512  # of a kernel's code, in operations: compilers take more than twice as long for twice as much
+RECOMPUTE_LIMIT = 32  # operations; a value that costs as many is stored if another kernel computes it anyway
+MAX_KERNEL_OPERATIONS = 512  # in the code of one kernel: the time to compile it grows faster than linearly
 
 
-class Fusion:
-    """The result: clusters in launch order, which values are stored, and why. Decisions name clusters by their number.
+class FusionResult:
+    """The clusters of a program.
 
-    The first `checking` clusters are what the checks of indices need; nothing else runs before those are done.
+    Attributes:
+        clusters: in launch order.
+        index_check_count: how many of the first clusters compute what index checks depend on. They run, and the checks
+            are done, before the others.
+        stored: ids of the values that are stored in memory.
+        decisions: which values joined or started a kernel, and why; `Decision.kernel` is `Cluster.number`.
     """
 
-    def __init__(self, clusters: list[Cluster], checking: int, stored: set[int], decisions: list[Decision]) -> None:
+    def __init__(
+        self, clusters: list[Cluster], index_check_count: int, stored: set[int], decisions: list[Decision]
+    ) -> None:
         self.clusters = clusters
-        self.checking = checking
+        self.index_check_count = index_check_count
         self.stored = stored
         self.decisions = decisions
 
 
-def fuse(program: Program, max_buffers: int = 1 << 30) -> Fusion:
-    """Places every anchor, with at most `max_buffers` buffers to a kernel. See the module's text."""
-    return _Fuser(program, max_buffers).run()
+def fuse(program: Program, max_buffers: int = 1 << 30) -> FusionResult:
+    """Places every anchor of a program in a cluster; see the module's text.
+
+    Args:
+        program: the values.
+        max_buffers: how many buffers one kernel may bind.
+    """
+    return _FusionPass(program, max_buffers).run()
 
 
-class _Fuser:
+class _FusionPass:
+    """The state of `fuse` for one program."""
+
     def __init__(self, program: Program, max_buffers: int) -> None:
         self.program = program
         self.max_buffers = max_buffers
         self.clusters: list[Cluster] = []
-        self.placed: dict[int, Cluster] = {}
-        self.stored: set[int] = set()  # values that must be in memory
-        self.why: dict[int, str] = {}  # why they must
+        self.cluster_of: dict[int, Cluster] = {}  # the cluster of each member
+        self.stored: set[int] = set()  # values that are stored in memory
+        self.storage_reasons: dict[int, str] = {}  # why they are stored
         self.decisions: list[Decision] = []
-        self.readers: dict[int, set[int]] = {}  # which clusters read a value from memory
-        self.computed: dict[int, Cluster] = {}  # values that a cluster computes and could store
-        self.by_id = {v.id: v for v in program.vals if not in_memory(v) and not is_view(v)}
-        self.results: dict[int, list[Val]] = {}  # of calls
+        self.reader_clusters: dict[int, set[int]] = {}  # numbers of the clusters that read a value from memory
+        self.computed_in: dict[int, Cluster] = {}  # for inline values, a cluster that computes and could store it
+        self.storable = {v.id: v for v in program.vals if not in_memory(v) and not is_view(v)}
+        self.results_of_call: dict[int, list[Val]] = {}  # of calls with several results
         for v in program.vals:
             if v.prim == "result":
-                self.results.setdefault(v.args[0].id, []).append(v)
-        self.after: dict[int, set[int]] = {}  # which clusters wait for a cluster
+                self.results_of_call.setdefault(v.args[0].id, []).append(v)
+        self.dependents: dict[int, set[int]] = {}  # numbers of the clusters that depend on one
 
-    def run(self) -> Fusion:
-        self.why = values_in_memory(self.program, self.max_buffers)
-        self.stored = set(self.why)
+    def run(self) -> FusionResult:
+        """Places all anchors and orders the clusters."""
+        self.storage_reasons = materialized_values(self.program, self.max_buffers)
+        self.stored = set(self.storage_reasons)
         for val in self.program.vals:
             if val.prim != "result" and (starts_kernel(val) or val.id in self.stored):
                 self._place(val)
@@ -77,13 +100,13 @@ class _Fuser:
             for val in cluster.emitter.values.values():
                 if val.prim != "leaf":
                     self.stored.add(val.id)
-        checking = self._checking()
-        return Fusion(self._ordered(checking), len(checking), self.stored, self.decisions)
+        index_checks = self._index_check_clusters()
+        return FusionResult(self._launch_order(index_checks), len(index_checks), self.stored, self.decisions)
 
-    def _checking(self) -> set[int]:
-        """The clusters that make the watched extremes of indices, and those that they wait for."""
-        watched = self.program.watched
-        numbers = {self.placed[v.id].number for v in watched if v.id in self.placed}
+    def _index_check_clusters(self) -> set[int]:
+        """Numbers of the clusters that compute the extremes of checked indices, and of those that they depend on."""
+        extremes = self.program.index_extremes
+        numbers = {self.cluster_of[v.id].number for v in extremes if v.id in self.cluster_of}
         stack = list(numbers)
         while stack:
             new = set(self.clusters[stack.pop()].deps) - numbers
@@ -91,210 +114,235 @@ class _Fuser:
             stack += new
         return numbers
 
-    # ------------------------------------------------------------ placing
+    # ------------------------------------------------------------ placement
 
     def _place(self, val: Val) -> None:
+        """Adds an anchor to the first candidate that it can join, or to a new cluster."""
         candidates = self._candidates(val)
-        self._share(val, candidates[:1])
+        self._store_expensive_operands(val, candidates[:1])
         for cluster in candidates:
-            if self._join(cluster, val):
-                reason = f"it fits the loops over {list(cluster.shape)} ({cluster.kind}) and shares data with them"
-                self._decided("fuse", val, reason, cluster)
+            if self._try_join(cluster, val):
+                reason = (
+                    f"the kernel has its iteration space {list(cluster.shape)} ({cluster.kind}) and shares data with it"
+                )
+                self._record_decision("fuse", val, reason, cluster)
                 return
-        reason = self._why_alone(val, candidates)
+        reason = self._split_reason(val, candidates)
         for full in [c for c in candidates if c.full][:1]:
-            reason = f"kernel code of more than {MAX_COST} operations takes too long to compile"
-            self._cut(val, full)
-        self._share(val, [])
-        cluster = self._open(val)
-        if not self._join(cluster, val):
-            raise AssertionError(f"[fuse] {val} does not fit its own kernel")
-        self._decided("split", val, reason, cluster)
+            reason = f"a kernel of more than {MAX_KERNEL_OPERATIONS} operations takes too long to compile"
+            self._store_from_full_cluster(val, full)
+        self._store_expensive_operands(val, [])
+        cluster = self._new_cluster(val)
+        if not self._try_join(cluster, val):
+            raise AssertionError(f"[fuse] {val} cannot be computed in a kernel of its own")
+        self._record_decision("split", val, reason, cluster)
 
-    def _cut(self, val: Val, cluster: Cluster) -> None:
-        """Stores what a full cluster computes of a value, so that the next one need not compute it again."""
+    def _store_from_full_cluster(self, val: Val, cluster: Cluster) -> None:
+        """Stores those operands of a value that a full cluster computes, so that the next cluster can read them."""
         seen: set[int] = set()
         stack = list(val.args)
         while stack:
             v = stack.pop()
-            if v.id in seen or v.id in self.placed or in_memory(v) or v.prim in ("const", "scalar"):
+            if v.id in seen or v.id in self.cluster_of or in_memory(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
-            place = cluster.place_of(v) if not is_view(v) else None
-            known = None if place is None else cluster.emitter.memo.get((v.id, place, ALWAYS))
-            if known is None or isinstance(known, Load) or not self._join(cluster, v, force=True):
+            position = cluster.place_of(v) if not is_view(v) else None
+            emitted = None if position is None else cluster.emitter.memo.get((v.id, position, ALWAYS))
+            if emitted is None or isinstance(emitted, Load) or not self._try_join(cluster, v, force=True):
                 stack += v.args
                 continue
             self.stored.add(v.id)
-            self.why[v.id] = "the kernel that computes it is full"
-            self._decided("fuse", v, "the kernel computes it anyway", cluster)
+            self.storage_reasons[v.id] = "the kernel that computes it has reached the limit of its size"
+            self._record_decision("fuse", v, "the kernel computes it anyway", cluster)
 
-    def _share(self, val: Val, near: list[Cluster]) -> None:
-        """Stores dear values that a kernel computes on its way, so that another need not, as a state in steps.
+    def _store_expensive_operands(self, val: Val, excluded: list[Cluster]) -> None:
+        """Stores expensive operands of a value that another cluster computes inline, instead of recomputing them.
 
-        Those in `near` are likely to become the value's own kernel.
+        An example is the state of an unrolled recurrence, which both its output and the next step read.
+
+        Args:
+            val: the value that is to be placed.
+            excluded: clusters that the value is likely to join, where its operands need not be stored.
         """
         seen: set[int] = set()
         stack = list(val.args)
         while stack:
             v = stack.pop()
-            if v.id in seen or v.id in self.placed or in_memory(v) or v.prim in ("const", "scalar"):
+            if v.id in seen or v.id in self.cluster_of or in_memory(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
-            home = self.computed.get(v.id)
-            if home is None or home in near or self._to_compute(v) < DEAR or not self._join(home, v, force=True):
+            home = self.computed_in.get(v.id)
+            cheap = home is None or home in excluded or inline_cost(v, self.cluster_of) < RECOMPUTE_LIMIT
+            if home is None or cheap or not self._try_join(home, v, force=True):
                 stack += v.args
                 continue
             self.stored.add(v.id)
-            self.why[v.id] = "another kernel would have to compute it again, and it is dear"
-            self._decided("fuse", v, "the kernel computes it anyway", home)
+            self.storage_reasons[v.id] = "another kernel reads it, and recomputing it would be expensive"
+            self._record_decision("fuse", v, "the kernel computes it anyway", home)
 
-    def _to_compute(self, val: Val) -> int:
-        """Roughly the operations behind one element, from what is in memory."""
-        return inline_cost(val, self.placed)
-
-    def _decided(self, kind: str, val: Val, reason: str, cluster: Cluster) -> None:
-        stored = self.why.get(val.id)
-        reason += f"; in memory since {stored}" if stored else ""
+    def _record_decision(self, kind: str, val: Val, reason: str, cluster: Cluster) -> None:
+        """Records why a value is in a cluster and, if it is stored, why it is."""
+        stored = self.storage_reasons.get(val.id)
+        reason += f"; it is stored because {stored}" if stored else ""
         self.decisions.append(Decision(kind, f"%{val.id} {val.prim}", reason, cluster.number))
 
-    def _why_alone(self, val: Val, candidates: list[Cluster]) -> str:
-        """Why a value opens a kernel."""
+    def _split_reason(self, val: Val, candidates: list[Cluster]) -> str:
+        """Why a value starts a new cluster."""
         if starts_kernel(val) and not is_reduction(val):
             return f"a {val.prim} starts a kernel of its own"
         if candidates:
-            return "what it reads of the kernels that it fits is not at the place being computed, or they need it first"
-        if any(c.kind != "standalone" and self._fits(c, val) for c in self.clusters):
-            return "it shares no data with the kernels that it fits"
-        return "no kernel before it has its loops"
+            return "it reads the kernels with its iteration space at other positions, or they depend on it"
+        if any(c.kind != "standalone" and self._has_space_of(c, val) for c in self.clusters):
+            return "it shares no data with the kernels that have its iteration space"
+        return "no earlier kernel has its iteration space"
 
-    def _open(self, val: Val) -> Cluster:
-        shape, kind = squeezed(val.shape), "map"
+    def _new_cluster(self, val: Val) -> Cluster:
+        """Appends an empty cluster with the iteration space of a value."""
+        shape = squeezed(val.shape)
+        kind: ClusterKind = "map"
         reduced: tuple[int, ...] = ()
         if is_reduction(val):
-            x = val.args[0]
-            kind, shape = "rows", squeezed(x.shape)
-            real = [d for d, e in enumerate(x.shape) if e != 1]
-            reduced = tuple([real.index(a) for a in val.params[0] if x.shape[a] != 1])
+            kind, shape, reduced = "rows", squeezed(val.args[0].shape), _reduced_axes(val)
         elif is_contraction(val):
             kind = "contract"
         elif starts_kernel(val):
             kind = "standalone"
         cluster = Cluster(len(self.clusters), kind, shape, reduced, val.device)
-        cluster.placed = self.placed
+        cluster.cluster_of = self.cluster_of
         self.clusters.append(cluster)
         return cluster
 
     def _candidates(self, val: Val) -> list[Cluster]:
-        """Clusters whose space fits, those that share data with the value first."""
+        """The clusters that a value may join, in the order in which they are tried: the latest first.
+
+        They have its iteration space and share data with it; `map` clusters that share only an input come first.
+        """
         if starts_kernel(val) and not is_reduction(val):
             return []
-        near = self._neighbours(val)
-        fitting = [c for c in self.clusters if not c.full and c.kind != "standalone" and self._fits(c, val)]
-        related = [c for c in fitting if c.number in near]
+        related = self._related_clusters(val)
+        matching = [c for c in self.clusters if not c.full and c.kind != "standalone" and self._has_space_of(c, val)]
+        candidates = [c for c in matching if c.number in related]
         if not starts_kernel(val):
-            related += [c for c in fitting if c.number not in near and c.kind == "map" and _shares_input(c, val)]
-        return related[::-1]
+            candidates += [c for c in matching if c.number not in related and c.kind == "map" and _shares_input(c, val)]
+        return candidates[::-1]
 
-    def _fits(self, cluster: Cluster, val: Val) -> bool:
+    def _has_space_of(self, cluster: Cluster, val: Val) -> bool:
+        """Whether a value can be computed in the iteration space of a cluster, or in its loops over the kept axes."""
         if cluster.device != val.device:
             return False
         if is_reduction(val):
-            x = val.args[0]
-            real = [d for d, e in enumerate(x.shape) if e != 1]
-            reduced = tuple([real.index(a) for a in val.params[0] if x.shape[a] != 1])
-            return cluster.kind == "rows" and cluster.shape == squeezed(x.shape) and cluster.reduced == reduced
-        real_shape = squeezed(val.shape)
-        if real_shape == cluster.shape:
+            same_shape = cluster.shape == squeezed(val.args[0].shape)
+            return cluster.kind == "rows" and same_shape and cluster.reduced == _reduced_axes(val)
+        shape = squeezed(val.shape)
+        if shape == cluster.shape:
             return True
-        return cluster.kind == "rows" and real_shape == tuple([cluster.shape[d] for d in cluster.kept])
+        return cluster.kind == "rows" and shape == tuple([cluster.shape[d] for d in cluster.kept])
 
-    def _neighbours(self, val: Val) -> set[int]:
-        """Clusters that the value reads, and clusters that read the memory it reads."""
+    def _related_clusters(self, val: Val) -> set[int]:
+        """Numbers of the clusters that a value reads from, and of those that read the same larger buffers as it."""
         seen: set[int] = set()
-        near: set[int] = set()
+        related: set[int] = set()
         stack = list(val.args)
         while stack:
             v = stack.pop()
             if v.id in seen:
                 continue
             seen.add(v.id)
-            home = self.placed.get(v.id)
+            home = self.cluster_of.get(v.id)
             if home is not None:
-                near.add(home.number)
+                related.add(home.number)
             if home is None and v.prim != "leaf":
                 stack += v.args
             elif v.size > 1024:
-                near |= self.readers.get(v.id, set())
-        return near
+                related |= self.reader_clusters.get(v.id, set())
+        return related
 
-    def _join(self, cluster: Cluster, val: Val, force: bool = False) -> bool:
-        """Computes the value at the cluster's loop variables; False, and nothing changed, where that is impossible.
+    def _try_join(self, cluster: Cluster, val: Val, force: bool = False) -> bool:
+        """Adds a value to a cluster if it can be computed at the cluster's loop variables.
 
-        A cluster whose code would become too long is full from then on; `force` lets a value in that is in its code.
+        A cluster whose code would become longer than `MAX_KERNEL_OPERATIONS` is marked as full.
+
+        Args:
+            cluster: the cluster.
+            val: the value.
+            force: ignores that limit, for a value that is in the cluster's code already.
+
+        Returns:
+            Whether the value was added. If not, the cluster is as before but for `full`.
         """
         emitter = cluster.emitter
-        before = (dict(emitter.buffers), dict(emitter.values), dict(emitter.scalars), set(cluster.touched))
+        saved = (dict(emitter.buffers), dict(emitter.values), dict(emitter.scalars), set(cluster.producers))
         memo = emitter.memo
         emitter.memo = dict(memo)
-        cluster.inside[val.id] = val
+        cluster.computed[val.id] = val
         try:
-            value = self._value(cluster, val)
-            ok = not self._waits(cluster.touched, cluster)
-            made = {v.id for v in cluster.members} | {val.id}
-            ok = ok and (not cluster.members or len(made | set(emitter.values)) <= self.max_buffers)
-            cost = self._cost(cluster, value) if ok else 0
-            if ok and cluster.members and cost > MAX_COST and not force:
+            value = self._emit(cluster, val)
+            ok = not self._any_depends_on(cluster.producers, cluster)
+            members = {v.id for v in cluster.members} | {val.id}
+            ok = ok and (not cluster.members or len(members | set(emitter.values)) <= self.max_buffers)
+            cost = self._code_cost(cluster, value) if ok else 0
+            if ok and cluster.members and cost > MAX_KERNEL_OPERATIONS and not force:
                 cluster.full, ok = True, False
         except NotFusible:
             ok = False
         if not ok:
-            del cluster.inside[val.id]
+            del cluster.computed[val.id]
             emitter.memo = memo
-            emitter.buffers, emitter.values, emitter.scalars, cluster.touched = before
+            emitter.buffers, emitter.values, emitter.scalars, cluster.producers = saved
             return False
         cluster.members.append(val)
         cluster.cost = cost
         if value is not None:
             cluster.values[val.id] = value
         for n in cluster.emitter.values:
-            self.readers.setdefault(n, set()).add(cluster.number)
+            self.reader_clusters.setdefault(n, set()).add(cluster.number)
         for key in emitter.memo.keys() - memo.keys():
-            self._note(cluster, key)
-        self._wait(cluster, cluster.touched - cluster.deps)
-        self.placed[val.id] = cluster
-        for result in self.results.get(val.id, ()):
+            self._record_computed(cluster, key)
+        self._add_dependencies(cluster, cluster.producers - cluster.deps)
+        self.cluster_of[val.id] = cluster
+        for result in self.results_of_call.get(val.id, ()):
             cluster.members.append(result)
-            self.placed[result.id] = cluster
+            self.cluster_of[result.id] = cluster
             self.stored.add(result.id)
         if is_reduction(val) or is_contraction(val):
-            whole = is_contraction(val)
-            shape = val.shape if whole else ()
-            space = Space.VIRTUAL if whole else Space.REGISTER
+            shape, space = (val.shape, Space.VIRTUAL) if is_contraction(val) else ((), Space.REGISTER)
             acc = Buffer(f"acc{len(cluster.accumulators)}", tuple([index(e) for e in shape]), val.dtype, space)
             cluster.accumulators[val.id] = acc
         return True
 
-    def _note(self, cluster: Cluster, key: Any) -> None:
-        """Remembers a value that a cluster now computes at the place where it could store it."""
-        if len(key) == 3 and key[2] is ALWAYS and (v := self.by_id.get(key[0])) is not None:
-            if v.id not in self.placed and key[1] == cluster.place_of(v):
-                self.computed.setdefault(v.id, cluster)
+    def _record_computed(self, cluster: Cluster, key: Any) -> None:
+        """Records that a cluster computes an inline value at the position where it could store it.
 
-    def _cost(self, cluster: Cluster, value: Value | None) -> int:
-        """Of the cluster's code with one more member. Phases over rows compute again what the earlier ones did."""
+        Args:
+            cluster: the cluster.
+            key: a key of `Emitter.memo`; only those of elements, (id, position, guard), count.
+        """
+        if len(key) == 3 and key[2] is ALWAYS and (v := self.storable.get(key[0])) is not None:
+            if v.id not in self.cluster_of and key[1] == cluster.place_of(v):
+                self.computed_in.setdefault(v.id, cluster)
+
+    def _code_cost(self, cluster: Cluster, value: Value | None) -> int:
+        """Operations in the code of a cluster with one more member.
+
+        In a `rows` cluster each member has loops of its own, which recompute what they share. Elsewhere shared
+        operations count once.
+        """
         if value is None:
             return cluster.cost
         if cluster.kind == "rows":
             return cluster.cost + operation_count([value])
         return operation_count([value, *cluster.values.values()])
 
-    def _value(self, cluster: Cluster, val: Val) -> Value | None:
+    def _emit(self, cluster: Cluster, val: Val) -> Value | None:
+        """The expression that a cluster evaluates for a member: of a reduction, its operand's element.
+
+        Returns None for other values that start a kernel; their operands are emitted when they are lowered.
+        """
         emitter = cluster.emitter
         if is_reduction(val):
             (x,) = val.args
             return emitter.value(x, cluster.position(x.shape, tuple(range(len(cluster.shape)))))
-        if starts_kernel(val):  # its operands are emitted when it is lowered: here only the dependencies count
+        if starts_kernel(val):  # emitted here only to find the buffers and clusters that it reads
             for arg in val.args:
                 free = tuple([index(Var(f"t{d}", e - 1)) for d, e in enumerate(arg.shape)])
                 emitter.value(arg, free)
@@ -304,85 +352,99 @@ class _Fuser:
         assert position is not None
         return emitter.computed(val, position)
 
-    def _waits(self, numbers: set[int], cluster: Cluster) -> bool:
-        """Whether one of some clusters needs this one to run first. What it needs has a lower rank than it has."""
+    def _any_depends_on(self, numbers: set[int], cluster: Cluster) -> bool:
+        """Whether one of some clusters depends on a cluster, directly or not.
+
+        A cluster has a higher level than its dependencies, so only clusters of a higher level are followed.
+        """
         seen, stack = set(numbers), list(numbers)
         while stack:
             one = self.clusters[stack.pop()]
             if one is cluster:
                 return True
-            if one.rank > cluster.rank:
+            if one.level > cluster.level:
                 new = one.deps - seen
                 seen |= new
                 stack += new
         return False
 
-    def _wait(self, cluster: Cluster, numbers: set[int]) -> None:
-        """Makes a cluster wait for others: its rank, and that of all that wait for it, grows where it must."""
+    def _add_dependencies(self, cluster: Cluster, numbers: set[int]) -> None:
+        """Adds dependencies to a cluster and raises its level, and those of its dependents, above them."""
         cluster.deps |= numbers
         for n in numbers:
-            self.after.setdefault(n, set()).add(cluster.number)
-        rank = max((self.clusters[n].rank + 1 for n in numbers), default=0)
-        stack = [(cluster, rank)]
+            self.dependents.setdefault(n, set()).add(cluster.number)
+        level = max((self.clusters[n].level + 1 for n in numbers), default=0)
+        stack = [(cluster, level)]
         while stack:
-            one, rank = stack.pop()
-            if one.rank < rank:
-                one.rank = rank
-                stack += [(self.clusters[n], rank + 1) for n in self.after.get(one.number, ())]
+            one, level = stack.pop()
+            if one.level < level:
+                one.level = level
+                stack += [(self.clusters[n], level + 1) for n in self.dependents.get(one.number, ())]
 
-    def _ordered(self, urgent: set[int]) -> list[Cluster]:
-        """Launch order: `urgent` ones, then as placed, but what frees more memory than it takes goes as soon as it can.
+    def _launch_order(self, first: set[int]) -> list[Cluster]:
+        """A topological order of the clusters that keeps little memory alive.
 
-        So a weight's gradient does not keep an activation waiting, and a checkpointed segment is computed again when
-        the gradient gets there.
+        Clusters whose numbers are in `first` come first. Otherwise clusters keep the order in which they were created,
+        except that one which frees more memory than it allocates runs as soon as its dependencies have. The activations
+        of a layer are thus freed by the gradient of its weights, and checkpointed segments are recomputed late.
         """
-        wanted = {o.id for o in self.program.outputs}
+        outputs = {o.id for o in self.program.outputs}
         readers: dict[int, int] = {}
         reads: list[list[Val]] = []
-        makes: list[int] = []
+        allocated: list[int] = []
         for c in self.clusters:
-            read = [v for v in c.emitter.values.values() if v.prim != "leaf" and v.id not in c.inside]
-            read = [v for v in read if v.id not in wanted and _kept_bytes(v)]
+            read = [v for v in c.emitter.values.values() if v.prim != "leaf" and v.id not in c.computed]
+            read = [v for v in read if v.id not in outputs and _significant_bytes(v)]
             for v in read:
                 readers[v.id] = readers.get(v.id, 0) + 1
             reads.append(read)
-            makes.append(sum(_kept_bytes(v) for v in c.members if v.id in self.stored and v.id not in wanted))
-        missing = [len(c.deps) for c in self.clusters]
-        ready = [c.number for c in self.clusters if not missing[c.number]]
+            allocated.append(
+                sum(_significant_bytes(v) for v in c.members if v.id in self.stored and v.id not in outputs)
+            )
+        pending = [len(c.deps) for c in self.clusters]
+        ready = [c.number for c in self.clusters if not pending[c.number]]
         order: list[Cluster] = []
         while ready:
-            able = [n for n in ready if n in urgent] or ready
-            freed = [(makes[n] - sum(_kept_bytes(v) for v in reads[n] if readers[v.id] == 1), n) for n in able]
-            least, best = min(freed)
-            n = best if least < 0 else min(able)
+            eligible = [n for n in ready if n in first] or ready
+            growth, best = min(
+                (allocated[n] - sum(_significant_bytes(v) for v in reads[n] if readers[v.id] == 1), n) for n in eligible
+            )
+            n = best if growth < 0 else min(eligible)
             ready.remove(n)
             order.append(self.clusters[n])
             for v in reads[n]:
                 readers[v.id] -= 1
-            for m in self.after.get(n, ()):
-                missing[m] -= 1
-                if not missing[m]:
+            for m in self.dependents.get(n, ()):
+                pending[m] -= 1
+                if not pending[m]:
                     ready.append(m)
         return order
 
 
-def _kept_bytes(val: Val) -> int:
-    """Memory worth counting when kernels are ordered: small values do not decide."""
+def _reduced_axes(val: Val) -> tuple[int, ...]:
+    """The axes that a reduction reduces, counted among the axes of its operand that are longer than 1."""
+    shape = val.args[0].shape
+    axes = [d for d, e in enumerate(shape) if e != 1]
+    return tuple([axes.index(a) for a in val.params[0] if shape[a] != 1])
+
+
+def _significant_bytes(val: Val) -> int:
+    """The size of a value for the launch order, in bytes; 0 for values that are too small to matter."""
     nbytes = val.size * val.dtype.itemsize
     return nbytes if nbytes >= 1 << 16 else 0
 
 
 def _shares_input(cluster: Cluster, val: Val) -> bool:
-    """Whether an element-wise value reads memory that the cluster reads or writes."""
+    """Whether an element-wise value depends, through inline values, on memory that a cluster reads or writes."""
     seen: set[int] = set()
     stack = list(val.args)
-    mine = set(cluster.emitter.values) | set(cluster.inside)
+    accessed = set(cluster.emitter.values) | set(cluster.computed)
     while stack:
         v = stack.pop()
         if v.id in seen:
             continue
         seen.add(v.id)
-        if v.id in mine and v.size > 1:
+        if v.id in accessed and v.size > 1:
             return True
         if not in_memory(v):
             stack += v.args

@@ -1,6 +1,8 @@
-"""A cluster: the values that one kernel computes, over one iteration space."""
+"""Clusters: the values that one kernel computes, over one iteration space. `fusion.placement` forms them."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from ...ir.expr import Buffer, Const, Load, Op, Value
 from ...ir.guard import Guard
@@ -10,6 +12,7 @@ from ..program import Val
 from .emitter import Emitter, NotFusible, Position
 from .registry import is_reduction, starts_kernel
 
+ClusterKind = Literal["map", "rows", "contract", "standalone"]
 EXPENSIVE = frozenset(  # operations of the kernel IR, and primitives, that cost about eight additions
     "exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow atan2 "
     "sqrt div mod floordiv random_bits take take_along mulhi".split()
@@ -17,65 +20,92 @@ EXPENSIVE = frozenset(  # operations of the kernel IR, and primitives, that cost
 
 
 class Cluster:
-    """One kernel to be. `deps` are the clusters that must run before it."""
+    """The values that become one kernel.
 
-    def __init__(self, number: int, kind: str, shape: tuple[int, ...], reduced: tuple[int, ...], device: str) -> None:
+    Attributes:
+        number: its index among the clusters of the program, in the order of creation.
+        kind: the form of its loops; see `fusion.placement`.
+        shape: extents of the iteration space, without those of 1.
+        reduced: axes of `shape` that are reduced.
+        kept: the other axes.
+        device: the name of the device.
+        vars: the loop variables, one for each axis of `shape`.
+        members: the values that it computes, in dependency order.
+        cost: the operations in its code, see `operation_count`.
+        full: whether its code is too long for more members.
+        values: for each member but those that start a kernel of their own kind, the expression at the loop variables.
+        accumulators: the buffers that reductions and contractions accumulate in.
+        deps: numbers of the clusters that must run before it.
+        level: a number that is greater than those of all its dependencies.
+        computed: the members, with a value that is being added, by id.
+        producers: numbers of the clusters whose results it reads.
+        emitter: emits its expressions.
+        cluster_of: the cluster of every member of any cluster, by id; shared by all clusters.
+    """
+
+    def __init__(
+        self, number: int, kind: ClusterKind, shape: tuple[int, ...], reduced: tuple[int, ...], device: str
+    ) -> None:
         self.number = number
         self.kind = kind
-        self.shape = shape  # of the iteration space, without extents of 1
-        self.reduced = reduced  # axes of `shape` that are reduced
+        self.shape = shape
+        self.reduced = reduced
         self.device = device
         self.vars = [Var(f"i{d}", e - 1) for d, e in enumerate(shape)]
         self.kept = tuple([d for d in range(len(shape)) if d not in reduced])
         self.members: list[Val] = []
-        self.cost = 0  # operations of its code, see `operation_count`
+        self.cost = 0
         self.full = False
-        self.rank = 0  # higher than those of `deps`
-        self.values: dict[int, Value] = {}  # what each member computes, at the loop variables
+        self.level = 0
+        self.values: dict[int, Value] = {}
         self.accumulators: dict[int, Buffer] = {}
         self.deps: set[int] = set()
-        self.inside: dict[int, Val] = {}
-        self.touched: set[int] = set()
+        self.computed: dict[int, Val] = {}
+        self.producers: set[int] = set()
         self.emitter = Emitter(self._resolve)
-        self.placed: dict[int, Cluster] = {}
+        self.cluster_of: dict[int, Cluster] = {}
         self.stored: set[int] = set()
 
     def position(self, shape: tuple[int, ...], axes: tuple[int, ...]) -> Position:
-        """The loop variables of `axes`, as a position in a shape that may have extra extents of 1."""
-        rest = iter(axes)
-        return tuple([ZERO if e == 1 else index(self.vars[next(rest)]) for e in shape])
+        """The loop variables of `axes`, as a position in a shape whose other extents are 1."""
+        remaining = iter(axes)
+        return tuple([ZERO if e == 1 else index(self.vars[next(remaining)]) for e in shape])
 
     def results(self) -> dict[int, Val]:
-        """Of a primitive with several results those that are used, by their numbers."""
+        """The members that are results of a primitive with several results, by their number."""
         return {m.params[0]: m for m in self.members if m.prim == "result"}
 
     def place_of(self, val: Val) -> Position | None:
-        """Where this cluster computes a value of this shape, or None."""
-        real = squeezed(val.shape)
-        if val.id in self.inside and is_reduction(val):
+        """The position at which this cluster computes a value of this shape; None where the shape does not match."""
+        shape = squeezed(val.shape)
+        if val.id in self.computed and is_reduction(val):
             return self.position(val.shape, self.kept)
-        if real == self.shape:
+        if shape == self.shape:
             return self.position(val.shape, tuple(range(len(self.shape))))
-        if self.reduced and real == tuple([self.shape[d] for d in self.kept]):
+        if self.reduced and shape == tuple([self.shape[d] for d in self.kept]):
             return self.position(val.shape, self.kept)
         return None
 
     def _resolve(self, val: Val, position: Position, g: Guard) -> Value | None:
-        if val.id in self.inside:
+        """The element of a value that is in memory or accumulated here; None for values that are computed inline.
+
+        Raises:
+            NotFusible: the value is computed by this cluster at another position, or has no cluster yet.
+        """
+        if val.id in self.computed:
             if not starts_kernel(val):
                 return None
             if position != self.place_of(val):
                 raise NotFusible
-            acc = self.accumulators[val.id]
-            place = () if not acc.shape else position
-            return Load(acc, place)
+            accumulator = self.accumulators[val.id]
+            return Load(accumulator, position if accumulator.shape else ())
         if val.prim == "leaf":
             return self.emitter.load(val, position, g)
-        home = self.placed.get(val.id)
-        if home is not None:
-            if home is self:
+        producer = self.cluster_of.get(val.id)
+        if producer is not None:
+            if producer is self:
                 return None
-            self.touched.add(home.number)
+            self.producers.add(producer.number)
             return self.emitter.load(val, position, g)
         if starts_kernel(val):
             raise NotFusible
@@ -83,7 +113,7 @@ class Cluster:
 
 
 def operation_count(values: list[Value]) -> int:
-    """Operations behind some values, each shared one counted once and expensive ones as eight."""
+    """The operations in some expressions; one that is shared counts once, and one of `EXPENSIVE` counts as eight."""
     seen: set[int] = set()
     total, stack = 0, list(values)
     while stack:
@@ -105,14 +135,14 @@ def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def store_member(cluster: Cluster, val: Val, value: Value) -> Store:
-    """The store of a member's element at the place where the cluster computes it."""
-    place = cluster.place_of(val)
-    assert place is not None
-    return Store(cluster.emitter.buffer(val), place, value)
+    """The statement that stores an element of a member at the position at which the cluster computes it."""
+    position = cluster.place_of(val)
+    assert position is not None
+    return Store(cluster.emitter.buffer(val), position, value)
 
 
 def iterations(cluster: Cluster) -> int:
-    """Elements of the iteration space."""
+    """The number of points of the iteration space."""
     size = 1
     for e in cluster.shape:
         size *= e
@@ -120,9 +150,9 @@ def iterations(cluster: Cluster) -> int:
 
 
 def stores_with_most_reads_first(stores: list[Store]) -> list[Store]:
-    """Stores of one loop nest, those that read most buffers first.
+    """The stores of one loop nest, ordered so that those that read most buffers come first.
 
-    What a later store does not read, an earlier one may write over: see `planning.in_place`.
+    A store may be in place over a buffer that no later store of the nest reads: see `planning.in_place`.
     """
 
     def reads(s: Store) -> int:

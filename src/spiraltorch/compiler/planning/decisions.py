@@ -14,11 +14,11 @@ from ...telemetry import Decision
 from ...telemetry.names import COMPILE_SCHEDULE
 from ...telemetry.spans import span
 from ..fusion.phases import Group
-from ..fusion.placement import Fusion
+from ..fusion.placement import FusionResult
 from ..lowering.lowered import KernelKind
 
 
-def fusion_decisions(fusion: Fusion, groups: list[Group]) -> list[Decision]:
+def fusion_decisions(fusion: FusionResult, groups: list[Group]) -> list[Decision]:
     """The decisions of fusion, with the numbers of kernels in launch order in place of those of clusters."""
     launched = [n for n, one in enumerate(groups) for _ in one.members]
     kernel = {cluster.number: n for cluster, n in zip(fusion.clusters, launched, strict=True)}

@@ -14,7 +14,7 @@ from ...telemetry import Decision
 from ...telemetry.names import COMPILE_FUSE, COMPILE_LOWER
 from ...telemetry.spans import span
 from ..fusion.phases import Group, group
-from ..fusion.placement import Fusion, fuse
+from ..fusion.placement import FusionResult, fuse
 from ..lowering import Lowered, lower
 from ..program import Program, Val
 from ..schedules.tuned import TUNING
@@ -68,8 +68,8 @@ def make_kernels(program: Program, device: Device) -> KernelSet:
     _check_sizes(fusion, device.name, target)
     with span(COMPILE_LOWER):
         lowered = [lower(cluster, fusion.stored, target) for cluster in fusion.clusters]
-        checking = group(lowered[: fusion.checking], target)
-        groups = checking + group(lowered[fusion.checking :], target)
+        checking = group(lowered[: fusion.index_check_count], target)
+        groups = checking + group(lowered[fusion.index_check_count :], target)
     keys = [[kernel_key(nest.kernel, nest.kind.value, target.key) for nest in one.members] for one in groups]
     return KernelSet(groups, keys, len(checking), fusion_decisions(fusion, groups) + phase_decisions(groups))
 
@@ -79,7 +79,7 @@ def nbytes(val: Val) -> int:
     return val.size * val.dtype.itemsize
 
 
-def _check_sizes(fusion: Fusion, device: str, target: Target) -> None:
+def _check_sizes(fusion: FusionResult, device: str, target: Target) -> None:
     """Raises `OutOfMemoryError` where a value is larger than what a kernel of the device can bind."""
     most = target.buffer_bytes
     for cluster in fusion.clusters:

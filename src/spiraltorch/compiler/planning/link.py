@@ -71,7 +71,7 @@ class MemoryUse:
 def interface_of(program: Program, leaf_count: int, scalars: Sequence[DType]) -> Interface:
     """The interface of a program after its passes. `leaf_count` and `scalars` are those of the graph."""
     leaves = {v.id: v.slot for v in program.vals if v.prim == "leaf"}
-    dtypes = [v.dtype for v in program.watched[::2]]
+    dtypes = [v.dtype for v in program.index_extremes[::2]]
     checks = tuple([IndexCheck(*check, dtype) for check, dtype in zip(program.checks, dtypes, strict=True)])
     return Interface(leaves, leaf_count, scalars, program.outputs, checks)
 
