@@ -11,7 +11,7 @@ CORE = "wgpu:core"
 
 def without_features() -> list[str]:
     """The name of the first adapter's second device, opened; nothing where there is no adapter or it has no features."""
-    having = [a for a in adapters.found()[:1] if adapters.native(a)]
+    having = [a for a in adapters.available()[:1] if adapters.native(a)]
     for adapter in having:
         if CORE not in device.REGISTRY.devices:
             device.REGISTRY.devices[CORE] = WgpuDevice(CORE, adapter, frozenset())

@@ -24,7 +24,7 @@ from spiraltorch.backends.cpu.host import host, machine, physical_memory, thread
 from spiraltorch.backends.cpu.pool import Pool, text
 from spiraltorch.codegen.llvm.render import render
 from spiraltorch.dtypes import bfloat16, float16, float32
-from spiraltorch.errors import CompileError, OutOfMemoryError
+from spiraltorch.errors import CompileError, DeviceError, OutOfMemoryError
 from spiraltorch.ir.expr import Buffer, Load, Space, at, cast, op
 from spiraltorch.ir.guard import less
 from spiraltorch.ir.index import index
@@ -461,3 +461,14 @@ def _through_memory(n: int) -> Kernel:
 
 def test_a_program_without_kernels_takes_no_time(device: CpuDevice) -> None:
     assert device.program([], 0).timed() == []
+
+
+# ---------------------------------------------------------------- the protocol
+
+
+def test_a_program_takes_kernels_of_its_own_device_only(device: CpuDevice) -> None:
+    class Foreign:
+        temp_bytes = ()
+
+    with pytest.raises(DeviceError, match=r"\[cpu:0\] expected kernels that this device compiled, got a Foreign"):
+        device.program([(Foreign(), [])], 1)

@@ -48,9 +48,9 @@ class _Registry:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.backends: dict[str, Backend] = {}  # by name; empty until somebody asks
+        self.backends: dict[str, Backend] = {}  # by name; empty until they are loaded
         self.devices: dict[str, Device] = {}  # the open ones, by canonical name
-        self.default: str | None = None  # None until somebody asks
+        self.default: str | None = None  # None until it is first read
 
     def load(self) -> None:
         """Loads every installed backend."""

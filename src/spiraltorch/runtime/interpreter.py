@@ -1,4 +1,4 @@
-"""The Python interpreter: what the runtime has to know of it, and the settings of it that the compiler changes.
+"""The Python interpreter: the one fact that the runtime depends on, and the settings that the compiler changes.
 
 This module is the only one that writes the recursion limit and the switch interval. Blocks may nest, and blocks of
 several threads may overlap: the first that is entered changes the setting, the last that is left restores it. `_Setting`

@@ -33,7 +33,7 @@ class Buffer:
     """Device memory of `nbytes` bytes. `ptr` is its address, or the backend's handle for it.
 
     When the last reference goes, `release(ptr)` gives the memory back to its allocator. Where `release` is None the
-    memory belongs to somebody else, and `keep` is the object that keeps it alive.
+    memory is foreign, and `keep` is the object that keeps it alive.
     """
 
     __slots__ = ("__weakref__", "device", "keep", "nbytes", "ptr", "release")

@@ -11,7 +11,7 @@ import json
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Union
 
 from ..version import __version__
 from . import cache
@@ -21,26 +21,55 @@ OUTCOMES = {
     "timed": "timed", "wrong": "with wrong results", "failed": "crashed or hung", "refused": "refused",
     "predicted": "left out by the cost model",
 }  # fmt: skip
-_ENTRIES: dict[tuple[str, str], Entry] = {}  # of this process, by folder and key: read before, or made here
+Option = Union[bool, int, float, str, "list[Option]", "tuple[Option, ...]"]  # of a decision; JSON has lists for tuples
+Decisions = dict[str, Option]  # of a rule, by name
+_ENTRIES: dict[tuple[str, str], Entry] = {}  # by folder and key: what this process has read or written
+
+
+class Candidate(TypedDict, total=False):
+    """One schedule that a search considered: always with `decisions` and an `outcome`, a key of `OUTCOMES`."""
+
+    decisions: Decisions
+    outcome: str
+    ratio: float  # of its time to that of the rule's schedule, where it was timed
+    reason: str  # why it was not
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The result of tuning one kernel. Times are seconds for one run."""
+    """The result of tuning one kernel. Times are seconds for one run.
 
-    key: str  # see `entry_key`
-    kernel: str  # a description for people: kind, shapes
+    Args:
+        key: the kernel's key in the store, see `entry_key`.
+        kernel: a description of the kernel for people: its kind and shapes.
+        device: where it was tuned.
+        version: the version of this package.
+        decisions: the winner's decisions where they differ from the rule's; empty where the rule's schedule won.
+        default: the time of the rule's schedule, measured together with `best`.
+        best: the time of the winner.
+        rule: the rule's own decisions.
+        tried: the candidates.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> entry = st.tuning.Entry("k", "dot float32[8, 8]", "cpu:0", st.__version__, {"unroll": 2}, 4e-6, 2e-6)
+        >>> entry.speedup
+        2.0
+    """
+
+    key: str
+    kernel: str
     device: str
-    version: str  # of this package
-    decisions: dict[str, Any]  # the winner's where they differ from the rule's; empty where the rule's schedule won
-    default: float  # time of the rule's schedule, measured together with `best`
-    best: float  # time of the winner
-    rule: dict[str, Any] = field(default_factory=dict)  # the rule's own decisions
-    tried: list[dict[str, Any]] = field(default_factory=list)  # candidates: decisions, outcome, and ratio or reason
+    version: str
+    decisions: Decisions
+    default: float
+    best: float
+    rule: Decisions = field(default_factory=dict)
+    tried: list[Candidate] = field(default_factory=list)
 
     @property
     def speedup(self) -> float:
-        """How many times as fast the winner is as the rule's choice."""
+        """How many times as fast the winner is as the rule's schedule."""
         return self.default / self.best if self.best else 1.0
 
     @property
@@ -99,7 +128,16 @@ def write(entry: Entry) -> None:
 
 
 def entries() -> list[Entry]:
-    """All entries, of every device and version, by falling speedup."""
+    """The entries of the tuning store, of every device and version.
+
+    Returns:
+        The entries, those with the largest speedup first.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [entry.kernel for entry in st.tuning.entries() if entry.speedup > 1000]
+        []
+    """
     root = folder()
     known = {key: entry for (at, key), entry in _ENTRIES.items() if at == str(root)}
     for path in sorted(root.glob("*.json")) if root is not None and root.is_dir() else []:
@@ -110,7 +148,16 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Removes every entry. Returns how many there were."""
+    """Removes every entry from the tuning store: `SPIRALTORCH_CACHE_DIR`, or the user's cache folder.
+
+    Returns:
+        How many entries there were.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tuning.clear() >= 0  # doctest: +SKIP
+        True
+    """
     count, root = len(entries()), folder()
     for path in list(root.glob("*.json")) if root is not None and root.is_dir() else []:
         path.unlink(missing_ok=True)

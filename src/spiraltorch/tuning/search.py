@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ..runtime.tunings import Candidate
 from ..telemetry.counting import COUNTS
 from .client import Client, Failed
 
@@ -26,7 +27,7 @@ class Found:
     default: float
     best: float
     rule: dict[str, Any]  # its own decisions
-    tried: list[dict[str, Any]]
+    tried: list[Candidate]
 
 
 class Search:
@@ -39,7 +40,7 @@ class Search:
         self.limit = limit  # for one answer
         self.until = time.monotonic() + seconds
         self.patience = min(2.5, seconds / 8)  # of half a last comparison
-        self.tried: list[dict[str, Any]] = []
+        self.tried: list[Candidate] = []
         self.seen: set[str] = set()
         self.timed: list[tuple[float, dict[str, Any]]] = []  # ratios to the rule's time
         self.default = 0.0
@@ -138,7 +139,7 @@ class Search:
         return ratio
 
     def _note(self, decisions: dict[str, Any], outcome: str, **more: Any) -> None:
-        self.tried.append({"decisions": decisions, "outcome": outcome, **more})
+        self.tried.append(Candidate(decisions=decisions, outcome=outcome, **more))
         COUNTS["tuning_candidates"] += outcome in RUN
         COUNTS["tuning_disqualified"] += outcome in RUN and outcome != "timed"
 

@@ -212,7 +212,7 @@ class CpuDevice:
         return CpuProgram(self, own_steps(steps, CpuKernel, self.name), slots)
 
 
-if TYPE_CHECKING:  # what mypy holds the classes to
+if TYPE_CHECKING:  # mypy checks the classes against the protocol
     _device: type[Device] = CpuDevice
     _kernel: type[CompiledKernel] = CpuKernel
     _program: type[Program] = CpuProgram

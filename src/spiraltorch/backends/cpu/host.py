@@ -18,7 +18,7 @@ PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads cost
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A processor to generate code for, in LLVM's words, with what rules want to know of it."""
+    """A processor to generate code for: LLVM's names for it, and its vector registers."""
 
     triple: str
     cpu: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 _NUMBER = itertools.count()  # of linked libraries, which need names of their own
-_LINKED: list[object] = []  # what has to live as long as the process: linked libraries, and symbols that they use
+_LINKED: list[object] = []  # linked libraries, and symbols that they use: they live as long as the process
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +97,7 @@ def compile_thread() -> Iterator[Executor]:
         try:
             yield executor
         finally:
-            executor.shutdown(cancel_futures=True)  # after an error nobody needs the rest
+            executor.shutdown(cancel_futures=True)  # after an error the rest is not needed
 
 
 @lru_cache(maxsize=1)

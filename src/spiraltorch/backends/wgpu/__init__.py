@@ -1,6 +1,6 @@
 """The WGPU backend: Vulkan, Metal and Direct3D 12 devices through WebGPU's native interface.
 
-See `runtime.protocol.Backend`. Nothing of the binding is imported before somebody asks for devices.
+See `runtime.protocol.Backend`. The binding is imported when devices are first listed.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from ...runtime.protocol import Backend
     from .. import wgpu
 
-    _: Backend = wgpu  # this module has all that the protocol asks for
+    _: Backend = wgpu  # mypy checks this module against the protocol
 
 name = "wgpu"
 
 
 def devices() -> list[str]:
     """The adapters that can compute, hardware first."""
-    return [f"wgpu:{n}" for n in range(len(adapters.found()))]
+    return [f"wgpu:{n}" for n in range(len(adapters.available()))]
 
 
 def reason() -> str | None:
     """What is missing, and the command that would fix it."""
-    return adapters.problem()
+    return adapters.reason()
 
 
 def describe(name: str) -> adapters.AdapterFacts:
     """Facts of an adapter: vendor, driver, whether it is software, limits."""
-    return adapters.describe(adapters.found()[int(name.partition(":")[2])])
+    return adapters.describe(adapters.available()[int(name.partition(":")[2])])
 
 
 def open(name: str) -> WgpuDevice:  # the protocol's word
     """Opens an adapter."""
-    return WgpuDevice(name, adapters.found()[int(name.partition(":")[2])])
+    return WgpuDevice(name, adapters.available()[int(name.partition(":")[2])])

@@ -1,4 +1,4 @@
-"""The adapters of this machine and their facts. The package `wgpu` is imported at the first question, never before.
+"""The adapters of this machine and their facts. The package `wgpu` is imported when adapters are first listed.
 
 The binding has no static types: adapters and queues are `Any` here.
 """
@@ -50,12 +50,12 @@ def _search() -> tuple[tuple[Any, ...], str | None]:
     return tuple(sorted(usable, key=lambda a: _ORDER.get(a.info["adapter_type"], 3))), None
 
 
-def found() -> tuple[Any, ...]:
+def available() -> tuple[Any, ...]:
     """The adapters that can compute, hardware first."""
     return _search()[0]
 
 
-def problem() -> str | None:
+def reason() -> str | None:
     """Why there are no adapters; None where there are some."""
     return _search()[1]
 

@@ -160,7 +160,7 @@ class WgpuDevice:
         return WgpuProgram(self, own_steps(steps, WgpuKernel, self.name), slots)
 
 
-if TYPE_CHECKING:  # what mypy holds the class to
+if TYPE_CHECKING:  # mypy checks the class against the protocol
     _device: type[Device] = WgpuDevice
 
 

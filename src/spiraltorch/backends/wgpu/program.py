@@ -205,6 +205,6 @@ class WgpuProgram:
         return group
 
 
-if TYPE_CHECKING:  # what mypy holds the classes to
+if TYPE_CHECKING:  # mypy checks the classes against the protocol
     _kernel: type[CompiledKernel] = WgpuKernel
     _program: type[Program] = WgpuProgram
