@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..runtime.tunings import Candidate
 from ..telemetry.counting import COUNTS
@@ -139,7 +139,8 @@ class Search:
         return ratio
 
     def _note(self, decisions: dict[str, Any], outcome: str, **more: Any) -> None:
-        self.tried.append(Candidate(decisions=decisions, outcome=outcome, **more))
+        """Adds a candidate, with its `ratio` or the `reason` why it has none, and counts it."""
+        self.tried.append(cast(Candidate, {"decisions": decisions, "outcome": outcome, **more}))
         COUNTS["tuning_candidates"] += outcome in RUN
         COUNTS["tuning_disqualified"] += outcome in RUN and outcome != "timed"
 
