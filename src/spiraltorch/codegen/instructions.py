@@ -1,7 +1,13 @@
-"""What the operations of the IR are spelled with: typed values, and the instructions that every renderer provides.
+"""The interface between operations and renderers: typed SSA values, and instructions on them.
 
-`operations` and `elementary` say once what each operation of the IR means, in terms of these instructions; a renderer
-says how each instruction is written in its language. Names of instructions, predicates and intrinsics are LLVM's.
+`operations` and `math` define each operation of the IR once, as a sequence of these instructions; a renderer spells each
+instruction in its language. Names of instructions, predicates and intrinsics are LLVM's.
+
+Contract
+- Operands of one instruction have one dtype, except where a method says otherwise. Values of fewer lanes are broadcast.
+- A 16-bit float is held in registers as a float32 that has exactly its value, and is rounded after each operation. Integers
+  wrap at the width of their dtype.
+- Flags of `Instructions` say what a renderer's target can do; sequences depend on them, never on the renderer's name.
 """
 
 from __future__ import annotations
@@ -9,16 +15,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Union
 
 from ..dtypes import DType, float32, float64, uint16, uint32, uint64
 
-NARROW = ("float16", "bfloat16")  # computed as float32, rounded after each operation
+NARROW = ("float16", "bfloat16")  # names of the dtypes that are computed in float32
+Number = Union[bool, int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Ssa:
-    """A value in the text. `lanes` is 1 for a scalar. 16-bit floats are held as float32 with an exactly rounded value."""
+    """A value in the text: a name or a literal, its dtype, and its number of lanes, 1 for a scalar."""
 
     name: str
     dtype: DType
@@ -26,32 +33,32 @@ class Ssa:
 
     @property
     def type(self) -> str:
-        """LLVM's name of the type."""
+        """The LLVM type of the value."""
         return vector_type(scalar_type(self.dtype), self.lanes)
 
 
 def scalar_type(dtype: DType) -> str:
-    """LLVM's name of the type of a value in registers."""
+    """The LLVM type of a scalar of the dtype in registers."""
     if dtype.is_float:
         return "double" if dtype.itemsize == 8 else "float"
     return f"i{dtype.bits}"
 
 
 def vector_type(scalar: str, lanes: int) -> str:
-    """`scalar`, or a vector of it."""
+    """The LLVM type of a vector of `lanes` scalars; the scalar type where that is 1."""
     return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
 
 
 class Instructions(ABC):
-    """What a renderer provides. Operands of one instruction have one dtype; lanes are matched by broadcasting."""
+    """The instructions that a renderer provides; see the module's text."""
 
-    library = False  # whether `libm` may be called
-    double = False  # whether float32 functions may compute in float64, exactly and fast
-    exact = False  # whether sums are done as written: drivers' compilers may take (x + c) - c for x
+    has_libm = False  # whether the functions of the C library can be called
+    fast_float64 = False  # whether functions of float32 may compute in float64
+    exact_sums = False  # whether sums are computed as written; drivers' compilers may replace (x + c) - c by x
 
     @abstractmethod
-    def const(self, value: Any, dtype: DType, lanes: int = 1) -> Ssa:
-        """A number; NaN, infinities and signed zeros are kept."""
+    def const(self, value: Number, dtype: DType, lanes: int = 1) -> Ssa:
+        """A constant, in every lane; NaN, infinities and signed zeros are kept."""
 
     @abstractmethod
     def broadcast(self, v: Ssa, lanes: int) -> Ssa:
@@ -59,35 +66,35 @@ class Instructions(ABC):
 
     @abstractmethod
     def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
-        """`fadd`, `add`, `and`, `shl`, `sdiv`, ...: integers wrap at the width of their dtype."""
+        """`fadd`, `add`, `and`, `shl`, `sdiv`, ...; `dtype` is that of the result, if not of the operands."""
 
     @abstractmethod
     def compare(self, predicate: str, a: Ssa, b: Ssa) -> Ssa:
-        """`oeq`, `une`, `slt`, ...: a bool; predicates with `u` hold for NaN."""
+        """`oeq`, `une`, `slt`, ...: a bool. For floats, predicates with `u` hold where an operand is NaN."""
 
     @abstractmethod
     def select(self, condition: Ssa, a: Ssa, b: Ssa) -> Ssa:
-        """`a` where the condition holds, else `b`; neither is computed with."""
+        """`a` where the condition holds, else `b`, unchanged."""
 
     @abstractmethod
     def convert(self, instruction: str, v: Ssa, dtype: DType) -> Ssa:
-        """`sitofp`, `zext`, `trunc`, ... to `dtype`."""
+        """`sitofp`, `zext`, `trunc`, ...: the value converted to `dtype`."""
 
     @abstractmethod
     def intrinsic(self, name: str, *args: Ssa, dtype: DType | None = None) -> Ssa:
-        """`fabs`, `copysign`, `maximum`, `fmuladd`, ..."""
+        """`fabs`, `copysign`, `maximum`, `fmuladd`, ...; `dtype` is that of the result, if not of the operands."""
 
     @abstractmethod
     def negate(self, x: Ssa) -> Ssa:
-        """A float with the other sign."""
+        """A float with its sign inverted."""
 
     @abstractmethod
     def reinterpret(self, v: Ssa, dtype: DType) -> Ssa:
-        """The same bits as a dtype of the same width; 16-bit floats are not meant."""
+        """The bits as another dtype of the same width; not of 16-bit floats, see `widen` and `narrow`."""
 
     @abstractmethod
     def saturate(self, v: Ssa, dtype: DType) -> Ssa:
-        """A float as an integer: truncated, the nearest where it is out of range, 0 for NaN."""
+        """A float as an integer: truncated, clamped to the dtype's range, 0 for NaN."""
 
     @abstractmethod
     def mulhi(self, a: Ssa, b: Ssa) -> Ssa:
@@ -95,46 +102,47 @@ class Instructions(ABC):
 
     @abstractmethod
     def libm(self, name: str, *args: Ssa) -> Ssa:
-        """A function of the C library; only where `library` says that there is one, and `fmod` everywhere."""
+        """A function of the C library. Without `has_libm` there is only `fmod`."""
 
     @abstractmethod
-    def or_else(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
-        """`fast`, but `slow()` in the lanes of `rare`; `slow` runs only where one of them is set."""
+    def with_fallback(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
+        """`slow()` in the lanes where `rare` holds, else `fast`; a branch around `slow()` skips it where no lane needs it."""
 
-    def match(self, *args: Ssa) -> tuple[Ssa, ...]:
-        """The values with the same number of lanes."""
+    def broadcast_together(self, *args: Ssa) -> tuple[Ssa, ...]:
+        """The values, all with the largest number of lanes among them."""
         lanes = max(a.lanes for a in args)
         return tuple([self.broadcast(a, lanes) for a in args])
 
     # ------------------------------------------------------------ 16-bit floats
 
     def widen(self, bits: Ssa, dtype: DType) -> Ssa:
-        """The value of 16 bits from memory."""
+        """The 16-bit float that has the bits of a uint16, as a value in registers."""
         if dtype.name == "bfloat16":
             wide = self.binary("shl", self.convert("zext", bits, uint32), self.const(16, uint32))
             return self._as(wide, dtype)
         return self.half_to_float(bits, dtype)
 
     def narrow(self, v: Ssa) -> Ssa:
-        """The 16 bits of a value that is rounded already or not: round to nearest even."""
+        """The bits of a value rounded to its 16-bit dtype, to nearest with ties to even, as a uint16."""
         if v.dtype.name == "bfloat16":
             return self._float_to_bfloat(v)
         return self.float_to_half(v)
 
     def rounded(self, v: Ssa, dtype: DType) -> Ssa:
-        """A float32 computation as a value of a 16-bit dtype."""
+        """A float32 rounded to a 16-bit dtype."""
         return self.widen(self.narrow(Ssa(v.name, dtype, v.lanes)), dtype)
 
     def bits(self, v: Ssa) -> Ssa:
-        """The bits of a float32 (or what stands for a 16-bit float) or a float64."""
+        """The bits of a float64, or of the float32 that holds a value of another float dtype, as an unsigned integer."""
         wide = v.dtype is float64
         return self.reinterpret(v if wide else Ssa(v.name, float32, v.lanes), uint64 if wide else uint32)
 
     def _as(self, v: Ssa, dtype: DType) -> Ssa:
-        """The bits of a float32 as the value that stands for a 16-bit `dtype`."""
+        """The bits of a float32 as a value of a float dtype that is held as float32."""
         return Ssa(self.reinterpret(v, float32).name, dtype, v.lanes)
 
     def _float_to_bfloat(self, v: Ssa) -> Ssa:
+        """The upper half of the bits after adding just under half a unit, or half a unit where the half above is odd."""
         bits = self.bits(v)
         odd = self.binary("and", self.binary("lshr", bits, self.const(16, uint32)), self.const(1, uint32))
         up = self.binary("add", self.binary("add", bits, self.const(0x7FFF, uint32)), odd)
@@ -144,18 +152,21 @@ class Instructions(ABC):
         return self.convert("trunc", self.binary("lshr", kept, self.const(16, uint32)), uint16)
 
     def half_to_float(self, h: Ssa, dtype: DType) -> Ssa:
-        """By a multiplication that normalises; infinities and NaN by a second addition to the exponent."""
+        """Moves the bits to where float32 has them, and multiplies by 2**112 for the exponent's bias, which normalizes
+        subnormal numbers; the exponent of infinities and NaN is set (the method of Giesen, "Float->half variants", 2012).
+        """
         wide = self.convert("zext", h, uint32)
         sign = self.binary("shl", self.binary("and", wide, self.const(0x8000, uint32)), self.const(16, uint32))
         body = self.binary("shl", self.binary("and", wide, self.const(0x7FFF, uint32)), self.const(13, uint32))
         scaled = self.binary("fmul", self._as(body, float32), self.const(2.0**112, float32))
         special = self.compare("uge", body, self.const(0x7C00 << 13, uint32))
         raised = self.binary("or", self.bits(scaled), self.const(0xFF << 23, uint32))
-        made = self.select(special, raised, self.bits(scaled))
-        return self._as(self.binary("or", made, sign), dtype)
+        result = self.select(special, raised, self.bits(scaled))
+        return self._as(self.binary("or", result, sign), dtype)
 
     def float_to_half(self, v: Ssa) -> Ssa:
-        """Round to nearest even on integers; values below the normal range by adding a magic number."""
+        """Rounds by integer addition as `_float_to_bfloat`; results below the normal range by adding a number whose last
+        place is theirs (the method of Giesen, "Float->half variants", 2012)."""
         bits = self.bits(v)
         sign = self.binary("and", bits, self.const(0x80000000, uint32))
         body = self.binary("xor", bits, sign)
@@ -170,6 +181,6 @@ class Instructions(ABC):
         over = self.compare("uge", body, self.const((127 + 16) << 23, uint32))
         nan = self.compare("ugt", body, self.const(0xFF << 23, uint32))
         special = self.select(nan, self.const(0x7E00, uint32), self.const(0x7C00, uint32))
-        made = self.select(over, special, self.select(tiny, small, normal))
-        made = self.binary("or", made, self.binary("lshr", sign, self.const(16, uint32)))
-        return self.convert("trunc", made, uint16)
+        result = self.select(over, special, self.select(tiny, small, normal))
+        result = self.binary("or", result, self.binary("lshr", sign, self.const(16, uint32)))
+        return self.convert("trunc", result, uint16)

@@ -1,4 +1,7 @@
-"""The IR's operations as instructions, with NumPy's meaning for every dtype: written once for all renderers."""
+"""The operations of the IR as sequences of instructions, defined once for all renderers.
+
+The results are those of `ir.numerics`, for every dtype; elementary functions within the errors that `math` states.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,13 @@ _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "rint"
 
 
 def operation(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
-    """`name` of values that share a dtype. 16-bit floats are computed in float32 and rounded once."""
+    """The operation `name` of values of one dtype; the condition of `select` is bool.
+
+    16-bit floats are computed in float32 and rounded once.
+
+    Raises:
+        ValueError: the operation is not defined for the dtype.
+    """
     dtype = args[-1].dtype
     if name == "select":
         return e.select(args[0], args[1], args[2])
@@ -56,7 +65,7 @@ def _float(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
         positive = e.select(e.compare("ogt", x, zero), one, x)
         return e.select(e.compare("olt", x, zero), e.const(-1.0, x.dtype), positive)
     if name == "mod":
-        return _float_mod(e, *args)[0]
+        return _float_mod(e, *args)
     if name == "floordiv":
         return _float_floordiv(e, *args)
     if name == "pow":
@@ -66,20 +75,20 @@ def _float(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
     return function(e, name, x)
 
 
-def _float_mod(e: Instructions, x: Ssa, y: Ssa) -> tuple[Ssa, Ssa]:
-    """The remainder with the divisor's sign, and whether it was moved: as NumPy's `divmod`."""
+def _float_mod(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
+    """The remainder with the sign of the divisor, as NumPy's `divmod`."""
     zero = e.const(0.0, x.dtype)
     m = e.libm("fmod", x, y)
     differs = e.binary("xor", e.compare("olt", y, zero), e.compare("olt", m, zero))
     moved = e.binary("and", e.compare("une", m, zero), differs)
-    made = e.select(moved, e.binary("fadd", m, y), m)
-    signed_zero = e.intrinsic("copysign", *e.match(zero, y))
-    made = e.select(e.compare("oeq", m, zero), signed_zero, made)
-    return e.select(e.compare("uno", m, m), m, made), moved
+    result = e.select(moved, e.binary("fadd", m, y), m)
+    signed_zero = e.intrinsic("copysign", *e.broadcast_together(zero, y))
+    result = e.select(e.compare("oeq", m, zero), signed_zero, result)
+    return e.select(e.compare("uno", m, m), m, result)
 
 
 def _float_floordiv(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
-    """NumPy's: (x - mod) / y brought to the nearest integer below; x / y where the divisor is zero."""
+    """As NumPy's: (x - mod) / y, which is nearly an integer, rounded to it; x / y where the divisor is zero."""
     zero, one = e.const(0.0, x.dtype), e.const(1.0, x.dtype)
     m = e.libm("fmod", x, y)
     quotient = e.binary("fdiv", e.binary("fsub", x, m), y)
@@ -87,12 +96,14 @@ def _float_floordiv(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     moved = e.binary("and", e.compare("une", m, zero), differs)
     quotient = e.select(moved, e.binary("fsub", quotient, one), quotient)
     down = e.intrinsic("floor", quotient)
-    far = e.compare("ogt", e.binary("fsub", quotient, down), e.const(0.5, x.dtype))
-    made = e.select(far, e.binary("fadd", down, one), down)
+    above_half = e.compare("ogt", e.binary("fsub", quotient, down), e.const(0.5, x.dtype))
+    result = e.select(above_half, e.binary("fadd", down, one), down)
     plain = e.binary("fdiv", x, y)
-    made = e.select(e.compare("oeq", quotient, zero), e.intrinsic("copysign", *e.match(zero, plain)), made)
-    made = e.select(e.compare("uno", m, m), m, made)
-    return e.select(e.compare("oeq", y, zero), plain, made)
+    result = e.select(
+        e.compare("oeq", quotient, zero), e.intrinsic("copysign", *e.broadcast_together(zero, plain)), result
+    )
+    result = e.select(e.compare("uno", m, m), m, result)
+    return e.select(e.compare("oeq", y, zero), plain, result)
 
 
 def _integer(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
@@ -131,64 +142,65 @@ def _integer(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
 
 
 def _shift(e: Instructions, name: str, x: Ssa, y: Ssa) -> Ssa:
+    """A shift by the width or more gives 0, or the sign for `shr` of signed integers."""
     dtype = x.dtype
-    big = e.compare("uge", y, e.const(dtype.bits, dtype))
-    safe = e.select(big, e.const(0, dtype), y)
+    too_far = e.compare("uge", y, e.const(dtype.bits, dtype))
+    safe = e.select(too_far, e.const(0, dtype), y)
     if name == "shl":
-        return e.select(big, e.const(0, dtype), e.binary("shl", x, safe))
+        return e.select(too_far, e.const(0, dtype), e.binary("shl", x, safe))
     if dtype.kind == "u":
-        return e.select(big, e.const(0, dtype), e.binary("lshr", x, safe))
-    return e.binary("ashr", x, e.select(big, e.const(dtype.bits - 1, dtype), y))
+        return e.select(too_far, e.const(0, dtype), e.binary("lshr", x, safe))
+    return e.binary("ashr", x, e.select(too_far, e.const(dtype.bits - 1, dtype), y))
 
 
 def _divide(e: Instructions, name: str, x: Ssa, y: Ssa) -> Ssa:
-    """Rounded down; 0 for a zero divisor; no trap for the least integer divided by -1."""
+    """A quotient rounded down, or its remainder; 0 for a zero divisor, and no trap for the least integer divided by -1."""
     dtype = x.dtype
     zero, one = e.const(0, dtype), e.const(1, dtype)
-    nothing = e.compare("eq", y, zero)
+    by_zero = e.compare("eq", y, zero)
     if dtype.kind == "u":
-        safe = e.select(nothing, one, y)
-        made = e.binary("udiv" if name == "floordiv" else "urem", x, safe)
-        return e.select(nothing, zero, made)
-    minus = e.compare("eq", y, e.const(-1, dtype))
-    safe = e.select(e.binary("or", nothing, minus), one, y)
+        safe = e.select(by_zero, one, y)
+        result = e.binary("udiv" if name == "floordiv" else "urem", x, safe)
+        return e.select(by_zero, zero, result)
+    by_minus_one = e.compare("eq", y, e.const(-1, dtype))
+    safe = e.select(e.binary("or", by_zero, by_minus_one), one, y)
     q = e.binary("sdiv", x, safe)
     r = e.binary("sub", x, e.binary("mul", q, safe))
     differs = e.binary("xor", e.compare("slt", r, zero), e.compare("slt", safe, zero))
     down = e.binary("and", e.compare("ne", r, zero), differs)
     if name == "mod":
-        made = e.select(down, e.binary("add", r, safe), r)
-        return e.select(e.binary("or", nothing, minus), zero, made)
-    made = e.select(down, e.binary("sub", q, one), q)
-    made = e.select(minus, e.binary("sub", zero, x), made)
-    return e.select(nothing, zero, made)
+        result = e.select(down, e.binary("add", r, safe), r)
+        return e.select(e.binary("or", by_zero, by_minus_one), zero, result)
+    result = e.select(down, e.binary("sub", q, one), q)
+    result = e.select(by_minus_one, e.binary("sub", zero, x), result)
+    return e.select(by_zero, zero, result)
 
 
 def _power(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
-    """By squaring, over all bits of the exponent; negative exponents give 1, -1 or 0."""
+    """An integer power by repeated squaring, over all bits of the exponent; negative exponents give 1, -1 or 0."""
     dtype = x.dtype
-    x, y = e.match(x, y)
+    x, y = e.broadcast_together(x, y)
     zero, one = e.const(0, dtype), e.const(1, dtype)
-    made, base = e.broadcast(one, x.lanes), x
+    result, base = e.broadcast(one, x.lanes), x
     bits = dtype.bits - (dtype.kind == "i")
     for bit in range(bits):
         mask = e.binary("and", y, e.const(1 << bit, dtype))
-        made = e.select(e.compare("ne", mask, zero), e.binary("mul", made, base), made)
+        result = e.select(e.compare("ne", mask, zero), e.binary("mul", result, base), result)
         if bit + 1 < bits:
             base = e.binary("mul", base, base)
     if dtype.kind == "u":
-        return made
+        return result
     odd = e.compare("ne", e.binary("and", y, one), zero)
     unit = e.select(e.compare("eq", x, e.const(-1, dtype)), e.select(odd, e.const(-1, dtype), one), zero)
     unit = e.select(e.compare("eq", x, one), one, unit)
-    return e.select(e.compare("slt", y, zero), unit, made)
+    return e.select(e.compare("slt", y, zero), unit, result)
 
 
 # ---------------------------------------------------------------- conversions
 
 
 def cast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
-    """The value as another dtype: floats saturate on the way to integers, NaN becomes 0."""
+    """The value converted to another dtype; floats are clamped to the range of an integer dtype, and NaN becomes 0 there."""
     source = v.dtype
     if source is dtype:
         return v
@@ -220,7 +232,11 @@ def cast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
 
 
 def bitcast(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
-    """The same bits as another dtype of the same size."""
+    """The bits of the value as another dtype of the same size.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
     if v.dtype.name in NARROW:
         v = e.narrow(v)
     elif v.dtype.is_bool:

@@ -53,7 +53,7 @@ class Scope:
 class Emitter(Instructions):
     """Text of one function, with the features of its target."""
 
-    library = double = exact = True
+    has_libm = fast_float64 = exact_sums = True
 
     def __init__(self, native_half: bool) -> None:
         self.native_half = native_half
@@ -133,16 +133,16 @@ class Emitter(Instructions):
         return Ssa(name, v.dtype, lanes)
 
     def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
-        a, b = self.match(a, b)
+        a, b = self.broadcast_together(a, b)
         return Ssa(self.let(f"{instruction} {a.type} {a.name}, {b.name}"), dtype or a.dtype, a.lanes)
 
     def compare(self, predicate: str, a: Ssa, b: Ssa) -> Ssa:
-        a, b = self.match(a, b)
+        a, b = self.broadcast_together(a, b)
         kind = "fcmp" if a.dtype.is_float else "icmp"
         return Ssa(self.let(f"{kind} {predicate} {a.type} {a.name}, {b.name}"), bool_, a.lanes)
 
     def select(self, condition: Ssa, a: Ssa, b: Ssa) -> Ssa:
-        condition, a, b = self.match(condition, a, b)
+        condition, a, b = self.broadcast_together(condition, a, b)
         text = f"select {condition.type} {condition.name}, {a.type} {a.name}, {b.type} {b.name}"
         return Ssa(self.let(text), a.dtype, a.lanes)
 
@@ -151,7 +151,7 @@ class Emitter(Instructions):
         return Ssa(self.let(f"{instruction} {v.type} {v.name} to {target}"), dtype, v.lanes)
 
     def intrinsic(self, name: str, *args: Ssa, dtype: DType | None = None) -> Ssa:
-        args = self.match(*args)
+        args = self.broadcast_together(*args)
         first = args[0]
         result = dtype or first.dtype
         function = f"@llvm.{name}.{suffix(first.dtype, first.lanes)}"
@@ -163,7 +163,7 @@ class Emitter(Instructions):
 
     def libm(self, name: str, *args: Ssa) -> Ssa:
         """A function of the C library, lane by lane."""
-        args = self.match(*args)
+        args = self.broadcast_together(*args)
         first = args[0]
         t = scalar_type(first.dtype)
         symbol = name if t == "double" else f"{name}f"
@@ -200,7 +200,7 @@ class Emitter(Instructions):
 
     def mulhi(self, a: Ssa, b: Ssa) -> Ssa:
         dtype = a.dtype
-        a, b = self.match(a, b)
+        a, b = self.broadcast_together(a, b)
         wide = vector_type(f"i{dtype.bits * 2}", a.lanes)
         extend = "sext" if dtype.kind == "i" else "zext"
         left = self.let(f"{extend} {a.type} {a.name} to {wide}")
@@ -210,7 +210,7 @@ class Emitter(Instructions):
         high = self.let(f"lshr {wide} {product}, {amount}")
         return Ssa(self.let(f"trunc {wide} {high} to {a.type}"), dtype, a.lanes)
 
-    def or_else(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
+    def with_fallback(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
         symbol = f"@llvm.vector.reduce.or.v{rare.lanes}i1"
         self.declare(f"i1 {symbol}({rare.type})")
         wanted = self.let(f"call i1 {symbol}({rare.type} {rare.name})")

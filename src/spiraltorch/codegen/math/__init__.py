@@ -1,1 +1,1 @@
-"""Elementary functions as sequences of instructions, written once for all renderers."""
+"""Elementary functions of float32 and float64 as sequences of instructions, defined once for all renderers."""

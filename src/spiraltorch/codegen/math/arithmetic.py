@@ -1,8 +1,8 @@
-"""Small parts of elementary functions, over the instructions of any renderer."""
+"""What elementary functions are result of: constants, arithmetic, polynomials, powers of two."""
 
 from __future__ import annotations
 
-from ...dtypes import DType, float32, float64, int32
+from ...dtypes import float32, float64, int32
 from ..instructions import Instructions, Ssa
 
 
@@ -37,13 +37,8 @@ def div(e: Instructions, a: Ssa, b: Ssa) -> Ssa:
 
 
 def fma(e: Instructions, a: Ssa, b: Ssa, c: Ssa) -> Ssa:
-    """a * b + c, rounded once where the processor can: no polynomial here needs it."""
+    """a * b + c, with one rounding or two: what the target does faster. Nothing here relies on either."""
     return e.intrinsic("fmuladd", a, b, c)
-
-
-def negative(e: Instructions, x: Ssa) -> Ssa:
-    """-x."""
-    return e.negate(x)
 
 
 def magnitude(e: Instructions, x: Ssa) -> Ssa:
@@ -62,42 +57,40 @@ def sqrt(e: Instructions, x: Ssa) -> Ssa:
 
 
 def poly(e: Instructions, x: Ssa, coefficients: list[float]) -> Ssa:
-    """A polynomial by Horner's rule, the highest coefficient first."""
-    made = e.const(coefficients[0], x.dtype)
+    """The polynomial with these coefficients, the highest power first, by Horner's rule."""
+    result = e.const(coefficients[0], x.dtype)
     for c in coefficients[1:]:
-        made = fma(e, made, x, e.const(c, x.dtype))
-    return made
-
-
-def same_bits(e: Instructions, v: Ssa, dtype: DType) -> Ssa:
-    """The same bits."""
-    return e.reinterpret(v, dtype)
+        result = fma(e, result, x, e.const(c, x.dtype))
+    return result
 
 
 def power_of_two(e: Instructions, n: Ssa) -> Ssa:
-    """2**n for int32 n within the exponent's range."""
-    return same_bits(e, e.binary("shl", e.binary("add", n, e.const(127, int32)), e.const(23, int32)), float32)
+    """2**n as float32, for an int32 n from -126 to 127."""
+    return e.reinterpret(e.binary("shl", e.binary("add", n, e.const(127, int32)), e.const(23, int32)), float32)
 
 
 def nearest(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
-    """The nearest integer of a small float, as a float and as int32: by adding 1.5 * 2**23 where that is not undone."""
-    if not e.exact:
+    """The nearest integer of a float32 below 2**22, as a float32 and as int32.
+
+    Where sums are exact, adding 1.5 * 2**23 rounds, and leaves the integer in the lower bits of the sum.
+    """
+    if not e.exact_sums:
         whole = e.intrinsic("rint", x)
         return whole, e.saturate(whole, int32)
-    magic = 12582912.0
+    magic = 1.5 * 2.0**23
     moved = add(e, x, single(e, magic))
-    return sub(e, moved, single(e, magic)), e.binary("sub", same_bits(e, moved, int32), e.const(0x4B400000, int32))
+    return sub(e, moved, single(e, magic)), e.binary("sub", e.reinterpret(moved, int32), e.const(0x4B400000, int32))
 
 
 def scaled(e: Instructions, p: Ssa, n: Ssa) -> Ssa:
-    """p * 2**n in two steps, so that results below the normal range and overflow come out right."""
+    """p * 2**n in two multiplications, so that results below the normal range and above the greatest number are right."""
     half = e.binary("ashr", n, e.const(1, int32))
     rest = e.binary("sub", n, half)
     return mul(e, mul(e, p, power_of_two(e, half)), power_of_two(e, rest))
 
 
 def clamp(e: Instructions, x: Ssa, low: float, high: float) -> Ssa:
-    """Keeps NaN."""
+    """The value limited to [low, high]; NaN stays."""
     top, bottom = e.const(high, x.dtype), e.const(low, x.dtype)
     x = e.select(e.compare("ogt", x, top), top, x)
     return e.select(e.compare("olt", x, bottom), bottom, x)

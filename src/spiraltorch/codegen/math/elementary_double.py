@@ -1,9 +1,10 @@
-"""float64 elementary functions over the instructions of any renderer, for those without a C library: see `elementary`.
+"""Elementary functions of float64 for renderers without a C library: see `elementary`.
 
-Series are Taylor's, long enough for float64 where the argument has been reduced; the coefficients are written as their
-formulas. Range reductions are those of the float32 functions with constants of more parts. Results lie within 4 units of
-the last place, powers within 12. As everywhere, nothing relies on a rounding error that drivers' compilers might
-simplify away: what must be exact is made so by clearing bits. Circular functions are in `circular_double`.
+Unless a function says otherwise, its polynomial is a Taylor series, long enough for float64 on the reduced range; the
+coefficients are written as their formulas. Range reductions are those of the float32 functions, with constants of more
+bits. Results are within 4 units in the last place, powers within 12. Circular functions are in `trigonometric_double`.
+
+Limits: as in `elementary`, nothing relies on the rounding error of a sum; what must be exact is made exact by clearing bits.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from collections.abc import Callable
 
 from ...dtypes import float64, int32, int64, uint64
 from ..instructions import Instructions, Ssa
-from .arithmetic import add, clamp, copysign, div, double, fma, magnitude, mul, negative, poly, same_bits, sqrt, sub
+from .arithmetic import add, clamp, copysign, div, double, fma, magnitude, mul, poly, sqrt, sub
 from .trigonometric_double import CIRCULAR
 
 LN2 = math.log(2)
-LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # 32 bits of ln(2), and the rest
-# (bits of 1/ln(b), the rest, bits of log_b(2), the rest): products of the first and of the third with few bits are exact.
+LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # ln(2) rounded to 32 bits, and the rest, as in fdlibm
+# (1/ln(b) in at most 26 bits, the rest, log_b(2) in at most 30 bits, the rest): products of the former with few bits are exact.
 BASE_2 = (1.4426950216293335, 1.9259629911266175e-08, 1.0, 0.0)
 BASE_10 = (0.4342944771051407, 4.798111141615973e-09, 0.3010299955494702, 1.1451100898021838e-10)
-# exp(x**2) erfc(x) on [1, 6] as a polynomial in 14.4 / (x + 3) - 2.6, interpolated at Chebyshev's points.
+# exp(x**2) erfc(x) on [1, 6] as a polynomial in 14.4 / (x + 3) - 2.6, which interpolates it at Chebyshev nodes.
 ERFC = [
     -1.6799777159311457e-13, -4.468786282795809e-15, 6.716060821011204e-12, -6.030100178315267e-12,
     -2.5809703293704675e-10, 2.6378817019432074e-10, 1.1340261055840323e-08, 4.526722197970927e-09,
@@ -30,8 +31,8 @@ ERFC = [
 ]  # fmt: skip
 
 
-def function64(e: Instructions, name: str, x: Ssa) -> Ssa:
-    """`name(x)` for float64."""
+def function_double(e: Instructions, name: str, x: Ssa) -> Ssa:
+    """The elementary function `name` of a float64."""
     return _FUNCTIONS[name](e, x)
 
 
@@ -39,36 +40,38 @@ def function64(e: Instructions, name: str, x: Ssa) -> Ssa:
 
 
 def _power_of_two(e: Instructions, n: Ssa) -> Ssa:
-    """2**n for int32 n within the exponent's range."""
+    """2**n as float64, for an int32 n from -1022 to 1023."""
     wide = e.convert("sext", e.binary("add", n, e.const(1023, int32)), int64)
-    return same_bits(e, e.binary("shl", wide, e.const(52, int64)), float64)
+    return e.reinterpret(e.binary("shl", wide, e.const(52, int64)), float64)
 
 
 def _scaled(e: Instructions, p: Ssa, n: Ssa) -> Ssa:
-    """p * 2**n in two steps, so that results below the normal range and overflow come out right."""
+    """As `arithmetic.scaled`, of float64."""
     half = e.binary("ashr", n, e.const(1, int32))
     return mul(e, mul(e, p, _power_of_two(e, half)), _power_of_two(e, e.binary("sub", n, half)))
 
 
 def _nearest(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
-    """The nearest integer as a float and as int32."""
+    """The nearest integer, as float64 and as int32."""
     whole = e.intrinsic("rint", x)
     return whole, e.saturate(whole, int32)
 
 
 def _reduced(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
-    """r and n with x = n ln(2) + r and |r| <= ln(2)/2."""
+    """r and n with x = n ln(2) + r and |r| <= ln(2)/2, by ln(2) in two parts (Cody and Waite, 1980)."""
     n, whole = _nearest(e, mul(e, x, double(e, 1 / LN2)))
-    low = mul(e, e.convert("sitofp", whole, float64), double(e, LN2_LOW))  # a value of its own, as in `elementary`
+    low = mul(e, e.convert("sitofp", whole, float64), double(e, LN2_LOW))  # as in `elementary`
     return sub(e, _opaque(e, sub(e, x, mul(e, n, double(e, LN2_HIGH))), x), low), whole
 
 
 def _opaque(e: Instructions, v: Ssa, x: Ssa) -> Ssa:
-    """v, by way of its bits, which all stay unless x is one certain NaN: drivers' compilers take (a - b) - c for
-    a - (b + c), which rounds where the other does not, and see no difference of differences here."""
-    none = e.compare("eq", same_bits(e, x, uint64), e.const(0x7FF8_0000_5350_4952, uint64))
+    """v through an operation on its bits that changes nothing unless x is one particular NaN.
+
+    Drivers' compilers replace (a - b) - c by a - (b + c), which rounds differently; this hides the inner difference.
+    """
+    none = e.compare("eq", e.reinterpret(x, uint64), e.const(0x7FF8_0000_5350_4952, uint64))
     mask = e.select(none, e.const(0, uint64), e.const((1 << 64) - 1, uint64))
-    return same_bits(e, e.binary("and", same_bits(e, v, uint64), mask), float64)
+    return e.reinterpret(e.binary("and", e.reinterpret(v, uint64), mask), float64)
 
 
 def _expm1_core(e: Instructions, r: Ssa) -> Ssa:
@@ -77,15 +80,18 @@ def _expm1_core(e: Instructions, r: Ssa) -> Ssa:
 
 
 def _exp_core(e: Instructions, r: Ssa) -> Ssa:
+    """e**r for |r| <= ln(2)/2."""
     return add(e, _expm1_core(e, r), double(e, 1.0))
 
 
 def _exp(e: Instructions, x: Ssa) -> Ssa:
+    """As `elementary._exp`."""
     r, n = _reduced(e, clamp(e, x, -746.0, 710.0))
     return _scaled(e, _exp_core(e, r), n)
 
 
 def _exp2(e: Instructions, x: Ssa) -> Ssa:
+    """As `elementary._exp2`."""
     x = clamp(e, x, -1076.0, 1025.0)
     n, whole = _nearest(e, x)
     return _scaled(e, _exp_core(e, mul(e, sub(e, x, n), double(e, LN2))), whole)
@@ -95,8 +101,8 @@ def _expm1(e: Instructions, x: Ssa) -> Ssa:
     """2 * (2**(n-1) * (e**r - 1) + (2**(n-1) - 1/2)): nothing cancels, and nothing overflows early."""
     r, n = _reduced(e, clamp(e, x, -40.0, 710.0))
     half = _power_of_two(e, e.binary("sub", n, e.const(1, int32)))
-    made = fma(e, half, _expm1_core(e, r), sub(e, half, double(e, 0.5)))
-    return e.select(e.compare("oeq", x, double(e, 0.0)), x, add(e, made, made))
+    result = fma(e, half, _expm1_core(e, r), sub(e, half, double(e, 0.5)))
+    return e.select(e.compare("oeq", x, double(e, 0.0)), x, add(e, result, result))
 
 
 def _half_exp(e: Instructions, a: Ssa) -> Ssa:
@@ -106,6 +112,7 @@ def _half_exp(e: Instructions, a: Ssa) -> Ssa:
 
 
 def _sinh(e: Instructions, x: Ssa) -> Ssa:
+    """The Taylor series below 1, else e**|x| / 2 - e**-|x| / 2 with the sign of x."""
     a, z = magnitude(e, x), mul(e, x, x)
     p = poly(e, z, [1 / math.factorial(k) for k in range(19, 1, -2)])
     half = _half_exp(e, a)
@@ -114,11 +121,13 @@ def _sinh(e: Instructions, x: Ssa) -> Ssa:
 
 
 def _cosh(e: Instructions, x: Ssa) -> Ssa:
+    """e**|x| / 2 + e**-|x| / 2."""
     half = _half_exp(e, magnitude(e, x))
     return add(e, half, div(e, double(e, 0.25), half))
 
 
 def _tanh(e: Instructions, x: Ssa) -> Ssa:
+    """g / (g + 2) with g = e**(2 |x|) - 1, with the sign of x."""
     a = magnitude(e, x)
     a = e.select(e.compare("ogt", a, double(e, 22.0)), double(e, 22.0), a)  # NaN stays
     grown = _expm1(e, add(e, a, a))
@@ -126,13 +135,14 @@ def _tanh(e: Instructions, x: Ssa) -> Ssa:
 
 
 def _erf(e: Instructions, x: Ssa) -> Ssa:
+    """The Taylor series below 1, else 1 - e**(-x**2) P(x) with the sign of x, where P is `ERFC`."""
     a, z = magnitude(e, x), mul(e, x, x)
     series = [2 / math.sqrt(math.pi) * (-1) ** k / (math.factorial(k) * (2 * k + 1)) for k in range(19, -1, -1)]
     small = mul(e, x, poly(e, z, series))
-    big = e.select(e.compare("ogt", a, double(e, 6.0)), double(e, 6.0), a)  # NaN stays
-    big = e.select(e.compare("olt", big, double(e, 1.0)), double(e, 1.0), big)
-    place = sub(e, div(e, double(e, 14.4), add(e, big, double(e, 3.0))), double(e, 2.6))
-    rest = mul(e, _exp(e, negative(e, mul(e, big, big))), poly(e, place, ERFC))
+    clipped = e.select(e.compare("ogt", a, double(e, 6.0)), double(e, 6.0), a)  # NaN stays
+    clipped = e.select(e.compare("olt", clipped, double(e, 1.0)), double(e, 1.0), clipped)
+    place = sub(e, div(e, double(e, 14.4), add(e, clipped, double(e, 3.0))), double(e, 2.6))
+    rest = mul(e, _exp(e, e.negate(mul(e, clipped, clipped))), poly(e, place, ERFC))
     large = copysign(e, sub(e, double(e, 1.0), rest), x)
     return e.select(e.compare("olt", a, double(e, 1.0)), small, large)
 
@@ -143,15 +153,15 @@ def _erf(e: Instructions, x: Ssa) -> Ssa:
 def _mantissa(e: Instructions, x: Ssa) -> tuple[Ssa, Ssa]:
     """m and n with x = m 2**n and m in [sqrt(1/2), sqrt(2)); x is a positive number."""
     tiny = e.compare("olt", x, double(e, 2.0**-1022))
-    bits = same_bits(e, e.select(tiny, mul(e, x, double(e, 2.0**54)), x), int64)
+    bits = e.reinterpret(e.select(tiny, mul(e, x, double(e, 2.0**54)), x), int64)
     exponent = e.binary("ashr", e.binary("sub", bits, e.const(0x3FE6A09E667F3BCD, int64)), e.const(52, int64))
-    m = same_bits(e, e.binary("sub", bits, e.binary("shl", exponent, e.const(52, int64))), float64)
+    m = e.reinterpret(e.binary("sub", bits, e.binary("shl", exponent, e.const(52, int64))), float64)
     n = e.convert("sitofp", e.convert("trunc", exponent, int32), float64)
     return m, sub(e, n, e.select(tiny, double(e, 54.0), double(e, 0.0)))
 
 
 def _log_tail(e: Instructions, f: Ssa) -> Ssa:
-    """log(1 + f) - f, by 2 atanh(f / (2 + f)), for f of a mantissa."""
+    """log(1 + f) - f for f = m - 1, by the series of 2 atanh(s) with s = f / (2 + f), arranged as in fdlibm's `log`."""
     s = div(e, f, add(e, f, double(e, 2.0)))
     z = mul(e, s, s)
     half = mul(e, mul(e, f, f), double(e, 0.5))
@@ -159,15 +169,15 @@ def _log_tail(e: Instructions, f: Ssa) -> Ssa:
     return sub(e, mul(e, s, add(e, half, series)), half)
 
 
-def _log_special(e: Instructions, x: Ssa, made: Ssa) -> Ssa:
-    """The values at 0 and infinity, and NaN below 0."""
-    made = e.select(e.compare("oeq", x, double(e, math.inf)), x, made)
-    made = e.select(e.compare("oeq", x, double(e, 0.0)), double(e, -math.inf), made)
-    return e.select(e.compare("ult", x, double(e, 0.0)), double(e, math.nan), made)
+def _log_special(e: Instructions, x: Ssa, result: Ssa) -> Ssa:
+    """The result, with the values of a logarithm at 0 and infinity, and NaN below 0."""
+    result = e.select(e.compare("oeq", x, double(e, math.inf)), x, result)
+    result = e.select(e.compare("oeq", x, double(e, 0.0)), double(e, -math.inf), result)
+    return e.select(e.compare("ult", x, double(e, 0.0)), double(e, math.nan), result)
 
 
 def _log_finite(e: Instructions, x: Ssa, more: Ssa | None = None) -> Ssa:
-    """log(x), plus a small value that is added where it is not rounded away."""
+    """n ln(2) + log(m) for positive finite x, from the smallest term to the largest; `more` is a small term to add."""
     m, n = _mantissa(e, x)
     f = sub(e, m, double(e, 1.0))
     tail = fma(e, n, double(e, LN2_LOW), _log_tail(e, f))
@@ -180,7 +190,7 @@ def _log(e: Instructions, x: Ssa) -> Ssa:
 
 
 def _log_base(e: Instructions, x: Ssa, base: tuple[float, float, float, float]) -> Ssa:
-    """n log_b(2) + log(m) / log(b), with both constants in two parts."""
+    """n log_b(2) + log(m) / ln(b) with x = m 2**n, with both constants in two parts: see `BASE_2`."""
     first, second, high, low = (double(e, c) for c in base)
     m, n = _mantissa(e, x)
     f = sub(e, m, double(e, 1.0))
@@ -191,40 +201,44 @@ def _log_base(e: Instructions, x: Ssa, base: tuple[float, float, float, float]) 
 
 
 def _log1p(e: Instructions, x: Ssa) -> Ssa:
-    """log(u) + log1p((1 + x - u) / u) for u, which is 1 + x to 21 bits: the second is small, so a few terms serve."""
+    """log(u) + log1p((1 + x - u) / u), for u that is 1 + x rounded to 21 bits: the second term is small, and four terms of
+    its Taylor series suffice."""
     one = double(e, 1.0)
-    whole = same_bits(e, add(e, x, one), uint64)
+    whole = e.reinterpret(add(e, x, one), uint64)
     large = e.compare("ult", x, double(e, 1e300))
     half = e.select(large, e.const(1 << 31, uint64), e.const(0, uint64))  # or it overflows
     near = e.binary("and", e.binary("add", whole, half), e.const(0xFFFFFFFF00000000, uint64))
-    u = same_bits(e, near, float64)
+    u = e.reinterpret(near, float64)
     c = div(e, add(e, sub(e, one, u), x), u)
     small = mul(e, c, poly(e, c, [-1 / 4, 1 / 3, -1 / 2, 1.0]))
-    made = _log_special(e, u, _log_finite(e, u, small))
-    made = e.select(e.compare("oeq", x, double(e, math.inf)), x, made)
-    return e.select(e.compare("olt", magnitude(e, x), double(e, 1e-20)), x, made)
+    result = _log_special(e, u, _log_finite(e, u, small))
+    result = e.select(e.compare("oeq", x, double(e, math.inf)), x, result)
+    return e.select(e.compare("olt", magnitude(e, x), double(e, 1e-20)), x, result)
 
 
 def _asinh(e: Instructions, x: Ssa) -> Ssa:
+    """As `elementary._asinh`."""
     a = magnitude(e, x)
-    far = e.compare("ogt", a, double(e, 1e9))
-    safe = e.select(far, double(e, 1.0), a)
+    large = e.compare("ogt", a, double(e, 1e9))
+    safe = e.select(large, double(e, 1.0), a)
     z = mul(e, safe, safe)
     root = sqrt(e, add(e, z, double(e, 1.0)))
     usual = _log1p(e, add(e, safe, div(e, z, add(e, root, double(e, 1.0)))))
-    made = e.select(far, add(e, _log(e, a), double(e, LN2)), usual)
-    return e.select(e.compare("uno", x, x), x, copysign(e, made, x))
+    result = e.select(large, add(e, _log(e, a), double(e, LN2)), usual)
+    return e.select(e.compare("uno", x, x), x, copysign(e, result, x))
 
 
 def _acosh(e: Instructions, x: Ssa) -> Ssa:
+    """As `elementary._acosh`."""
     t = sub(e, x, double(e, 1.0))
     usual = _log1p(e, add(e, t, sqrt(e, fma(e, t, t, add(e, t, t)))))
     huge = add(e, _log(e, x), double(e, LN2))
-    made = e.select(e.compare("ogt", x, double(e, 1e9)), huge, usual)
-    return e.select(e.compare("ult", x, double(e, 1.0)), double(e, math.nan), made)
+    result = e.select(e.compare("ogt", x, double(e, 1e9)), huge, usual)
+    return e.select(e.compare("ult", x, double(e, 1.0)), double(e, math.nan), result)
 
 
 def _atanh(e: Instructions, x: Ssa) -> Ssa:
+    """As `elementary._atanh`."""
     a = magnitude(e, x)
     inside = div(e, add(e, a, a), sub(e, double(e, 1.0), a))
     return copysign(e, mul(e, double(e, 0.5), _log1p(e, inside)), x)
@@ -232,17 +246,20 @@ def _atanh(e: Instructions, x: Ssa) -> Ssa:
 
 def _upper(e: Instructions, x: Ssa) -> Ssa:
     """The value with the lower 27 bits of its significand cleared, which leaves 26."""
-    return same_bits(e, e.binary("and", same_bits(e, x, uint64), e.const(0xFFFFFFFFF8000000, uint64)), float64)
+    return e.reinterpret(e.binary("and", e.reinterpret(x, uint64), e.const(0xFFFFFFFFF8000000, uint64)), float64)
 
 
 # ---------------------------------------------------------------- powers
 
 
-def power64(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
-    """exp2(y log2|x|) for float64, with the logarithm in parts whose products with y are exact; then special values."""
+def power_double(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
+    """2**(y log2|x|) of float64, with the logarithm in parts whose products with parts of y are exact; then special values.
+
+    With |x| = m 2**n, log2(m) is log2(c) from a table (`_LOG2_OF`) plus log1p((m - c) / c) / ln(2), by its Taylor series.
+    """
     a = magnitude(e, x)
     m, n = _mantissa(e, a)
-    c, known_high, known_low = _table(e, m)
+    c, table_high, table_low = _table(e, m)
     f = sub(e, m, c)
     head = _upper(e, div(e, f, c))
     low = div(e, sub(e, f, mul(e, head, c)), c)
@@ -251,15 +268,15 @@ def power64(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     first, second = double(e, BASE_2[0]), double(e, BASE_2[1])
     exact = mul(e, head, first)
     exact_high = _upper(e, exact)
-    rest = fma(e, add(e, low, tail), first, fma(e, add(e, q, tail), second, known_low))
+    rest = fma(e, add(e, low, tail), first, fma(e, add(e, q, tail), second, table_low))
     rest = add(e, rest, sub(e, exact, exact_high))
-    small_log = add(e, known_high, add(e, exact_high, rest))
+    small_log = add(e, table_high, add(e, exact_high, rest))
     y_high = _upper(e, y)
     y_low = sub(e, y, y_high)
-    # Whole numbers are taken off the exact products; nothing is recovered from a rounded sum.
+    # The nearest integers are subtracted from exact products; nothing is recovered from a rounded sum.
     whole = double(e, 0.0)
     small = add(e, mul(e, y_high, rest), mul(e, y_low, add(e, n, small_log)))
-    for part in (mul(e, y_high, n), mul(e, y_high, known_high), mul(e, y_high, exact_high)):
+    for part in (mul(e, y_high, n), mul(e, y_high, table_high), mul(e, y_high, exact_high)):
         part = clamp(e, part, -3e6, 3e6)
         near = e.intrinsic("rint", part)
         whole = add(e, whole, near)
@@ -267,12 +284,12 @@ def power64(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
     small = clamp(e, small, -3e6, 3e6)
     near = e.intrinsic("rint", small)
     size = clamp(e, add(e, whole, near), -1200.0, 1200.0)
-    # Where the parts are too large to tell, their sum is far out of range: it is taken as it is.
+    # Where the parts were clamped, their sum is out of range, and its approximation decides between 0 and infinity.
     about = mul(e, y, add(e, n, small_log))
-    far = e.compare("ogt", magnitude(e, about), double(e, 1200.0))
-    size = e.select(far, clamp(e, about, -1200.0, 1200.0), size)
-    made = _scaled(e, _exp_core(e, mul(e, sub(e, small, near), double(e, LN2))), e.saturate(size, int32))
-    return power_special(e, x, y, made)
+    out_of_range = e.compare("ogt", magnitude(e, about), double(e, 1200.0))
+    size = e.select(out_of_range, clamp(e, about, -1200.0, 1200.0), size)
+    result = _scaled(e, _exp_core(e, mul(e, sub(e, small, near), double(e, LN2))), e.saturate(size, int32))
+    return power_special(e, x, y, result)
 
 
 def _table(e: Instructions, m: Ssa) -> tuple[Ssa, Ssa, Ssa]:
@@ -280,43 +297,43 @@ def _table(e: Instructions, m: Ssa) -> tuple[Ssa, Ssa, Ssa]:
     whole = e.intrinsic("rint", mul(e, m, double(e, 32.0)))
     high, low = double(e, 0.0), double(e, 0.0)
     for k, (first, second) in _LOG2_OF.items():
-        found = e.compare("oeq", whole, double(e, float(k)))
-        high, low = e.select(found, double(e, first), high), e.select(found, double(e, second), low)
+        equal = e.compare("oeq", whole, double(e, float(k)))
+        high, low = e.select(equal, double(e, first), high), e.select(equal, double(e, second), low)
     return mul(e, whole, double(e, 1 / 32)), high, low
 
 
 def _infinite(e: Instructions, x: Ssa) -> Ssa:
-    """Whether x is an infinity, by its bits: a driver's compiler may hold that no value is."""
+    """Whether x is an infinity, by its bits: a driver's compiler may assume that no value is."""
     wide = x.dtype is float64
     signed, magnitude_bits = (int64, (1 << 63) - 1) if wide else (int32, (1 << 31) - 1)
     exponent = 0x7FF << 52 if wide else 0xFF << 23
-    bits = e.binary("and", same_bits(e, x, signed), e.const(magnitude_bits, signed))
+    bits = e.binary("and", e.reinterpret(x, signed), e.const(magnitude_bits, signed))
     return e.compare("eq", bits, e.const(exponent, signed))
 
 
-def power_special(e: Instructions, x: Ssa, y: Ssa, made: Ssa) -> Ssa:
-    """The C library's values of a power, where |x| ** y is not all there is to it."""
+def power_special(e: Instructions, x: Ssa, y: Ssa, result: Ssa) -> Ssa:
+    """The power, given |x|**y, with the signs and special values of C's `pow` (C99, annex F.9.4.4)."""
     dtype = x.dtype
     zero, one, infinity = e.const(0.0, dtype), e.const(1.0, dtype), e.const(math.inf, dtype)
     a = magnitude(e, x)
-    endless = _infinite(e, y)
-    edge = e.binary("or", e.compare("oeq", a, zero), e.binary("or", _infinite(e, x), endless))
+    infinite_y = _infinite(e, y)
+    edge = e.binary("or", e.compare("oeq", a, zero), e.binary("or", _infinite(e, x), infinite_y))
     grows = e.binary("xor", e.compare("ogt", a, one), e.compare("olt", y, zero))
-    made = e.select(edge, e.select(grows, infinity, zero), made)
+    result = e.select(edge, e.select(grows, infinity, zero), result)
     integral = e.compare("oeq", e.intrinsic("trunc", y), y)
     half = mul(e, y, e.const(0.5, dtype))
     odd = e.binary("and", integral, e.compare("une", e.intrinsic("trunc", half), half))
     signed = int64 if dtype is float64 else int32
-    minus = e.compare("slt", same_bits(e, x, signed), e.const(0, signed))
-    made = e.select(e.binary("and", odd, minus), negative(e, made), made)
-    proper = e.binary("and", e.compare("olt", x, zero), e.compare("ogt", x, negative(e, infinity)))
+    minus = e.compare("slt", e.reinterpret(x, signed), e.const(0, signed))
+    result = e.select(e.binary("and", odd, minus), e.negate(result), result)
+    proper = e.binary("and", e.compare("olt", x, zero), e.compare("ogt", x, e.negate(infinity)))
     wrong = e.binary("and", proper, e.compare("une", e.intrinsic("trunc", y), y))
-    made = e.select(wrong, e.const(math.nan, dtype), made)
-    unit = e.binary("and", e.compare("oeq", a, one), endless)
-    made = e.select(unit, one, made)
+    result = e.select(wrong, e.const(math.nan, dtype), result)
+    unit = e.binary("and", e.compare("oeq", a, one), infinite_y)
+    result = e.select(unit, one, result)
     always = e.binary("or", e.compare("oeq", x, one), e.compare("oeq", y, zero))
     either = e.binary("or", e.compare("uno", x, x), e.compare("uno", y, y))
-    return e.select(always, one, e.select(either, add(e, x, y), made))
+    return e.select(always, one, e.select(either, add(e, x, y), result))
 
 
 # log2(k / 32) in two parts, of which the first has 26 bits or less.

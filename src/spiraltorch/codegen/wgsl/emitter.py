@@ -261,7 +261,7 @@ class WgslEmitter(Instructions):
             raise ValueError(f"[wgsl] there is no function {name}")
         return self.let(f"fmod_{_width(args[0])}({', '.join(self.operands(*args))})", args[0].dtype)
 
-    def or_else(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
+    def with_fallback(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
         name = self.fresh()
         self.emit(f"var {name} = {fast.name};")
         self.emit(f"if ({rare.name}) {{")
