@@ -88,7 +88,7 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the field's word
     return CompiledFunction(fn)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class _Call:
     """One call that is recorded.
 

@@ -116,7 +116,7 @@ class Draw:
         return int(g.seed if self.offset is None else g.counter + self.offset)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False)
 class Recording:
     """One recorded call, and everything that its replay has to check and to do.
 
