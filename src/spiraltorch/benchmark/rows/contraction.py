@@ -22,7 +22,7 @@ def _product(lib: Library, **size: int) -> Function:
     return lambda x, y: x @ y
 
 
-_PRODUCT: dict[str, Program] = {name: _product for name in ("spiraltorch", "torch", "jax", "numpy")}
+_PRODUCT: dict[str, Program] = dict.fromkeys(("spiraltorch", "torch", "jax", "numpy"), _product)
 
 
 def _matmul64(x: NDArray, y: NDArray) -> NDArray:

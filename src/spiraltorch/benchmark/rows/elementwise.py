@@ -64,10 +64,10 @@ def _pair(rng: np.random.Generator, n: int) -> tuple[NDArray, ...]:
 
 
 def _sums(axis: int) -> dict[str, Program]:
-    def keyword(lib: Library, **size: int) -> LibraryResult:
+    def keyword(lib: Library, **size: int) -> Function:
         return lambda x: lib.xp.sum(x, axis=axis)
 
-    return {name: keyword for name in ("spiraltorch", "torch", "jax", "numpy")}
+    return dict.fromkeys(("spiraltorch", "torch", "jax", "numpy"), keyword)
 
 
 _TINY: dict[str, Any] = {
