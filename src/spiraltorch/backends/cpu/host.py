@@ -60,7 +60,7 @@ def host() -> Machine:
             raise CompileError(f"[cpu] expected SPIRALTORCH_CPU_FEATURES as +name,-name, got {word!r}")
         features[word[1:]] = word[0] == "+"
         if word == "-avx512f":
-            features.update({n: False for n in features if n.startswith("avx512") or n.startswith("avx10")})
+            features.update({n: False for n in features if n.startswith(("avx512", "avx10"))})
     return machine(llvm.get_process_triple(), str(llvm.get_host_cpu_name()) if not setting else "x86-64", features)
 
 
