@@ -1,3 +1,3 @@
-"""Graphs: nodes, primitives with their rules, builders, and the NumPy reference. Importing it defines all primitives."""
+"""Graphs: nodes, primitives, builders and the NumPy reference. Importing the package defines all primitives."""
 
 from . import primitives as primitives

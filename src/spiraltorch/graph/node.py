@@ -3,11 +3,11 @@
 Contract
 - An `Aval` (shape, dtype, device) and a `Spec` (primitive, result aval, static parameters) are interned: identity
   is equality. `Spec` objects are all that a plan key has to compare.
-- A `Node` never changes what it means. Evaluation adds `buf`; a node that has a buffer is a leaf of later graphs.
+- The value of a `Node` never changes. Evaluation sets its buffer, `buf`; such a node is a leaf of later graphs.
 - Python scalars that vary are nodes of the `scalar` primitive: their value is in `Node.scalar`, beside the key, so a
   new value never recompiles. 0, 1, 2, -1 and 0.5 are `const` nodes: part of the key, so they can be simplified.
-- A primitive with several results is one node, the call, which is no value itself, and one `result` node for each result
-  that is used. The call refers to its result nodes weakly, so that evaluation can give all of them their values.
+- A call of a primitive with several results is one node, which is not itself a value, and one `result` node for each
+  result that is used. The call references its result nodes weakly, so that evaluation can set all their values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .primitive import Primitive
 
 Shape = tuple[int, ...]
-Params = tuple[Any, ...]
+Params = tuple[Any, ...]  # static, hashable parameters; their types are the primitive's, see docs/architecture.md
 
 
 class Aval:
@@ -79,7 +79,7 @@ class Node:
         aval: the type of its value.
         buf: the device memory of its value; None until it is evaluated.
         scalar: the number of a `scalar` node.
-        rg: whether a gradient may flow through it.
+        rg: `requires_grad`: whether a gradient may flow through it. The name is short because every operation reads it.
         owner: of a leaf that requires a gradient, a weak reference to its handle; unset elsewhere.
         siblings: of the first result of a call through which a gradient may flow, the other results; unset elsewhere.
         results: of a call, weak references to its result nodes, None where there is none; unset elsewhere.
@@ -106,7 +106,11 @@ _SPECS: dict[Any, Spec] = {}
 
 
 def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
-    """The one aval with these three."""
+    """The interned aval of a shape, dtype and device.
+
+    Raises:
+        DTypeError: the device has no float64.
+    """
     key = (shape, dtype, device)
     aval = _AVALS.get(key)
     if aval is None:
@@ -119,23 +123,27 @@ def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
 
 
 def leaf(buffer: Any, aval: Aval, rg: bool = False) -> Node:
-    """A node that already has its value."""
+    """A leaf: a node whose value is in a buffer. `rg` says whether it requires a gradient."""
     node = Node(aval.leaf, (), None, rg)
     node.buf = buffer
     return node
 
 
 def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
-    """The one spec of this primitive on these operands. The primitive's rule runs once for each, and may raise."""
+    """The interned spec of a primitive on operands of these types. The primitive's `infer` runs once for each spec.
+
+    Raises:
+        SpiralTorchError: what the primitive's `infer` raises.
+    """
     key = (prim, avals, params)
     spec = _SPECS.get(key)
     if spec is None:
         types = prim.infer(avals, params)
         if isinstance(types, tuple):
-            made = Spec(prim, types[0], params, types)
+            new = Spec(prim, types[0], params, types)
         else:
-            made = Spec(prim, types, params)
-        spec = _SPECS.setdefault(key, made)
+            new = Spec(prim, types, params)
+        spec = _SPECS.setdefault(key, new)
     return spec
 
 
@@ -164,7 +172,7 @@ def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:
 
 
 class _GradMode(threading.local):
-    """Whether gradients are recorded: of each thread its own."""
+    """Whether gradients are recorded, separately for each thread."""
 
     on = True
 

@@ -1,4 +1,7 @@
-"""What a primitive is: one definition that holds its rule of shapes and dtypes, its derivatives and its NumPy reference."""
+"""Primitives: one definition holds the shape and dtype rule, derivatives, the NumPy reference and the decomposition.
+
+Arrays and cotangents have the type `Any` here, because a rule takes one of them or a tuple, by the number of results.
+"""
 
 from __future__ import annotations
 

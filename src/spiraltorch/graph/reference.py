@@ -1,4 +1,4 @@
-"""The reference: runs graphs with each primitive's NumPy reference. All tests compare with it."""
+"""The reference evaluator: evaluates graphs with the NumPy reference of each primitive. Tests compare with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from .node import Aval, Node
 
 
 def evaluate(roots: Sequence[Node]) -> list[np.ndarray[Any, Any]]:
-    """The values of nodes, in C order. Nothing is stored in them, and graphs may be of any depth.
+    """Evaluates nodes without storing anything in them. Graphs may be of any depth.
+
+    Args:
+        roots: nodes, none of which is a call of a primitive with several results.
+
+    Returns:
+        An array in C order for each node.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.graph import build
@@ -29,9 +35,9 @@ def evaluate(roots: Sequence[Node]) -> list[np.ndarray[Any, Any]]:
         if node.buf is not None:
             values[node] = device.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
             continue
-        waiting = [a for a in node.args if a not in values]
-        if waiting:
-            stack += waiting
+        unevaluated = [a for a in node.args if a not in values]
+        if unevaluated:
+            stack += unevaluated
             continue
         values[node] = _run(node, [values[a] for a in node.args])
     return [np.array(values[node], order="C") for node in roots]

@@ -1,9 +1,11 @@
-"""Primitives with several results: a call is one node, and each of its results that is used another.
+"""Primitives with several results: a call is one node, and each of its results that is used is another.
 
-The call is no value: it has no buffer, and its `aval` is the type of its first result. A result node has the call as its
-only operand. The call refers to its result nodes weakly, so that what evaluates the call can give all results that are
-referred to their values at once, and so that asking for a result twice gives one node. Where gradients are recorded, the
-first result keeps the others, which derivatives need: they are evaluated with it, not computed again.
+Contract
+- A call is not a value: it has no buffer, and its `aval` is the type of its first result.
+- A result node has the call as its only operand. A call has at most one node for each result.
+- A call references its result nodes weakly. Its evaluation sets the values of all result nodes that are alive.
+- Where gradients are recorded, the first result keeps the others alive: derivatives need them, and they are evaluated
+  together with it instead of being computed again.
 """
 
 from __future__ import annotations
@@ -50,17 +52,17 @@ def apply_multiple(prim: Primitive, args: tuple[Node, ...], params: Params = ())
 
 
 def results_of(call: Node) -> tuple[Node, ...]:
-    """The nodes of all results of a call; those that nothing refers to any more are made anew."""
+    """The nodes of all results of a call; those that are not alive are created."""
     return tuple([result_of(call, number) for number in range(len(call.spec.results))])
 
 
 def live_results(call: Node) -> list[Node]:
-    """The nodes of those results of a call that something refers to."""
+    """The nodes of those results of a call that are alive."""
     return [node for known in getattr(call, "results", ()) if known is not None and (node := known()) is not None]
 
 
 def result_of(call: Node, number: int) -> Node:
-    """The node of one result of a call."""
+    """The node of the result `number` of a call, which is created if it is not alive."""
     if not hasattr(call, "results"):
         call.results = [None] * len(call.spec.results)
     known = call.results[number]
@@ -74,7 +76,7 @@ def result_of(call: Node, number: int) -> Node:
 
 
 def with_args(node: Node, args: tuple[Node, ...]) -> Node:
-    """A copy of a node over other operands, through which a gradient may flow."""
+    """A copy of a node with other operands, which requires a gradient."""
     if node.spec.prim is RESULT:
         return result_of(args[0], node.spec.params[0])
     return Node(node.spec, args, node.scalar, True)

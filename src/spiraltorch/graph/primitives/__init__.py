@@ -1,4 +1,4 @@
-"""All primitives, by name: see `docs/architecture.md` for the table."""
+"""Definitions of all primitives, which importing this package registers. `docs/architecture.md` has the table."""
 
 from . import attention, contract, elementwise, indexing, reduce, sort_scan, source, view
 

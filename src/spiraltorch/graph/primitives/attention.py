@@ -1,4 +1,4 @@
-"""Attention as one primitive: a softmax of scores times values, for heads that may share keys.
+"""Attention as one primitive: the softmax of scaled scores times values; groups of query heads may share keys.
 
 `attention` has two results: the weighted values, and for each query the logarithm of the sum of its exponentials, which
 is inf where no key counts. `attention_grad` has three: the gradients of queries, keys and values.
@@ -44,14 +44,14 @@ def _grad_infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
     return avals[:3]
 
 
-def _np_scores(q: Any, k: Any, bias: tuple[Any, ...], causal: bool, scale: float) -> Any:
+def _reference_scores(q: Any, k: Any, bias: tuple[Any, ...], causal: bool, scale: float) -> Any:
     scores = np.einsum("bhid,bhjd->bhij", q * q.dtype.type(scale), k)
-    none = scores.dtype.type(-np.inf)
+    minus_infinity = scores.dtype.type(-np.inf)
     for mask in bias:
-        scores = np.where(mask, scores, none) if mask.dtype == bool else scores + mask
+        scores = np.where(mask, scores, minus_infinity) if mask.dtype == bool else scores + mask
     if causal:
         rows, columns = scores.shape[-2:]
-        scores = np.where(np.arange(columns)[None, :] <= np.arange(rows)[:, None], scores, none)
+        scores = np.where(np.arange(columns)[None, :] <= np.arange(rows)[:, None], scores, minus_infinity)
     return scores
 
 
@@ -59,13 +59,13 @@ def _reference(q: Any, k: Any, v: Any, *bias: Any, params: Params) -> Any:
     causal, scale = params
     k, v = (np.repeat(x, q.shape[1] // x.shape[1], axis=1) for x in (k, v))
     with np.errstate(all="ignore"):
-        scores = _np_scores(q, k, bias, causal, scale)
-        top = scores.max(-1, keepdims=True)
-        top = np.where(top == -np.inf, scores.dtype.type(0), top)
-        weights = np.exp(scores - top)
-        whole = weights.sum(-1, keepdims=True)
-        weights = np.where(whole == 0, scores.dtype.type(0), weights / whole)
-        sums = np.where(whole == 0, scores.dtype.type(np.inf), top + np.log(whole))
+        scores = _reference_scores(q, k, bias, causal, scale)
+        row_maximum = scores.max(-1, keepdims=True)
+        row_maximum = np.where(row_maximum == -np.inf, scores.dtype.type(0), row_maximum)
+        weights = np.exp(scores - row_maximum)
+        total = weights.sum(-1, keepdims=True)
+        weights = np.where(total == 0, scores.dtype.type(0), weights / total)
+        sums = np.where(total == 0, scores.dtype.type(np.inf), row_maximum + np.log(total))
     return np.einsum("bhij,bhjd->bhid", weights, v), sums[..., 0]
 
 
@@ -74,19 +74,19 @@ def _grad_reference(q: Any, k: Any, v: Any, g: Any, sums: Any, shift: Any, *bias
     shared, groups = k.shape[:2], q.shape[1] // k.shape[1]
     k, v = (np.repeat(x, groups, axis=1) for x in (k, v))
     with np.errstate(all="ignore"):
-        weights = np.exp(_np_scores(q, k, bias, causal, scale) - sums[..., None])
-    slopes = weights * (np.einsum("bhid,bhjd->bhij", g, v) - shift[..., None]) * q.dtype.type(scale)
-    gq = np.einsum("bhij,bhjd->bhid", slopes, k)
-    gk, gv = np.einsum("bhij,bhid->bhjd", slopes, q), np.einsum("bhij,bhid->bhjd", weights, g)
+        weights = np.exp(_reference_scores(q, k, bias, causal, scale) - sums[..., None])
+    score_gradients = weights * (np.einsum("bhid,bhjd->bhij", g, v) - shift[..., None]) * q.dtype.type(scale)
+    gq = np.einsum("bhij,bhjd->bhid", score_gradients, k)
+    gk, gv = np.einsum("bhij,bhid->bhjd", score_gradients, q), np.einsum("bhij,bhid->bhjd", weights, g)
     gk, gv = (x.reshape(*shared, groups, *x.shape[2:]).sum(2) for x in (gk, gv))
     return gq, gk, gv
 
 
-# ---------------------------------------------------------------- the same in simpler primitives
+# ---------------------------------------------------------------- decompositions
 
 
 def _repeat(x: Node, groups: int) -> Node:
-    """Every head `groups` times."""
+    """Repeats every head, axis 1, `groups` times."""
     batch, heads, *rest = x.aval.shape
     once = b.reshape(x, (batch, heads, 1, *rest))
     return b.reshape(b.expand(once, (batch, heads, groups, *rest)), (batch, heads * groups, *rest))
@@ -95,18 +95,18 @@ def _repeat(x: Node, groups: int) -> Node:
 def _scores(q: Node, k: Node, bias: tuple[Node, ...], causal: bool, scale: float) -> Node:
     dtype, device = q.aval.dtype, q.aval.device
     scores = b.dot(b.mul(q, b.const(scale, dtype, device)), k, (3,), (3,), (0, 1), (0, 1))
-    shape, none = scores.aval.shape, b.const(float("-inf"), dtype, device)
+    shape, minus_infinity = scores.aval.shape, b.const(float("-inf"), dtype, device)
     for mask in bias:
-        wide = b.expand(mask, shape)
-        scores = b.where(wide, scores, none) if mask.aval.dtype.is_bool else b.add(scores, wide)
+        full_mask = b.expand(mask, shape)
+        scores = b.where(full_mask, scores, minus_infinity) if mask.aval.dtype.is_bool else b.add(scores, full_mask)
     if causal:
         row, column = (b.iota(shape, axis, int32, device) for axis in (2, 3))
-        scores = b.where(b.le(column, row), scores, none)
+        scores = b.where(b.le(column, row), scores, minus_infinity)
     return scores
 
 
-def _kept(x: Node) -> Node:
-    """With a last axis of one."""
+def _with_last_axis(x: Node) -> Node:
+    """Appends an axis of extent 1."""
     return b.reshape(x, (*x.aval.shape, 1))
 
 
@@ -115,46 +115,46 @@ def _decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
     groups = q.aval.shape[1] // k.aval.shape[1]
     scores = _scores(q, _repeat(k, groups), tuple(bias), *params)
     dtype, device = q.aval.dtype, q.aval.device
-    zero, none = b.const(0, dtype, device), b.const(float("-inf"), dtype, device)
-    top = _kept(b.stop_gradient(b.reduce_max(scores, (3,))))
-    top = b.where(b.eq(top, none), zero, top)
-    weights = b.exp(b.sub(scores, top))
-    whole = _kept(b.reduce_sum(weights, (3,)))
-    empty = b.eq(whole, zero)
-    some = b.where(empty, b.const(1, dtype, device), whole)
-    out = b.dot(b.div(weights, some), _repeat(v, groups), (3,), (2,), (0, 1), (0, 1))
-    sums = b.where(empty, b.const(float("inf"), dtype, device), b.add(top, b.log(some)))
+    zero, minus_infinity = b.const(0, dtype, device), b.const(float("-inf"), dtype, device)
+    row_maximum = _with_last_axis(b.stop_gradient(b.reduce_max(scores, (3,))))
+    row_maximum = b.where(b.eq(row_maximum, minus_infinity), zero, row_maximum)
+    weights = b.exp(b.sub(scores, row_maximum))
+    total = _with_last_axis(b.reduce_sum(weights, (3,)))
+    empty = b.eq(total, zero)
+    safe_total = b.where(empty, b.const(1, dtype, device), total)
+    out = b.dot(b.div(weights, safe_total), _repeat(v, groups), (3,), (2,), (0, 1), (0, 1))
+    sums = b.where(empty, b.const(float("inf"), dtype, device), b.add(row_maximum, b.log(safe_total)))
     return out, b.reshape(sums, sums.aval.shape[:3])
 
 
 def _grad_decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
     q, k, v, g, sums, shift, *bias = args
     groups = q.aval.shape[1] // k.aval.shape[1]
-    weights, slopes = _slopes(q, k, v, g, sums, shift, tuple(bias), params)
+    weights, score_gradients = _weights_and_score_gradients(q, k, v, g, sums, shift, tuple(bias), params)
     factor = b.const(params[1], q.aval.dtype, q.aval.device)
-    slopes = b.mul(slopes, factor)
-    gq = b.dot(slopes, _repeat(k, groups), (3,), (2,), (0, 1), (0, 1))
-    gk, gv = (b.dot(s, x, (2,), (2,), (0, 1), (0, 1)) for s, x in ((slopes, q), (weights, g)))
+    score_gradients = b.mul(score_gradients, factor)
+    gq = b.dot(score_gradients, _repeat(k, groups), (3,), (2,), (0, 1), (0, 1))
+    gk, gv = (b.dot(s, x, (2,), (2,), (0, 1), (0, 1)) for s, x in ((score_gradients, q), (weights, g)))
     shape = (*k.aval.shape[:2], groups)
     gk, gv = (b.reduce_sum(b.reshape(x, (*shape, *x.aval.shape[2:])), (2,)) for x in (gk, gv))
     return gq, gk, gv
 
 
-def _slopes(
+def _weights_and_score_gradients(
     q: Node, k: Node, v: Node, g: Node, sums: Node, shift: Node, bias: tuple[Node, ...], params: Params
 ) -> tuple[Node, Node]:
-    """The softmax, and the derivative by what it is taken of."""
+    """The attention weights, and the gradient of the unscaled scores."""
     groups = q.aval.shape[1] // k.aval.shape[1]
-    weights = b.exp(b.sub(_scores(q, _repeat(k, groups), bias, *params), _kept(sums)))
+    weights = b.exp(b.sub(_scores(q, _repeat(k, groups), bias, *params), _with_last_axis(sums)))
     towards = b.dot(g, _repeat(v, groups), (3,), (3,), (0, 1), (0, 1))
-    return weights, b.mul(weights, b.sub(towards, _kept(shift)))
+    return weights, b.mul(weights, b.sub(towards, _with_last_axis(shift)))
 
 
 # ---------------------------------------------------------------- gradients
 
 
 def _vjp(cotangents: tuple[Node | None, ...], args: tuple[Node, ...], call: Node) -> tuple[Node | None, ...]:
-    """Dao et al., FlashAttention, 2022, algorithm 4."""
+    """The cotangents of the operands (Dao et al., FlashAttention, 2022, algorithm 4)."""
     q, k, v, *bias = args
     params = call.spec.params
     g, g_sums = [b.zeros(aval) if c is None else c for c, aval in zip(cotangents, call.spec.results, strict=True)]
@@ -166,9 +166,9 @@ def _vjp(cotangents: tuple[Node | None, ...], args: tuple[Node, ...], call: Node
     for mask in bias:
         gradients.append(None)
         if mask.rg:
-            slopes = _slopes(q, k, v, g, sums, shift, tuple(bias), params)[1]
-            axes = tuple([d for d, e in enumerate(mask.aval.shape) if e != slopes.aval.shape[d]])
-            gradients[-1] = b.reshape(b.reduce_sum(slopes, axes), mask.aval.shape)
+            score_gradients = _weights_and_score_gradients(q, k, v, g, sums, shift, tuple(bias), params)[1]
+            axes = tuple([d for d, e in enumerate(mask.aval.shape) if e != score_gradients.aval.shape[d]])
+            gradients[-1] = b.reshape(b.reduce_sum(score_gradients, axes), mask.aval.shape)
     return tuple(gradients)
 
 

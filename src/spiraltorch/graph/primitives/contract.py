@@ -1,4 +1,9 @@
-"""Contractions: `dot` (as in XLA's dot_general) and `conv` with an explicit group axis."""
+"""Contractions: `dot`, as in XLA's dot_general, and `conv`, a cross-correlation with an explicit axis of groups.
+
+Contract
+- Operands have one dtype, which is the result's; float16 and bfloat16 accumulate in float32.
+- Both are bilinear. The cotangents of a convolution are convolutions again.
+"""
 
 from __future__ import annotations
 
@@ -56,25 +61,33 @@ def _dot(x: Any, y: Any, params: Params) -> Any:
 def _dot_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
     x, y = args
     xc, yc, xb, yb = out.spec.params
-    gx = _dot_grad(g, x, y, xc, yc, xb, yb, False) if x.rg else None
-    gy = _dot_grad(g, y, x, yc, xc, yb, xb, True) if y.rg else None
+    gx = _dot_operand_cotangent(g, x, y, xc, yc, xb, yb, False) if x.rg else None
+    gy = _dot_operand_cotangent(g, y, x, yc, xc, yb, xb, True) if y.rg else None
     return gx, gy
 
 
-def _dot_grad(
+def _dot_operand_cotangent(
     g: Node, x: Node, y: Node, xc: tuple[int, ...], yc: tuple[int, ...], xb: tuple[int, ...], yb: tuple[int, ...],
     second: bool,
 ) -> Node:  # fmt: skip
-    """The cotangent of `x`: `g` contracted with `y` over y's free axes, its axes put in x's order."""
+    """The cotangent of `x`: `g` contracted with `y` over the free axes of `y`, permuted to the order of x's axes.
+
+    Args:
+        g: the cotangent of the product.
+        x: the operand whose cotangent is computed.
+        y: the other operand.
+        xc: contracted axes of `x`; `yc`, `xb` and `yb` are those of `y` and the batch axes.
+        second: whether `x` is the second operand of the product.
+    """
     fx, fy = _free(x.aval.ndim, xc, xb), _free(y.aval.ndim, yc, yb)
     n = len(xb)
     first = n + (len(fx) if not second else 0)
     g_free = tuple(range(first, first + len(fy)))
-    made = b.dot(g, y, g_free, tuple(fy), tuple(range(n)), yb)
-    # made: batch, x's free axes, then y's contracted axes in y's order, which stand for x's contracted ones.
+    product = b.dot(g, y, g_free, tuple(fy), tuple(range(n)), yb)
+    # The product has the batch axes, x's free axes, and y's contracted axes, in y's order, in place of x's.
     by_y = sorted(range(len(yc)), key=lambda i: yc[i])
     axes = [*xb, *fx, *(xc[i] for i in by_y)]
-    return b.permute(made, tuple([axes.index(d) for d in range(len(axes))]))
+    return b.permute(product, tuple([axes.index(d) for d in range(len(axes))]))
 
 
 def _bilinear_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
@@ -100,14 +113,14 @@ def _conv_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     shape = [x.shape[0], x.shape[1], w.shape[1]]
     for n, (extent, size) in enumerate(zip(x.shape[3:], w.shape[3:], strict=True)):
         lo, hi = padding[n]
-        spread = (extent - 1) * lhs[n] + 1 if extent else 0
-        room = spread + lo + hi - (size - 1) * rhs[n] - 1
-        if room < 0:
+        dilated = (extent - 1) * lhs[n] + 1 if extent else 0
+        last_start = dilated + lo + hi - (size - 1) * rhs[n] - 1
+        if last_start < 0:
             raise ShapeError(
                 f"[conv] expected a window that fits, got extent {extent} padded by {padding[n]} and a kernel of "
                 f"{size} with dilation {rhs[n]}; pad more or use a smaller kernel"
             )
-        shape.append(room // strides[n] + 1)
+        shape.append(last_start // strides[n] + 1)
     return aval_of(tuple(shape), x.dtype, x.device)
 
 
@@ -119,14 +132,14 @@ def _conv(x: Any, w: Any, params: Params) -> Any:
     rank = x.ndim - 3
     for d in range(rank):
         axis, n = d + 3, x.shape[d + 3]
-        spread = np.zeros((*x.shape[:axis], (n - 1) * lhs[d] + 1 if n else 0, *x.shape[axis + 1 :]), x.dtype)
+        dilated = np.zeros((*x.shape[:axis], (n - 1) * lhs[d] + 1 if n else 0, *x.shape[axis + 1 :]), x.dtype)
         around = [slice(None)] * axis
         places = (*around, slice(None, None, lhs[d]))
-        spread[places] = x
+        dilated[places] = x
         lo, hi = padding[d]
         width = [(0, 0)] * x.ndim
         width[axis] = (max(lo, 0), max(hi, 0))
-        x = np.pad(spread, width)
+        x = np.pad(dilated, width)
         kept = (*around, slice(max(-lo, 0), x.shape[axis] - max(-hi, 0)))
         x = x[kept]
     for d in range(rank):
@@ -141,27 +154,29 @@ def _conv(x: Any, w: Any, params: Params) -> Any:
 
 def _conv_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
     x, w = args
-    return (_conv_input(g, x, w, out) if x.rg else None), (_conv_kernel(g, x, w, out) if w.rg else None)
+    return (_conv_input_cotangent(g, x, w, out) if x.rg else None), (
+        _conv_kernel_cotangent(g, x, w, out) if w.rg else None
+    )
 
 
-def _conv_input(g: Node, x: Node, w: Node, out: Node) -> Node:
-    """A convolution of the spread-out cotangent with the flipped kernel, input and output channels swapped."""
+def _conv_input_cotangent(g: Node, x: Node, w: Node, out: Node) -> Node:
+    """The cotangent of the input: the dilated cotangent convolved with the flipped kernel, its channel axes swapped."""
     strides, padding, lhs, rhs = out.spec.params
     rank = x.aval.ndim - 3
     space = tuple(range(3, 3 + rank))
     flipped = b.permute(b.flip(w, space), (0, 2, 1, *space))
     pads = []
     for d in range(rank):
-        extent, size, made = x.aval.shape[3 + d], w.aval.shape[3 + d], out.aval.shape[3 + d]
+        extent, size, results = x.aval.shape[3 + d], w.aval.shape[3 + d], out.aval.shape[3 + d]
         lo = (size - 1) * rhs[d] - padding[d][0]
-        spread = (made - 1) * strides[d] + 1
+        dilated = (results - 1) * strides[d] + 1
         need = (extent - 1) * lhs[d] + 1 + (size - 1) * rhs[d]
-        pads.append((lo, need - lo - spread))
+        pads.append((lo, need - lo - dilated))
     return b.conv(g, flipped, lhs, tuple(pads), strides, rhs)
 
 
-def _conv_kernel(g: Node, x: Node, w: Node, out: Node) -> Node:
-    """A convolution whose batch is the input channels and whose contracted channels are the batch."""
+def _conv_kernel_cotangent(g: Node, x: Node, w: Node, out: Node) -> Node:
+    """The cotangent of the kernel: the input convolved with the cotangent, with batch and input channels swapped."""
     strides, padding, lhs, rhs = out.spec.params
     rank = x.aval.ndim - 3
     space = tuple(range(3, 3 + rank))
@@ -169,10 +184,10 @@ def _conv_kernel(g: Node, x: Node, w: Node, out: Node) -> Node:
     right = b.permute(g, (1, 2, 0, *space))
     pads = []
     for d in range(rank):
-        extent, size, made = x.aval.shape[3 + d], w.aval.shape[3 + d], out.aval.shape[3 + d]
-        spread = (extent - 1) * lhs[d] + 1
-        need = (made - 1) * strides[d] + 1 + (size - 1) * rhs[d]
-        pads.append((padding[d][0], need - padding[d][0] - spread))
+        extent, size, results = x.aval.shape[3 + d], w.aval.shape[3 + d], out.aval.shape[3 + d]
+        dilated = (extent - 1) * lhs[d] + 1
+        need = (results - 1) * strides[d] + 1 + (size - 1) * rhs[d]
+        pads.append((padding[d][0], need - padding[d][0] - dilated))
     folded = b.conv(left, right, rhs, tuple(pads), lhs, strides)
     return b.permute(folded, (1, 2, 0, *space))
 

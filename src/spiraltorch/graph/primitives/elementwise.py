@@ -1,4 +1,10 @@
-"""Element-wise primitives: shapes broadcast as in NumPy, dtypes agree."""
+"""Element-wise primitives, with their derivatives and NumPy references.
+
+Contract
+- Shapes broadcast by NumPy's rule. Operands have one dtype and one device; promotion is the caller's.
+- The references compute 16-bit floats in float32 and round once, as the backends do.
+- A derivative is one formula for each operand (`_rules`), used in both modes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +24,11 @@ from ..primitive import Primitive
 
 @lru_cache(maxsize=65536)
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
-    """NumPy's broadcast. Raises `ShapeError` naming the operation and both shapes."""
+    """The shape that shapes broadcast to by NumPy's rule.
+
+    Raises:
+        ShapeError: they do not broadcast; it names the operation and the shapes.
+    """
     rank = max((len(s) for s in shapes), default=0)
     result = [1] * rank
     for shape in shapes:
@@ -54,7 +64,7 @@ def same_dtype(name: str, avals: tuple[Aval, ...]) -> DType:
     return avals[0].dtype
 
 
-def _rule(name: str, kinds: str, result: DType | None) -> Callable[[tuple[Aval, ...], Params], Aval]:
+def _infer_rule(name: str, kinds: str, result: DType | None) -> Callable[[tuple[Aval, ...], Params], Aval]:
     words = {"f": "floating", "i": "integer", "u": "integer", "b": "bool"}
 
     def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
@@ -68,43 +78,55 @@ def _rule(name: str, kinds: str, result: DType | None) -> Callable[[tuple[Aval, 
     return infer
 
 
-def _wide(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Computes 16-bit floats in float32 and rounds once; keeps the dtype otherwise."""
+def _through_float32(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The NumPy reference that calls `fn`: 16-bit floats are computed in float32 and rounded once."""
 
-    def meaning(*xs: Any, params: Params = ()) -> Any:
+    def reference(*xs: Any, params: Params = ()) -> Any:
         dtype = xs[0].dtype
         with np.errstate(all="ignore"):
             if dtype.itemsize == 2 and dtype.kind in "fV":
                 return np.asarray(fn(*[x.astype(np.float32) for x in xs])).astype(dtype)
             return np.asarray(fn(*xs)).astype(dtype, copy=False)
 
-    return meaning
+    return reference
 
 
-def _test(fn: Callable[..., Any]) -> Callable[..., Any]:
-    def meaning(*xs: Any, params: Params = ()) -> Any:
+def _predicate(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The NumPy reference that calls `fn`, whose result is boolean, after a cast of 16-bit floats to float32."""
+
+    def reference(*xs: Any, params: Params = ()) -> Any:
         if xs[0].dtype.itemsize == 2 and xs[0].dtype.kind in "fV":
             xs = tuple([x.astype(np.float32) for x in xs])
         return fn(*xs)
 
-    return meaning
+    return reference
 
 
 def unbroadcast(g: Node, like: Node) -> Node:
-    """Sums a cotangent back to the shape of an operand that was broadcast."""
-    have, want = g.aval.shape, like.aval.shape
-    if have == want:
+    """Sums a cotangent over the axes along which its operand `like` was broadcast."""
+    shape, operand_shape = g.aval.shape, like.aval.shape
+    if shape == operand_shape:
         return g
-    extra = len(have) - len(want)
-    axes = tuple([d for d in range(len(have)) if d < extra or (want[d - extra] == 1 and have[d] != 1)])
-    return b.reshape(b.reduce_sum(g, axes), want)
+    extra = len(shape) - len(operand_shape)
+    axes = tuple([d for d in range(len(shape)) if d < extra or (operand_shape[d - extra] == 1 and shape[d] != 1)])
+    return b.reshape(b.reduce_sum(g, axes), operand_shape)
 
 
 Partial = Callable[..., "Node | None"]  # (cotangent or tangent, *operands, result) -> its product with the derivative
 
 
 def _rules(*partials: Partial | None) -> tuple[Any, Any]:
-    """The vjp and the jvp. An element-wise derivative is diagonal, so that one formula serves both ways."""
+    """The vjp and the jvp of an element-wise primitive.
+
+    The Jacobian is diagonal, so one formula for each operand serves both.
+
+    Args:
+        partials: for each operand the product of a cotangent or tangent with the partial derivative, or None for an
+            operand without a derivative.
+
+    Returns:
+        (vjp, jvp)
+    """
 
     def vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
         grads: list[Node | None] = []
@@ -124,7 +146,8 @@ def _rules(*partials: Partial | None) -> tuple[Any, Any]:
     return vjp, jvp
 
 
-def _c(value: float, like: Node) -> Node:
+def _const(value: float, like: Node) -> Node:
+    """A constant of the dtype of `like`, on its device."""
     return b.const(value, like.aval.dtype, like.aval.device)
 
 
@@ -138,36 +161,36 @@ _ERF: Any = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def _unary(name: str, kinds: str, fn: Any, partial: Partial) -> Primitive:
-    return Primitive(name, "elementwise", _rule(name, kinds, None), _wide(fn), *_rules(partial))
+    return Primitive(name, "elementwise", _infer_rule(name, kinds, None), _through_float32(fn), *_rules(partial))
 
 
-def _zero(*_: Node) -> None:
-    """The derivative of a step function."""
+def _zero_partial(*_: Node) -> None:
+    """The derivative of a piecewise constant function: None, which is zero."""
 
 
 def _one_minus_square(x: Node) -> Node:
-    return b.sub(_c(1.0, x), b.mul(x, x))
+    return b.sub(_const(1.0, x), b.mul(x, x))
 
 
 def _one_plus_square(x: Node) -> Node:
-    return b.add(_c(1.0, x), b.mul(x, x))
+    return b.add(_const(1.0, x), b.mul(x, x))
 
 
 neg = _unary("neg", "fiu", np.negative, lambda g, x, y: b.neg(g))
 abs_ = _unary("abs", "fiu", np.abs, lambda g, x, y: b.mul(g, b.sign(x)))
-sign = _unary("sign", "fiu", np.sign, _zero)
-floor = _unary("floor", "f", np.floor, _zero)
-ceil = _unary("ceil", "f", np.ceil, _zero)
-trunc = _unary("trunc", "f", np.trunc, _zero)
-round_ = _unary("round", "f", np.rint, _zero)
-sqrt = _unary("sqrt", "f", np.sqrt, lambda g, x, y: b.div(b.mul(g, _c(0.5, x)), y))
+sign = _unary("sign", "fiu", np.sign, _zero_partial)
+floor = _unary("floor", "f", np.floor, _zero_partial)
+ceil = _unary("ceil", "f", np.ceil, _zero_partial)
+trunc = _unary("trunc", "f", np.trunc, _zero_partial)
+round_ = _unary("round", "f", np.rint, _zero_partial)
+sqrt = _unary("sqrt", "f", np.sqrt, lambda g, x, y: b.div(b.mul(g, _const(0.5, x)), y))
 exp = _unary("exp", "f", np.exp, lambda g, x, y: b.mul(g, y))
-expm1 = _unary("expm1", "f", np.expm1, lambda g, x, y: b.mul(g, b.add(y, _c(1.0, x))))
-exp2 = _unary("exp2", "f", np.exp2, lambda g, x, y: b.mul(g, b.mul(y, _c(math.log(2), x))))
+expm1 = _unary("expm1", "f", np.expm1, lambda g, x, y: b.mul(g, b.add(y, _const(1.0, x))))
+exp2 = _unary("exp2", "f", np.exp2, lambda g, x, y: b.mul(g, b.mul(y, _const(math.log(2), x))))
 log = _unary("log", "f", np.log, lambda g, x, y: b.div(g, x))
-log1p = _unary("log1p", "f", np.log1p, lambda g, x, y: b.div(g, b.add(x, _c(1.0, x))))
-log2 = _unary("log2", "f", np.log2, lambda g, x, y: b.div(g, b.mul(x, _c(math.log(2), x))))
-log10 = _unary("log10", "f", np.log10, lambda g, x, y: b.div(g, b.mul(x, _c(math.log(10), x))))
+log1p = _unary("log1p", "f", np.log1p, lambda g, x, y: b.div(g, b.add(x, _const(1.0, x))))
+log2 = _unary("log2", "f", np.log2, lambda g, x, y: b.div(g, b.mul(x, _const(math.log(2), x))))
+log10 = _unary("log10", "f", np.log10, lambda g, x, y: b.div(g, b.mul(x, _const(math.log(10), x))))
 sin = _unary("sin", "f", np.sin, lambda g, x, y: b.mul(g, b.cos(x)))
 cos = _unary("cos", "f", np.cos, lambda g, x, y: b.neg(b.mul(g, b.sin(x))))
 tan = _unary("tan", "f", np.tan, lambda g, x, y: b.mul(g, _one_plus_square(y)))
@@ -178,62 +201,69 @@ sinh = _unary("sinh", "f", np.sinh, lambda g, x, y: b.mul(g, b.cosh(x)))
 cosh = _unary("cosh", "f", np.cosh, lambda g, x, y: b.mul(g, b.sinh(x)))
 tanh = _unary("tanh", "f", np.tanh, lambda g, x, y: b.mul(g, _one_minus_square(y)))
 asinh = _unary("asinh", "f", np.arcsinh, lambda g, x, y: b.div(g, b.sqrt(_one_plus_square(x))))
-acosh = _unary("acosh", "f", np.arccosh, lambda g, x, y: b.div(g, b.sqrt(b.sub(b.mul(x, x), _c(1.0, x)))))
+acosh = _unary("acosh", "f", np.arccosh, lambda g, x, y: b.div(g, b.sqrt(b.sub(b.mul(x, x), _const(1.0, x)))))
 atanh = _unary("atanh", "f", np.arctanh, lambda g, x, y: b.div(g, _one_minus_square(x)))
 erf = _unary(
-    "erf", "f", _erf, lambda g, x, y: b.mul(g, b.mul(b.exp(b.neg(b.mul(x, x))), _c(2 / math.sqrt(math.pi), x)))
+    "erf",
+    "f",
+    _erf,
+    lambda g, x, y: b.mul(g, b.mul(b.exp(b.neg(b.mul(x, x))), _const(2 / math.sqrt(math.pi), x))),
 )
-invert = Primitive("invert", "elementwise", _rule("invert", "iub", None), lambda x, params=(): np.invert(x))
-isnan = Primitive("isnan", "elementwise", _rule("isnan", "f", bool_), _test(np.isnan))
+invert = Primitive("invert", "elementwise", _infer_rule("invert", "iub", None), lambda x, params=(): np.invert(x))
+isnan = Primitive("isnan", "elementwise", _infer_rule("isnan", "f", bool_), _predicate(np.isnan))
 
 
 def _binary(name: str, kinds: str, fn: Any, *partials: Partial) -> Primitive:
-    return Primitive(name, "elementwise", _rule(name, kinds, None), _wide(fn), *_rules(*partials))
+    return Primitive(name, "elementwise", _infer_rule(name, kinds, None), _through_float32(fn), *_rules(*partials))
 
 
-def _share(loses: Callable[[Node, Node], Node]) -> Partial:
-    """All to the greater (or lesser) operand, half each where they are equal."""
+def _extremum_partial(loses: Callable[[Node, Node], Node]) -> Partial:
+    """The partial derivative of a maximum or minimum: 1 for the operand that is the result, one half where both are.
+
+    Args:
+        loses: `loses(x, y)` is true where the operand `x` is not the result.
+    """
 
     def partial(g: Node, x: Node, y: Node, out: Node) -> Node:
-        tie = b.where(b.eq(x, y), b.mul(g, _c(0.5, g)), g)
-        return b.where(loses(x, y), _c(0.0, g), tie)
+        tie = b.where(b.eq(x, y), b.mul(g, _const(0.5, g)), g)
+        return b.where(loses(x, y), _const(0.0, g), tie)
 
     return partial
 
 
-def _constant(x: Node) -> Any:
-    """The number that every element of `x` is, where the program knows it."""
+def _constant_value(x: Node) -> Any:
+    """The number that all elements of `x` equal if `x` is a broadcast constant, else None."""
     while x.spec.prim is not None and x.spec.prim.name == "expand":
         (x,) = x.args
     return x.spec.params[0] if x.spec.prim is not None and x.spec.prim.name == "const" else None
 
 
 def _pow_base(g: Node, x: Node, y: Node, out: Node) -> Node:
-    known = _constant(y)
+    known = _constant_value(y)
     if known in (1, 2):
         return g if known == 1 else b.mul(g, b.mul(y, x))
-    slope = b.mul(g, b.mul(y, b.pow(x, b.sub(y, _c(1.0, y)))))
-    return b.where(b.eq(y, _c(0.0, y)), _c(0.0, g), slope)
+    slope = b.mul(g, b.mul(y, b.pow(x, b.sub(y, _const(1.0, y)))))
+    return b.where(b.eq(y, _const(0.0, y)), _const(0.0, g), slope)
 
 
 def _pow_exponent(g: Node, x: Node, y: Node, out: Node) -> Node:
-    zero = _c(0.0, x)
+    zero = _const(0.0, x)
     flat = b.bitand(b.eq(x, zero), b.le(zero, y))  # log(1) in place of log(0): the limit from the right is 0
-    return b.mul(g, b.mul(out, b.log(b.where(flat, _c(1.0, x), x))))
+    return b.mul(g, b.mul(out, b.log(b.where(flat, _const(1.0, x), x))))
 
 
-def _norm(x: Node, y: Node) -> Node:
+def _sum_of_squares(x: Node, y: Node) -> Node:
     return b.add(b.mul(x, x), b.mul(y, y))
 
 
 def _int_division(fn: Any) -> Any:
-    def meaning(x: Any, y: Any) -> Any:
+    def reference(x: Any, y: Any) -> Any:
         if x.dtype.kind == "f":
             return fn(x, y)
         zero = y == 0
         return np.where(zero, np.zeros((), x.dtype), fn(x, np.where(zero, np.ones((), y.dtype), y)))
 
-    return meaning
+    return reference
 
 
 def _pow(x: Any, y: Any) -> Any:
@@ -245,50 +275,63 @@ def _pow(x: Any, y: Any) -> Any:
 
 
 def _shift(right: bool) -> Any:
-    def meaning(x: Any, y: Any, params: Params = ()) -> Any:
+    def reference(x: Any, y: Any, params: Params = ()) -> Any:
         width = x.dtype.itemsize * 8
         big = (y >= width) | (y < 0)
         moved = (np.right_shift if right else np.left_shift)(x, np.where(big, np.zeros((), y.dtype), y))
         over = np.where(x < 0, -1, 0).astype(x.dtype) if right and x.dtype.kind == "i" else np.zeros((), x.dtype)
         return np.where(big, over, moved)
 
-    return meaning
+    return reference
 
 
-def _same(g: Node, x: Node, y: Node, out: Node) -> Node:
+def _identity_partial(g: Node, x: Node, y: Node, out: Node) -> Node:
     return g
 
 
-add = _binary("add", "fiub", np.add, _same, _same)
-sub = _binary("sub", "fiu", np.subtract, _same, lambda g, x, y, o: b.neg(g))
+add = _binary("add", "fiub", np.add, _identity_partial, _identity_partial)
+sub = _binary("sub", "fiu", np.subtract, _identity_partial, lambda g, x, y, o: b.neg(g))
 mul = _binary("mul", "fiub", np.multiply, lambda g, x, y, o: b.mul(g, y), lambda g, x, y, o: b.mul(g, x))
-maximum = _binary("maximum", "fiub", np.maximum, _share(lambda x, y: b.lt(x, y)), _share(lambda x, y: b.lt(y, x)))
-minimum = _binary("minimum", "fiub", np.minimum, _share(lambda x, y: b.lt(y, x)), _share(lambda x, y: b.lt(x, y)))
+maximum = _binary(
+    "maximum",
+    "fiub",
+    np.maximum,
+    _extremum_partial(lambda x, y: b.lt(x, y)),
+    _extremum_partial(lambda x, y: b.lt(y, x)),
+)
+minimum = _binary(
+    "minimum",
+    "fiub",
+    np.minimum,
+    _extremum_partial(lambda x, y: b.lt(y, x)),
+    _extremum_partial(lambda x, y: b.lt(x, y)),
+)
 div = _binary("div", "f", np.divide, lambda g, x, y, o: b.div(g, y), lambda g, x, y, o: b.neg(b.mul(b.div(g, y), o)))
 pow_ = _binary("pow", "fiu", _pow, _pow_base, _pow_exponent)
 atan2 = _binary(
     "atan2", "f", np.arctan2,
-    lambda g, x, y, o: b.mul(g, b.div(y, _norm(x, y))), lambda g, x, y, o: b.neg(b.mul(g, b.div(x, _norm(x, y)))),
+    lambda g, x, y, o: b.mul(g, b.div(y, _sum_of_squares(x, y))),
+    lambda g, x, y, o: b.neg(b.mul(g, b.div(x, _sum_of_squares(x, y)))),
 )  # fmt: skip
-floordiv = _binary("floordiv", "fiu", _int_division(np.floor_divide), _zero, _zero)
+floordiv = _binary("floordiv", "fiu", _int_division(np.floor_divide), _zero_partial, _zero_partial)
 mod = _binary(
-    "mod", "fiu", _int_division(np.mod), _same, lambda g, x, y, o: b.neg(b.mul(g, b.floordiv(x, y)))
+    "mod", "fiu", _int_division(np.mod), _identity_partial, lambda g, x, y, o: b.neg(b.mul(g, b.floordiv(x, y)))
 )  # fmt: skip
 
 
-def _plain(name: str, kinds: str, fn: Any, result: DType | None = None) -> Primitive:
-    return Primitive(name, "elementwise", _rule(name, kinds, result), fn)
+def _without_derivative(name: str, kinds: str, fn: Any, result: DType | None = None) -> Primitive:
+    return Primitive(name, "elementwise", _infer_rule(name, kinds, result), fn)
 
 
-bitand = _plain("bitand", "iub", lambda x, y, params=(): np.bitwise_and(x, y))
-bitor = _plain("bitor", "iub", lambda x, y, params=(): np.bitwise_or(x, y))
-bitxor = _plain("bitxor", "iub", lambda x, y, params=(): np.bitwise_xor(x, y))
-shl = _plain("shl", "iu", _shift(False))
-shr = _plain("shr", "iu", _shift(True))
-eq = _plain("eq", "fiub", _test(np.equal), bool_)
-ne = _plain("ne", "fiub", _test(np.not_equal), bool_)
-lt = _plain("lt", "fiub", _test(np.less), bool_)
-le = _plain("le", "fiub", _test(np.less_equal), bool_)
+bitand = _without_derivative("bitand", "iub", lambda x, y, params=(): np.bitwise_and(x, y))
+bitor = _without_derivative("bitor", "iub", lambda x, y, params=(): np.bitwise_or(x, y))
+bitxor = _without_derivative("bitxor", "iub", lambda x, y, params=(): np.bitwise_xor(x, y))
+shl = _without_derivative("shl", "iu", _shift(False))
+shr = _without_derivative("shr", "iu", _shift(True))
+eq = _without_derivative("eq", "fiub", _predicate(np.equal), bool_)
+ne = _without_derivative("ne", "fiub", _predicate(np.not_equal), bool_)
+lt = _without_derivative("lt", "fiub", _predicate(np.less), bool_)
+le = _without_derivative("le", "fiub", _predicate(np.less_equal), bool_)
 
 
 def _where_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
@@ -302,7 +345,9 @@ def _where_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 where = Primitive(
     "where", "elementwise", _where_infer, lambda c, x, y, params=(): np.where(c, x, y),
-    *_rules(None, lambda g, c, x, y, o: b.where(c, g, _c(0.0, g)), lambda g, c, x, y, o: b.where(c, _c(0.0, g), g)),
+    *_rules(
+        None, lambda g, c, x, y, o: b.where(c, g, _const(0.0, g)), lambda g, c, x, y, o: b.where(c, _const(0.0, g), g)
+    ),
 )  # fmt: skip
 
 
@@ -340,7 +385,7 @@ bitcast = Primitive(
 )  # fmt: skip
 
 
-def _first(avals: tuple[Aval, ...], params: Params) -> Aval:
+def _infer_first(avals: tuple[Aval, ...], params: Params) -> Aval:
     return avals[0]
 
 
@@ -351,9 +396,9 @@ def _bounded(x: np.ndarray[Any, Any], params: Params) -> np.ndarray[Any, Any]:
     return x
 
 
-bounded = Primitive("bounded", "elementwise", _first, _bounded)
-stop_gradient = Primitive("stop_gradient", "elementwise", _first, lambda x, params=(): x)
+bounded = Primitive("bounded", "elementwise", _infer_first, _bounded)
+stop_gradient = Primitive("stop_gradient", "elementwise", _infer_first, lambda x, params=(): x)
 barrier = Primitive(
-    "barrier", "elementwise", _first, lambda x, *others, params=(): x,
+    "barrier", "elementwise", _infer_first, lambda x, *others, params=(): x,
     lambda g, args, out: (g, *(None for _ in args[1:])), lambda ts, args, out: ts[0],
 )  # fmt: skip

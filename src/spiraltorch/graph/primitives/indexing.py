@@ -1,4 +1,10 @@
-"""Gathers and scatters along one axis, and moves between devices."""
+"""Gather and scatter along one axis, and copies between devices.
+
+Contract
+- `take` and `take_along` expect indices in [0, n); others are clamped, so that no memory is read out of bounds.
+- `scatter` and `scatter_along` drop updates whose index lies outside [0, n). Among equal indices, `set` keeps the last.
+- Derivatives of any order are exact, except those of `mul` where factors are zero, which are exact to the first order.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ from ...dtypes import int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from .. import build as b
 from ..node import Aval, Node, Params, apply, aval_of
-from ..primitive import Primitive
+from ..primitive import Jvp, Primitive, Vjp
 from .elementwise import same_device
 
 MODES = ("set", "add", "max", "min", "mul")
@@ -136,36 +142,59 @@ def _scatter_along(base: Any, idx: Any, upd: Any, params: Params) -> Any:
     return _combine(base, tuple([w[keep] for w in grids]), upd[keep], mode)
 
 
-def _scatter_rules(along: bool) -> tuple[Any, Any]:
-    """The vjp and the jvp. For all modes but `mul` at zeros, any order of derivative is exact."""
-    gather = b.take_along if along else b.take
-    spread = b.scatter_along if along else b.scatter
+def _gather(x: Node, idx: Node, axis: int, along: bool) -> Node:
+    """`take_along` or `take`: the inverse of `_spread` with the same `along`."""
+    return b.take_along(x, idx, axis) if along else b.take(x, idx, axis)
 
-    def winners(base: Node, idx: Node, upd: Node, axis: int) -> Node:
-        """True for the update that `set` kept: the last of those with equal indices."""
-        here = b.reshape(b.iota((upd.aval.size,), 0, int64, upd.aval.device), upd.aval.shape)
-        none = b.full(base.aval.shape, -1, int64, base.aval.device)
-        return b.eq(gather(spread(none, idx, here, axis, "set"), idx, axis), here)
 
-    def slopes(args: tuple[Node, ...], out: Node) -> tuple[Node, Node]:
-        """The derivatives of the result with respect to the base and, where they landed, to the updates."""
-        base, idx, upd = args
-        axis, mode = out.spec.params
-        zero, one = _numbers(base)
-        if mode in ("max", "min"):
-            from_base = b.cast(b.eq(base, out), base.aval.dtype)
-            from_upd = b.cast(b.eq(upd, gather(out, idx, axis)), base.aval.dtype)
-            count = spread(from_base, idx, from_upd, axis, "add")
-            return b.div(from_base, count), b.div(from_upd, gather(count, idx, axis))
-        # mul: the product of the other factors; zeros are counted, so that nothing is divided by one.
-        no_base, no_upd = b.eq(base, zero), b.eq(upd, zero)
-        full_base, full_upd = b.where(no_base, one, base), b.where(no_upd, one, upd)
-        product = spread(full_base, idx, full_upd, axis, "mul")
-        zeros_base, zeros_upd = b.cast(no_base, base.aval.dtype), b.cast(no_upd, base.aval.dtype)
-        zeros = spread(zeros_base, idx, zeros_upd, axis, "add")
-        to_base = b.where(b.eq(zeros, zeros_base), b.div(product, full_base), zero)
-        alone = b.eq(gather(zeros, idx, axis), zeros_upd)
-        return to_base, b.where(alone, b.div(gather(product, idx, axis), full_upd), zero)
+def _spread(base: Node, idx: Node, upd: Node, axis: int, mode: str, along: bool) -> Node:
+    """`scatter_along` or `scatter`."""
+    return b.scatter_along(base, idx, upd, axis, mode) if along else b.scatter(base, idx, upd, axis, mode)
+
+
+def _kept_updates(base: Node, idx: Node, upd: Node, axis: int, along: bool) -> Node:
+    """A mask of the updates that `set` keeps: the last of those with equal indices."""
+    number = b.reshape(b.iota((upd.aval.size,), 0, int64, upd.aval.device), upd.aval.shape)
+    empty = b.full(base.aval.shape, -1, int64, base.aval.device)
+    return b.eq(_gather(_spread(empty, idx, number, axis, "set", along), idx, axis, along), number)
+
+
+def _extremum_partials(args: tuple[Node, ...], out: Node, along: bool) -> tuple[Node, Node]:
+    """The derivatives of `max` and `min` with respect to base and updates, divided evenly among equal extrema."""
+    base, idx, upd = args
+    axis = out.spec.params[0]
+    from_base = b.cast(b.eq(base, out), base.aval.dtype)
+    from_upd = b.cast(b.eq(upd, _gather(out, idx, axis, along)), base.aval.dtype)
+    count = _spread(from_base, idx, from_upd, axis, "add", along)
+    return b.div(from_base, count), b.div(from_upd, _gather(count, idx, axis, along))
+
+
+def _product_partials(args: tuple[Node, ...], out: Node, along: bool) -> tuple[Node, Node]:
+    """The derivatives of `mul` with respect to the base and the updates: the products of the other factors.
+
+    Factors that are zero are counted and replaced by one, so that nothing is divided by zero.
+    """
+    base, idx, upd = args
+    axis = out.spec.params[0]
+    zero, one = _numbers(base)
+    base_is_zero, upd_is_zero = b.eq(base, zero), b.eq(upd, zero)
+    safe_base, safe_upd = b.where(base_is_zero, one, base), b.where(upd_is_zero, one, upd)
+    product = _spread(safe_base, idx, safe_upd, axis, "mul", along)
+    base_zeros, upd_zeros = b.cast(base_is_zero, base.aval.dtype), b.cast(upd_is_zero, base.aval.dtype)
+    zeros = _spread(base_zeros, idx, upd_zeros, axis, "add", along)
+    to_base = b.where(b.eq(zeros, base_zeros), b.div(product, safe_base), zero)
+    others_nonzero = b.eq(_gather(zeros, idx, axis, along), upd_zeros)
+    return to_base, b.where(others_nonzero, b.div(_gather(product, idx, axis, along), safe_upd), zero)
+
+
+def _scatter_partials(args: tuple[Node, ...], out: Node, along: bool) -> tuple[Node, Node]:
+    """The derivatives of a scatter by `max`, `min` or `mul` with respect to the base and the updates."""
+    partials = _product_partials if out.spec.params[1] == "mul" else _extremum_partials
+    return partials(args, out, along)
+
+
+def _scatter_rules(along: bool) -> tuple[Vjp, Jvp]:
+    """The vjp and the jvp of `scatter_along` or `scatter`."""
 
     def vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
         base, idx, upd = args
@@ -173,38 +202,39 @@ def _scatter_rules(along: bool) -> tuple[Any, Any]:
         if base.aval.shape[axis] == 0 or upd.aval.size == 0:
             return g, None, b.zeros(upd.aval)
         if mode in ("add", "set"):
-            keep = g if mode == "add" else spread(g, idx, b.zeros(upd.aval), axis, "set")
-            taken = _within(gather(g, idx, axis), idx, base, axis, along)
+            kept = g if mode == "add" else _spread(g, idx, b.zeros(upd.aval), axis, "set", along)
+            taken = _within(_gather(g, idx, axis, along), idx, base, axis, along)
             if mode == "set" and upd.rg:
-                taken = b.where(winners(base, idx, upd, axis), taken, _numbers(g)[0])
-            return keep, None, taken
-        to_base, to_upd = slopes(args, out)
-        return b.mul(g, to_base), None, _within(b.mul(gather(g, idx, axis), to_upd), idx, base, axis, along)
+                taken = b.where(_kept_updates(base, idx, upd, axis, along), taken, _numbers(g)[0])
+            return kept, None, taken
+        to_base, to_upd = _scatter_partials(args, out, along)
+        return b.mul(g, to_base), None, _within(b.mul(_gather(g, idx, axis, along), to_upd), idx, base, axis, along)
 
-    def jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    def jvp(tangents: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
         base, idx, upd = args
         axis, mode = out.spec.params
-        if ts[0] is None and ts[2] is None:
+        if tangents[0] is None and tangents[2] is None:
             return None
-        tb = b.zeros(base.aval) if ts[0] is None else ts[0]
-        tu = b.zeros(upd.aval) if ts[2] is None else ts[2]
+        base_tangent = b.zeros(base.aval) if tangents[0] is None else tangents[0]
+        upd_tangent = b.zeros(upd.aval) if tangents[2] is None else tangents[2]
         if mode in ("add", "set"):
-            return spread(tb, idx, tu, axis, mode)
+            return _spread(base_tangent, idx, upd_tangent, axis, mode, along)
         if base.aval.shape[axis] == 0 or upd.aval.size == 0:
-            return tb
-        to_base, to_upd = slopes(args, out)
-        return spread(b.mul(tb, to_base), idx, b.mul(tu, to_upd), axis, "add")
+            return base_tangent
+        to_base, to_upd = _scatter_partials(args, out, along)
+        return _spread(b.mul(base_tangent, to_base), idx, b.mul(upd_tangent, to_upd), axis, "add", along)
 
     return vjp, jvp
 
 
 def _numbers(x: Node) -> tuple[Node, Node]:
+    """0 and 1 of the dtype of `x`, on its device."""
     dtype, device = x.aval.dtype, x.aval.device
     return b.const(0, dtype, device), b.const(1, dtype, device)
 
 
 def _within(taken: Node, idx: Node, base: Node, axis: int, along: bool) -> Node:
-    """Zero for updates that were dropped because their index lies outside the axis."""
+    """`taken`, with zeros for updates that were dropped because their index lies outside the axis."""
     wide, device = b.cast(idx, int64), idx.aval.device
     after, before = b.le(b.const(0, int64, device), wide), b.lt(wide, b.number(base.aval.shape[axis], int64, device))
     inside = b.bitand(after, before)

@@ -1,4 +1,10 @@
-"""Reductions and arg-reductions."""
+"""Reductions over sorted axes, which are dropped, and arg-reductions over one axis.
+
+Contract
+- The dtype of the result is that of the operand; float16 and bfloat16 accumulate in float32. Arg-reductions give int64.
+- The cotangent of a maximum or minimum is divided evenly among equal extrema.
+- A product has a derivative without divisions, which is right where elements are zero.
+"""
 
 from __future__ import annotations
 
@@ -27,64 +33,64 @@ def _reduce_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
 
 
 def _reduce(fn: Any) -> Any:
-    def meaning(x: Any, params: Params) -> Any:
+    def reference(x: Any, params: Params) -> Any:
         axes = params[0]
         with np.errstate(all="ignore"):
             if x.dtype.itemsize == 2 and x.dtype.kind in "fV":
                 return fn(x.astype(np.float32), axis=axes).astype(x.dtype)
             return np.asarray(fn(x, axis=axes)).astype(x.dtype)
 
-    return meaning
+    return reference
 
 
-def _kept(x: Node, axes: tuple[int, ...]) -> tuple[int, ...]:
+def _keepdims_shape(x: Node, axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([1 if d in axes else e for d, e in enumerate(x.aval.shape)])
 
 
-def _back(g: Node, x: Node, axes: tuple[int, ...]) -> Node:
-    """A reduced value in the shape of what was reduced."""
-    return b.expand(b.reshape(g, _kept(x, axes)), x.aval.shape)
+def _broadcast_back(g: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """Broadcasts a reduced value `g` over the reduced axes to the shape of the operand `x`."""
+    return b.expand(b.reshape(g, _keepdims_shape(x, axes)), x.aval.shape)
 
 
 def _sum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
-    return (_back(g, args[0], out.spec.params[0]),)
+    return (_broadcast_back(g, args[0], out.spec.params[0]),)
 
 
 def _sum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
     return None if ts[0] is None else b.reduce_sum(ts[0], out.spec.params[0])
 
 
-def _ties(x: Node, out: Node) -> Node:
-    """One where an element is the extreme, else zero."""
-    return b.cast(b.eq(x, _back(out, x, out.spec.params[0])), x.aval.dtype)
+def _extremum_mask(x: Node, out: Node) -> Node:
+    """A mask of the operand's dtype that is 1 where an element equals the extremum `out`."""
+    return b.cast(b.eq(x, _broadcast_back(out, x, out.spec.params[0])), x.aval.dtype)
 
 
-def _extreme_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
-    """Shared evenly among equal elements."""
+def _extremum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangent, divided evenly among the elements that equal the extremum."""
     (x,), axes = args, out.spec.params[0]
-    mine = _ties(x, out)
-    return (b.mul(mine, _back(b.div(g, b.reduce_sum(mine, axes)), x, axes)),)
+    mask = _extremum_mask(x, out)
+    return (b.mul(mask, _broadcast_back(b.div(g, b.reduce_sum(mask, axes)), x, axes)),)
 
 
-def _extreme_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+def _extremum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
     if ts[0] is None:
         return None
-    mine, axes = _ties(args[0], out), out.spec.params[0]
-    return b.div(b.reduce_sum(b.mul(mine, ts[0]), axes), b.reduce_sum(mine, axes))
+    mask, axes = _extremum_mask(args[0], out), out.spec.params[0]
+    return b.div(b.reduce_sum(b.mul(mask, ts[0]), axes), b.reduce_sum(mask, axes))
 
 
 def _prod_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
     (x,), axes = args, out.spec.params[0]
-    return (b.mul(_all_others(x, axes), _back(g, x, axes)),)
+    return (b.mul(_product_of_others(x, axes), _broadcast_back(g, x, axes)),)
 
 
 def _prod_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
     axes = out.spec.params[0]
-    return None if ts[0] is None else b.reduce_sum(b.mul(_all_others(args[0], axes), ts[0]), axes)
+    return None if ts[0] is None else b.reduce_sum(b.mul(_product_of_others(args[0], axes), ts[0]), axes)
 
 
-def _all_others(x: Node, axes: tuple[int, ...]) -> Node:
-    """For each element the product of all others along `axes`, from both sides: right where elements are zero."""
+def _product_of_others(x: Node, axes: tuple[int, ...]) -> Node:
+    """For each element the product of all others along `axes`: of those before it times those after it."""
     shape = x.aval.shape
     if x.aval.size == 0:
         return b.zeros(x.aval)
@@ -92,13 +98,13 @@ def _all_others(x: Node, axes: tuple[int, ...]) -> Node:
     order = (*rest, *axes)
     flat = b.reshape(b.permute(x, order), (*[shape[d] for d in rest], -1))
     last = len(rest)
-    others = b.mul(_others(flat, last, False), _others(flat, last, True))
+    others = b.mul(_exclusive_cumprod(flat, last, False), _exclusive_cumprod(flat, last, True))
     back = b.reshape(others, tuple([shape[d] for d in order]))
     return b.permute(back, tuple([order.index(d) for d in range(len(order))]))
 
 
-def _others(x: Node, axis: int, reverse: bool) -> Node:
-    """The exclusive cumulative product."""
+def _exclusive_cumprod(x: Node, axis: int, reverse: bool) -> Node:
+    """The exclusive cumulative product along an axis, from the end if `reverse`."""
     shape = x.aval.shape
     starts = tuple([int(reverse and d == axis) for d in range(len(shape))])
     stops = tuple([e - int(not reverse and d == axis) for d, e in enumerate(shape)])
@@ -110,8 +116,12 @@ def _others(x: Node, axis: int, reverse: bool) -> Node:
 
 reduce_sum = Primitive("reduce_sum", "reduce", _reduce_infer("reduce_sum"), _reduce(np.sum), _sum_vjp, _sum_jvp)
 reduce_prod = Primitive("reduce_prod", "reduce", _reduce_infer("reduce_prod"), _reduce(np.prod), _prod_vjp, _prod_jvp)
-reduce_max = Primitive("reduce_max", "reduce", _reduce_infer("reduce_max"), _reduce(np.max), _extreme_vjp, _extreme_jvp)
-reduce_min = Primitive("reduce_min", "reduce", _reduce_infer("reduce_min"), _reduce(np.min), _extreme_vjp, _extreme_jvp)
+reduce_max = Primitive(
+    "reduce_max", "reduce", _reduce_infer("reduce_max"), _reduce(np.max), _extremum_vjp, _extremum_jvp
+)
+reduce_min = Primitive(
+    "reduce_min", "reduce", _reduce_infer("reduce_min"), _reduce(np.min), _extremum_vjp, _extremum_jvp
+)
 
 
 def _arg_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
@@ -127,11 +137,11 @@ def _arg_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
 
 
 def _arg(fn: Any) -> Any:
-    def meaning(x: Any, params: Params) -> Any:
+    def reference(x: Any, params: Params) -> Any:
         x = x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
         return fn(x, axis=params[0])
 
-    return meaning
+    return reference
 
 
 argmax = Primitive("argmax", "reduce", _arg_infer("argmax"), _arg(np.argmax))

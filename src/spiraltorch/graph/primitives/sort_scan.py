@@ -1,4 +1,10 @@
-"""Scans along one axis, and sorting."""
+"""Inclusive scans along one axis, and the stable sorting permutation.
+
+Contract
+- A scan with `reverse` starts at the end of the axis. float16 and bfloat16 accumulate in float32.
+- The derivative of `cumprod` needs no division, so it is right where elements are zero.
+- `argsort` puts NaN last and keeps the order of equal elements, in descending order too.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +36,7 @@ def _scan_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
 
 
 def _scan(fn: Any) -> Any:
-    def meaning(x: Any, params: Params) -> Any:
+    def reference(x: Any, params: Params) -> Any:
         axis, reverse = params
         dtype = x.dtype
         wide = np.float32 if dtype.itemsize == 2 and dtype.kind in "fV" else dtype
@@ -39,7 +45,7 @@ def _scan(fn: Any) -> Any:
             done = fn(x.astype(wide), axis).astype(dtype)
         return np.flip(done, axis) if reverse else done
 
-    return meaning
+    return reference
 
 
 def _cumsum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
@@ -52,19 +58,21 @@ def _cumsum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) 
 
 
 def _cumprod_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
-    """`x[i]` gets the product before it times `g[i] + x[i+1] * (g[i+1] + x[i+2] * ...)`: no division, so zeros are fine."""
+    """The product before `x[i]` times `g[i] + x[i+1] * (g[i+1] + x[i+2] * ...)`, without a division by elements."""
     (x,), (axis, reverse) = args, out.spec.params
     after = _shift(x, axis, 1, reverse, 0)
-    return (b.mul(_before(x, axis, reverse), _recurrence(after, g, axis, reverse)),)
+    return (b.mul(_exclusive_cumprod(x, axis, reverse), _recurrence(after, g, axis, reverse)),)
 
 
 def _cumprod_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
     (x,), (axis, reverse) = args, out.spec.params
-    return None if ts[0] is None else _recurrence(x, b.mul(ts[0], _before(x, axis, reverse)), axis, not reverse)
+    return (
+        None if ts[0] is None else _recurrence(x, b.mul(ts[0], _exclusive_cumprod(x, axis, reverse)), axis, not reverse)
+    )
 
 
 def _shift(x: Node, axis: int, by: int, forward: bool, fill: int) -> Node:
-    """Element `i` is `x[i - by]`, or `x[i + by]` where not `forward`; `fill` beyond the ends."""
+    """Shifts `x` along an axis: element i is `x[i - by]` if `forward`, else `x[i + by]`, and `fill` outside of `x`."""
     shape = x.aval.shape
     by = min(by, shape[axis])
     starts = tuple([by if d == axis and not forward else 0 for d in range(len(shape))])
@@ -73,13 +81,13 @@ def _shift(x: Node, axis: int, by: int, forward: bool, fill: int) -> Node:
     return b.pad(b.slice(x, starts, stops, (1,) * len(shape)), pads, fill)
 
 
-def _before(x: Node, axis: int, reverse: bool) -> Node:
-    """The exclusive cumulative product."""
+def _exclusive_cumprod(x: Node, axis: int, reverse: bool) -> Node:
+    """The exclusive cumulative product along an axis, from the end if `reverse`."""
     return b.cumprod(_shift(x, axis, 1, not reverse, 1), axis, reverse) if x.aval.size else x
 
 
 def _recurrence(a: Node, c: Node, axis: int, forward: bool) -> Node:
-    """Solves `y[i] = c[i] + a[i] * y[i - 1]` (`y[i + 1]` where not `forward`) by doubling the step."""
+    """Solves `y[i] = c[i] + a[i] * y[i - 1]` (`y[i + 1]` if not `forward`) in a logarithmic number of steps."""
     by, n = 1, a.aval.shape[axis]
     while by < n:
         c = b.add(c, b.mul(a, _shift(c, axis, by, forward, 0)))
@@ -88,31 +96,31 @@ def _recurrence(a: Node, c: Node, axis: int, forward: bool) -> Node:
     return c
 
 
-def _origin(x: Node, out: Node) -> Node:
-    """For each running extreme the index of the element that it is: the latest of equals."""
+def _extremum_index(x: Node, out: Node) -> Node:
+    """For each element of a running extremum, the index of the last element of the operand that it equals."""
     axis, reverse = out.spec.params
-    here = b.iota(x.aval.shape, axis, int64, x.aval.device)
-    none = b.number(max(x.aval.shape[axis] - 1, 0) if reverse else 0, int64, x.aval.device)
-    records = b.where(b.eq(x, out), here, none)
-    return b.cummin(records, axis, True) if reverse else b.cummax(records, axis, False)
+    positions = b.iota(x.aval.shape, axis, int64, x.aval.device)
+    no_position = b.number(max(x.aval.shape[axis] - 1, 0) if reverse else 0, int64, x.aval.device)
+    record_positions = b.where(b.eq(x, out), positions, no_position)
+    return b.cummin(record_positions, axis, True) if reverse else b.cummax(record_positions, axis, False)
 
 
-def _cumextreme_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+def _running_extremum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
     (x,) = args
-    return (b.scatter_along(b.zeros(x.aval), _origin(x, out), g, out.spec.params[0], "add"),)
+    return (b.scatter_along(b.zeros(x.aval), _extremum_index(x, out), g, out.spec.params[0], "add"),)
 
 
-def _cumextreme_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
-    return None if ts[0] is None else b.take_along(ts[0], _origin(args[0], out), out.spec.params[0])
+def _running_extremum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    return None if ts[0] is None else b.take_along(ts[0], _extremum_index(args[0], out), out.spec.params[0])
 
 
 cumsum = Primitive("cumsum", "scan", _scan_infer("cumsum"), _scan(np.cumsum), _cumsum_vjp, _cumsum_jvp)
 cumprod = Primitive("cumprod", "scan", _scan_infer("cumprod"), _scan(np.cumprod), _cumprod_vjp, _cumprod_jvp)
 cummax = Primitive(
-    "cummax", "scan", _scan_infer("cummax"), _scan(np.maximum.accumulate), _cumextreme_vjp, _cumextreme_jvp
+    "cummax", "scan", _scan_infer("cummax"), _scan(np.maximum.accumulate), _running_extremum_vjp, _running_extremum_jvp
 )
 cummin = Primitive(
-    "cummin", "scan", _scan_infer("cummin"), _scan(np.minimum.accumulate), _cumextreme_vjp, _cumextreme_jvp
+    "cummin", "scan", _scan_infer("cummin"), _scan(np.minimum.accumulate), _running_extremum_vjp, _running_extremum_jvp
 )
 
 
@@ -122,7 +130,7 @@ def _argsort_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _argsort(x: Any, params: Params) -> Any:
-    """Stable; NaN counts as the greatest. Descending order keeps equal elements in place too."""
+    """The reference of `argsort`: stable in both orders, with NaN last."""
     axis, descending = params
     if x.dtype.itemsize == 2 and x.dtype.kind in "fV":
         x = x.astype(np.float32)

@@ -1,4 +1,8 @@
-"""Primitives without array operands: numbers, counters, random bits."""
+"""Source primitives, which have no array operands: constants, scalar parameters, iota and random bits.
+
+`const` is part of the plan's key; `scalar` is a parameter of the plan, whose value is in `Node.scalar`. Random bits are
+a function of a seed and a counter, the same on every backend.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,16 @@ def _random_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def philox(seed: int, counter: int, count: int) -> Any:
-    """`count` words of Philox 4x32-10 (Salmon et al., SC 2011) from block `counter` on, under the key `seed`."""
+    """Words of the counter-based generator Philox 4x32-10 (Salmon et al., SC 2011).
+
+    Args:
+        seed: the key, below 2**64.
+        counter: the number of the first block of four words.
+        count: how many words.
+
+    Returns:
+        A uint32 array of shape (count,).
+    """
     blocks = (np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(counter)).astype(np.uint64)
     mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     c = [blocks & mask, blocks >> half, np.zeros_like(blocks), np.zeros_like(blocks)]

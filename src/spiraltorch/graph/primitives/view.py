@@ -1,4 +1,9 @@
-"""Views and joins: index maps, never copies by themselves."""
+"""Views, which are index maps and never copies by themselves, and concatenation.
+
+Contract
+- Views are linear: the tangent of a view is the same view of the tangent.
+- Parameters are static and normalized: axes are non-negative, steps are positive, starts and stops lie in the axis.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +22,12 @@ def _like(aval: Aval, shape: tuple[int, ...]) -> Aval:
     return aval_of(shape, aval.dtype, aval.device)
 
 
-def _linear(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+def _same_view_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
     """The tangent of a view is the same view of the tangent."""
-    return None if ts[0] is None else apply(_prim(out), (ts[0],), out.spec.params)
+    return None if ts[0] is None else apply(_primitive_of(out), (ts[0],), out.spec.params)
 
 
-def _prim(out: Node) -> Primitive:
+def _primitive_of(out: Node) -> Primitive:
     assert out.spec.prim is not None
     return out.spec.prim
 
@@ -39,7 +44,7 @@ def _reshape_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 reshape = Primitive(
     "reshape", "view", _reshape_infer, lambda x, params: np.reshape(x, params[0]),
-    lambda g, args, out: (b.reshape(g, args[0].aval.shape),), _linear,
+    lambda g, args, out: (b.reshape(g, args[0].aval.shape),), _same_view_jvp,
 )  # fmt: skip
 
 
@@ -52,7 +57,7 @@ def _expand_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 expand = Primitive(
     "expand", "view", _expand_infer, lambda x, params: np.broadcast_to(x, params[0]),
-    lambda g, args, out: (unbroadcast(g, args[0]),), _linear,
+    lambda g, args, out: (unbroadcast(g, args[0]),), _same_view_jvp,
 )  # fmt: skip
 
 
@@ -69,7 +74,7 @@ def _permute_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]
 
 
 permute = Primitive(
-    "permute", "view", _permute_infer, lambda x, params: np.transpose(x, params[0]), _permute_vjp, _linear
+    "permute", "view", _permute_infer, lambda x, params: np.transpose(x, params[0]), _permute_vjp, _same_view_jvp
 )
 
 
@@ -130,7 +135,7 @@ def _slice_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
     return (b.pad(g, tuple(pads), 0),)
 
 
-slice_ = Primitive("slice", "view", _slice_infer, _slice, _slice_vjp, _linear)
+slice_ = Primitive("slice", "view", _slice_infer, _slice, _slice_vjp, _same_view_jvp)
 
 
 def _flip_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
@@ -141,7 +146,7 @@ def _flip_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 flip = Primitive(
     "flip", "view", _flip_infer, lambda x, params: np.flip(x, params[0]),
-    lambda g, args, out: (b.flip(g, out.spec.params[0]),), _linear,
+    lambda g, args, out: (b.flip(g, out.spec.params[0]),), _same_view_jvp,
 )  # fmt: skip
 
 
@@ -168,7 +173,7 @@ def _windows(x: Any, params: Params) -> Any:
 
 
 def _windows_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
-    """Takes the window axes back one at a time, so the work grows with the sum of their sizes."""
+    """Folds the window axes one at a time, so that the work grows with the sum of their extents, not the product."""
     shape = args[0].aval.shape
     for axis, size, stride, dilation in reversed(list(zip(*out.spec.params, strict=True))):
         g = _overlap_add(g, axis, shape[axis], size, stride, dilation)
@@ -176,7 +181,7 @@ def _windows_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]
 
 
 def _overlap_add(g: Node, axis: int, extent: int, size: int, stride: int, dilation: int) -> Node:
-    """Folds the last axis, the window, into `axis`, which gets `extent` elements."""
+    """Adds overlapping windows: folds the last axis, a window, into `axis`, whose extent becomes `extent`."""
     shape = g.aval.shape[:-1]
     n = shape[axis]
     if dilation == 1 and (n == 1 or stride >= size):  # no element lies in two windows: a layout change
@@ -187,23 +192,23 @@ def _overlap_add(g: Node, axis: int, extent: int, size: int, stride: int, dilati
         starts, steps = (0,) * len(shape), (1,) * len(shape)
         stops = tuple([min(e, extent) if d == axis else e for d, e in enumerate(joined.aval.shape)])
         kept = b.slice(joined, starts, stops, steps)
-        return b.pad(kept, _only(len(shape), axis, (0, extent - stops[axis], 0)))
+        return b.pad(kept, _pad_one_axis(len(shape), axis, (0, extent - stops[axis], 0)))
     total: Node | None = None
     for offset in range(size):
         starts = (0,) * len(shape) + (offset,)
         part = b.reshape(b.slice(g, starts, (*shape, offset + 1), (1,) * (len(shape) + 1)), shape)
         lo = offset * dilation
-        part = b.pad(part, _only(len(shape), axis, (lo, extent - lo - (n - 1) * stride - 1, stride - 1)))
+        part = b.pad(part, _pad_one_axis(len(shape), axis, (lo, extent - lo - (n - 1) * stride - 1, stride - 1)))
         total = part if total is None else b.add(total, part)
     assert total is not None
     return total
 
 
-def _only(rank: int, axis: int, pads: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
+def _pad_one_axis(rank: int, axis: int, pads: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
     return tuple([pads if d == axis else (0, 0, 0) for d in range(rank)])
 
 
-windows = Primitive("windows", "view", _windows_infer, _windows, _windows_vjp, _linear)
+windows = Primitive("windows", "view", _windows_infer, _windows, _windows_vjp, _same_view_jvp)
 
 
 def _concat_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
