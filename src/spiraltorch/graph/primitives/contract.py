@@ -76,7 +76,10 @@ def _dot_operand_cotangent(
         g: the cotangent of the product.
         x: the operand whose cotangent is computed.
         y: the other operand.
-        xc: contracted axes of `x`; `yc`, `xb` and `yb` are those of `y` and the batch axes.
+        xc: the contracted axes of `x`.
+        yc: the contracted axes of `y`.
+        xb: the batch axes of `x`.
+        yb: the batch axes of `y`.
         second: whether `x` is the second operand of the product.
     """
     fx, fy = _free(x.aval.ndim, xc, xb), _free(y.aval.ndim, yc, yb)
