@@ -67,6 +67,34 @@ def test_functions_that_the_architecture_names_exist() -> None:
             target = getattr(target, part)
 
 
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in documents():
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        n for document in documents() for n in re.findall(r"(?:^|`)make ([a-z]+)", document.read_text(), re.MULTILINE)
+    }
+    assert {"demo", "test", "check"} <= named <= targets
+
+
+def test_paths_that_contributors_are_told_exist() -> None:
+    """Paths in CONTRIBUTING.md begin at the root of the checkout, or at the root of the package."""
+    named = set(
+        re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|/[a-z_]+\.(?:py|md)))(?=[:`])", (ROOT / "CONTRIBUTING.md").read_text())
+    )
+    assert len(named) > 8
+    missing = {p for p in named if not (ROOT / p).exists() and not (ROOT / "src" / "spiraltorch" / p).exists()}
+    assert not missing
+
+
 def test_extras_that_are_named_exist() -> None:
     """A message that says `pip install 'spiraltorch[x]'` must help: pip only warns about an unknown extra."""
     files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.py")]
