@@ -168,6 +168,6 @@ def _compile(graph: KnownGraph, order: list[Node], count: int, leaves: list[Node
         placement = Decision("place", f"the graph on {device}", f"all of its {len(order)} values are on {device}")
         plan = build(program, len(leaves), scalars, [n.aval for n in order[:count]], placement)
         s.set(kernels=plan.statistics.kernels, operations=plan.statistics.operations)
-        record_decisions(plan.decisions, partial(schedule_decisions, plan.kernels.groups, target))
+        record_decisions(plan.decisions, partial(schedule_decisions, plan.kernels.fused, target))
     graph.plan = plan
     return plan

@@ -1,8 +1,13 @@
-"""Kernels that run as phases of one: an optimizer's updates of all parameters, a loss and the mean of its rows.
+"""Horizontal fusion: neighbouring loop nests in launch order become phases of one kernel, which saves launches.
 
-A kernel's body is a sequence of phases, and what one phase stores the next may read. So neighbours in launch order are
-joined where that saves a launch and costs nothing: independent element-wise kernels, and small reductions or element-wise
-kernels after the kernel whose results they read. Where each phase takes a launch of its own, there is nothing to save.
+Contract
+- The body of a kernel is a sequence of phases; a phase may read what an earlier one stores.
+- Independent element-wise nests are fused, for example an optimizer's updates of all parameters. So are small reductions
+  or element-wise nests after the nest whose results they read, for example a loss and the mean of its rows.
+- Nothing is fused for targets on which each phase is a launch of its own.
+
+Limits
+- Only neighbours in launch order are fused, at most `MAX_PHASES`, and only nests of `FUSIBLE_KINDS`.
 """
 
 from __future__ import annotations
@@ -19,82 +24,96 @@ from ..program import Val
 from ..schedules import schedule
 
 MAX_PHASES = 32
-KINDS = frozenset((KernelKind.MAP, KernelKind.ROWS, KernelKind.COLUMNS))
+FUSIBLE_KINDS = frozenset((KernelKind.MAP, KernelKind.ROWS, KernelKind.COLUMNS))
 
 
-class Group:
-    """Lowered kernels that become one: parameters and scalars of all, each once."""
+class FusedKernel:
+    """One kernel of a plan: a loop nest, or several that run as its phases.
+
+    Attributes:
+        nests: the lowered loop nests, in the order in which they run.
+        params: the values that any nest reads or stores, each once: the buffers of the kernel.
+        scalars: slots of the scalar parameters of all nests, each once.
+    """
 
     def __init__(self, first: Lowered) -> None:
-        self.members = [first]
+        self.nests = [first]
         self.params: list[Val] = list(first.params)
         self.scalars: list[int] = list(first.scalars)
 
     @property
     def name(self) -> str:
-        """The kinds of the phases."""
-        return "+".join(dict.fromkeys(m.kernel.name for m in self.members))
+        """The names of the nests, each once."""
+        return "+".join(dict.fromkeys(m.kernel.name for m in self.nests))
 
-    def add(self, low: Lowered) -> None:
-        """Appends a phase."""
-        self.members.append(low)
+    def append(self, low: Lowered) -> None:
+        """Appends a nest as the last phase."""
+        self.nests.append(low)
         known = {v.id for v in self.params}
         self.params += [v for v in low.params if v.id not in known]
         self.scalars += [s for s in low.scalars if s not in self.scalars]
 
-    def takes(self, low: Lowered, target: Target) -> bool:
-        """Whether the kernel may become the next phase."""
-        if len(self.members) >= MAX_PHASES or low.kind not in KINDS or self.members[-1].kind not in KINDS:
+    def accepts(self, low: Lowered, target: Target) -> bool:
+        """Whether a nest may become the next phase: it adds no work that would need threads of its own."""
+        if len(self.nests) >= MAX_PHASES or low.kind not in FUSIBLE_KINDS or self.nests[-1].kind not in FUSIBLE_KINDS:
             return False
-        stored = {v.id for m in self.members for v in m.stores}
+        stored = {v.id for m in self.nests for v in m.stores}
         reads = any(v.id in stored for v in low.params)
-        if low.kind is KernelKind.MAP and all(m.kind is KernelKind.MAP for m in self.members) and not reads:
+        if low.kind is KernelKind.MAP and all(m.kind is KernelKind.MAP for m in self.nests) and not reads:
             return True
-        most = target.parallel_work
-        return low.work < most and (reads or sum(m.work for m in self.members) < most)
+        limit = target.parallel_work
+        return low.work < limit and (reads or sum(m.work for m in self.nests) < limit)
 
     def key(self, keys: list[str]) -> str:
-        """The kernel's key from its phases' keys and from what they share."""
+        """The key of the kernel, from the keys of its nests and the parameters that they share."""
         if len(keys) == 1:
             return keys[0]
-        place = {v.id: n for n, v in enumerate(self.params)}
-        shared = [[place[v.id] for v in m.params] + [self.scalars.index(s) for s in m.scalars] for m in self.members]
+        number = {v.id: n for n, v in enumerate(self.params)}
+        shared = [[number[v.id] for v in m.params] + [self.scalars.index(s) for s in m.scalars] for m in self.nests]
         return hashlib.sha256(f"{keys}{shared}".encode()).hexdigest()[:40]
 
-    def kernel(self, target: Target) -> Kernel:
-        """The scheduled kernel."""
-        made = [_scheduled(m, target) for m in self.members]
-        if len(made) == 1:
-            return made[0]
+    def scheduled_kernel(self, target: Target) -> Kernel:
+        """The scheduled kernel, with the loops of each nest renamed and the buffers of equal values shared."""
+        kernels = [_schedule_nest(m, target) for m in self.nests]
+        if len(kernels) == 1:
+            return kernels[0]
         buffers: dict[int, Buffer] = {}
         parts: list[Stmt] = []
-        for n, (low, kernel) in enumerate(zip(self.members, made, strict=True)):
+        for n, (low, kernel) in enumerate(zip(self.nests, kernels, strict=True)):
             mapping: dict[Buffer, Buffer] = {}
             for val, buffer in zip(low.params, kernel.params, strict=True):
-                own = Buffer(f"p{len(buffers)}", buffer.shape, buffer.dtype, buffer.space)
-                mapping[buffer] = buffers.setdefault(val.id, own)
+                new = Buffer(f"p{len(buffers)}", buffer.shape, buffer.dtype, buffer.space)
+                mapping[buffer] = buffers.setdefault(val.id, new)
             body = rename_loops(kernel.body, f".{n}") if n else kernel.body  # names of loops are unique in a kernel
-            parts.append(_redirected(body, mapping))
-        scalars = {s.name: s for kernel in made for s in kernel.scalars}
+            parts.append(_replace_buffers(body, mapping))
+        scalars = {s.name: s for kernel in kernels for s in kernel.scalars}
         params = tuple([buffers[v.id] for v in self.params])
         for n, buffer in enumerate(params):
             buffer.name = f"p{n}"
         return Kernel("_".join(self.name.split("+")), params, block(*parts), tuple(scalars.values()))
 
 
-def group(lowered: list[Lowered], target: Target) -> list[Group]:
-    """The kernels in launch order, neighbours joined."""
-    groups: list[Group] = []
+def fuse_phases(lowered: list[Lowered], target: Target) -> list[FusedKernel]:
+    """Fuses neighbouring nests.
+
+    Args:
+        lowered: the loop nests in launch order.
+        target: facts of the device.
+
+    Returns:
+        The kernels in launch order.
+    """
+    kernels: list[FusedKernel] = []
     for low in lowered:
-        if groups and target.phases_share_launch and groups[-1].takes(low, target):
-            groups[-1].add(low)
+        if kernels and target.phases_share_launch and kernels[-1].accepts(low, target):
+            kernels[-1].append(low)
         else:
-            groups.append(Group(low))
-    return groups
+            kernels.append(FusedKernel(low))
+    return kernels
 
 
-def _scheduled(low: Lowered, target: Target) -> Kernel:
-    """As decided; decisions that are refused, as somebody may have written them into the store, are forgotten."""
+def _schedule_nest(low: Lowered, target: Target) -> Kernel:
+    """Schedules a nest by its choices; if they are invalid, as a tuning store may be, by the rule's own choices."""
     try:
         return schedule(low, target)
     except ScheduleError as error:
@@ -104,8 +123,8 @@ def _scheduled(low: Lowered, target: Target) -> Kernel:
         return schedule(low, target)
 
 
-def _redirected(body: Stmt, mapping: dict[Buffer, Buffer]) -> Stmt:
-    """The statements with buffers replaced by those that hold the same value."""
+def _replace_buffers(body: Stmt, mapping: dict[Buffer, Buffer]) -> Stmt:
+    """The statements with buffers replaced by `mapping`."""
     if not mapping:
         return body
 
@@ -117,9 +136,9 @@ def _redirected(body: Stmt, mapping: dict[Buffer, Buffer]) -> Stmt:
     def visit(s: Stmt) -> Stmt:
         s = rewrite_leaf(s, rewriter)
         if isinstance(s, Store):
-            return _store(s, mapping)
+            return _replace_store(s, mapping)
         if isinstance(s, Accumulate):
-            finish = tuple([_store(f, mapping) for f in s.finish])
+            finish = tuple([_replace_store(f, mapping) for f in s.finish])
             target = mapping.get(s.buffer, s.buffer)
             return Accumulate(target, s.position, s.op, s.value, s.guard, s.axes, s.init, finish)
         return s
@@ -127,5 +146,6 @@ def _redirected(body: Stmt, mapping: dict[Buffer, Buffer]) -> Stmt:
     return transform(body, visit)
 
 
-def _store(s: Store, mapping: dict[Buffer, Buffer]) -> Store:
+def _replace_store(s: Store, mapping: dict[Buffer, Buffer]) -> Store:
+    """A store to the buffer that replaces its own."""
     return Store(mapping.get(s.buffer, s.buffer), s.position, s.value, s.guard)

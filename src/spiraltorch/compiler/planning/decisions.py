@@ -13,28 +13,28 @@ from ...runtime.interpreter import deep_recursion
 from ...telemetry import Decision
 from ...telemetry.names import COMPILE_SCHEDULE
 from ...telemetry.spans import span
-from ..fusion.phases import Group
+from ..fusion.phases import FusedKernel
 from ..fusion.placement import FusionResult
 from ..lowering.lowered import KernelKind
 
 
-def fusion_decisions(fusion: FusionResult, groups: list[Group]) -> list[Decision]:
+def fusion_decisions(fusion: FusionResult, fused: list[FusedKernel]) -> list[Decision]:
     """The decisions of fusion, with the numbers of kernels in launch order in place of those of clusters."""
-    launched = [n for n, one in enumerate(groups) for _ in one.members]
+    launched = [n for n, one in enumerate(fused) for _ in one.nests]
     kernel = {cluster.number: n for cluster, n in zip(fusion.clusters, launched, strict=True)}
     return [d if d.kernel is None else d._replace(kernel=kernel[d.kernel]) for d in fusion.decisions]
 
 
-def phase_decisions(groups: list[Group]) -> list[Decision]:
+def phase_decisions(fused: list[FusedKernel]) -> list[Decision]:
     """Why several loop nests run as phases of one kernel."""
     decisions = []
-    for n, one in enumerate(groups):
-        if len(one.members) > 1:
-            work = sum(m.work for m in one.members)
+    for n, one in enumerate(fused):
+        if len(one.nests) > 1:
+            work = sum(m.work for m in one.nests)
             reason = f"a launch is saved, and about {work:,} operations need no threads of their own between the phases"
-            if all(m.kind is KernelKind.MAP for m in one.members):
+            if all(m.kind is KernelKind.MAP for m in one.nests):
                 reason = "a launch is saved: they are element-wise"
-            decisions.append(Decision("fuse", f"{len(one.members)} phases", reason, n))
+            decisions.append(Decision("fuse", f"{len(one.nests)} phases", reason, n))
     return decisions
 
 
@@ -51,41 +51,42 @@ def reuse_decisions(placed: list[tuple[int, int, int, int, str]]) -> list[Decisi
     return decisions
 
 
-def scheduled(one: Group, number: int, target: Target) -> Kernel:
+def scheduled(one: FusedKernel, number: int, target: Target) -> Kernel:
     """The scheduled kernel of a group, in a span that has the schedule as an attribute."""
     with span(COMPILE_SCHEDULE, kernel=number) as s:
-        kernel = one.kernel(target)
+        kernel = one.scheduled_kernel(target)
         if s:
             s.set(schedule=describe(kernel, one, target))
         return kernel
 
 
-def schedule_decisions(groups: list[Group], target: Target) -> list[Decision]:
+def schedule_decisions(fused: list[FusedKernel], target: Target) -> list[Decision]:
     """How each kernel runs, and why. It schedules every kernel again, as kernels from a cache were not scheduled."""
     with deep_recursion():
         return [
-            Decision("schedule", f"kernel {n}", describe(g.kernel(target), g, target)) for n, g in enumerate(groups)
+            Decision("schedule", f"kernel {n}", describe(g.scheduled_kernel(target), g, target))
+            for n, g in enumerate(fused)
         ]
 
 
-def describe(kernel: Kernel, one: Group, target: Target) -> str:
+def describe(kernel: Kernel, one: FusedKernel, target: Target) -> str:
     """What a schedule made of a kernel's loops, with the target's facts that decided it."""
     loops = [s for s in walk(kernel.body) if isinstance(s, For)]
     parts = []
     lanes = [_extent(s) for s in loops if s.kind is Kind.VECTOR]
     if lanes:
         parts.append(f"vectors of {max(lanes)} lanes ({target.vector_bytes * 8} bits wide on this target)")
-    groups, items = _iterations(kernel.body, Kind.GROUP), _iterations(kernel.body, Kind.ITEM)
+    grid, items = _iterations(kernel.body, Kind.GROUP), _iterations(kernel.body, Kind.ITEM)
     if target.has_grid:
-        parts.append(f"at most {groups:,} x {items} items (groups x items of each)")
+        parts.append(f"at most {grid:,} x {items} items (groups x items of each)")
     else:
-        parts.append(_threads(loops, sum(m.work for m in one.members), target))
+        parts.append(_threads(loops, sum(m.work for m in one.nests), target))
     for space, word in ((Space.REGISTER, "registers"), (Space.SCRATCH, "a thread's scratch"),
                         (Space.WORKGROUP, "shared memory"), (Space.GLOBAL, "packed memory")):  # fmt: skip
         size = sum(s.buffer.nbytes for s in walk(kernel.body) if isinstance(s, Alloc) and s.buffer.space is space)
         if size:
             parts.append(f"{size:,} bytes in {word}")
-    parts += dict.fromkeys(m.choices.origin for m in one.members if m.choices.origin)
+    parts += dict.fromkeys(m.choices.origin for m in one.nests if m.choices.origin)
     return ", ".join(parts)
 
 

@@ -13,8 +13,8 @@ def explain_plan(plan: Plan) -> str:
     memory = figures.memory
     counted = f"{_count(figures.kernels, 'kernel')} for {_count(figures.operations, 'operation')}"
     lines = [f"plan: {counted} on {device.name}"]
-    for n, one in enumerate(plan.kernels.groups):
-        for m, nest in enumerate(one.members):
+    for n, one in enumerate(plan.kernels.fused):
+        for m, nest in enumerate(one.nests):
             moved = sum(nbytes(v) for v in nest.params)
             stored = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for v in nest.stores)
             head = f"kernel {n}" if m == 0 else "  and then"
@@ -31,7 +31,7 @@ def explain_plan(plan: Plan) -> str:
         f"{memory.bound_bytes:,} ({over:+.1f} %); {memory.donatable_bytes:,} bytes of results can take that of arguments"
     )
     lines.append(f"compiled in {figures.seconds * 1e3:.1f} ms")
-    schedules = schedule_decisions(plan.kernels.groups, device.target)
+    schedules = schedule_decisions(plan.kernels.fused, device.target)
     lines += [f"  {decision}" for decision in (*plan.decisions, *schedules)]
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...ir.expr import Load
 from ...ir.stmt import Accumulate, Store, leaf_loads, walk
-from ..fusion.phases import Group
+from ..fusion.phases import FusedKernel
 from ..lowering.lowered import KernelKind, Lowered
 from ..program import Val
 
@@ -23,11 +23,11 @@ class InPlacePair(NamedTuple):
     operand: Val
 
 
-def in_place_pairs(one: Group) -> list[InPlacePair]:
+def in_place_pairs(one: FusedKernel) -> list[InPlacePair]:
     """The pairs of a kernel. An operand that several of its phases read is left out."""
     pairs: list[InPlacePair] = []
-    for nest in one.members:
-        others = {v.id for m in one.members if m is not nest for v in m.params}
+    for nest in one.nests:
+        others = {v.id for m in one.nests if m is not nest for v in m.params}
         pairs += [pair for pair in _pairs(nest) if pair.operand.id not in others]
     return pairs
 

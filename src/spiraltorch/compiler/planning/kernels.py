@@ -13,7 +13,7 @@ from ...runtime.protocol import CompiledKernel, Device
 from ...telemetry import Decision
 from ...telemetry.names import COMPILE_FUSE, COMPILE_LOWER
 from ...telemetry.spans import span
-from ..fusion.phases import Group, group
+from ..fusion.phases import FusedKernel, fuse_phases
 from ..fusion.placement import FusionResult, fuse
 from ..lowering import Lowered, lower
 from ..program import Program, Val
@@ -25,17 +25,17 @@ from .decisions import fusion_decisions, phase_decisions, scheduled
 class KernelSet:
     """The kernels of a plan in launch order.
 
-    Each is a `Group` of one or several loop nests that run as phases of one kernel. Everything is fixed when the plan is
+    Each is a `FusedKernel` of one or several loop nests that run as phases of one kernel. Everything is fixed when the plan is
     made but the choices of the nests (`Lowered.choices`), which the tuner may change: see `decide` and `compile`.
 
     Attributes:
-        groups: the kernels.
+        fused: the kernels.
         keys: for each kernel, the keys of its nests before any choice of the tuner.
         checking: how many of the first kernels compute what index checks depend on.
         decisions: which operations share a kernel or a launch, and why.
     """
 
-    groups: list[Group]
+    fused: list[FusedKernel]
     keys: list[list[str]]
     checking: int
     decisions: list[Decision]
@@ -43,20 +43,20 @@ class KernelSet:
     @property
     def lowered(self) -> Iterator[Lowered]:
         """The loop nests of all kernels."""
-        return (nest for one in self.groups for nest in one.members)
+        return (nest for one in self.fused for nest in one.nests)
 
     def decide(self, device: Device) -> bool:
         """Gives every nest the choices that the tuning store has for it. Returns whether any of them changed."""
-        named = (pair for one, keys in zip(self.groups, self.keys, strict=True) for pair in zip(keys, one.members))
+        named = (pair for one, keys in zip(self.fused, self.keys, strict=True) for pair in zip(keys, one.nests))
         return TUNING.decide(device, named)
 
     def compile(self, device: Device) -> Sequence[CompiledKernel]:
         """Compiles the kernels as they are decided now."""
         keys: list[str | None] = [
-            one.key([nest.choices.key(key) for nest, key in zip(one.members, own, strict=True)])
-            for one, own in zip(self.groups, self.keys, strict=True)
+            one.key([nest.choices.key(key) for nest, key in zip(one.nests, own, strict=True)])
+            for one, own in zip(self.fused, self.keys, strict=True)
         ]
-        sources = [partial(scheduled, one, n, device.target) for n, one in enumerate(self.groups)]
+        sources = [partial(scheduled, one, n, device.target) for n, one in enumerate(self.fused)]
         return device.compile(sources, keys) if sources else []
 
 
@@ -68,10 +68,10 @@ def make_kernels(program: Program, device: Device) -> KernelSet:
     _check_sizes(fusion, device.name, target)
     with span(COMPILE_LOWER):
         lowered = [lower(cluster, fusion.stored, target) for cluster in fusion.clusters]
-        checking = group(lowered[: fusion.index_check_count], target)
-        groups = checking + group(lowered[fusion.index_check_count :], target)
-    keys = [[kernel_key(nest.kernel, nest.kind.value, target.key) for nest in one.members] for one in groups]
-    return KernelSet(groups, keys, len(checking), fusion_decisions(fusion, groups) + phase_decisions(groups))
+        checking = fuse_phases(lowered[: fusion.index_check_count], target)
+        fused = checking + fuse_phases(lowered[fusion.index_check_count :], target)
+    keys = [[kernel_key(nest.kernel, nest.kind.value, target.key) for nest in one.nests] for one in fused]
+    return KernelSet(fused, keys, len(checking), fusion_decisions(fusion, fused) + phase_decisions(fused))
 
 
 def nbytes(val: Val) -> int:

@@ -14,7 +14,7 @@ from ...dtypes import DType
 from ...runtime.protocol import Argument, CompiledKernel, Device, Step
 from ...telemetry import Decision
 from ...telemetry.spans import KernelFacts
-from ..fusion.phases import Group
+from ..fusion.phases import FusedKernel
 from ..program import Program, Val
 from .executable import Executable, IndexCheck, LinkedProgram, ResultSource
 from .in_place import InPlacePair, in_place_pairs
@@ -93,17 +93,17 @@ def link(
     results = tuple([
         ResultSource(True, v.slot) if v.prim == "leaf" else ResultSource(False, number[v.id]) for v in interface.results
     ])  # fmt: skip
-    pairs = [in_place_pairs(one) for one in kernels.groups]
+    pairs = [in_place_pairs(one) for one in kernels.fused]
     donors = _donors(kernels, pairs, number, results)
     slots: dict[int, Argument] = {i: (slot, 0) for i, slot in interface.leaf_slots.items()}
     slots.update({i: (interface.leaf_count + n, 0) for i, n in number.items()})
     arena = interface.leaf_count + len(outputs)
     fresh = {i: interface.leaf_count + n for i, n in number.items() if n not in donors}
-    scratch, memory = _place_values(kernels.groups, pairs, slots, fresh, arena, compiled, device.target.buffer_align)
+    scratch, memory = _place_values(kernels.fused, pairs, slots, fresh, arena, compiled, device.target.buffer_align)
     memory.output_bytes = sum(output_bytes)
     memory.donatable_bytes = sum(output_bytes[n] for n in donors)
     table = TableLayout(arena + 1, interface.scalars)
-    steps, facts = _steps(kernels.groups, slots, arena + 1, scratch, compiled)
+    steps, facts = _steps(kernels.fused, slots, arena + 1, scratch, compiled)
     memory.moved_bytes = sum(f.nbytes for f in facts)
     at = kernels.checking
     checking, main = [
@@ -126,7 +126,7 @@ def _donors(
     kernels: KernelSet, pairs: list[list[InPlacePair]], outputs: dict[int, int], results: Sequence[ResultSource]
 ) -> dict[int, list[int]]:
     """For each output the leaves over whose memory it may be written, where the caller donates that memory."""
-    last = {v.id: n for n, one in enumerate(kernels.groups) for v in one.params}
+    last = {v.id: n for n, one in enumerate(kernels.fused) for v in one.params}
     kept = {n for is_leaf, n in results if is_leaf}
     donors: dict[int, list[int]] = {}
     for n, own in enumerate(pairs):
@@ -147,13 +147,13 @@ class _Liveness(NamedTuple):
 
 
 def _place_values(
-    groups: list[Group], pairs: list[list[InPlacePair]], slots: dict[int, Argument], fresh: dict[int, int], arena: int,
+    fused: list[FusedKernel], pairs: list[list[InPlacePair]], slots: dict[int, Argument], fresh: dict[int, int], arena: int,
     compiled: Sequence[CompiledKernel], align: int,
 ) -> tuple[list[list[Argument]], MemoryUse]:  # fmt: skip
     """Places intermediate values and temporary buffers.
 
     Args:
-        groups: the kernels in launch order.
+        fused: the kernels in launch order.
         pairs: for each kernel, which values it may store where another one was.
         slots: the places of leaves and outputs, to which those of intermediate values are added.
         fresh: the slots of outputs that take no donated memory, in which values may lie before they are written.
@@ -166,7 +166,7 @@ def _place_values(
     """
     live = _Liveness({}, {}, {})
     regions: dict[int, Region] = {}
-    for n, one in enumerate(groups):
+    for n, one in enumerate(fused):
         for v in one.params:
             if v.id not in slots:
                 live.first.setdefault(v.id, n)
@@ -188,7 +188,7 @@ def _place_values(
     return scratch, MemoryUse(
         arena_bytes=placement.arena_bytes,
         peak_bytes=placement.arena_bytes + sum(region.size for region in results),
-        bound_bytes=liveness_bound(values, results, len(groups)),
+        bound_bytes=liveness_bound(values, results, len(fused)),
         reused_bytes=unshared - placement.arena_bytes,
         decisions=decisions + placement.decisions,
     )
@@ -219,16 +219,16 @@ def _share_in_place(pairs: list[list[InPlacePair]], live: _Liveness) -> tuple[di
 
 
 def _steps(
-    groups: list[Group], slots: dict[int, Argument], scalar_slot: int, scratch: list[list[Argument]],
+    fused: list[FusedKernel], slots: dict[int, Argument], scalar_slot: int, scratch: list[list[Argument]],
     compiled: Sequence[CompiledKernel],
 ) -> tuple[list[Step], list[KernelFacts]]:  # fmt: skip
     """The launches with their arguments, and what telemetry says of each kernel."""
     steps: list[Step] = []
     facts = []
-    for one, kernel, temporary in zip(groups, compiled, scratch, strict=True):
+    for one, kernel, temporary in zip(fused, compiled, scratch, strict=True):
         arguments = [slots[v.id] for v in one.params]
         arguments += [(scalar_slot + s, 0) for s in one.scalars]
         steps.append((kernel, arguments + temporary))
-        stored = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for m in one.members for v in m.stores)
+        stored = ", ".join(f"%{v.id} {v.prim} {v.dtype.name}{list(v.shape)}" for m in one.nests for v in m.stores)
         facts.append(KernelFacts(one.name, sum(nbytes(v) for v in one.params), stored))
     return steps, facts

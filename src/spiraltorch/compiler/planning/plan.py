@@ -145,7 +145,7 @@ def build(
     compiled = kernels.compile(device)
     with span(COMPILE_LINK):
         executable, memory = link(interface, kernels, compiled, device)
-    statistics = Statistics(operations, len(kernels.groups), memory, time.perf_counter() - started)
+    statistics = Statistics(operations, len(kernels.fused), memory, time.perf_counter() - started)
     COUNTS["plans_compiled"] += 1
     COUNTS["compile_seconds"] += statistics.seconds
     return Plan(executable, kernels, interface, statistics, avals, placement, generation)
