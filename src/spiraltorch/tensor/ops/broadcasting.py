@@ -2,76 +2,125 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...errors import ShapeError
 from ...graph import build
+from ...graph.primitives.elementwise import broadcast_shapes as common_shape
+from ...typing import ArrayLike, Shape, ShapeLike
 from ..creation import as_shape
 from ..dispatch import handle, handles, see
 from ..tensor import Tensor
-from .shape import listed
+from .shape import unpacked
 
 
-def broadcast_to(x: Any, shape: Any) -> Tensor:
-    """The tensor repeated to a larger shape, without a copy.
+def broadcast_to(x: ArrayLike, shape: ShapeLike) -> Tensor:
+    """Repeats a tensor along axes of extent 1, and along new leading axes, without a copy.
 
-    >>> import spiraltorch as st
-    >>> broadcast_to(st.tensor([1, 2]), (2, 2)).tolist()
-    [[1, 2], [1, 2]]
+    Args:
+        x: any shape that broadcasts to `shape`, any dtype.
+        shape: the extents of the result.
+
+    Returns:
+        A tensor of x's dtype and of the given shape.
+
+    Raises:
+        ShapeError: x's shape does not broadcast to `shape`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.broadcast_to(st.tensor([1, 2]), (2, 2)).tolist()
+        [[1, 2], [1, 2]]
     """
     return Tensor(build.expand(see(handle(x)), as_shape(shape, "broadcast_to")))
 
 
-def expand(x: Any, *shape: Any) -> Tensor:
-    """PyTorch's `broadcast_to`: -1 keeps an extent.
+def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:
+    """Repeats a tensor along axes of extent 1, as PyTorch's `Tensor.expand`.
 
-    >>> import spiraltorch as st
-    >>> expand(st.tensor([[1], [2]]), -1, 2).tolist()
-    [[1, 1], [2, 2]]
+    Args:
+        x: any shape that broadcasts to `shape`, any dtype.
+        *shape: the extents of the result, as separate ints or as one sequence; -1 keeps x's.
+
+    Returns:
+        A tensor of x's dtype and of the given shape.
+
+    Raises:
+        ShapeError: x's shape does not broadcast to `shape`, or -1 stands for a new axis.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([[1], [2]]).expand(-1, 2).tolist()
+        [[1, 1], [2, 2]]
     """
     x = handle(x)
-    wanted = list(listed(shape))
-    extra = len(wanted) - x.ndim
-    if extra < 0:
-        raise ShapeError(f"[expand] expected at least {x.ndim} extents, got {tuple(wanted)} for shape {x.shape}")
-    for n, e in enumerate(wanted):
+    extents = list(unpacked(shape))
+    added = len(extents) - x.ndim
+    if added < 0:
+        raise ShapeError(f"[expand] expected at least {x.ndim} extents, got {tuple(extents)} for shape {x.shape}")
+    for n, e in enumerate(extents):
         if e == -1:
-            if n < extra:
-                raise ShapeError(f"[expand] expected -1 only for existing axes, got {tuple(wanted)} for {x.shape}")
-            wanted[n] = x.shape[n - extra]
-    return broadcast_to(x, tuple(wanted))
+            if n < added:
+                raise ShapeError(f"[expand] expected -1 only for existing axes, got {tuple(extents)} for {x.shape}")
+            extents[n] = x.shape[n - added]
+    return broadcast_to(x, tuple(extents))
 
 
-def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The shape that all the given shapes broadcast to.
+def broadcast_shapes(*shapes: ShapeLike) -> Shape:
+    """Computes the shape that shapes broadcast to.
 
-    >>> broadcast_shapes((3, 1), (4,))
-    (3, 4)
+    Args:
+        *shapes: the shapes.
+
+    Returns:
+        The common shape.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.broadcast_shapes((3, 1), (4,))
+        (3, 4)
     """
-    from ...graph.primitives.elementwise import broadcast_shapes as common
-
-    return common("broadcast_shapes", *[as_shape(s, "broadcast_shapes") for s in shapes])
+    return common_shape("broadcast_shapes", *[as_shape(s, "broadcast_shapes") for s in shapes])
 
 
-def broadcast_arrays(*xs: Any) -> list[Tensor]:
-    """All operands in their common shape.
+def broadcast_arrays(*xs: ArrayLike) -> list[Tensor]:
+    """Repeats tensors to their common shape.
 
-    >>> import spiraltorch as st
-    >>> [t.shape for t in broadcast_arrays(st.zeros(3, 1), st.zeros(4))]
-    [(3, 4), (3, 4)]
+    Args:
+        *xs: any shapes that broadcast, any dtypes.
+
+    Returns:
+        A tensor of the common shape for each operand, of its dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.shape for t in st.broadcast_arrays(st.zeros(3, 1), st.zeros(4))]
+        [(3, 4), (3, 4)]
     """
-    from ...graph.primitives.elementwise import broadcast_shapes
-
-    found = handles(*xs)
-    shape = broadcast_shapes("broadcast_arrays", *(h.shape for h in found))
-    return [broadcast_to(h, shape) for h in found]
+    tensors = handles(*xs)
+    shape = common_shape("broadcast_arrays", *(t.shape for t in tensors))
+    return [broadcast_to(t, shape) for t in tensors]
 
 
-def broadcast_tensors(*xs: Any) -> list[Tensor]:
-    """PyTorch's name of `broadcast_arrays`.
+def broadcast_tensors(*xs: ArrayLike) -> list[Tensor]:
+    """Repeats tensors to their common shape; PyTorch's name of `broadcast_arrays`.
 
-    >>> import spiraltorch as st
-    >>> [t.shape for t in broadcast_tensors(st.zeros(3, 1), st.zeros(4))]
-    [(3, 4), (3, 4)]
+    Args:
+        *xs: any shapes that broadcast, any dtypes.
+
+    Returns:
+        A tensor of the common shape for each operand, of its dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.shape for t in st.broadcast_tensors(st.zeros(3, 1), st.zeros(4))]
+        [(3, 4), (3, 4)]
     """
     return broadcast_arrays(*xs)

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
+from ...typing import ArrayLike
 from ..arguments import axis_of
 from ..dispatch import P, handle, nary, see
 from ..ranges import arange, eye
 from ..tensor import Tensor
+from .gathering import take
+from .reduction import sum
 from .repetition import pad
 from .shape import reshape
 from .transposition import moveaxis
 
 
-def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The elements with equal positions on two axes, as a new last axis.
+def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Takes the elements whose positions on two axes are equal.
 
-    >>> import spiraltorch as st
-    >>> import spiraltorch as st
-    >>> diagonal(st.tensor([[1, 2], [3, 4]])).tolist()
-    [1, 4]
+    Args:
+        x: at least 2 axes, any dtype.
+        offset: which diagonal: positive ones lie above the main diagonal, negative ones below.
+        dim1: the axis of rows.
+        dim2: the axis of columns.
+
+    Returns:
+        A tensor of x's dtype without the two axes, and with the diagonal as the last axis.
+
+    Raises:
+        ArgumentError: both axes are the same.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.diagonal(st.tensor([[1, 2], [3, 4]])).tolist()
+        [1, 4]
     """
     x = handle(x)
     a, b = axis_of(dim1, x.ndim, "diagonal"), axis_of(dim2, x.ndim, "diagonal")
@@ -34,68 +48,103 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     n = max(0, min(rows - first, columns - max(offset, 0)))
     flat = reshape(x, (*x.shape[:-2], rows * columns))
     start = first * columns + max(offset, 0)
-    from .gathering import take
-
     return take(flat, arange(n, device=x.device) * (columns + 1) + start, axis=-1)
 
 
-def trace(x: Any, offset: int = 0) -> Tensor:
-    """The sum of the diagonal of the last two axes.
+def trace(x: ArrayLike, offset: int = 0) -> Tensor:
+    """Sums the diagonal of the last two axes.
 
-    >>> import spiraltorch as st
-    >>> import spiraltorch as st
-    >>> trace(st.tensor([[1, 2], [3, 4]])).item()
-    5
+    Args:
+        x: shape (..., m, n), any dtype.
+        offset: which diagonal: positive ones lie above the main diagonal, negative ones below.
+
+    Returns:
+        A tensor of shape (...), of x's dtype where that is floating, else of 64-bit integers.
+
+    Raises:
+        IndexOutOfRange: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.trace(st.tensor([[1, 2], [3, 4]])).item()
+        5
     """
-    from .reduction import sum as total
-
     x = handle(x)
-    return total(diagonal(x, offset, -2, -1), axis=-1)
+    return sum(diagonal(x, offset, -2, -1), axis=-1)
 
 
-def diag(x: Any, k: int = 0) -> Tensor:
-    """The diagonal of a matrix, or a matrix with this diagonal.
+def diag(x: ArrayLike, k: int = 0) -> Tensor:
+    """Takes the diagonal of a matrix, or makes a matrix with a given diagonal.
 
-    >>> import spiraltorch as st
-    >>> import spiraltorch as st
-    >>> diag(st.tensor([1, 2])).tolist()
-    [[1, 0], [0, 2]]
+    Args:
+        x: shape (m, n) or (n,), any dtype.
+        k: which diagonal: positive ones lie above the main diagonal, negative ones below.
+
+    Returns:
+        Of a matrix its diagonal, 1-d; of a 1-d tensor a square matrix of n + |k| rows, 0 elsewhere.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.diag(st.tensor([1, 2])).tolist()
+        [[1, 0], [0, 2]]
     """
     x = handle(x)
     if x.ndim == 2:
         return diagonal(x, k)
-
     columns = pad(x, (max(k, 0), max(-k, 0)))  # the diagonal's element of each column
-    hit = eye(x.size + abs(k), k=k, dtype=int64, device=x.device) == 1
-    return Tensor(build.where(see(hit), see(columns.unsqueeze(0)), build.const(0, x.dtype, x.device)))
+    on_diagonal = eye(x.size + abs(k), k=k, dtype=int64, device=x.device) == 1
+    return Tensor(build.where(see(on_diagonal), see(columns.unsqueeze(0)), build.const(0, x.dtype, x.device)))
 
 
 def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
+    """The elements on one side of the `k`-th diagonal, itself included; zeros on the other."""
     if x.ndim < 2:
         raise ShapeError(f"[{'tril' if lower else 'triu'}] expected at least 2 axes, got shape {x.shape}")
     n = see(x)
     shape = x.shape[-2:]
     i, j = build.iota(shape, 0, int64, x.device), build.iota(shape, 1, int64, x.device)
     shifted = build.add(i, build.number(k, int64, x.device))
-    keep = build.le(j, shifted) if lower else build.le(shifted, j)
-    return nary(P["where"], (keep, n, build.const(0, x.dtype, x.device)))
+    kept = build.le(j, shifted) if lower else build.le(shifted, j)
+    return nary(P["where"], (kept, n, build.const(0, x.dtype, x.device)))
 
 
 def tril(x: Tensor, k: int = 0) -> Tensor:
-    """The lower triangle up to the `k`-th diagonal; zeros above.
+    """Takes the lower triangle of matrices and sets the rest to 0.
 
-    >>> import spiraltorch as st
-    >>> tril(st.ones(2, 2)).tolist()
-    [[1.0, 0.0], [1.0, 1.0]]
+    Args:
+        x: shape (..., m, n), any dtype.
+        k: the last diagonal that is kept: 0 is the main one, positive ones lie above it, negative ones below.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ShapeError: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tril(st.ones(2, 2)).tolist()
+        [[1.0, 0.0], [1.0, 1.0]]
     """
     return _triangle(x, k, True)
 
 
 def triu(x: Tensor, k: int = 0) -> Tensor:
-    """The upper triangle from the `k`-th diagonal on; zeros below.
+    """Takes the upper triangle of matrices and sets the rest to 0.
 
-    >>> import spiraltorch as st
-    >>> triu(st.ones(2, 2)).tolist()
-    [[1.0, 1.0], [0.0, 1.0]]
+    Args:
+        x: shape (..., m, n), any dtype.
+        k: the first diagonal that is kept: 0 is the main one, positive ones lie above it, negative ones below.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ShapeError: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.triu(st.ones(2, 2)).tolist()
+        [[1.0, 1.0], [0.0, 1.0]]
     """
     return _triangle(x, k, False)

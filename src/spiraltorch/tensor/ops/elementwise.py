@@ -9,7 +9,7 @@ from ...dtypes import float32
 from ...errors import ArgumentError
 from ...graph import build
 from ...graph.primitive import Primitive
-from ...typing import ArrayLike
+from ...typing import ArrayLike, Operand
 from ..arguments import torch_spellings
 from ..dispatch import P, binary, common, handle, handles, nary, reflected
 from ..tensor import Tensor
@@ -360,7 +360,7 @@ def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
     return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 
 
-def lerp(x: ArrayLike, end: ArrayLike, weight: ArrayLike) -> Tensor:
+def lerp(x: ArrayLike, end: ArrayLike, weight: Operand) -> Tensor:
     """Interpolates linearly: x + weight * (end - x).
 
     Args:

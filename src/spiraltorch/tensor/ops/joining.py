@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
+from ...typing import ArrayLike
 from ..arguments import axis_of, torch_spellings
 from ..creation import stacked
 from ..dispatch import handles, see
@@ -15,36 +16,64 @@ from .shape import ravel
 
 
 @torch_spellings
-def concat(arrays: Any, axis: Any = 0) -> Tensor:
-    """Operands joined along an axis (flattened first where it is None), in their common dtype.
+def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None = 0) -> Tensor:
+    """Joins tensors along an axis that they have.
 
-    >>> import spiraltorch as st
-    >>> concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
-    [1, 2, 3]
+    Args:
+        arrays: at least one tensor; shapes are equal but for the axis.
+        axis: the axis; None flattens the tensors first.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of the common dtype, whose extent along the axis is the sum of theirs.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        ShapeError: shapes differ beside the axis, or the tensors are 0-d.
+        IndexOutOfRange: the axis lies outside those of the tensors.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
+        [1, 2, 3]
     """
-    found = handles(*arrays)
-    if not found:
+    tensors = handles(*arrays)
+    if not tensors:
         raise ArgumentError("[concat] expected at least one tensor, got none")
     if axis is None:
-        found, axis = [ravel(h) for h in found], 0
-    number = axis_of(axis, found[0].ndim, "concat")
-    if found[0].ndim == 0:
+        tensors, axis = [ravel(t) for t in tensors], 0
+    number = axis_of(axis, tensors[0].ndim, "concat")
+    if tensors[0].ndim == 0:
         raise ShapeError("[concat] expected at least one axis, got 0-d tensors; use stack()")
-    dtype = found[0].dtype
-    for h in found[1:]:
-        dtype = promote(dtype, h.dtype)
-    return Tensor(build.concat(tuple([build.cast(see(h), dtype) for h in found]), number))
+    dtype = tensors[0].dtype
+    for t in tensors[1:]:
+        dtype = promote(dtype, t.dtype)
+    return Tensor(build.concat(tuple([build.cast(see(t), dtype) for t in tensors]), number))
 
 
 @torch_spellings
-def stack(arrays: Any, axis: int = 0) -> Tensor:
-    """Operands of one shape joined along a new axis.
+def stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dim: int = 0) -> Tensor:
+    """Joins tensors along a new axis.
 
-    >>> import spiraltorch as st
-    >>> stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
-    [[1, 2], [3, 4]]
+    Args:
+        arrays: at least one tensor; all of one shape.
+        axis: the position of the new axis in the result.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of the common dtype, whose extent along the new axis is the number of tensors.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        ShapeError: the shapes differ.
+        IndexOutOfRange: the position lies outside the axes of the result.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
+        [[1, 2], [3, 4]]
     """
-    found = handles(*arrays)
-    if not found:
+    tensors = handles(*arrays)
+    if not tensors:
         raise ArgumentError("[stack] expected at least one tensor, got none")
-    return stacked(found, axis_of(axis, found[0].ndim + 1, "stack"))
+    return stacked(tensors, axis_of(axis, tensors[0].ndim + 1, "stack"))

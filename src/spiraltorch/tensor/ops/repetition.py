@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 from ...errors import ArgumentError
 from ...graph import build
+from ...typing import ArrayLike, ShapeLike
 from ..arguments import axis_of
+from ..creation import asarray
 from ..dispatch import fit, handle, see
 from ..tensor import Tensor
 from .broadcasting import broadcast_to, expand
+from .gathering import take
 from .joining import concat
-from .shape import listed, ravel, reshape, unsqueeze
+from .shape import ravel, reshape, unpacked, unsqueeze
 from .slicing import flip, narrow
 
 
-def pad(x: Any, pad: Sequence[Any], mode: str = "constant", value: float = 0.0) -> Tensor:
-    """PyTorch's padding: (before, after) pairs from the last axis on; modes constant, reflect, replicate, circular.
+def pad(
+    x: ArrayLike, pad: Sequence[int] | Sequence[Sequence[int]], mode: str = "constant", value: float = 0.0
+) -> Tensor:
+    """Adds elements at both ends of axes, or removes them.
 
-    Negative amounts crop.
+    Args:
+        x: any shape and dtype.
+        pad: how many elements to add: as in PyTorch, flat pairs (before, after) from the last axis on; or as in NumPy,
+            a pair for each axis from the first on. Negative numbers remove elements.
+        mode: what to add: "constant", "reflect" (mirrored at the outermost element), "replicate" (the outermost
+            element) or "circular" (from the other end).
+        value: the number that "constant" adds.
 
-    >>> import spiraltorch as st
-    >>> pad(st.tensor([1, 2]), (1, 2)).tolist()
-    [0, 1, 2, 0, 0]
+    Returns:
+        A tensor of x's dtype.
+
+    Raises:
+        ArgumentError: the pairs do not fit the axes, `mode` is none of those, or more is asked for than x has.
+        DTypeError: x's dtype cannot hold `value`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.pad(st.tensor([1, 2]), (1, 2)).tolist()
+        [0, 1, 2, 0, 0]
     """
     x = handle(x)
-    if pad and isinstance(pad[0], (tuple, list)):  # NumPy's pairs, first axis first
-        pairs = [tuple(p) for p in pad]
-    else:
-        if len(pad) % 2 or len(pad) // 2 > x.ndim:
-            raise ArgumentError(f"[pad] expected pairs for at most {x.ndim} axes, got {tuple(pad)}")
-        given = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-        pairs = [(0, 0)] * (x.ndim - len(given)) + given[::-1]
+    pairs = _pairs(pad, x.ndim)
     for d, (lo, hi) in enumerate(pairs):
         if lo < 0 or hi < 0:
             x = narrow(x, d, max(-lo, 0), x.shape[d] - max(-lo, 0) - max(-hi, 0))
@@ -46,10 +60,21 @@ def pad(x: Any, pad: Sequence[Any], mode: str = "constant", value: float = 0.0) 
     for d, (lo, hi) in enumerate(pairs):
         if lo or hi:
             x = _pad_axis(x, d, lo, hi, mode)
-    return x  # type: ignore[no-any-return]
+    return x
+
+
+def _pairs(pad: Sequence[int] | Sequence[Sequence[int]], ndim: int) -> list[tuple[int, int]]:
+    """(before, after) for each axis, from NumPy's pairs or from PyTorch's flat ones."""
+    if pad and isinstance(pad[0], (tuple, list)):
+        return [tuple(p) for p in pad]  # type: ignore[arg-type,misc]
+    if len(pad) % 2 or len(pad) // 2 > ndim:
+        raise ArgumentError(f"[pad] expected pairs for at most {ndim} axes, got {tuple(pad)}")
+    pairs: list[tuple[int, int]] = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]  # type: ignore[misc]
+    return [(0, 0)] * (ndim - len(pairs)) + pairs[::-1]
 
 
 def _pad_axis(x: Tensor, d: int, lo: int, hi: int, mode: str) -> Tensor:
+    """Elements of x itself added at both ends of one axis."""
     n = x.shape[d]
     limit = n - 1 if mode == "reflect" else n if mode == "circular" else math.inf if n else 0
     if lo > limit or hi > limit:
@@ -67,15 +92,27 @@ def _pad_axis(x: Tensor, d: int, lo: int, hi: int, mode: str) -> Tensor:
     return concat([p for p in parts if p.shape[d]], axis=d)
 
 
-def tile(x: Any, *repetitions: Any) -> Tensor:
-    """The whole tensor repeated along each axis.
+def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
+    """Repeats the whole tensor along each axis.
 
-    >>> import spiraltorch as st
-    >>> tile(st.tensor([1, 2]), 2).tolist()
-    [1, 2, 1, 2]
+    Args:
+        x: any shape and dtype.
+        *repetitions: how often, for each of the last axes, as separate ints or as one sequence; more than x has axes
+            add leading axes.
+
+    Returns:
+        A tensor of x's dtype, each extent multiplied by its repetitions.
+
+    Raises:
+        ArgumentError: a number of repetitions is negative.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tile(st.tensor([1, 2]), 2).tolist()
+        [1, 2, 1, 2]
     """
     x = handle(x)
-    reps = list(listed(repetitions))
+    reps = list(unpacked(repetitions))
     if any(r < 0 for r in reps):
         raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}")
     reps = [1] * (x.ndim - len(reps)) + reps
@@ -85,12 +122,25 @@ def tile(x: Any, *repetitions: Any) -> Tensor:
     return reshape(wide, tuple([r * e for r, e in zip(reps, shape, strict=True)]))
 
 
-def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
-    """Each element repeated in place, so many times (or as many times as a list says).
+def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = None) -> Tensor:
+    """Repeats each element in place.
 
-    >>> import spiraltorch as st
-    >>> repeat_interleave(st.tensor([1, 2]), 2).tolist()
-    [1, 1, 2, 2]
+    Args:
+        x: any shape and dtype.
+        repeats: how often, for all elements or for each position of the axis; the latter is needed at once.
+        dim: the axis; by default the flattened tensor is repeated.
+
+    Returns:
+        A tensor of x's dtype; 1-d without an axis.
+
+    Raises:
+        ArgumentError: `repeats` is negative, or is neither one integer nor one for each position.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.repeat_interleave(st.tensor([1, 2]), 2).tolist()
+        [1, 1, 2, 2]
     """
     x = handle(x)
     if dim is None:
@@ -99,11 +149,6 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
     if isinstance(repeats, int) and repeats >= 0:
         wide = broadcast_to(unsqueeze(x, d + 1), (*x.shape[: d + 1], repeats, *x.shape[d + 1 :]))
         return reshape(wide, (*x.shape[:d], x.shape[d] * repeats, *x.shape[d + 1 :]))
-    import numpy as np
-
-    from ..creation import asarray
-    from .gathering import take
-
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
     if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (x.shape[d],)) or (counts < 0).any():
         raise ArgumentError(
@@ -112,16 +157,45 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None) -> Tensor:
     return take(x, asarray(np.repeat(np.arange(x.shape[d]), counts), device=x.device), axis=d)
 
 
-def repeat(x: Any, repeats: Any, axis: Any = None) -> Tensor:
-    """The array API's name of `repeat_interleave`.
+def repeat(x: ArrayLike, repeats: int | ArrayLike, axis: int | None = None) -> Tensor:
+    """Repeats each element in place; the array API's name of `repeat_interleave`.
 
-    >>> import spiraltorch as st
-    >>> repeat(st.tensor([1, 2]), 2).tolist()
-    [1, 1, 2, 2]
+    Args:
+        x: any shape and dtype.
+        repeats: how often, for all elements or for each position of the axis; the latter is needed at once.
+        axis: the axis; by default the flattened tensor is repeated.
+
+    Returns:
+        A tensor of x's dtype; 1-d without an axis.
+
+    Raises:
+        ArgumentError: `repeats` is negative, or is neither one integer nor one for each position.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.repeat(st.tensor([1, 2]), 2).tolist()
+        [1, 1, 2, 2]
     """
     return repeat_interleave(x, repeats, axis)
 
 
-def repeat_method(x: Tensor, *sizes: Any) -> Tensor:
-    """PyTorch's `x.repeat(2, 3)`: the whole tensor repeated along each axis."""
+def repeat_method(x: Tensor, *sizes: ShapeLike) -> Tensor:
+    """Repeats the whole tensor along each axis, as PyTorch's `Tensor.repeat` does; `st.repeat` repeats elements.
+
+    Args:
+        x: any shape and dtype.
+        *sizes: how often, for each of the last axes, as separate ints or as one sequence.
+
+    Returns:
+        A tensor of x's dtype, each extent multiplied by its repetitions.
+
+    Raises:
+        ArgumentError: a number of repetitions is negative.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([1, 2]).repeat(2).tolist()
+        [1, 2, 1, 2]
+    """
     return tile(x, *sizes)

@@ -4,49 +4,81 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
+from ...dtypes import DType
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
+from ...typing import ArrayLike, Axis, ShapeLike
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import handle, see
+from ..dispatch import P, handle, nary, see
 from ..tensor import Tensor
 
 
-def listed(shape: tuple[Any, ...]) -> Any:
-    """What was given as separate arguments or as one sequence."""
-    return shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+def unpacked(arguments: tuple[Any, ...]) -> tuple[Any, ...] | list[Any]:
+    """The ints that were given as separate arguments or as one sequence."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        return arguments[0]
+    return arguments
 
 
-def reshape(x: Any, *shape: Any, copy: bool | None = None) -> Tensor:
-    """The elements in another shape; one extent may be -1.
+def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor:
+    """Gives the elements another shape, in row-major order.
 
-    >>> reshape(handle([1, 2, 3, 4]), (2, -1)).tolist()
-    [[1, 2], [3, 4]]
+    Args:
+        x: any shape and dtype.
+        *shape: the extents, as separate ints or as one sequence; one of them may be -1, which is computed.
+        copy: accepted for the array API's sake: whether memory is shared does not show.
+
+    Returns:
+        A tensor of x's dtype and of the given shape.
+
+    Raises:
+        ShapeError: the shape has another number of elements, more than one -1, or is not of ints.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.reshape(st.tensor([1, 2, 3, 4]), (2, -1)).tolist()
+        [[1, 2], [3, 4]]
     """
     x = handle(x)
     try:
-        wanted = [int(e.__index__()) for e in listed(shape)]
+        extents = [int(e.__index__()) for e in unpacked(shape)]
     except AttributeError:
-        raise ShapeError(f"[reshape] expected extents that are ints, got {listed(shape)}; convert them first") from None
-    unknown = [n for n, e in enumerate(wanted) if e == -1]
-    known = math.prod([e for e in wanted if e != -1])
-    if len(unknown) > 1 or any(e < -1 for e in wanted):
-        raise ShapeError(f"[reshape] expected extents >= 0 and at most one -1, got {tuple(wanted)}")
+        raise ShapeError(
+            f"[reshape] expected extents that are ints, got {unpacked(shape)}; convert them first"
+        ) from None
+    unknown = [n for n, e in enumerate(extents) if e == -1]
+    known = math.prod([e for e in extents if e != -1])
+    if len(unknown) > 1 or any(e < -1 for e in extents):
+        raise ShapeError(f"[reshape] expected extents >= 0 and at most one -1, got {tuple(extents)}")
     if unknown:
         if known == 0 or x.size % known:
-            raise ShapeError(f"[reshape] expected a shape with {x.size} elements, got {tuple(wanted)} from {x.shape}")
-        wanted[unknown[0]] = x.size // known
-    return Tensor(build.reshape(see(x), tuple(wanted)))
+            raise ShapeError(f"[reshape] expected a shape with {x.size} elements, got {tuple(extents)} from {x.shape}")
+        extents[unknown[0]] = x.size // known
+    return Tensor(build.reshape(see(x), tuple(extents)))
 
 
 @torch_spellings
-def squeeze(x: Any, axis: Any = None) -> Tensor:
-    """Without axes of extent 1: all, or those given (NumPy raises for others; PyTorch's `dim` leaves them).
+def squeeze(x: ArrayLike, axis: Axis = None, *, dim: Axis = None) -> Tensor:
+    """Removes axes of extent 1.
 
-    >>> import spiraltorch as st
-    >>> squeeze(st.zeros(1, 3, 1)).shape
-    (3,)
+    Args:
+        x: any shape and dtype.
+        axis: the axes to remove; by default all of extent 1. A single axis of another extent stays, as in PyTorch.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's dtype without the axes.
+
+    Raises:
+        ShapeError: `axis` is a sequence and one of its axes has another extent than 1.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.squeeze(st.zeros(1, 3, 1)).shape
+        (3,)
     """
     x = handle(x)
     if axis is None:
@@ -57,13 +89,29 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
     return reshape(x, tuple([e for d, e in enumerate(x.shape) if d not in axes or e != 1]))
 
 
-@torch_spellings
-def unsqueeze(x: Any, axis: Any) -> Tensor:
-    """A new axis of extent 1.
+@overload
+def unsqueeze(x: ArrayLike, axis: int | Sequence[int]) -> Tensor: ...
+@overload
+def unsqueeze(x: ArrayLike, *, dim: int | Sequence[int]) -> Tensor: ...
+@torch_spellings  # type: ignore[misc]  # `dim` stands for the required `axis`
+def unsqueeze(x: ArrayLike, axis: int | Sequence[int], *, dim: int | Sequence[int] = 0) -> Tensor:
+    """Inserts axes of extent 1.
 
-    >>> import spiraltorch as st
-    >>> unsqueeze(st.zeros(3), -1).shape
-    (3, 1)
+    Args:
+        x: any shape and dtype.
+        axis: the positions of the new axes in the result.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's dtype with the new axes.
+
+    Raises:
+        IndexOutOfRange: a position lies outside the axes of the result.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.unsqueeze(st.zeros(3), -1).shape
+        (3, 1)
     """
     x = handle(x)
     axes = axes_of(axis, x.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1), "unsqueeze")
@@ -73,22 +121,46 @@ def unsqueeze(x: Any, axis: Any) -> Tensor:
     return reshape(x, tuple(shape))
 
 
-def expand_dims(x: Any, axis: Any = 0) -> Tensor:
-    """The array API's name of `unsqueeze`.
+def expand_dims(x: ArrayLike, axis: int | Sequence[int] = 0) -> Tensor:
+    """Inserts axes of extent 1; the array API's name of `unsqueeze`.
 
-    >>> import spiraltorch as st
-    >>> expand_dims(st.zeros(3), axis=0).shape
-    (1, 3)
+    Args:
+        x: any shape and dtype.
+        axis: the positions of the new axes in the result.
+
+    Returns:
+        A tensor of x's dtype with the new axes.
+
+    Raises:
+        IndexOutOfRange: a position lies outside the axes of the result.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.expand_dims(st.zeros(3), axis=0).shape
+        (1, 3)
     """
     return unsqueeze(x, axis=axis)
 
 
-def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Neighbouring axes as one.
+def flatten(x: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Merges neighbouring axes into one.
 
-    >>> import spiraltorch as st
-    >>> flatten(st.zeros(2, 3, 4), 1).shape
-    (2, 12)
+    Args:
+        x: any shape and dtype.
+        start_dim: the first of the axes.
+        end_dim: the last of the axes, included.
+
+    Returns:
+        A tensor of x's dtype with one axis in place of these; 1-d for a 0-d tensor.
+
+    Raises:
+        ArgumentError: `start_dim` comes after `end_dim`.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.flatten(st.zeros(2, 3, 4), 1).shape
+        (2, 12)
     """
     x = handle(x)
     if x.ndim == 0:
@@ -99,22 +171,42 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(x, (*x.shape[:a], math.prod(x.shape[a : b + 1]), *x.shape[b + 1 :]))
 
 
-def ravel(x: Any) -> Tensor:
-    """One axis.
+def ravel(x: ArrayLike) -> Tensor:
+    """Merges all axes into one, in row-major order.
 
-    >>> import spiraltorch as st
-    >>> ravel(st.zeros(2, 3)).shape
-    (6,)
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        A 1-d tensor of x's dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ravel(st.zeros(2, 3)).shape
+        (6,)
     """
     return reshape(x, (handle(x).size,))
 
 
-def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One axis as several; one size may be -1.
+def unflatten(x: ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Splits an axis into several.
 
-    >>> import spiraltorch as st
-    >>> unflatten(st.zeros(6), 0, (2, -1)).shape
-    (2, 3)
+    Args:
+        x: any shape and dtype.
+        dim: the axis.
+        sizes: the extents of the new axes; one may be -1, which is computed.
+
+    Returns:
+        A tensor of x's dtype with the new axes in place of the old one.
+
+    Raises:
+        ShapeError: the product of `sizes` is not the extent of the axis.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.unflatten(st.zeros(6), 0, (2, -1)).shape
+        (2, 3)
     """
     x = handle(x)
     d = axis_of(dim, x.ndim, "unflatten")
@@ -124,16 +216,25 @@ def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(x, (*x.shape[:d], *sizes, *x.shape[d + 1 :]))
 
 
-def view(x: Any, *shape: Any) -> Tensor:
-    """PyTorch's `view`: another shape, or the bits as another dtype of the same size.
+def view(x: ArrayLike, *shape: ShapeLike | DType) -> Tensor:
+    """Gives the elements another shape, or their bits another dtype, as PyTorch's `Tensor.view`.
 
-    >>> import spiraltorch as st
-    >>> view(st.ones(1), st.int32).tolist()
-    [1065353216]
+    Args:
+        x: any shape and dtype.
+        *shape: the extents, as for `reshape`; or one dtype of the same size, as which the bits are taken.
+
+    Returns:
+        A tensor of the given shape, or of the given dtype.
+
+    Raises:
+        ShapeError: the shape has another number of elements.
+        DTypeError: the dtype has another size.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones(1).view(st.int32).tolist()
+        [1065353216]
     """
-    from ...dtypes import DType
-    from ..dispatch import P, nary
-
     if len(shape) == 1 and isinstance(shape[0], DType):
         return nary(P["bitcast"], (see(handle(x)),), (shape[0],))
-    return reshape(x, *shape)
+    return reshape(x, *shape)  # type: ignore[arg-type]

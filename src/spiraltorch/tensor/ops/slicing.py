@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-from ...errors import ArgumentError, ShapeError
+from ...errors import ArgumentError, IndexOutOfRange, ShapeError
 from ...graph import build
+from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, torch_spellings
 from ..dispatch import handle, see
 from ..tensor import Tensor
@@ -13,12 +14,26 @@ from .joining import concat
 from .shape import ravel, reshape, squeeze
 
 
-def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
-    """`length` elements from `start` along an axis.
+def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
+    """Takes a range of positions along an axis.
 
-    >>> import spiraltorch as st
-    >>> narrow(st.tensor([1, 2, 3]), 0, 1, 2).tolist()
-    [2, 3]
+    Args:
+        x: at least one axis, any dtype.
+        dim: the axis.
+        start: the first position; negative ones count from the end.
+        length: the number of positions.
+
+    Returns:
+        A tensor of x's dtype, of extent `length` along the axis.
+
+    Raises:
+        ShapeError: x is 0-d.
+        IndexOutOfRange: the axis does not exist, or the range does not lie within its extent.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.narrow(st.tensor([1, 2, 3]), 0, 1, 2).tolist()
+        [2, 3]
     """
     x = handle(x)
     if x.ndim == 0:
@@ -26,32 +41,59 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
     d = axis_of(dim, x.ndim, "narrow")
     start = start + x.shape[d] if start < 0 else start
     if not 0 <= start <= start + length <= x.shape[d]:
-        from ...errors import IndexOutOfRange
-
         raise IndexOutOfRange(f"[narrow] expected a range within {x.shape[d]}, got {start} and length {length}")
     starts = tuple([start if i == d else 0 for i in range(x.ndim)])
     stops = tuple([start + length if i == d else e for i, e in enumerate(x.shape)])
     return Tensor(build.slice(see(x), starts, stops, (1,) * x.ndim))
 
 
-def select(x: Any, dim: int, index: int) -> Tensor:
-    """PyTorch's select: one place along an axis, which is dropped.
+def select(x: ArrayLike, dim: int, index: int) -> Tensor:
+    """Takes one position along an axis, and drops the axis.
 
-    >>> select(handle([[1, 2], [3, 4]]), 1, 0).tolist()
-    [1, 3]
+    Args:
+        x: at least one axis, any dtype.
+        dim: the axis.
+        index: the position; negative ones count from the end.
+
+    Returns:
+        A tensor of x's dtype without the axis.
+
+    Raises:
+        IndexOutOfRange: the axis or the position does not exist.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.select(st.tensor([[1, 2], [3, 4]]), 1, 0).tolist()
+        [1, 3]
     """
     x = handle(x)
     d = axis_of(dim, x.ndim, "select")
-    return x[(slice(None),) * d + (index,)]  # type: ignore[no-any-return]
+    return x[(slice(None),) * d + (index,)]
 
 
 @torch_spellings
-def split(x: Any, split_size_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """PyTorch's split: pieces of a size, or of the listed sizes.
+def split(
+    x: ArrayLike, split_size_or_sections: int | Sequence[int], axis: int = 0, *, dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Cuts a tensor into pieces along an axis.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in split(st.tensor([1, 2, 3]), 2)]
-    [[1, 2], [3]]
+    Args:
+        x: at least one axis, any dtype.
+        split_size_or_sections: the extent of the pieces, of which the last may be smaller; or the extent of each.
+        axis: the axis.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        The pieces, of x's dtype.
+
+    Raises:
+        ArgumentError: the extent is not positive, or the extents do not add up to the axis's.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.split(st.tensor([1, 2, 3]), 2)]
+        [[1, 2], [3]]
     """
     x = handle(x)
     d = axis_of(axis, x.ndim, "split")
@@ -60,23 +102,38 @@ def split(x: Any, split_size_or_sections: Any, axis: int = 0) -> tuple[Tensor, .
     if isinstance(sizes, int):
         if sizes <= 0:
             raise ArgumentError(f"[split] expected a positive size, got {sizes}")
-        sizes = [min(sizes, n - at) for at in range(0, n, sizes)] or [0]
+        sizes = [min(sizes, n - start) for start in range(0, n, sizes)] or [0]
     if sum(sizes) != n:
         raise ArgumentError(f"[split] expected sizes that add up to {n}, got {list(sizes)}")
-    pieces, at = [], 0
+    pieces, start = [], 0
     for size in sizes:
-        pieces.append(narrow(x, d, at, size))
-        at += size
+        pieces.append(narrow(x, d, start, size))
+        start += size
     return tuple(pieces)
 
 
 @torch_spellings
-def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
-    """At most so many pieces of equal size, the last one smaller.
+def chunk(x: ArrayLike, chunks: int, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
+    """Cuts a tensor into a number of equal pieces along an axis.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in chunk(st.tensor([1, 2, 3]), 2)]
-    [[1, 2], [3]]
+    Args:
+        x: at least one axis, any dtype.
+        chunks: the number of pieces. Where it does not divide the extent, the last piece is smaller, and there may be
+            fewer.
+        axis: the axis.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        The pieces, of x's dtype.
+
+    Raises:
+        ArgumentError: `chunks` is not positive.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.chunk(st.tensor([1, 2, 3]), 2)]
+        [[1, 2], [3]]
     """
     x = handle(x)
     if chunks < 1:
@@ -86,34 +143,72 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 @torch_spellings
-def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along an axis.
+def unbind(x: ArrayLike, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
+    """Takes each position along an axis as a tensor without that axis.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in unbind(st.tensor([[1, 2], [3, 4]]))]
-    [[1, 2], [3, 4]]
+    Args:
+        x: at least one axis, any dtype.
+        axis: the axis.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        As many tensors of x's dtype as the axis has positions.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.unbind(st.tensor([[1, 2], [3, 4]]))]
+        [[1, 2], [3, 4]]
     """
     x = handle(x)
     d = axis_of(axis, x.ndim, "unbind")
     return tuple([squeeze(narrow(x, d, i, 1), d) for i in range(x.shape[d])])
 
 
-def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """The array API's name of `unbind`.
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """Takes each position along an axis as a tensor without that axis; the array API's name of `unbind`.
 
-    >>> import spiraltorch as st
-    >>> [t.tolist() for t in unstack(st.tensor([[1, 2], [3, 4]]))]
-    [[1, 2], [3, 4]]
+    Args:
+        x: at least one axis, any dtype.
+        axis: the axis.
+
+    Returns:
+        As many tensors of x's dtype as the axis has positions.
+
+    Raises:
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.unstack(st.tensor([[1, 2], [3, 4]]))]
+        [[1, 2], [3, 4]]
     """
     return unbind(x, axis=axis)
 
 
-def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
-    """Sliding windows along an axis, as a new last axis.
+def unfold(x: ArrayLike, dimension: int, size: int, step: int) -> Tensor:
+    """Takes windows that slide along an axis, as PyTorch's `Tensor.unfold`.
 
-    >>> import spiraltorch as st
-    >>> unfold(st.tensor([1, 2, 3]), 0, 2, 1).tolist()
-    [[1, 2], [2, 3]]
+    Args:
+        x: at least one axis, any dtype.
+        dimension: the axis.
+        size: the extent of a window.
+        step: the distance between the beginnings of neighbouring windows.
+
+    Returns:
+        A tensor of x's dtype, with (n - size) // step + 1 windows along the axis of extent n, and a new last axis of
+        extent `size`.
+
+    Raises:
+        ShapeError: a window is longer than the axis.
+        IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.unfold(st.tensor([1, 2, 3]), 0, 2, 1).tolist()
+        [[1, 2], [2, 3]]
     """
     x = handle(x)
     d = axis_of(dimension, x.ndim, "unfold")
@@ -121,24 +216,62 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
 
 
 @torch_spellings
-def flip(x: Any, axis: Any = None) -> Tensor:
-    """Reversed along axes; along all without any given.
+def flip(x: ArrayLike, axis: Axis = None, *, dim: Axis = None, dims: Axis = None) -> Tensor:
+    """Reverses the order of elements along axes.
 
-    >>> import spiraltorch as st
-    >>> flip(st.tensor([1, 2, 3])).tolist()
-    [3, 2, 1]
+    Args:
+        x: any shape and dtype.
+        axis: the axes that are reversed; all by default.
+        dim: PyTorch's spelling of `axis`.
+        dims: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.flip(st.tensor([1, 2, 3])).tolist()
+        [3, 2, 1]
     """
     x = handle(x)
     return Tensor(build.flip(see(x), axes_of(axis, x.ndim, "flip")))
 
 
 @torch_spellings
-def roll(x: Any, shift: Any = None, axis: Any = None, shifts: Any = None) -> Tensor:
-    """Shifted along axes, what leaves at one end enters at the other.
+def roll(
+    x: ArrayLike,
+    shift: int | Sequence[int] | None = None,
+    axis: Axis = None,
+    shifts: int | Sequence[int] | None = None,
+    *,
+    dim: Axis = None,
+    dims: Axis = None,
+) -> Tensor:
+    """Shifts elements along axes; what leaves at one end enters at the other.
 
-    >>> import spiraltorch as st
-    >>> roll(st.tensor([1, 2, 3]), 1).tolist()
-    [3, 1, 2]
+    Args:
+        x: any shape and dtype.
+        shift: by how many positions, for all axes or for each.
+        axis: the axes; by default the flattened tensor is shifted.
+        shifts: PyTorch's spelling of `shift`.
+        dim: PyTorch's spelling of `axis`.
+        dims: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ArgumentError: there is no shift, or there are not as many shifts as axes.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.roll(st.tensor([1, 2, 3]), 1).tolist()
+        [3, 1, 2]
     """
     x = handle(x)
     amount = shift if shift is not None else shifts
@@ -158,4 +291,4 @@ def roll(x: Any, shift: Any = None, axis: Any = None, shifts: Any = None) -> Ten
         k = s % n if n else 0
         if k:
             x = concat([narrow(x, d, n - k, k), narrow(x, d, 0, n - k)], axis=d)
-    return x  # type: ignore[no-any-return]
+    return x

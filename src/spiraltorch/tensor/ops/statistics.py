@@ -23,6 +23,7 @@ from .gathering import take, take_along_axis
 from .logic import isnan
 from .reduction import mean, sum
 from .selection import where
+from .shape import reshape
 from .sorting import argsort, sort
 from .transposition import moveaxis
 
@@ -141,7 +142,7 @@ def quantile(
     greatest = take(rows, [n - 1], axis=-1)
     result = moveaxis(where(isnan(greatest), greatest, result), -1, 0)
     kept = tuple([1 if d in axes else e for d, e in enumerate(x.shape)]) if keepdims else rest
-    return result.reshape((*fractions.shape, *kept))
+    return reshape(result, (*fractions.shape, *kept))
 
 
 def _interpolated(rows: Tensor, positions: NDArray, method: str) -> Tensor:

@@ -3,70 +3,129 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ...errors import ArgumentError
 from ...graph import build
+from ...typing import ArrayLike, ShapeLike
 from ..arguments import axis_of
 from ..dispatch import handle, see
 from ..tensor import Tensor
-from .shape import listed
+from .shape import unpacked
 
 
-def permute(x: Any, *axes: Any) -> Tensor:
-    """The axes in another order.
+def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
+    """Puts the axes in another order.
 
-    >>> import spiraltorch as st
-    >>> permute(st.zeros(2, 3, 4), 2, 0, 1).shape
-    (4, 2, 3)
+    Args:
+        x: any shape and dtype.
+        *axes: each axis of x once, in the order of the result, as separate ints or as one sequence.
+
+    Returns:
+        A tensor of x's dtype, whose axis i is x's axis `axes[i]`.
+
+    Raises:
+        ArgumentError: an axis is missing or given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.permute(st.zeros(2, 3, 4), 2, 0, 1).shape
+        (4, 2, 3)
     """
     x = handle(x)
-    order = tuple([axis_of(a, x.ndim, "permute") for a in listed(axes)])
+    order = tuple([axis_of(a, x.ndim, "permute") for a in unpacked(axes)])
     if sorted(order) != list(range(x.ndim)):
-        raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {listed(axes)}; name every axis")
+        raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {unpacked(axes)}; name every axis")
     return Tensor(build.permute(see(x), order))
 
 
-def permute_dims(x: Any, axes: Sequence[int]) -> Tensor:
-    """The array API's name of `permute`.
+def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
+    """Puts the axes in another order; the array API's name of `permute`.
 
-    >>> import spiraltorch as st
-    >>> permute_dims(st.zeros(2, 3, 4), (2, 0, 1)).shape
-    (4, 2, 3)
+    Args:
+        x: any shape and dtype.
+        axes: each axis of x once, in the order of the result.
+
+    Returns:
+        A tensor of x's dtype, whose axis i is x's axis `axes[i]`.
+
+    Raises:
+        ArgumentError: an axis is missing or given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.permute_dims(st.zeros(2, 3, 4), (2, 0, 1)).shape
+        (4, 2, 3)
     """
     return permute(x, tuple(axes))
 
 
-def transpose(x: Any, *axes: Any) -> Tensor:
-    """Two axes swapped, as in PyTorch; all axes reversed without arguments; or NumPy's permutation.
+def transpose(x: ArrayLike, *axes: ShapeLike) -> Tensor:
+    """Exchanges two axes, as in PyTorch; or reverses or permutes all, as in NumPy.
 
-    >>> import spiraltorch as st
-    >>> transpose(st.zeros(2, 3, 4), 0, 2).shape
-    (4, 3, 2)
+    Args:
+        x: any shape and dtype.
+        *axes: two axes to exchange; every axis once, for a permutation; or none, to reverse their order. A sequence of
+            two axes of a matrix is a permutation.
+
+    Returns:
+        A tensor of x's dtype.
+
+    Raises:
+        ArgumentError: an axis of a permutation is missing or given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.transpose(st.zeros(2, 3, 4), 0, 2).shape
+        (4, 3, 2)
     """
     x = handle(x)
-    given = listed(axes)
-    if len(given) == 2 and not (x.ndim == 2 and isinstance(axes[0], (tuple, list))):
-        return swapaxes(x, *given)
-    return permute(x, tuple(given) if given else tuple(range(x.ndim - 1, -1, -1)))
+    order = unpacked(axes)
+    if len(order) == 2 and not (x.ndim == 2 and isinstance(axes[0], (tuple, list))):
+        return swapaxes(x, *order)
+    return permute(x, tuple(order) if order else tuple(range(x.ndim - 1, -1, -1)))
 
 
-def matrix_transpose(x: Any) -> Tensor:
-    """The last two axes swapped.
+def matrix_transpose(x: ArrayLike) -> Tensor:
+    """Exchanges the last two axes.
 
-    >>> import spiraltorch as st
-    >>> matrix_transpose(st.zeros(2, 3, 4)).shape
-    (2, 4, 3)
+    Args:
+        x: shape (..., m, n), any dtype.
+
+    Returns:
+        A tensor of shape (..., n, m) and x's dtype.
+
+    Raises:
+        IndexOutOfRange: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.matrix_transpose(st.zeros(2, 3, 4)).shape
+        (2, 4, 3)
     """
     return swapaxes(x, -1, -2)
 
 
-def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
-    """Two axes swapped.
+def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
+    """Exchanges two axes.
 
-    >>> import spiraltorch as st
-    >>> swapaxes(st.zeros(2, 3, 4), 0, -1).shape
-    (4, 3, 2)
+    Args:
+        x: any shape and dtype.
+        axis0: one axis.
+        axis1: the other.
+
+    Returns:
+        A tensor of x's dtype.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.swapaxes(st.zeros(2, 3, 4), 0, -1).shape
+        (4, 3, 2)
     """
     x = handle(x)
     a, b = axis_of(axis0, x.ndim, "swapaxes"), axis_of(axis1, x.ndim, "swapaxes")
@@ -76,21 +135,34 @@ def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
     return Tensor(build.permute(see(x), tuple(order)))
 
 
-def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
-    """Axes moved to other places, the rest in order.
+def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Moves axes to other positions; the others keep their order.
 
-    >>> import spiraltorch as st
-    >>> moveaxis(st.zeros(2, 3, 4), 0, -1).shape
-    (3, 4, 2)
+    Args:
+        x: any shape and dtype.
+        source: the axes to move.
+        destination: the position of each in the result.
+
+    Returns:
+        A tensor of x's dtype.
+
+    Raises:
+        ArgumentError: there are not as many sources as destinations.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.moveaxis(st.zeros(2, 3, 4), 0, -1).shape
+        (3, 4, 2)
     """
     x = handle(x)
     source = (source,) if isinstance(source, int) else tuple(source)
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(source) != len(destination):
         raise ArgumentError(f"[moveaxis] expected as many sources as destinations, got {source} and {destination}")
-    src = [axis_of(a, x.ndim, "moveaxis") for a in source]
-    dst = [axis_of(a, x.ndim, "moveaxis") for a in destination]
-    order = [d for d in range(x.ndim) if d not in src]
-    for place, axis in sorted(zip(dst, src, strict=True)):
-        order.insert(place, axis)
+    moved = [axis_of(a, x.ndim, "moveaxis") for a in source]
+    positions = [axis_of(a, x.ndim, "moveaxis") for a in destination]
+    order = [d for d in range(x.ndim) if d not in moved]
+    for position, axis in sorted(zip(positions, moved, strict=True)):
+        order.insert(position, axis)
     return Tensor(build.permute(see(x), tuple(order)))
