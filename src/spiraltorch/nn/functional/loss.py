@@ -8,7 +8,7 @@ import spiraltorch as st
 
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
-from ...tensor.ops.index_checks import watched
+from ...tensor.ops.index_checks import with_bounds_check
 from ...tensor.tensor import Tensor
 from ...tensor.tracing.tracer import recorder
 from .activation import softplus
@@ -75,7 +75,7 @@ def _checked_classes(op: str, target: Tensor, classes: int, ignore_index: int) -
         return target
     if recorder() is not None or target.node.buf is None:
         ignored = target == ignore_index
-        return st.where(ignored, ignore_index, watched(st.where(ignored, 0, target), 0, classes, op))
+        return st.where(ignored, ignore_index, with_bounds_check(st.where(ignored, 0, target), 0, classes, op))
     values = target.numpy()
     wrong = values[((values < 0) | (values >= classes)) & (values != ignore_index)]
     if wrong.size:

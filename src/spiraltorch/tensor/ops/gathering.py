@@ -2,95 +2,163 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...errors import ShapeError
 from ...graph import build
+from ...graph.primitives.elementwise import broadcast_shapes
+from ...typing import ArrayLike, Shape
 from ..arguments import axis_of, torch_spellings
 from ..dispatch import P, handle, handles, nary, see
 from ..tensor import Tensor
-from .index_checks import checked
+from .broadcasting import broadcast_arrays
+from .index_checks import checked_indices
 from .indexing import getitem
 
 
 @torch_spellings
-def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
-    """Elements along an axis, one slice for each index; of the flattened tensor without an axis.
+def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None, *, dim: int | None = None) -> Tensor:
+    """Gathers slices along an axis, one for each index.
 
-    >>> take(handle([10, 20, 30]), handle([2, 0])).tolist()
-    [30, 10]
+    Args:
+        x: at least one axis, any dtype.
+        indices: integers in [-n, n), where n is the extent of the axis; any shape.
+        axis: the axis; by default the flattened tensor is indexed.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's dtype, with the axes of `indices` in place of the axis.
+
+    Raises:
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `indices` are not integers.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.take(st.tensor([10, 20, 30]), st.tensor([2, 0])).tolist()
+        [30, 10]
     """
     x = handle(x)
     if axis is None:
         x, axis = x.reshape(-1), 0
     d = axis_of(axis, x.ndim, "take")
-    idx = checked(handle(indices, x), x.shape[d], "take")
+    idx = checked_indices(handle(indices, x), x.shape[d], "take")
     return nary(P["take"], (see(x), see(idx)), (d,))
 
 
 @torch_spellings
-def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
-    """One element along an axis for each index; other axes broadcast.
+def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1, *, dim: int = -1) -> Tensor:
+    """Gathers elements along an axis, one index for each position.
 
-    >>> import spiraltorch as st
-    >>> take_along_axis(st.tensor([[3, 1]]), st.tensor([[1, 0]])).tolist()
-    [[1, 3]]
+    Args:
+        x: shape (..., n, ...), any dtype.
+        indices: integers in [-n, n), of x's rank; other axes equal to x's or 1.
+        axis: the axis that is indexed.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of x's dtype and of the shape of `indices`, other axes broadcast against x's.
+
+    Raises:
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `indices` are not integers.
+        ShapeError: the ranks differ, or the other axes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.take_along_axis(st.tensor([[3, 1, 2]]), st.tensor([[1]])).tolist()
+        [[1]]
     """
     x, idx = handles(x, indices)
     d = axis_of(axis, x.ndim, "take_along_axis")
     if x.ndim != idx.ndim:
         raise ShapeError(f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}")
-    from ...graph.primitives.elementwise import broadcast_shapes
-
     a, b = list(x.shape), list(idx.shape)
     a[d] = b[d] = 1
     common = list(broadcast_shapes("take_along_axis", tuple(a), tuple(b)))
     common[d] = x.shape[d]
     x = x.broadcast_to(tuple(common))
     common[d] = idx.shape[d]
-    idx = checked(idx, x.shape[d], "take_along_axis").broadcast_to(tuple(common))
+    idx = checked_indices(idx, x.shape[d], "take_along_axis").broadcast_to(tuple(common))
     return nary(P["take_along"], (see(x), see(idx)), (d,))
 
 
-def gather(x: Any, dim: int, index: Any) -> Tensor:
-    """PyTorch's gather: `index` may be smaller than `x` on the other axes.
+def gather(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
+    """Gathers elements along an axis, one index for each position, as PyTorch's `gather`.
 
-    >>> import spiraltorch as st
-    >>> gather(st.tensor([[1, 2], [3, 4]]), 1, st.tensor([[1], [0]])).tolist()
-    [[2], [3]]
+    Args:
+        x: shape (..., n, ...), any dtype.
+        dim: the axis that is indexed.
+        index: integers in [-n, n), of x's rank; other axes may be shorter than x's, whose rest is then left out.
+
+    Returns:
+        A tensor of x's dtype and of the shape of `index`.
+
+    Raises:
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `index` is not of integers.
+        ShapeError: the ranks differ, or another axis of `index` is longer than x's.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.gather(st.tensor([[1, 2], [3, 4]]), 1, st.tensor([[1], [0]])).tolist()
+        [[2], [3]]
     """
     x, index = handles(x, index)
     d = axis_of(dim, x.ndim, "gather")
-    x = _cropped(x, index.shape, d, "gather")
-    return nary(P["take_along"], (see(x), see(checked(index, x.shape[d], "gather"))), (d,))
+    x = cropped(x, index.shape, d, "gather")
+    return nary(P["take_along"], (see(x), see(checked_indices(index, x.shape[d], "gather"))), (d,))
 
 
-def _cropped(x: Tensor, shape: tuple[int, ...], d: int, op: str) -> Tensor:
+def cropped(x: Tensor, shape: Shape, d: int, op: str) -> Tensor:
+    """The leading part of x that has the given extents on all axes but `d`. Raises `ShapeError` where x is smaller."""
     if len(shape) != x.ndim or any(n > e for a, (n, e) in enumerate(zip(shape, x.shape, strict=True)) if a != d):
         raise ShapeError(f"[{op}] expected an index no larger than {x.shape} beside axis {d}, got {shape}")
     stops = tuple([x.shape[d] if a == d else n for a, n in enumerate(shape)])
     return Tensor(build.slice(see(x), (0,) * x.ndim, stops, (1,) * x.ndim))
 
 
-def index_select(x: Any, dim: int, index: Any) -> Tensor:
-    """PyTorch's name of `take`.
+def index_select(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
+    """Gathers slices along an axis; PyTorch's name of `take`.
 
-    >>> import spiraltorch as st
-    >>> index_select(st.tensor([10, 20, 30]), 0, st.tensor([2, 0])).tolist()
-    [30, 10]
+    Args:
+        x: at least one axis, any dtype.
+        dim: the axis.
+        index: integers in [-n, n), where n is the extent of the axis; any shape.
+
+    Returns:
+        A tensor of x's dtype, with the axes of `index` in place of the axis.
+
+    Raises:
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `index` is not of integers.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.index_select(st.tensor([10, 20, 30]), 0, st.tensor([2, 0])).tolist()
+        [30, 10]
     """
     return take(x, index, axis=dim)
 
 
-def masked_select(x: Any, mask: Any) -> Tensor:
-    """The elements where the mask holds, flattened.
+def masked_select(x: ArrayLike, mask: ArrayLike) -> Tensor:
+    """Picks the elements at which a mask holds, in row-major order.
 
-    >>> import spiraltorch as st
-    >>> masked_select(st.tensor([1, 2]), st.tensor([True, False])).tolist()
-    [1]
+    The value of the mask is computed at once, because the result's shape depends on it.
+
+    Args:
+        x: any shape and dtype.
+        mask: booleans, any shape that broadcasts with x's.
+
+    Returns:
+        A 1-d tensor of x's dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        TracingError: while `compile` records, where no value exists yet.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.masked_select(st.tensor([1, 2]), st.tensor([True, False])).tolist()
+        [1]
     """
-    x, mask = handles(x, mask)
-    from .broadcasting import broadcast_arrays
-
     x, mask = broadcast_arrays(x, mask)
     return getitem(x, mask)

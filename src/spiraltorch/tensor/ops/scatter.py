@@ -2,62 +2,110 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...errors import ArgumentError
 from ...graph import build
+from ...typing import ArrayLike
 from ..arguments import axis_of
 from ..dispatch import handle, handles, see
 from ..tensor import Tensor
 from .casting import cast
-from .gathering import _cropped
-from .index_checks import checked
+from .gathering import cropped
+from .index_checks import checked_indices
 from .indexing import setitem
 
+_MODES = {None: "set", "add": "add", "sum": "add", "multiply": "mul", "prod": "mul", "amax": "max", "amin": "min"}
 
-def scatter(x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -> Tensor:
-    """PyTorch's scatter: `x` with `src` written (or combined by `reduce`) at `index` along an axis.
 
-    >>> import spiraltorch as st
-    >>> scatter(st.zeros(3), 0, st.tensor([2]), 5.0).tolist()
-    [0.0, 0.0, 5.0]
+def scatter(x: ArrayLike, dim: int, index: ArrayLike, src: ArrayLike, reduce: str | None = None) -> Tensor:
+    """Writes elements at indices along an axis, one index for each position, as PyTorch's `scatter`.
+
+    Args:
+        x: shape (..., n, ...), any dtype.
+        dim: the axis that is indexed.
+        index: integers in [-n, n), of x's rank; other axes may be shorter than x's, whose rest then stays.
+        src: a number, or a tensor at least as large as `index`; it is cast to x's dtype.
+        reduce: how an element is combined with what stands there: None writes it (of equal indices the last wins),
+            "add" or "sum", "multiply" or "prod", "amax", "amin".
+
+    Returns:
+        A new tensor of x's shape and dtype.
+
+    Raises:
+        ArgumentError: `reduce` is none of those.
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `index` is not of integers.
+        ShapeError: the ranks differ, or `index` is too long on another axis.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.scatter(st.zeros(3), 0, st.tensor([2]), 5.0).tolist()
+        [0.0, 0.0, 5.0]
     """
     x, index = handles(x, index)
-    modes = {None: "set", "add": "add", "sum": "add", "multiply": "mul", "prod": "mul", "amax": "max", "amin": "min"}
-    if reduce not in modes:
-        raise ArgumentError(f"[scatter] expected reduce of {sorted(m for m in modes if m)}, got {reduce!r}")
+    if reduce not in _MODES:
+        raise ArgumentError(f"[scatter] expected reduce of {sorted(m for m in _MODES if m)}, got {reduce!r}")
     d = axis_of(dim, x.ndim, "scatter")
     src = handle(src, x)
-    src = _cropped(src, index.shape, -1, "scatter") if src.ndim else src.expand(index.shape)
-    idx = checked(index, x.shape[d], "scatter")
-    base, src = x, cast(src, x.dtype)
-    small = tuple([x.shape[d] if a == d else n for a, n in enumerate(index.shape)])
-    part = _cropped(base, index.shape, d, "scatter")
-    made = Tensor(build.scatter_along(see(part), see(idx), see(src), d, modes[reduce]))
-    if small == x.shape:
-        return made
-    return setitem(x, tuple([slice(0, n) for n in small]), made)
+    src = cropped(src, index.shape, -1, "scatter") if src.ndim else src.expand(index.shape)
+    idx = checked_indices(index, x.shape[d], "scatter")
+    src = cast(src, x.dtype)
+    part = cropped(x, index.shape, d, "scatter")
+    result = Tensor(build.scatter_along(see(part), see(idx), see(src), d, _MODES[reduce]))
+    if part.shape == x.shape:
+        return result
+    return setitem(x, tuple([slice(0, n) for n in part.shape]), result)
 
 
-def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Tensor:
-    """`scatter` that adds.
+def scatter_add(x: ArrayLike, dim: int, index: ArrayLike, src: ArrayLike) -> Tensor:
+    """Adds elements at indices along an axis, one index for each position, as PyTorch's `scatter_add`.
 
-    >>> import spiraltorch as st
-    >>> scatter_add(st.ones(2), 0, st.tensor([1, 1]), st.ones(2)).tolist()
-    [1.0, 3.0]
+    Args:
+        x: shape (..., n, ...), any dtype.
+        dim: the axis that is indexed.
+        index: integers in [-n, n), of x's rank; other axes may be shorter than x's, whose rest then stays.
+        src: a number, or a tensor at least as large as `index`; it is cast to x's dtype.
+
+    Returns:
+        A new tensor of x's shape and dtype. Elements with equal indices are all added.
+
+    Raises:
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `index` is not of integers.
+        ShapeError: the ranks differ, or `index` is too long on another axis.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.scatter_add(st.ones(2), 0, st.tensor([1, 1]), st.ones(2)).tolist()
+        [1.0, 3.0]
     """
     return scatter(x, dim, index, src, "add")
 
 
-def index_add(x: Any, dim: int, index: Any, source: Any, alpha: float = 1) -> Tensor:
-    """`x` with slices of `source` added at `index` along an axis.
+def index_add(x: ArrayLike, dim: int, index: ArrayLike, source: ArrayLike, alpha: float = 1) -> Tensor:
+    """Adds slices at indices along an axis.
 
-    >>> import spiraltorch as st
-    >>> index_add(st.zeros(3), 0, st.tensor([2, 2]), st.ones(2)).tolist()
-    [0.0, 0.0, 2.0]
+    Args:
+        x: shape (..., n, ...), any dtype.
+        dim: the axis that is indexed.
+        index: integers in [-n, n), 1-d.
+        source: one slice for each index: x's shape with the extent of `index` along the axis.
+        alpha: a number by which `source` is multiplied first.
+
+    Returns:
+        A new tensor of x's shape and dtype. Slices with equal indices are all added.
+
+    Raises:
+        IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
+        DTypeError: `index` is not of integers.
+        ShapeError: `source` does not fit.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.index_add(st.zeros(3), 0, st.tensor([2, 2]), st.ones(2)).tolist()
+        [0.0, 0.0, 2.0]
     """
     x, idx, source = handles(x, index, source)
     d = axis_of(dim, x.ndim, "index_add")
-    idx = checked(idx, x.shape[d], "index_add")
+    idx = checked_indices(idx, x.shape[d], "index_add")
     update = cast(source * alpha if alpha != 1 else source, x.dtype)
     return Tensor(build.scatter(see(x), see(idx), see(update), d, "add"))
