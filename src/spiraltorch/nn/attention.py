@@ -199,7 +199,8 @@ class MultiheadAttention(Module):
         else:
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         biases = [None if bias is None else bias[part * width : (part + 1) * width] for part in range(3)]
-        return [F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases)]
+        inputs = (query, key, value)  # without packed weights all three matrices exist
+        return [F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases)]  # type: ignore[arg-type]
 
     def _append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, int]:
         """Keys and values (N, S, E) with those that are learned or zero, and how many these are."""

@@ -2,8 +2,7 @@
 
 from . import methods as methods  # attaches the functions to the class
 from . import random as random
-from .creation import asarray, from_dlpack, tensor
-from .creation import from_numpy_array as from_numpy
+from .creation import asarray, from_dlpack, from_numpy, tensor
 from .evaluation import eval
 from .filling import empty, empty_like, full, full_like, ones, ones_like, zeros, zeros_like
 from .gradients.custom import checkpoint, custom_vjp
@@ -11,6 +10,7 @@ from .gradients.jacobians import hessian, jacfwd, jacobian, jacrev
 from .gradients.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .gradients.transforms import grad, jvp, value_and_grad, vjp
 from .ops.activation import gelu, relu, sigmoid, silu, softplus
+from .ops.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .ops.broadcasting import broadcast_arrays, broadcast_shapes, broadcast_tensors, broadcast_to
 from .ops.casting import astype, cast
 from .ops.contraction import bmm, cross, dot, linear, matmul, mm, multi_dot, outer, tensordot, vecdot
@@ -64,17 +64,7 @@ from .ops.logic import (
     signbit,
 )
 from .ops.norms import norm, vector_norm
-from .ops.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
+from .ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from .ops.reduction import all, any, count_nonzero, mean, prod, std, sum, var
 from .ops.repetition import pad, repeat, repeat_interleave, tile
 from .ops.scan import cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, diff

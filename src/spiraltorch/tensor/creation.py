@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, as_dtype, default_float, default_int, from_numpy, promote
+from ..dtypes import DType, as_dtype, default_float, default_int, promote
+from ..dtypes import from_numpy as dtype_of
 from ..errors import DTypeError, ShapeError
 from ..graph import build
 from ..graph.node import aval_of, leaf
 from ..runtime import device as devices
-from ..typing import DeviceLike
+from ..typing import ArrayLike, DeviceLike, DTypeLike, NDArray, Shape, ShapeLike, SupportsDLPack
 from .tensor import Tensor
 from .tracing.tracer import node_of
 
@@ -21,31 +22,59 @@ def device_name(device: DeviceLike | None) -> str:
     return devices.default() if device is None else devices.canonical(str(device))
 
 
-def as_shape(shape: Any, op: str = "shape") -> tuple[int, ...]:
-    """A tuple of non-negative ints from an int, a sequence of ints, or nested arguments. Raises `ShapeError`."""
+def as_shape(shape: ShapeLike | tuple[ShapeLike, ...], op: str = "shape") -> Shape:
+    """A shape from an int, a sequence of ints, or a sequence in a tuple of one.
+
+    Args:
+        shape: the extents.
+        op: the operation that errors name.
+
+    Returns:
+        A tuple of ints of at least 0.
+
+    Raises:
+        ShapeError: an extent is negative or no int.
+    """
     if isinstance(shape, tuple) and len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
     if isinstance(shape, (int, np.integer)):
         shape = (shape,)
     try:
-        made = tuple([s.__index__() for s in shape])
+        extents = tuple([e.__index__() for e in shape])  # type: ignore[union-attr]  # not of ints: below
     except (TypeError, AttributeError):
         raise ShapeError(f"[{op}] expected a shape of ints, got {shape!r}") from None
-    if any(e < 0 for e in made):
-        raise ShapeError(f"[{op}] expected extents of at least 0, got {made}")
-    return made
+    if any(e < 0 for e in extents):
+        raise ShapeError(f"[{op}] expected extents of at least 0, got {extents}")
+    return extents
 
 
 def asarray(
-    obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: ArrayLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor from numbers, nested lists, a NumPy array or anything with `__dlpack__`.
+    """Makes a tensor of numbers or of an array.
 
-    A C-contiguous NumPy array is shared, not copied, unless `copy` is True or it must be cast. Python floats become
-    float32, ints int64. Raises `DTypeError` for what is no array of numbers.
+    Args:
+        obj: a number, nested sequences of numbers or tensors, a NumPy array, a tensor, or an object with `__dlpack__`
+            or `__array__`.
+        dtype: the dtype of the result; by default an array's own, float32 for Python floats, int64 for Python ints.
+        device: the device of the result; by default a tensor's own, else the default device.
+        copy: True copies; otherwise the memory of a C-contiguous array is shared where its dtype stays.
+        requires_grad: whether `backward` computes the tensor's gradient.
 
-    >>> asarray([1, 2, 3]).dtype
-    spiraltorch.int64
+    Returns:
+        A tensor of the shape of `obj`.
+
+    Raises:
+        DTypeError: `obj` is no regular nesting of numbers, or the dtype cannot hold them.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.asarray([1, 2, 3]).dtype
+        spiraltorch.int64
     """
     requested = None if dtype is None else as_dtype(dtype)
     if isinstance(obj, Tensor):
@@ -54,10 +83,10 @@ def asarray(
         near = next(x.device for x in obj if isinstance(x, Tensor)) if device is None else device
         return stacked([asarray(x, dtype=requested, device=near) for x in obj], 0)
     if not isinstance(obj, (np.ndarray, np.generic)) and hasattr(obj, "__dlpack__"):
-        return from_dlpack(obj, dtype=requested, device=device)
+        return from_dlpack(obj, dtype=requested, device=device)  # type: ignore[arg-type]  # it has `__dlpack__`
     array = _host_array(obj, requested, copy)
     name = device_name(device)
-    result = Tensor(leaf(devices.get(name).from_host(array), aval_of(array.shape, from_numpy(array.dtype), name)))
+    result = Tensor(leaf(devices.get(name).from_host(array), aval_of(array.shape, dtype_of(array.dtype), name)))
     return result.requires_grad_() if requires_grad else result
 
 
@@ -81,7 +110,7 @@ def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool 
     return result.detach().requires_grad_() if requires_grad else result
 
 
-def _host_array(obj: Any, requested: DType | None, copy: bool | None) -> Any:
+def _host_array(obj: ArrayLike, requested: DType | None, copy: bool | None) -> NDArray:
     """A C-contiguous NumPy array in native byte order, in the requested dtype or the default one of Python numbers."""
     typed = isinstance(obj, (np.ndarray, np.generic)) or hasattr(obj, "__array__")
     try:
@@ -103,50 +132,128 @@ def _host_array(obj: Any, requested: DType | None, copy: bool | None) -> Any:
         array = array.astype(array.dtype.newbyteorder("="))
     if requested is not None and not typed and requested.is_integer and array.size:
         _require_fit(array, requested)
-    target = (requested or from_numpy(array.dtype)).numpy
+    target = (requested or dtype_of(array.dtype)).numpy
     with np.errstate(all="ignore"):
         return np.array(array, target, order="C") if copy else np.asarray(array, target, order="C")
 
 
-def _require_fit(array: Any, dtype: DType) -> None:
+def _require_fit(array: NDArray, dtype: DType) -> None:
     """Raises `DTypeError` for numbers that an integer dtype cannot hold."""
     info = np.iinfo(dtype.numpy)
     if array.dtype.kind in "iuf" and not (array.min() >= info.min and array.max() <= info.max):
         raise DTypeError(f"[asarray] expected numbers that {dtype.name} can hold, got {array.min()} to {array.max()}")
 
 
-def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor with a copy of `data`; PyTorch's spelling of `asarray(copy=True)`.
+def tensor(
+    data: ArrayLike, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Makes a new tensor with a copy of data.
 
-    >>> tensor([1.5, 2.5]).tolist()
-    [1.5, 2.5]
+    Args:
+        data: a number, nested sequences of numbers or tensors, an array, or a tensor.
+        dtype: the dtype of the result; by default an array's own, float32 for Python floats, int64 for Python ints.
+        device: the device of the result; by default a tensor's own, else the default device.
+        requires_grad: whether `backward` computes the tensor's gradient.
+
+    Returns:
+        A tensor of the shape of the data.
+
+    Raises:
+        DTypeError: `data` is no regular nesting of numbers, or the dtype cannot hold them.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([1.5, 2.5]).tolist()
+        [1.5, 2.5]
     """
     return asarray(data, dtype, device, copy=True, requires_grad=requires_grad)
 
 
-def from_numpy_array(array: Any) -> Tensor:
-    """A tensor that shares the array's memory where that is C-contiguous.
+def new_tensor(
+    x: Tensor,
+    data: ArrayLike,
+    *,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor with a copy of data, by default of this dtype and on this device.
 
-    >>> from_numpy_array(np.arange(3)).tolist()
-    [0, 1, 2]
+    Args:
+        x: the tensor that gives dtype and device.
+        data: numbers, nested sequences of numbers, or an array.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of the shape of the data.
+
+    Raises:
+        DTypeError: the data are no numbers in a regular nesting, or the dtype cannot hold them.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(1).new_tensor([1, 2]).tolist()
+        [1.0, 2.0]
+    """
+    return tensor(data, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+
+
+def from_numpy(array: NDArray) -> Tensor:
+    """Makes a tensor of a NumPy array.
+
+    Args:
+        array: any shape, and a dtype that `st` has. The memory of a C-contiguous array is shared.
+
+    Returns:
+        A tensor of the array's shape and dtype, on the default device.
+
+    Raises:
+        DTypeError: `array` is no NumPy array, or its dtype is none of `st`'s.
+
+    Example:
+        >>> import numpy as np
+        >>> import spiraltorch as st
+        >>> st.from_numpy(np.arange(3)).tolist()
+        [0, 1, 2]
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"[from_numpy] expected a NumPy array, got {type(array).__name__}")
     return asarray(array)
 
 
-def from_dlpack(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor from anything that speaks DLPack on the host, sharing memory where the layout allows it.
+def from_dlpack(
+    obj: SupportsDLPack, dtype: DTypeLike | None = None, device: DeviceLike | None = None, copy: bool | None = None
+) -> Tensor:
+    """Makes a tensor of another library's array, through DLPack.
 
-    >>> from_dlpack(np.ones(2)).tolist()
-    [1.0, 1.0]
+    Args:
+        obj: an array with `__dlpack__`, in host memory. Its memory is shared where it is C-contiguous.
+        dtype: the dtype of the result; the array's own by default.
+        device: the device of the result; by default the default device.
+        copy: True copies.
+
+    Returns:
+        A tensor of the array's shape.
+
+    Raises:
+        DTypeError: the array's dtype is none of `st`'s.
+
+    Example:
+        >>> import numpy as np
+        >>> import spiraltorch as st
+        >>> st.from_dlpack(np.ones(2)).tolist()
+        [1.0, 1.0]
     """
-    name = type(obj).__module__.partition(".")[0]
-    if name == "torch":  # torch's bfloat16 has no NumPy twin: read its bits
-        obj = obj.detach()
-        if str(obj.dtype) == "torch.bfloat16":
+    if type(obj).__module__.partition(".")[0] == "torch":  # NumPy has no bfloat16: read its bits
+        torch_tensor: Any = obj
+        torch_tensor = torch_tensor.detach()
+        if str(torch_tensor.dtype) == "torch.bfloat16":
             import ml_dtypes
             import torch  # type: ignore[import-not-found,unused-ignore]
 
-            return asarray(obj.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16), dtype, device, copy)
-    return asarray(np.from_dlpack(obj), dtype, device, copy)
+            bits = torch_tensor.contiguous().view(torch.int16).numpy()
+            return asarray(bits.view(ml_dtypes.bfloat16), dtype, device, copy)
+        obj = torch_tensor
+    return asarray(np.from_dlpack(obj), dtype, device, copy)  # type: ignore[arg-type]  # NumPy's protocol is narrower

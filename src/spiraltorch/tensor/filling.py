@@ -2,105 +2,353 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
+from ..typing import DeviceLike, DTypeLike, ShapeLike
 from .creation import as_shape, device_name
 from .dispatch import fit
 from .tensor import Tensor
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with one number everywhere; the dtype follows the number unless given.
+def full(
+    shape: ShapeLike,
+    fill_value: float | Tensor,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of one value.
 
-    >>> import spiraltorch as st
-    >>> full((2,), 7).tolist()
-    [7, 7]
+    Args:
+        shape: the extents.
+        fill_value: the value of every element; a number, or a tensor that broadcasts to the shape.
+        dtype: the dtype of the result; by default bool for a bool, int64 for an int, float32 for a float.
+        device: the device of the result; by default the default device.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        DTypeError: the dtype cannot hold the value.
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.full((2,), 7).tolist()
+        [7, 7]
     """
     if isinstance(fill_value, Tensor):
-        made = fill_value.to(dtype) if dtype is not None else fill_value
-        return made.expand(as_shape(shape, "full"))  # type: ignore[no-any-return]
+        value = fill_value.to(dtype) if dtype is not None else fill_value
+        return value.expand(as_shape(shape, "full"))
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
-    wanted = as_dtype(dtype)
-    made = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, wanted), wanted, device_name(device)))
-    return made.requires_grad_() if requires_grad else made
+    target = as_dtype(dtype)
+    result = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, target), target, device_name(device)))
+    return result.requires_grad_() if requires_grad else result
 
 
-def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros: `zeros(2, 3)` or `zeros((2, 3))`; float32 unless given.
+def zeros(
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of zeros.
 
-    >>> import spiraltorch as st
-    >>> zeros(2).tolist()
-    [0.0, 0.0]
+    Args:
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result; float32 by default.
+        device: the device of the result; by default the default device.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2).tolist()
+        [0.0, 0.0]
     """
-    return full(_varargs(shape), 0, dtype or default_float, device, requires_grad)
+    return full(_one_shape(shape), 0, dtype or default_float, device, requires_grad)
 
 
-def ones(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones; see `zeros`.
+def ones(
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of ones.
 
-    >>> import spiraltorch as st
-    >>> ones(2).tolist()
-    [1.0, 1.0]
+    Args:
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result; float32 by default.
+        device: the device of the result; by default the default device.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones(2).tolist()
+        [1.0, 1.0]
     """
-    return full(_varargs(shape), 1, dtype or default_float, device, requires_grad)
+    return full(_one_shape(shape), 1, dtype or default_float, device, requires_grad)
 
 
-def empty(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose elements mean nothing yet (they are zeros).
+def empty(
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor whose values are to be written. Until then they are zeros.
 
-    >>> import spiraltorch as st
-    >>> empty(2, 3).shape
-    (2, 3)
+    Args:
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result; float32 by default.
+        device: the device of the result; by default the default device.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.empty(2, 3).shape
+        (2, 3)
     """
     return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def _varargs(shape: tuple[Any, ...]) -> Any:
-    return shape[0] if len(shape) == 1 else shape
+def _one_shape(shape: tuple[ShapeLike, ...]) -> ShapeLike:
+    """What was given as separate ints or as one sequence."""
+    return shape[0] if len(shape) == 1 else shape  # type: ignore[return-value]  # several are ints
 
 
-def _like(x: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+def _like(
+    x: Tensor, value: float | Tensor, dtype: DTypeLike | None, device: DeviceLike | None, requires_grad: bool
+) -> Tensor:
+    """A tensor of one value in x's shape, dtype and device, unless others are given."""
     return full(x.shape, value, dtype or x.dtype, device or x.device, requires_grad)
 
 
-def zeros_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape and dtype of `x`.
+def zeros_like(
+    x: Tensor, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Makes a tensor of zeros of another tensor's shape.
 
-    >>> import spiraltorch as st
-    >>> zeros_like(st.tensor([1, 2])).tolist()
-    [0, 0]
+    Args:
+        x: the tensor that gives shape, dtype and device.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of x's shape.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros_like(st.tensor([1, 2])).tolist()
+        [0, 0]
     """
     return _like(x, 0, dtype, device, requires_grad)
 
 
-def ones_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape and dtype of `x`.
+def ones_like(
+    x: Tensor, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Makes a tensor of ones of another tensor's shape.
 
-    >>> import spiraltorch as st
-    >>> ones_like(st.tensor([1, 2])).tolist()
-    [1, 1]
+    Args:
+        x: the tensor that gives shape, dtype and device.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of x's shape.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones_like(st.tensor([1, 2])).tolist()
+        [1, 1]
     """
     return _like(x, 1, dtype, device, requires_grad)
 
 
-def full_like(x: Tensor, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """One number in the shape and dtype of `x`.
+def full_like(
+    x: Tensor,
+    fill_value: float | Tensor,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of one value of another tensor's shape.
 
-    >>> import spiraltorch as st
-    >>> full_like(st.tensor([1, 2]), 7).tolist()
-    [7, 7]
+    Args:
+        x: the tensor that gives shape, dtype and device.
+        fill_value: the value of every element; a number, or a tensor that broadcasts to the shape.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of x's shape.
+
+    Raises:
+        DTypeError: the dtype cannot hold the value.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.full_like(st.tensor([1, 2]), 7).tolist()
+        [7, 7]
     """
     return _like(x, fill_value, dtype, device, requires_grad)
 
 
-def empty_like(x: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """See `empty`.
+def empty_like(
+    x: Tensor, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Makes a tensor of another tensor's shape whose values are to be written. Until then they are zeros.
 
-    >>> import spiraltorch as st
-    >>> empty_like(st.tensor([1, 2])).shape
-    (2,)
+    Args:
+        x: the tensor that gives shape, dtype and device.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of x's shape.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.empty_like(st.tensor([1, 2])).shape
+        (2,)
     """
     return _like(x, 0, dtype, device, requires_grad)
+
+
+def new_zeros(
+    x: Tensor,
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of zeros, by default of this dtype and on this device.
+
+    Args:
+        x: the tensor that gives dtype and device.
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of zeros.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([1, 2]).new_zeros(2).tolist()
+        [0, 0]
+    """
+    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+
+
+def new_ones(
+    x: Tensor,
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of ones, by default of this dtype and on this device.
+
+    Args:
+        x: the tensor that gives dtype and device.
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of ones.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([1, 2]).new_ones(2).tolist()
+        [1, 1]
+    """
+    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+
+
+def new_empty(
+    x: Tensor,
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor whose values are to be written, by default of this dtype and on this device.
+
+    Args:
+        x: the tensor that gives dtype and device.
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of zeros.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([1, 2]).new_empty(2, 3).shape
+        (2, 3)
+    """
+    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+
+
+def new_full(
+    x: Tensor,
+    shape: ShapeLike,
+    fill_value: float | Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Makes a tensor of one value, by default of this dtype and on this device.
+
+    Args:
+        x: the tensor that gives dtype and device.
+        shape: the extents.
+        fill_value: the value of every element.
+        dtype: the dtype of the result; x's by default.
+        device: the device of the result; x's by default.
+        requires_grad: whether `backward` computes its gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        DTypeError: the dtype cannot hold the value.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([1, 2]).new_full((2,), 7).tolist()
+        [7, 7]
+    """
+    return full(shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)

@@ -1,10 +1,16 @@
-"""The one table of names: which functions are methods of `Tensor`, and PyTorch's other spellings of them."""
+"""The one table of names: which functions are methods of `Tensor`, and PyTorch's other spellings of them.
+
+`tools/stubs.py` writes `attached.pyi` from it, which shows these methods to type checkers and editors.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
-from . import creation, filling, operators
+from ..typing import ArrayLike, Operand
+from . import creation, filling, operators, torch_methods
 from .gradients import backward, hooks
 from .ops import (
     activation,
@@ -33,16 +39,16 @@ from .ops import (
     unique,
 )
 from .tensor import Tensor
-from .tracing import tracer as tracing
 
-_METHODS: dict[Any, str] = {
-    unary: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf floor ceil trunc round abs sign square reciprocal rsqrt",
+METHODS: dict[ModuleType, str] = {
+    unary: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
+    "floor ceil trunc round abs sign square reciprocal rsqrt",
     elementwise: "floor_divide remainder maximum minimum pow atan2 hypot logaddexp xlogy clip lerp",
     selection: "masked_fill nonzero",
     casting: "to",
     logic: "isnan isinf isfinite signbit copysign logical_and logical_or logical_xor logical_not isclose allclose",
     activation: "relu sigmoid gelu silu softplus",
-    reduction: "sum prod mean var std any all count_nonzero",
+    reduction: "sum prod mean any all count_nonzero",
     extrema: "amax amin argmax argmin",
     softmax: "logsumexp softmax log_softmax",
     norms: "norm",
@@ -52,7 +58,7 @@ _METHODS: dict[Any, str] = {
     transposition: "permute transpose swapaxes moveaxis",
     broadcasting: "broadcast_to expand",
     slicing: "flip roll narrow split chunk unbind unfold select",
-    repetition: "tile repeat_interleave",
+    repetition: "pad tile repeat_interleave",
     diagonals: "diagonal trace tril triu",
     gathering: "take gather index_select masked_select take_along_axis",
     scatter: "scatter scatter_add index_add",
@@ -62,149 +68,146 @@ _METHODS: dict[Any, str] = {
     statistics: "median quantile nansum nanmean cov",
     backward: "backward",
     hooks: "register_hook retain_grad",
+    torch_methods: "numel dim element_size is_floating_point is_contiguous contiguous cpu clone detach_ where expand_as "
+    "view_as t var std",
+    filling: "new_zeros new_ones new_empty new_full",
+    creation: "new_tensor",
 }
-_ALIASES: dict[str, str] = {
-    "add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "eq": "__eq__", "ne": "__ne__",
-    "lt": "__lt__", "le": "__le__", "gt": "__gt__", "ge": "__ge__", "neg": "__neg__", "fmod": "__mod__",
-    "add_": "__iadd__", "sub_": "__isub__", "mul_": "__imul__", "div_": "__itruediv__", "clamp": "clip",
-    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "numel": "_numel", "swapdims": "swapaxes", "t": "_t",
-    "movedim": "moveaxis", "astype": "to", "type_as": "to", "to_device": "to", "equal": "_equal", "true_divide": "__truediv__", "absolute": "abs", "view_as": "_view_as",
+# Methods that are not of their function's name.
+RENAMED: dict[str, Callable[..., Any]] = {
+    "max": extrema.max_method, "min": extrema.min_method, "repeat": repetition.repeat_method, "type": casting.to,
+    "equal": logic.array_equal,
 }  # fmt: skip
-_IN_PLACE = (
-    "abs clamp clip copysign cos exp expm1 floor ceil index_add lerp log masked_fill neg pow reciprocal remainder relu round "
-    "rsqrt scatter scatter_add sigmoid sin sqrt square tanh tril triu trunc floor_divide"
-)  # `x.exp_()` is `x` after it took over the value of `x.exp()`
+# Other names of methods.
+ALIASES: dict[str, str] = {
+    "add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "true_divide": "__truediv__",
+    "fmod": "__mod__", "neg": "__neg__", "eq": "__eq__", "ne": "__ne__", "lt": "__lt__", "le": "__le__", "gt": "__gt__",
+    "ge": "__ge__", "add_": "__iadd__", "sub_": "__isub__", "mul_": "__imul__", "div_": "__itruediv__",
+    "absolute": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "astype": "to", "clamp": "clip",
+    "movedim": "moveaxis", "swapdims": "swapaxes", "to_device": "to", "type_as": "to",
+}  # fmt: skip
+# The functions whose description operators share.
+OPERATORS: dict[str, Callable[..., Tensor]] = {
+    "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "truediv": elementwise.divide,
+    "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.pow,
+    "and": elementwise.bitwise_and, "or": elementwise.bitwise_or, "xor": elementwise.bitwise_xor,
+    "lshift": elementwise.bitwise_left_shift, "rshift": elementwise.bitwise_right_shift, "eq": elementwise.equal,
+    "ne": elementwise.not_equal, "lt": elementwise.less, "le": elementwise.less_equal, "gt": elementwise.greater,
+    "ge": elementwise.greater_equal, "neg": unary.negative, "matmul": contraction.matmul,
+}  # fmt: skip
+# Methods with an in-place variant, and an example of it: a tensor, the arguments, and the values afterwards.
+IN_PLACE: dict[str, tuple[str, str, str]] = {
+    "abs": ("[-1.0, 2.0]", "", "[1.0, 2.0]"),
+    "add": ("[1.0]", "2", "[3.0]"),
+    "sub": ("[1.0]", "2", "[-1.0]"),
+    "mul": ("[3.0]", "2", "[6.0]"),
+    "div": ("[3.0]", "2", "[1.5]"),
+    "ceil": ("[0.5, 2.0]", "", "[1.0, 2.0]"),
+    "clamp": ("[-2.0, 0.5]", "0, 1", "[0.0, 0.5]"),
+    "clip": ("[-2.0, 0.5]", "0, 1", "[0.0, 0.5]"),
+    "copysign": ("[1.0, 2.0]", "-1", "[-1.0, -2.0]"),
+    "cos": ("[0.0]", "", "[1.0]"),
+    "exp": ("[0.0]", "", "[1.0]"),
+    "expm1": ("[0.0]", "", "[0.0]"),
+    "floor": ("[0.5, 2.0]", "", "[0.0, 2.0]"),
+    "floor_divide": ("[7.0, -7.0]", "2", "[3.0, -4.0]"),
+    "index_add": ("[0.0, 1.0]", "0, [1], [2.0]", "[0.0, 3.0]"),
+    "lerp": ("[0.0]", "[10.0], 0.25", "[2.5]"),
+    "log": ("[1.0]", "", "[0.0]"),
+    "masked_fill": ("[1.0, 2.0]", "[True, False], 0.0", "[0.0, 2.0]"),
+    "neg": ("[1.0, -2.0]", "", "[-1.0, 2.0]"),
+    "pow": ("[2.0, 3.0]", "2", "[4.0, 9.0]"),
+    "reciprocal": ("[4.0]", "", "[0.25]"),
+    "relu": ("[-1.0, 2.0]", "", "[0.0, 2.0]"),
+    "remainder": ("[7.0, -7.0]", "3", "[1.0, 2.0]"),
+    "round": ("[0.5, 1.5]", "", "[0.0, 2.0]"),
+    "rsqrt": ("[4.0]", "", "[0.5]"),
+    "scatter": ("[0.0, 0.0]", "0, [1], 5.0", "[0.0, 5.0]"),
+    "scatter_add": ("[1.0, 1.0]", "0, [1], [2.0]", "[1.0, 3.0]"),
+    "sigmoid": ("[0.0]", "", "[0.5]"),
+    "sin": ("[0.0]", "", "[0.0]"),
+    "sqrt": ("[4.0]", "", "[2.0]"),
+    "square": ("[3.0]", "", "[9.0]"),
+    "tanh": ("[0.0]", "", "[0.0]"),
+    "tril": ("[[1.0, 2.0], [3.0, 4.0]]", "", "[[1.0, 0.0], [3.0, 4.0]]"),
+    "triu": ("[[1.0, 2.0], [3.0, 4.0]]", "", "[[1.0, 2.0], [0.0, 4.0]]"),
+    "trunc": ("[-1.5, 2.5]", "", "[-1.0, 2.0]"),
+}
+_IN_PLACE_DOC = """{summary}
+
+    In place: `{name}_` gives the tensor the values of `{name}`, cast to its dtype.
+{arguments}
+
+    Returns:
+        The tensor itself.
+
+    Raises:
+        ShapeError: the result has another shape than the tensor.
+        DTypeError: the result is floating and the tensor is not.
+        GradientError: the tensor is a leaf that requires a gradient, while gradients are recorded.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor({values}).{name}_({call}).tolist()
+        {result}
+    """
 
 
-def _in_place(name: str) -> Any:
-    own = getattr(Tensor, name)
+def _in_place(name: str) -> Callable[..., Tensor]:
+    """The in-place variant of a method: it takes over the value of the method's result."""
+    method = getattr(Tensor, name)
 
     def update(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return x._set(own(x, *args, **kwargs))
+        return x._set(method(x, *args, **kwargs))
 
     update.__name__ = update.__qualname__ = f"{name}_"
-    update.__doc__ = f"Takes over the value of `{name}`; returns itself."
+    update.__wrapped__ = method  # type: ignore[attr-defined]  # its signature is this one's, for `help`
+    update.__doc__ = _in_place_doc(name)
     return update
 
 
-def _like(creation_name: str) -> Any:
-    make: Any = creation.tensor if creation_name == "tensor" else getattr(filling, creation_name)
-
-    def new(x: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-        made: Tensor = make(*args, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
-        return made
-
-    new.__doc__ = f"`{creation_name}` in this dtype and on this device."
-    return new
-
-
-def _expand_as(x: Tensor, other: Tensor) -> Tensor:
-    """Broadcast to another tensor's shape."""
-    return x.broadcast_to(other.shape)  # type: ignore[no-any-return]
+def _in_place_doc(name: str) -> str:
+    """The description of an in-place variant, from that of the method."""
+    method = getattr(Tensor, name)
+    values, call, result = IN_PLACE[name]
+    summary, _, rest = (method.__doc__ or "").partition("\n")
+    arguments = rest.partition("\n    Returns:")[0].rstrip()
+    return _IN_PLACE_DOC.format(
+        name=name, summary=summary, arguments=arguments, values=values, call=call, result=result
+    )
 
 
-def _detach_in_place(x: Tensor) -> Tensor:
-    """Forgets how it was computed; returns itself."""
-    tracing.set_node(x, x.detach().node)
-    return x
-
-
-def _imatmul(x: Tensor, other: Any) -> Tensor:
-    """x = x @ other, behind the same handle."""
+def _matmul_in_place(x: Tensor, other: ArrayLike) -> Tensor:
+    """`x @= other`: takes over the value of the product."""
     return x._set(contraction.matmul(x, other))
 
 
-def _rdivmod(x: Tensor, other: Any) -> Any:
-    return other // x, other % x
-
-
-def _numel(x: Tensor) -> int:
-    """The number of elements."""
-    return x.size
-
-
-def _t(x: Tensor) -> Tensor:
-    """A matrix transposed; vectors and numbers as they are."""
-    from ..errors import ShapeError
-
-    if x.ndim > 2:
-        raise ShapeError(f"[t] expected at most 2 axes, got shape {x.shape}; use .mT or .permute()")
-    return x.T if x.ndim == 2 else x
-
-
-def _view_as(x: Tensor, other: Tensor) -> Tensor:
-    """The elements in another tensor's shape."""
-    return x.reshape(other.shape)  # type: ignore[no-any-return]
-
-
-def _cast_method(name: str) -> Any:
-    from .. import dtypes
-
-    wanted = getattr(dtypes, name)
-
-    def convert(x: Tensor) -> Tensor:
-        return casting.cast(x, wanted)
-
-    convert.__doc__ = f"As {name}."
-    return convert
-
-
-def _plain(x: Tensor) -> Tensor:
-    """The tensor itself: values are always contiguous in row-major order, and on their device."""
-    return x
-
-
-def _clone(x: Tensor) -> Tensor:
-    """A new handle on the same value; in-place updates of either leave the other as it is."""
-    from ..graph import build
-    from .dispatch import see
-
-    return Tensor(build.barrier(see(x)) if x.requires_grad else see(x))
+def _reflected_divmod(x: Tensor, other: Operand) -> tuple[Tensor, Tensor]:
+    """`divmod(other, x)`."""
+    return other // x, other % x  # type: ignore[return-value]  # an array leaves both to the tensor
 
 
 def attach() -> None:
     """Puts the functions on the class."""
     operators.attach()
-    for module, names in _METHODS.items():
+    for module, names in METHODS.items():
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
-    extra = {
-        "std": _torch_std, "var": _torch_var, "max": extrema.max_method, "min": extrema.min_method, "repeat": repetition.repeat_method, "_numel": _numel,
-        "_t": _t, "_view_as": _view_as, "contiguous": _plain, "cpu": _plain, "clone": _clone,
-        "dim": lambda x: x.ndim, "type": casting.to, "float": _cast_method("float32"),
-        "double": _cast_method("float64"), "half": _cast_method("float16"), "bfloat16": _cast_method("bfloat16"),
-        "int": _cast_method("int32"), "long": _cast_method("int64"), "bool": _cast_method("bool_"),
-        "new_zeros": _like("zeros"), "new_ones": _like("ones"), "new_empty": _like("empty"), "new_full": _like("full"),
-        "new_tensor": _like("tensor"), "expand_as": _expand_as, "detach_": _detach_in_place, "__imatmul__": _imatmul,
-        "__rdivmod__": _rdivmod, "element_size": lambda x: x.itemsize, "is_floating_point": lambda x: x.dtype.is_float,
-        "is_contiguous": lambda x: True, "_equal": logic.array_equal,
-        "pad": repetition.pad, "where": lambda x, c, y: selection.where(c, x, y),
-    }  # fmt: skip
-    for name, function in extra.items():
+    for name, function in RENAMED.items():
         setattr(Tensor, name, function)
-    for name, own in _ALIASES.items():
-        setattr(Tensor, name, getattr(Tensor, own))
-    for name in _IN_PLACE.split():
-        setattr(Tensor, f"{name}_", _in_place(name))
-
-
-def _torch_var(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """As `var`; with PyTorch's `dim` or `unbiased` the divisor is PyTorch's."""
-    return reduction.var(x, *args, **_corrected(kwargs))
-
-
-def _torch_std(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """As `std`; with PyTorch's `dim` or `unbiased` the divisor is PyTorch's."""
-    return reduction.std(x, *args, **_corrected(kwargs))
-
-
-def _corrected(kwargs: dict[str, Any]) -> dict[str, Any]:
-    if "unbiased" in kwargs:
-        kwargs = {**kwargs, "correction": int(kwargs["unbiased"])}
-        del kwargs["unbiased"]
-    elif "dim" in kwargs and "correction" not in kwargs:
-        kwargs = {**kwargs, "correction": 1}
-    return kwargs
+    for name, dtype in torch_methods.CASTS.items():
+        setattr(Tensor, name, torch_methods.cast_method(name, dtype))
+    setattr(Tensor, "__imatmul__", _matmul_in_place)  # noqa: B010  # as all the others
+    setattr(Tensor, "__rdivmod__", _reflected_divmod)  # noqa: B010
+    for name, function in OPERATORS.items():
+        getattr(Tensor, f"__{name}__").__doc__ = function.__doc__
+    for name, method in ALIASES.items():
+        setattr(Tensor, name, getattr(Tensor, method))
+    for name in IN_PLACE:
+        if not hasattr(Tensor, f"{name}_"):
+            setattr(Tensor, f"{name}_", _in_place(name))
+        else:  # an operator
+            getattr(Tensor, f"{name}_").__doc__ = _in_place_doc(name)
 
 
 attach()

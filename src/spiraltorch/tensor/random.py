@@ -94,13 +94,13 @@ def _uniform(shape: tuple[int, ...], dtype: Any, device: str, generator: Generat
     if dtype is float64:
         words = source.bits((*shape, 2), device).to(uint64)
         high, low = words[..., 0] >> 5, words[..., 1] >> 6
-        return (high.to(float64) * 67108864.0 + low.to(float64)) * (1.0 / 9007199254740992.0)  # type: ignore[no-any-return]
+        return (high.to(float64) * 67108864.0 + low.to(float64)) * (1.0 / 9007199254740992.0)
     words = source.bits(shape, device)
     value = (words >> 8).to(float32) * (1.0 / 16777216.0)
     if dtype is float32:
-        return value  # type: ignore[no-any-return]
+        return value
     bits = 11 if dtype.name == "float16" else 8
-    return ((words >> (32 - bits)).to(float32) * (1.0 / (1 << bits))).to(dtype)  # type: ignore[no-any-return]
+    return ((words >> (32 - bits)).to(float32) * (1.0 / (1 << bits))).to(dtype)
 
 
 def _sized(shape: tuple[Any, ...]) -> Any:
@@ -177,7 +177,7 @@ def randint(
         raise ArgumentError(f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}")
     name = devices.default() if device is None else devices.canonical(str(device))
     words = (generator or default_generator).bits(as_shape(size, "randint"), name)
-    return (((words.to(uint64) * (high - low)) >> 32).to(int64) + low).to(as_dtype(dtype))  # type: ignore[no-any-return]
+    return (((words.to(uint64) * (high - low)) >> 32).to(int64) + low).to(as_dtype(dtype))
 
 
 def bernoulli(p: Any, generator: Generator | None = None) -> Tensor:

@@ -2,114 +2,222 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..dtypes import DType, as_dtype, default_float, default_int, int64, uint64
+from ..dtypes import as_dtype, default_float, default_int, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
+from ..typing import DeviceLike, DTypeLike
 from .creation import as_shape, asarray, device_name
 from .tensor import Tensor
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None, device: Any = None) -> Tensor:
-    """Numbers from `start` up to `stop`, without it; int64 for ints, float32 otherwise.
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+) -> Tensor:
+    """Makes a row of evenly spaced numbers from `start` up to `stop`, without it.
 
-    >>> arange(2, 8, 3).tolist()
-    [2, 5]
+    Args:
+        start: the first number; with one argument, it is the end, and the row begins at 0.
+        stop: the end.
+        step: the distance of neighbours; negative for a descending row.
+        dtype: the dtype of the result; by default int64 where all arguments are ints, else float32.
+        device: the device of the result; by default the default device.
+
+    Returns:
+        A 1-d tensor of ceil((stop - start) / step) numbers, or of none where that is negative.
+
+    Raises:
+        ArgumentError: an argument is infinite or NaN, or the step is 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.arange(2, 8, 3).tolist()
+        [2, 5]
     """
     if stop is None:
         start, stop = 0, start
     if step == 0 or any(isinstance(v, float) and not np.isfinite(v) for v in (start, stop, step)):
         raise ArgumentError(f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}")
-    whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
-    wanted = as_dtype(dtype) if dtype is not None else default_int if whole else default_float
-    count = max(0, int(np.ceil((stop - start) / step)) if not whole else -(-(stop - start) // step))
-    name = device_name(device)
-    inner = wanted if wanted.is_float and wanted.itemsize >= 4 else default_float if wanted.is_float else int64
-    inner = wanted if wanted is uint64 else inner
-    if not whole and not inner.is_float:
+    integral = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
+    target = as_dtype(dtype) if dtype is not None else default_int if integral else default_float
+    count = max(0, int(np.ceil((stop - start) / step)) if not integral else -(-(stop - start) // step))
+    # The dtype of the arithmetic: 16-bit floats and small integers would round or wrap on the way.
+    inner = target if target.is_float and target.itemsize >= 4 else default_float if target.is_float else int64
+    inner = target if target is uint64 else inner
+    if not integral and not inner.is_float:
         inner = default_float
-    node = build.iota((int(count),), 0, inner if not inner.is_float else int64, name)
-    made = Tensor(build.cast(node, inner))
-    made = made * (step if inner.is_float else int(step)) + (start if inner.is_float else int(start))
-    return made.to(wanted)  # type: ignore[no-any-return]
+    node = build.iota((int(count),), 0, inner if not inner.is_float else int64, device_name(device))
+    result = Tensor(build.cast(node, inner))
+    result = result * (step if inner.is_float else int(step)) + (start if inner.is_float else int(start))
+    return result.to(target)
 
 
 def linspace(
-    start: float, stop: float, num: int, dtype: Any = None, device: Any = None, endpoint: bool = True
+    start: float,
+    stop: float,
+    num: int,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    endpoint: bool = True,
 ) -> Tensor:
-    """`num` evenly spaced numbers, the end included unless `endpoint` is False.
+    """Makes a row of `num` evenly spaced numbers from `start` to `stop`.
 
-    >>> linspace(0, 1, 3).tolist()
-    [0.0, 0.5, 1.0]
+    Args:
+        start: the first number.
+        stop: the last number.
+        num: how many numbers.
+        dtype: the dtype of the result; float32 by default.
+        device: the device of the result; by default the default device.
+        endpoint: False leaves out `stop`, so that the distance is (stop - start) / num.
+
+    Returns:
+        A 1-d tensor of `num` numbers.
+
+    Raises:
+        ArgumentError: `num` is negative.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linspace(0, 1, 3).tolist()
+        [0.0, 0.5, 1.0]
     """
     if num < 0:
         raise ArgumentError(f"[linspace] expected num >= 0, got {num}")
-    wanted = default_float if dtype is None else as_dtype(dtype)
+    target = default_float if dtype is None else as_dtype(dtype)
     exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
-    return asarray(exact.astype(wanted.numpy), device=device)
+    return asarray(exact.astype(target.numpy), device=device)
 
 
 def logspace(
-    start: float, stop: float, num: int = 50, base: float = 10.0, dtype: Any = None, device: Any = None,
+    start: float,
+    stop: float,
+    num: int = 50,
+    base: float = 10.0,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
     endpoint: bool = True,
-) -> Tensor:  # fmt: skip
-    """`base` to the power of `num` evenly spaced numbers, the end included unless `endpoint` is False.
+) -> Tensor:
+    """Makes a row of powers of `base` whose exponents are evenly spaced from `start` to `stop`.
 
-    >>> logspace(0, 2, 3).tolist()
-    [1.0, 10.0, 100.0]
+    Args:
+        start: the first exponent.
+        stop: the last exponent.
+        num: how many numbers.
+        base: the base.
+        dtype: the dtype of the result; float32 by default.
+        device: the device of the result; by default the default device.
+        endpoint: False leaves out `stop`, so that the distance of exponents is (stop - start) / num.
+
+    Returns:
+        A 1-d tensor of `num` numbers.
+
+    Raises:
+        ArgumentError: `num` is negative.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.logspace(0, 2, 3).tolist()
+        [1.0, 10.0, 100.0]
     """
     if num < 0:
         raise ArgumentError(f"[logspace] expected num >= 0, got {num}")
-    wanted = default_float if dtype is None else as_dtype(dtype)
+    target = default_float if dtype is None else as_dtype(dtype)
     exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
-    return asarray(exact.astype(wanted.numpy), device=device)
+    return asarray(exact.astype(target.numpy), device=device)
 
 
-def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Ones on the `k`-th diagonal.
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+) -> Tensor:
+    """Makes a matrix with ones on a diagonal and zeros elsewhere.
 
-    >>> eye(2).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    Args:
+        n_rows: the number of rows.
+        n_cols: the number of columns; as many as rows by default.
+        k: which diagonal: 0 is the main one, positive ones lie above it, negative ones below.
+        dtype: the dtype of the result; float32 by default.
+        device: the device of the result; by default the default device.
+
+    Returns:
+        A tensor of shape (n_rows, n_cols).
+
+    Raises:
+        ShapeError: a number of rows or columns is negative.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.eye(2).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     shape = as_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     name = device_name(device)
     i, j = build.iota(shape, 0, int64, name), build.iota(shape, 1, int64, name)
-    hit = build.eq(build.add(i, build.number(k, int64, name)), j)
-    return Tensor(build.cast(hit, as_dtype(dtype) if dtype is not None else default_float))
+    on_diagonal = build.eq(build.add(i, build.number(k, int64, name)), j)
+    return Tensor(build.cast(on_diagonal, as_dtype(dtype) if dtype is not None else default_float))
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
-    """Coordinate arrays from 1-d ones.
+    """Makes the coordinates of a grid from the coordinates along its axes.
 
-    >>> [t.tolist() for t in meshgrid(arange(2), arange(1))]
-    [[[0, 1]], [[0, 0]]]
+    Args:
+        *arrays: the coordinates along each axis, 1-d.
+        indexing: "xy" exchanges the first two axes of the result, as NumPy does for plots; "ij" does not.
+
+    Returns:
+        A tensor for each array, of its dtype and of the grid's shape.
+
+    Raises:
+        ArgumentError: `indexing` is neither "xy" nor "ij".
+
+    Example:
+        >>> import spiraltorch as st
+        >>> [t.tolist() for t in st.meshgrid(st.arange(2), st.arange(1))]
+        [[[0, 1]], [[0, 0]]]
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}")
     n = len(arrays)
-    order = list(range(n))
+    axes = list(range(n))  # of the grid, for each array
     if indexing == "xy" and n > 1:
-        order[0], order[1] = 1, 0
+        axes[0], axes[1] = 1, 0
     shape = [0] * n
-    for a, place in zip(arrays, order, strict=True):
-        shape[place] = a.size
+    for a, axis in zip(arrays, axes, strict=True):
+        shape[axis] = a.size
     return [
-        a.reshape([a.size if d == place else 1 for d in range(n)]).expand(tuple(shape))
-        for a, place in zip(arrays, order, strict=True)
+        a.reshape([a.size if d == axis else 1 for d in range(n)]).expand(tuple(shape))
+        for a, axis in zip(arrays, axes, strict=True)
     ]
 
 
-def one_hot(x: Tensor, num_classes: int, dtype: DType = int64) -> Tensor:
-    """Ones at the given classes along a new last axis.
+def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
+    """Encodes classes as rows with a one at the class and zeros elsewhere.
 
-    >>> import spiraltorch as st
-    >>> one_hot(st.tensor([0, 2]), 3).tolist()
-    [[1, 0, 0], [0, 0, 1]]
+    Args:
+        x: the classes, any shape, of integers. A class outside [0, num_classes) gives zeros only.
+        num_classes: the extent of the new last axis.
+        dtype: the dtype of the result.
+
+    Returns:
+        A tensor of x's shape with one more axis.
+
+    Raises:
+        DTypeError: x is not of integers.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.one_hot(st.tensor([0, 2]), 3).tolist()
+        [[1, 0, 0], [0, 0, 1]]
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
     classes = arange(num_classes, device=x.device)
-    return (x.reshape((*x.shape, 1)) == classes).to(dtype)  # type: ignore[no-any-return]
+    return (x.reshape((*x.shape, 1)) == classes).to(dtype)

@@ -8,7 +8,7 @@ import spiraltorch as st
 
 from ...dtypes import bool_, float32
 from ...errors import ArgumentError, ShapeError
-from ...tensor.ops.contraction import attend
+from ...tensor.ops.contraction import attention
 from ...tensor.tensor import Tensor
 from .dropout import dropout
 
@@ -101,7 +101,7 @@ def _blockwise(
         mask = _four_axes(mask, batch)
         mask = mask if mask.dtype is bool_ else mask.to(q.dtype)
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
-    result = attend(q, k, v, mask, causal, factor)
+    result = attention(q, k, v, mask, causal, factor)
     return result.reshape(*batch, query.shape[-2], value.shape[-1]).to(dtype)
 
 

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes
+from ...typing import ArrayLike
 from ..arguments import axes_of, axis_of, torch_spellings
 from ..dispatch import handle, handles, see
 from ..tensor import Tensor
+from .broadcasting import broadcast_arrays
+from .reduction import sum
+from .slicing import roll
 
 
-def _both(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+def promoted_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Both operands in their common dtype."""
     a, b = handles(x, y)
     dtype = promote(a.dtype, b.dtype)
     return Tensor(build.cast(see(a), dtype)), Tensor(build.cast(see(b), dtype))
 
 
 @torch_spellings
-def matmul(x: Any, y: Any) -> Tensor:
-    """The matrix product, with batch axes broadcast and NumPy's rules for 1-d operands.
+def matmul(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Multiplies matrices, in the last two axes, by NumPy's rules; `x @ y` does the same.
 
-    >>> matmul(handle([[1, 2]]), handle([[3], [4]])).tolist()
-    [[11]]
+    float16 and bfloat16 are summed in float32 and rounded once.
+
+    Args:
+        x: shape (..., m, k), or (k,) for a row; any dtype.
+        y: shape (..., k, n), or (k,) for a column; leading axes broadcast with x's.
+
+    Returns:
+        A tensor of shape (..., m, n) in the common dtype; without m or n where an operand is 1-d.
+
+    Raises:
+        ShapeError: an operand is 0-d, the extents k differ, or the leading axes do not broadcast.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.matmul(st.tensor([[1, 2]]), st.tensor([[3], [4]])).tolist()
+        [[11]]
     """
-    a, b = _both(x, y)
+    a, b = promoted_operands(x, y)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(
             f"[matmul] expected at least one axis on both sides, got shapes {a.shape} and {b.shape}; use *"
@@ -41,7 +59,7 @@ def matmul(x: Any, y: Any) -> Tensor:
     if b.ndim <= 2:
         return Tensor(build.dot(a.node, b.node, (a.ndim - 1,), (max(b.ndim - 2, 0),)))
     if a.ndim == 1:
-        return matmul(a.reshape((1, k)), b).squeeze(-2)  # type: ignore[no-any-return]
+        return matmul(a.reshape((1, k)), b).squeeze(-2)
     batch = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
     a, b = a.broadcast_to((*batch, *a.shape[-2:])), b.broadcast_to((*batch, *b.shape[-2:]))
     n = len(batch)
@@ -49,86 +67,165 @@ def matmul(x: Any, y: Any) -> Tensor:
     return Tensor(build.dot(see(a), see(b), (n + 1,), (n,), axes, axes))
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
-    """Weighted values (B, H, L, Ev) of q (B, H, L, E), k (B, H / n, S, E) and v (B, H / n, S, Ev) in one float dtype.
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
+    """Scaled dot-product attention, as one primitive. All operands have one floating dtype.
 
-    The mask, where there is one, broadcasts to (B, H, L, S); a query without any key gets zeros.
+    Args:
+        q: queries, shape (B, H, L, E).
+        k: keys, shape (B, H / n, S, E); n heads of queries share a head of keys.
+        v: values, shape (B, H / n, S, Ev).
+        mask: what is added to the products, or booleans of which keys count; it broadcasts to (B, H, L, S).
+        causal: whether a query sees only keys up to its own position.
+        scale: by what products of queries and keys are multiplied.
 
-    >>> attend(handle([[[[1.0]]]]), handle([[[[1.0], [1.0]]]]), handle([[[[2.0], [4.0]]]]), None, False, 1.0).tolist()
-    [[[[3.0]]]]
+    Returns:
+        The weighted values, shape (B, H, L, Ev); zeros for a query without any key.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> q, k, v = st.ones(1, 1, 1, 1), st.ones(1, 1, 2, 1), st.tensor([[[[2.0], [4.0]]]])
+        >>> attention(q, k, v, None, False, 1.0).tolist()
+        [[[[3.0]]]]
     """
     return Tensor(build.attention(see(q), see(k), see(v), None if mask is None else see(mask), causal, scale)[0])
 
 
-def mm(x: Any, y: Any) -> Tensor:
-    """PyTorch's product of two matrices.
+def mm(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Multiplies two matrices.
 
-    >>> import spiraltorch as st
-    >>> mm(st.ones(2, 3), st.ones(3, 1)).tolist()
-    [[3.0], [3.0]]
+    Args:
+        x: shape (m, k), any dtype.
+        y: shape (k, n).
+
+    Returns:
+        A tensor of shape (m, n) in the common dtype.
+
+    Raises:
+        ShapeError: an operand is no matrix, or the extents k differ.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.mm(st.ones(2, 3), st.ones(3, 1)).tolist()
+        [[3.0], [3.0]]
     """
-    a, b = _both(x, y)
+    a, b = promoted_operands(x, y)
     if a.ndim != 2 or b.ndim != 2:
         raise ShapeError(f"[mm] expected two matrices, got shapes {a.shape} and {b.shape}; use matmul")
     return matmul(a, b)
 
 
-def bmm(x: Any, y: Any) -> Tensor:
-    """PyTorch's product of two batches of matrices.
+def bmm(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Multiplies two batches of matrices.
 
-    >>> import spiraltorch as st
-    >>> bmm(st.ones(1, 2, 3), st.ones(1, 3, 1)).shape
-    (1, 2, 1)
+    Args:
+        x: shape (b, m, k), any dtype.
+        y: shape (b, k, n).
+
+    Returns:
+        A tensor of shape (b, m, n) in the common dtype.
+
+    Raises:
+        ShapeError: an operand has not 3 axes, or the extents b or k differ.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.bmm(st.ones(1, 2, 3), st.ones(1, 3, 1)).shape
+        (1, 2, 1)
     """
-    a, b = _both(x, y)
+    a, b = promoted_operands(x, y)
     if a.ndim != 3 or b.ndim != 3:
         raise ShapeError(f"[bmm] expected two batches of matrices, got shapes {a.shape} and {b.shape}; use matmul")
     return matmul(a, b)
 
 
-def dot(x: Any, y: Any) -> Tensor:
-    """The inner product of two vectors (`matmul` for more axes).
+def dot(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes the inner product of two vectors; of more axes it is `matmul`.
 
-    >>> import spiraltorch as st
-    >>> dot(st.tensor([1, 2]), st.tensor([3, 4])).item()
-    11
+    Args:
+        x: shape (k,), any dtype.
+        y: shape (k,).
+
+    Returns:
+        A 0-d tensor in the common dtype.
+
+    Raises:
+        ShapeError: the extents differ.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.dot(st.tensor([1, 2]), st.tensor([3, 4])).item()
+        11
     """
     return matmul(x, y)
 
 
 @torch_spellings
-def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
-    """The sum of products along an axis.
+def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1, *, dim: int = -1) -> Tensor:
+    """Computes inner products of vectors along an axis.
 
-    >>> import spiraltorch as st
-    >>> vecdot(st.ones(2, 3), st.ones(2, 3)).tolist()
-    [3.0, 3.0]
+    Args:
+        x: any shape and dtype.
+        y: any shape that broadcasts with x's.
+        axis: the axis of the vectors.
+        dim: PyTorch's spelling of `axis`.
+
+    Returns:
+        A tensor of the common shape without the axis, in the common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        IndexOutOfRange: the axis lies outside those of the common shape.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.vecdot(st.ones(2, 3), st.ones(2, 3)).tolist()
+        [3.0, 3.0]
     """
-    from .reduction import sum as total
-
-    a, b = _both(x, y)
-    return total(a * b, axis=axis, dtype=a.dtype)
+    a, b = promoted_operands(x, y)
+    return sum(a * b, axis=axis, dtype=a.dtype)
 
 
-def outer(x: Any, y: Any) -> Tensor:
-    """All products of two vectors.
+def outer(x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Computes the products of all pairs of elements of two vectors.
 
-    >>> import spiraltorch as st
-    >>> outer(st.tensor([1, 2]), st.tensor([3, 4])).tolist()
-    [[3, 4], [6, 8]]
+    Args:
+        x: shape (m,), any dtype; more axes are flattened.
+        y: shape (n,), likewise.
+
+    Returns:
+        A tensor of shape (m, n) in the common dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.outer(st.tensor([1, 2]), st.tensor([3, 4])).tolist()
+        [[3, 4], [6, 8]]
     """
-    a, b = _both(x, y)
-    return a.reshape((-1, 1)) * b.reshape((1, -1))  # type: ignore[no-any-return]
+    a, b = promoted_operands(x, y)
+    return a.reshape((-1, 1)) * b.reshape((1, -1))
 
 
-def tensordot(x: Any, y: Any, axes: Any = 2) -> Tensor:
-    """The sum of products over pairs of axes: the last `axes` of `x` with the first of `y`, or two lists.
+def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[Sequence[int]] = 2) -> Tensor:
+    """Sums products over pairs of axes.
 
-    >>> import spiraltorch as st
-    >>> tensordot(st.ones(2, 3), st.ones(3, 4), axes=1).shape
-    (2, 4)
+    Args:
+        x: any shape and dtype.
+        y: any shape and dtype.
+        axes: a number n, for the last n axes of `x` with the first n of `y`; or the axes of each.
+
+    Returns:
+        A tensor in the common dtype, with the other axes of `x` and then those of `y`.
+
+    Raises:
+        ArgumentError: the number is negative, or an axis is given twice.
+        ShapeError: paired axes have different extents.
+        IndexOutOfRange: an axis does not exist.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensordot(st.ones(2, 3), st.ones(3, 4), axes=1).shape
+        (2, 4)
     """
-    a, b = _both(x, y)
+    a, b = promoted_operands(x, y)
     if isinstance(axes, int):
         if axes < 0:
             raise ArgumentError(f"[tensordot] expected at least 0 axes, got {axes}")
@@ -144,44 +241,76 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Tensor:
     return Tensor(build.dot(a.node, b.node, ax, by))
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
-    """`x @ weight.T + bias`, with PyTorch's weight of shape (out, in).
+def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
+    """Computes x @ weight.T + bias, with PyTorch's layout of weights.
 
-    >>> import spiraltorch as st
-    >>> linear(st.ones(2, 3), st.ones(4, 3), st.ones(4)).shape
-    (2, 4)
+    Args:
+        x: shape (..., in), any dtype.
+        weight: shape (out, in).
+        bias: shape (out,).
+
+    Returns:
+        A tensor of shape (..., out) in the common dtype.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linear(st.ones(2, 3), st.ones(4, 3), st.ones(4)).shape
+        (2, 4)
     """
-    a, w = _both(x, weight)
+    a, w = promoted_operands(x, weight)
     if w.ndim != 2 or a.shape[-1:] != w.shape[-1:]:
         raise ShapeError(f"[linear] expected x (..., in) and a weight (out, in), got shapes {a.shape} and {w.shape}")
-    made = Tensor(build.dot(a.node, w.node, (a.ndim - 1,), (1,)))
-    return made if bias is None else made + handle(bias, made)
+    product = Tensor(build.dot(a.node, w.node, (a.ndim - 1,), (1,)))
+    return product if bias is None else product + handle(bias, product)
 
 
-def multi_dot(arrays: Sequence[Any]) -> Tensor:
-    """The product of several matrices, from left to right.
+def multi_dot(arrays: Sequence[ArrayLike]) -> Tensor:
+    """Multiplies several matrices, from left to right.
 
-    >>> import spiraltorch as st
-    >>> multi_dot([st.ones(1, 2), st.ones(2, 3), st.ones(3, 1)]).tolist()
-    [[6.0]]
+    Args:
+        arrays: at least one matrix; the extents of neighbours fit each other.
+
+    Returns:
+        The product, in the common dtype.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linalg.multi_dot([st.ones(1, 2), st.ones(2, 3), st.ones(3, 1)]).tolist()
+        [[6.0]]
     """
-    made, *rest = handles(*arrays)
+    product, *rest = handles(*arrays)
     for other in rest:
-        made = matmul(made, other)
-    return made
+        product = matmul(product, other)
+    return product
 
 
-def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
-    """The cross product of 3-vectors along an axis.
+def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Tensor:
+    """Computes the cross product of vectors of three elements along an axis.
 
-    >>> import spiraltorch as st
-    >>> cross(st.tensor([1, 0, 0]), st.tensor([0, 1, 0])).tolist()
-    [0, 0, 1]
+    Args:
+        x: extent 3 along the axis, any dtype.
+        y: any shape that broadcasts with x's.
+        axis: the axis of the vectors.
+
+    Returns:
+        A tensor of the common shape and dtype.
+
+    Raises:
+        ShapeError: the extent is not 3, or the shapes do not broadcast.
+        IndexOutOfRange: the axis lies outside those of the common shape.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linalg.cross(st.tensor([1, 0, 0]), st.tensor([0, 1, 0])).tolist()
+        [0, 0, 1]
     """
-    from .broadcasting import broadcast_arrays
-    from .slicing import roll
-
-    a, b = broadcast_arrays(*_both(x, y))
+    a, b = broadcast_arrays(*promoted_operands(x, y))
     if a.ndim == 0:
         raise ShapeError("[cross] expected vectors of extent 3, got 0-d tensors")
     (d,) = axes_of(axis, a.ndim, "cross")

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...graph import build
+from ...typing import ArrayLike
 from ..dispatch import handle, see
 from ..tensor import Tensor
-from .contraction import _both
+from .contraction import promoted_operands
+
+IntPerAxis: TypeAlias = int | Sequence[int]  # one int for all spatial axes, or one for each
 
 
-def per_axis(value: Any, rank: int, op: str, name: str, least: int = 0) -> tuple[int, ...]:
+def per_axis(value: IntPerAxis, rank: int, op: str, name: str, least: int = 0) -> tuple[int, ...]:
     """One int for each spatial axis. Raises `ArgumentError` for another count or for less than `least`."""
     try:
-        made = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)
+        ints = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)  # type: ignore[union-attr]
     except AttributeError:
         raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints, got {value!r}") from None
-    made = made * rank if len(made) == 1 else made
-    if len(made) != rank or any(v < least for v in made):
+    ints = ints * rank if len(ints) == 1 else ints
+    if len(ints) != rank or any(v < least for v in ints):
         raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints of at least {least}, got {value!r}")
-    return made
+    return ints
 
 
-def _floating(x: Any, weight: Any, op: str) -> tuple[Tensor, Tensor]:
+def _floating(x: ArrayLike, weight: ArrayLike, op: str) -> tuple[Tensor, Tensor]:
     """The operands in their common dtype. Raises `DTypeError` where that is not floating."""
-    a, w = _both(x, weight)
+    a, w = promoted_operands(x, weight)
     if not a.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {a.dtype.name}; cast with .to(st.float32)")
     return a, w
 
 
 def _batched(x: Tensor, n: int, op: str) -> tuple[Tensor, bool]:
+    """The input with a batch axis, and whether it had none. Raises `ShapeError` for another number of axes."""
     if x.ndim == n + 1:
         return x.reshape((1, *x.shape)), True
     if x.ndim != n + 2:
@@ -39,7 +44,11 @@ def _batched(x: Tensor, n: int, op: str) -> tuple[Tensor, bool]:
     return x, False
 
 
-def _conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, n: int) -> Tensor:
+def _conv(
+    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, stride: IntPerAxis, padding: IntPerAxis | str,
+    dilation: IntPerAxis, groups: int, n: int,
+) -> Tensor:  # fmt: skip
+    """A convolution over `n` spatial axes."""
     op = f"conv{n}d"
     a, w = _floating(x, weight, op)
     a, single = _batched(a, n, op)
@@ -58,24 +67,30 @@ def _conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: A
             )
     data = a.reshape((a.shape[0], groups, w.shape[1], *a.shape[2:]))
     kernel = w.reshape((groups, w.shape[0] // groups, *w.shape[1:]))
-    made = Tensor(build.conv(data.node, kernel.node, strides, pads, (1,) * n, dilations))
-    return _finish(made, bias, n, single, op)
+    result = Tensor(build.conv(data.node, kernel.node, strides, pads, (1,) * n, dilations))
+    return _finished(result, bias, n, single, op)
 
 
-def _finish(made: Tensor, bias: Any, n: int, single: bool, op: str) -> Tensor:
+def _finished(x: Tensor, bias: ArrayLike | None, n: int, single: bool, op: str) -> Tensor:
     """Groups joined to channels, the bias added, and the batch axis dropped where there was none."""
-    made = made.reshape((made.shape[0], made.shape[1] * made.shape[2], *made.shape[3:]))
+    x = x.reshape((x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]))
     if bias is not None:
-        b = handle(bias, made)
-        if b.shape != (made.shape[1],):
-            raise ShapeError(f"[{op}] expected a bias of shape {(made.shape[1],)}, got {b.shape}")
-        made = made + b.reshape((-1, *[1] * n))
-    return made.reshape(made.shape[1:]) if single else made
+        b = handle(bias, x)
+        if b.shape != (x.shape[1],):
+            raise ShapeError(f"[{op}] expected a bias of shape {(x.shape[1],)}, got {b.shape}")
+        x = x + b.reshape((-1, *[1] * n))
+    return x.reshape(x.shape[1:]) if single else x
 
 
 def _padding(
-    padding: Any, n: int, op: str, strides: tuple[int, ...], dilations: tuple[int, ...], sizes: tuple[int, ...]
+    padding: IntPerAxis | str,
+    n: int,
+    op: str,
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    sizes: tuple[int, ...],
 ) -> tuple[tuple[int, int], ...]:
+    """(before, after) for each spatial axis."""
     if padding == "valid":
         return ((0, 0),) * n
     if padding == "same":
@@ -89,46 +104,123 @@ def _padding(
 
 
 def conv1d(
-    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntPerAxis = 1,
+    padding: IntPerAxis | str = 0,
+    dilation: IntPerAxis = 1,
+    groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation: x (N, C, L) with weight (O, C/groups, K) gives (N, O, L'), as in PyTorch.
+    """Convolves over one spatial axis: the cross-correlation of an input with kernels, as in PyTorch.
 
-    `padding` is in ints, 'valid' or 'same' (stride 1). Raises `ShapeError`, `ArgumentError`.
+    An extent S of the input gives (S + 2 * padding - dilation * (K - 1) - 1) // stride + 1 in the result.
 
-    >>> import spiraltorch as st
-    >>> conv1d(st.ones(1, 1, 5), st.ones(1, 1, 3)).tolist()
-    [[[3.0, 3.0, 3.0]]]
+    Args:
+        x: shape (N, C, L) or (C, L); floating dtypes.
+        weight: the kernels, shape (O, C / groups, K).
+        bias: what is added to each channel of the result, shape (O,).
+        stride: the distance of neighbouring windows, for all spatial axes or for each.
+        padding: how many zeros are added at both ends, likewise; "valid" is 0, "same" keeps the extents (stride 1).
+        dilation: the distance of neighbouring elements of a kernel, likewise.
+        groups: into how many groups the channels are divided, each with kernels of its own.
+
+    Returns:
+        A tensor of shape (N, O, L') or (O, L'), in the common dtype.
+
+    Raises:
+        DTypeError: the common dtype is not floating.
+        ShapeError: the shapes do not fit, or the kernel is larger than the padded input.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.conv1d(st.ones(1, 1, 5), st.ones(1, 1, 3)).tolist()
+        [[[3.0, 3.0, 3.0]]]
     """
     return _conv(x, weight, bias, stride, padding, dilation, groups, 1)
 
 
 def conv2d(
-    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntPerAxis = 1,
+    padding: IntPerAxis | str = 0,
+    dilation: IntPerAxis = 1,
+    groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation: x (N, C, H, W) with weight (O, C/groups, KH, KW) gives (N, O, H', W'); see `conv1d`.
+    """Convolves over two spatial axes: the cross-correlation of an input with kernels, as in PyTorch.
 
-    >>> import spiraltorch as st
-    >>> conv2d(st.ones(1, 2, 4, 4), st.ones(3, 2, 3, 3), padding=1).shape
-    (1, 3, 4, 4)
+    An extent S of the input gives (S + 2 * padding - dilation * (K - 1) - 1) // stride + 1 in the result.
+
+    Args:
+        x: shape (N, C, H, W) or (C, H, W); floating dtypes.
+        weight: the kernels, shape (O, C / groups, KH, KW).
+        bias: what is added to each channel of the result, shape (O,).
+        stride: the distance of neighbouring windows, for all spatial axes or for each.
+        padding: how many zeros are added at both ends, likewise; "valid" is 0, "same" keeps the extents (stride 1).
+        dilation: the distance of neighbouring elements of a kernel, likewise.
+        groups: into how many groups the channels are divided, each with kernels of its own.
+
+    Returns:
+        A tensor of shape (N, O, H', W') or (O, H', W'), in the common dtype.
+
+    Raises:
+        DTypeError: the common dtype is not floating.
+        ShapeError: the shapes do not fit, or the kernel is larger than the padded input.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.conv2d(st.ones(1, 2, 4, 4), st.ones(3, 2, 3, 3), padding=1).shape
+        (1, 3, 4, 4)
     """
     return _conv(x, weight, bias, stride, padding, dilation, groups, 2)
 
 
 def conv3d(
-    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntPerAxis = 1,
+    padding: IntPerAxis | str = 0,
+    dilation: IntPerAxis = 1,
+    groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation over three spatial axes; see `conv1d`.
+    """Convolves over three spatial axes: the cross-correlation of an input with kernels, as in PyTorch.
 
-    >>> import spiraltorch as st
-    >>> conv3d(st.ones(1, 1, 3, 3, 3), st.ones(1, 1, 3, 3, 3)).item()
-    27.0
+    An extent S of the input gives (S + 2 * padding - dilation * (K - 1) - 1) // stride + 1 in the result.
+
+    Args:
+        x: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
+        weight: the kernels, shape (O, C / groups, KD, KH, KW).
+        bias: what is added to each channel of the result, shape (O,).
+        stride: the distance of neighbouring windows, for all spatial axes or for each.
+        padding: how many zeros are added at both ends, likewise; "valid" is 0, "same" keeps the extents (stride 1).
+        dilation: the distance of neighbouring elements of a kernel, likewise.
+        groups: into how many groups the channels are divided, each with kernels of its own.
+
+    Returns:
+        A tensor of shape (N, O, D', H', W') or (O, D', H', W'), in the common dtype.
+
+    Raises:
+        DTypeError: the common dtype is not floating.
+        ShapeError: the shapes do not fit, or the kernel is larger than the padded input.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.conv3d(st.ones(1, 1, 3, 3, 3), st.ones(1, 1, 3, 3, 3)).item()
+        27.0
     """
     return _conv(x, weight, bias, stride, padding, dilation, groups, 3)
 
 
 def _transposed(
-    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: int, dilation: Any, n: int
-) -> Tensor:
+    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, stride: IntPerAxis, padding: IntPerAxis,
+    output_padding: IntPerAxis, groups: int, dilation: IntPerAxis, n: int,
+) -> Tensor:  # fmt: skip
     """The gradient of a convolution with respect to its input, as a convolution of the spread-out input."""
     op = f"conv_transpose{n}d"
     a, w = _floating(x, weight, op)
@@ -147,46 +239,126 @@ def _transposed(
     kernel = w.reshape((groups, channels, *w.shape[1:])).swapaxes(1, 2).flip(axis=tuple(range(3, 3 + n)))
     spans = [d * (k - 1) for d, k in zip(dilations, w.shape[2:], strict=True)]
     around = tuple([(s - p, s - p + e) for s, p, e in zip(spans, pads, extra, strict=True)])
-    made = Tensor(build.conv(see(data), see(kernel), (1,) * n, around, strides, dilations))
-    return _finish(made, bias, n, single, op)
+    result = Tensor(build.conv(see(data), see(kernel), (1,) * n, around, strides, dilations))
+    return _finished(result, bias, n, single, op)
 
 
 def conv_transpose1d(
-    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:  # fmt: skip
-    """Transposed convolution: (N, C, L) with weight (C, O/groups, K) gives (N, O, L'), as in PyTorch.
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntPerAxis = 1,
+    padding: IntPerAxis = 0,
+    output_padding: IntPerAxis = 0,
+    groups: int = 1,
+    dilation: IntPerAxis = 1,
+) -> Tensor:
+    """Applies a transposed convolution over one spatial axis, as in PyTorch: the gradient of a convolution by its input.
 
-    L' is (L - 1) * stride - 2 * padding + dilation * (K - 1) + output_padding + 1.
+    An extent S of the input gives (S - 1) * stride - 2 * padding + dilation * (K - 1) + output_padding + 1.
 
-    >>> import spiraltorch as st
-    >>> conv_transpose1d(st.ones(1, 1, 2), st.ones(1, 1, 2), stride=2).tolist()
-    [[[1.0, 1.0, 1.0, 1.0]]]
+    Args:
+        x: shape (N, C, L) or (C, L); floating dtypes.
+        weight: the kernels, shape (C, O / groups, K).
+        bias: what is added to each channel of the result, shape (O,).
+        stride: the stride of the convolution, for all spatial axes or for each.
+        padding: the padding of the convolution, likewise.
+        output_padding: what is added to the extents of the result, below stride or dilation, likewise.
+        groups: into how many groups the channels are divided, each with kernels of its own.
+        dilation: the distance of neighbouring elements of a kernel, likewise.
+
+    Returns:
+        A tensor of shape (N, O, L') or (O, L'), in the common dtype.
+
+    Raises:
+        DTypeError: the common dtype is not floating.
+        ShapeError: the shapes do not fit.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.conv_transpose1d(st.ones(1, 1, 2), st.ones(1, 1, 2), stride=2).tolist()
+        [[[1.0, 1.0, 1.0, 1.0]]]
     """
     return _transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, 1)
 
 
 def conv_transpose2d(
-    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:  # fmt: skip
-    """Transposed convolution over two spatial axes; see `conv_transpose1d`.
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntPerAxis = 1,
+    padding: IntPerAxis = 0,
+    output_padding: IntPerAxis = 0,
+    groups: int = 1,
+    dilation: IntPerAxis = 1,
+) -> Tensor:
+    """Applies a transposed convolution over two spatial axes, as in PyTorch: the gradient of a convolution by its input.
 
-    >>> import spiraltorch as st
-    >>> conv_transpose2d(st.ones(1, 3, 4, 4), st.ones(3, 2, 3, 3), stride=2, padding=1, output_padding=1).shape
-    (1, 2, 8, 8)
+    An extent S of the input gives (S - 1) * stride - 2 * padding + dilation * (K - 1) + output_padding + 1.
+
+    Args:
+        x: shape (N, C, H, W) or (C, H, W); floating dtypes.
+        weight: the kernels, shape (C, O / groups, KH, KW).
+        bias: what is added to each channel of the result, shape (O,).
+        stride: the stride of the convolution, for all spatial axes or for each.
+        padding: the padding of the convolution, likewise.
+        output_padding: what is added to the extents of the result, below stride or dilation, likewise.
+        groups: into how many groups the channels are divided, each with kernels of its own.
+        dilation: the distance of neighbouring elements of a kernel, likewise.
+
+    Returns:
+        A tensor of shape (N, O, H', W') or (O, H', W'), in the common dtype.
+
+    Raises:
+        DTypeError: the common dtype is not floating.
+        ShapeError: the shapes do not fit.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x, weight = st.ones(1, 3, 4, 4), st.ones(3, 2, 3, 3)
+        >>> st.conv_transpose2d(x, weight, stride=2, padding=1, output_padding=1).shape
+        (1, 2, 8, 8)
     """
     return _transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, 2)
 
 
 def conv_transpose3d(
-    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:  # fmt: skip
-    """Transposed convolution over three spatial axes; see `conv_transpose1d`.
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntPerAxis = 1,
+    padding: IntPerAxis = 0,
+    output_padding: IntPerAxis = 0,
+    groups: int = 1,
+    dilation: IntPerAxis = 1,
+) -> Tensor:
+    """Applies a transposed convolution over three spatial axes, as in PyTorch: the gradient of a convolution by its input.
 
-    >>> import spiraltorch as st
-    >>> conv_transpose3d(st.ones(1, 1, 2, 2, 2), st.ones(1, 1, 2, 2, 2)).shape
-    (1, 1, 3, 3, 3)
+    An extent S of the input gives (S - 1) * stride - 2 * padding + dilation * (K - 1) + output_padding + 1.
+
+    Args:
+        x: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
+        weight: the kernels, shape (C, O / groups, KD, KH, KW).
+        bias: what is added to each channel of the result, shape (O,).
+        stride: the stride of the convolution, for all spatial axes or for each.
+        padding: the padding of the convolution, likewise.
+        output_padding: what is added to the extents of the result, below stride or dilation, likewise.
+        groups: into how many groups the channels are divided, each with kernels of its own.
+        dilation: the distance of neighbouring elements of a kernel, likewise.
+
+    Returns:
+        A tensor of shape (N, O, D', H', W') or (O, D', H', W'), in the common dtype.
+
+    Raises:
+        DTypeError: the common dtype is not floating.
+        ShapeError: the shapes do not fit.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.conv_transpose3d(st.ones(1, 1, 2, 2, 2), st.ones(1, 1, 2, 2, 2)).shape
+        (1, 1, 3, 3, 3)
     """
     return _transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, 3)

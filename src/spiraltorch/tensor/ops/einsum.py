@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
+from ...typing import ArrayLike
 from ..dispatch import handles, see
 from ..tensor import Tensor
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sums of products by Einstein's convention, with `...` for broadcast axes and repeated letters for diagonals.
+def einsum(equation: str, *operands: ArrayLike) -> Tensor:
+    """Sums products by Einstein's convention.
 
-    Pairs are contracted greedily, the smallest result first.
+    Pairs of operands are contracted one after the other, the pair with the smallest result first.
 
-    >>> import spiraltorch as st
-    >>> einsum("ij,jk->ik", st.tensor([[1, 2]]), st.tensor([[3], [4]])).tolist()
-    [[11]]
+    Args:
+        equation: a term of letters for each operand, one letter for each axis, separated by commas; then "->" and the
+            letters of the result. Letters that the result has not are summed over; a letter repeated in one term takes
+            the diagonal; "..." stands for axes that broadcast. Without "->" the result has the letters that occur once,
+            in alphabetical order.
+        *operands: any dtypes, as separate arguments or as one list.
+
+    Returns:
+        A tensor in the common dtype.
+
+    Raises:
+        ArgumentError: the equation is malformed, or has not a term for each operand.
+        ShapeError: an operand has not the axes of its term, or axes of one letter have different extents.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.einsum("ij,jk->ik", st.tensor([[1, 2]]), st.tensor([[3], [4]])).tolist()
+        [[11]]
     """
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
@@ -42,10 +57,11 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     if gone:
         tensor = tensor.sum(axis=gone, dtype=tensor.dtype)
         labels = [c for c in labels if c in result]
-    return tensor.permute([labels.index(c) for c in result])  # type: ignore[no-any-return]
+    return tensor.permute([labels.index(c) for c in result])
 
 
 def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[str]]:
+    """The labels of each operand's axes and of the result's; axes of an ellipsis get labels that are no letters."""
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -80,11 +96,12 @@ def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[
 
 
 def _needed(terms: list[list[str]], n: int, result: list[str]) -> set[str]:
+    """The labels that the result or another operand than the `n`-th has."""
     return {c for m, s in enumerate(terms) if m != n for c in s} | set(result)
 
 
 def _single(t: Tensor, labels: list[str], needed: set[str]) -> tuple[Tensor, list[str]]:
-    """Diagonals for repeated letters, sums over letters that nobody else has."""
+    """One operand by itself: diagonals for repeated labels, sums over labels that nothing else has."""
     labels = list(labels)
     for c in dict.fromkeys(labels):
         while labels.count(c) > 1:
@@ -101,6 +118,7 @@ def _single(t: Tensor, labels: list[str], needed: set[str]) -> tuple[Tensor, lis
 
 
 def _cheapest(parts: list[tuple[Tensor, list[str]]], result: list[str]) -> tuple[int, int]:
+    """The two operands whose product has the fewest elements."""
     best, pair = math.inf, (0, 1)
     for i in range(len(parts)):
         for j in range(i + 1, len(parts)):
@@ -115,6 +133,7 @@ def _cheapest(parts: list[tuple[Tensor, list[str]]], result: list[str]) -> tuple
 
 
 def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set[str]) -> tuple[Tensor, list[str]]:
+    """The product of two operands, summed over the labels that nothing else needs, and its labels."""
     shared = [c for c in left if c in right]
     for c in shared:
         p, q = a.shape[left.index(c)], b.shape[right.index(c)]
@@ -126,9 +145,9 @@ def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set
             b = b.expand(tuple([wide if d == c else e for d, e in zip(right, b.shape, strict=True)]))
     batch = [c for c in shared if c in kept]
     summed = [c for c in shared if c not in kept]
-    made = build.dot(
+    product = build.dot(
         see(a), see(b), tuple([left.index(c) for c in summed]), tuple([right.index(c) for c in summed]),
         tuple([left.index(c) for c in batch]), tuple([right.index(c) for c in batch]),
     )  # fmt: skip
     rest = [c for c in left if c not in shared] + [c for c in right if c not in shared]
-    return Tensor(made), batch + rest
+    return Tensor(product), batch + rest

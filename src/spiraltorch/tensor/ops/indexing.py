@@ -209,7 +209,7 @@ class _Layout(NamedTuple):
     order: list[int]  # the axes, with the indexed ones side by side
     position: int  # of the joined axis
     before: Shape  # extents before it
-    count: int  # its extent
+    extent: int  # of the joined axis
     after: Shape  # extents after it
     linear: Tensor
     shape: Shape  # of the linear index
@@ -220,24 +220,23 @@ def _layout(x: Tensor, arrays: dict[int, Tensor]) -> _Layout:
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(a.shape for a in arrays.values()))
     linear: Any = None
-    count = 1
+    extent = 1
     for a in axes:
         i = arrays[a].expand(shape)
         linear = i if linear is None else linear * x.shape[a] + i
-        count *= x.shape[a]
+        extent *= x.shape[a]
     rest = [d for d in range(x.ndim) if d not in arrays]
     position = axes[0] if axes == list(range(axes[0], axes[-1] + 1)) else 0
     before, after = rest[:position], rest[position:]
-    extents = x.shape
     return _Layout(
-        [*before, *axes, *after], position, tuple([extents[d] for d in before]), count,
-        tuple([extents[d] for d in after]), linear, shape,
+        [*before, *axes, *after], position, tuple([x.shape[d] for d in before]), extent,
+        tuple([x.shape[d] for d in after]), linear, shape,
     )  # fmt: skip
 
 
 def _joined(x: Tensor, layout: _Layout) -> Tensor:
     """The sliced tensor with its indexed axes joined."""
-    flat: Tensor = x.permute(layout.order).reshape((*layout.before, layout.count, *layout.after))
+    flat: Tensor = x.permute(layout.order).reshape((*layout.before, layout.extent, *layout.after))
     return flat
 
 
@@ -246,7 +245,7 @@ def _fitted(value: Tensor, shape: Shape, op: str) -> Tensor:
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = value.reshape(value.shape[1:])
     try:
-        return value.broadcast_to(shape)  # type: ignore[no-any-return]
+        return value.broadcast_to(shape)
     except ShapeError:
         raise ShapeError(f"[{op}] expected a value that broadcasts to {shape}, got shape {value.shape}") from None
 

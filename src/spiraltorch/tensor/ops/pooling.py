@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
 
@@ -12,28 +11,27 @@ from ...dtypes import int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...graph import build
 from ...graph.node import GRAD_MODE, Node
+from ...typing import ArrayLike, Shape
 from ..creation import asarray
 from ..dispatch import handle, see
 from ..tensor import Tensor
-from .convolution import per_axis
-
-Ints = int | Sequence[int]
+from .convolution import IntPerAxis, per_axis
 
 
 def _extent(size: int, kernel: int, stride: int, pad: int, dilation: int, ceil_mode: bool) -> int:
     """How many windows there are. With `ceil_mode`, the last may run over the end, but must begin before it."""
-    room = size + 2 * pad - dilation * (kernel - 1) - 1
-    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    span = size + 2 * pad - dilation * (kernel - 1) - 1
+    count = (-(-span // stride) if ceil_mode else span // stride) + 1
     if ceil_mode and (count - 1) * stride >= size + pad:
         count -= 1
     return count
 
 
 def _windows(
-    op: str, rank: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, fill: Any
-) -> tuple[Node, list[int], tuple[Any, ...]]:
+    op: str, rank: int, x: Tensor, kernel_size: IntPerAxis, stride: IntPerAxis | None, padding: IntPerAxis,
+    dilation: IntPerAxis, ceil_mode: bool, fill: float,
+) -> tuple[Node, list[int], tuple[Shape, Shape, Shape]]:  # fmt: skip
     """The windows (..., *out, *kernel) of the padded input; the result's shape; kernel, stride and padding."""
-    x = handle(x)
     kernel = per_axis(kernel_size, rank, op, "kernel_size", 1)
     strides = kernel if stride is None or stride == () else per_axis(stride, rank, op, "stride", 1)
     pads = per_axis(padding, rank, op, "padding", 0)
@@ -60,98 +58,235 @@ def _windows(
 
 
 def _max_pool(
-    rank: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
-) -> Any:
+    rank: int, input: ArrayLike, kernel_size: IntPerAxis, stride: IntPerAxis | None, padding: IntPerAxis,
+    dilation: IntPerAxis, ceil_mode: bool, indices: bool,
+) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+    """Maxima of windows over `rank` spatial axes, and their positions where `indices` asks for them."""
     op = f"max_pool{rank}d"
-    x = handle(x)
+    x = handle(input)
     dtype = x.dtype
-    least: Any = -math.inf if dtype.is_float else False if dtype.is_bool else int(np.iinfo(dtype.numpy).min)
+    least = -math.inf if dtype.is_float else False if dtype.is_bool else int(np.iinfo(dtype.numpy).min)
     node, shape, (kernel, strides, pads) = _windows(
         op, rank, x, kernel_size, stride, padding, dilation, ceil_mode, least
     )
     axes = tuple(range(len(shape), len(shape) + rank))
     if not indices and not (node.rg and GRAD_MODE.on):
         return Tensor(build.reduce_max(node, axes))
-    # PyTorch gives the gradient to the first of equal elements, `reduce_max` shares it: so pick the element by place.
+    # PyTorch gives the gradient to the first of equal elements, `reduce_max` shares it: so pick it by its position.
     flat = build.reshape(node, (*shape, math.prod(kernel)))
-    place = build.argmax(flat, len(shape))
-    spread = build.reshape(place, (*shape, 1))
+    position = build.argmax(flat, len(shape))
+    spread = build.reshape(position, (*shape, 1))
     chosen = build.eq(build.iota(flat.aval.shape, len(shape), int64, x.device), spread)
     zero = build.const(0, dtype, x.device)
-    made = Tensor(build.reduce_sum(build.where(chosen, flat, zero), (len(shape),)))
+    result = Tensor(build.reduce_sum(build.where(chosen, flat, zero), (len(shape),)))
     if not indices:
-        return made
+        return result
     dilations = per_axis(dilation, rank, op, "dilation", 1)
-    return made, _flat_places(Tensor(place), x.shape[-rank:], kernel, strides, pads, dilations)
+    return result, _flat_positions(Tensor(position), x.shape[-rank:], kernel, strides, pads, dilations)
 
 
-def _flat_places(place: Any, space: Any, kernel: Any, strides: Any, pads: Any, dilations: Any) -> Tensor:
-    """Places within windows as places in the flattened spatial axes of the input."""
-    total: Any = 0
-    rank, lead = len(space), place.ndim - len(space)
+def _flat_positions(
+    within: Tensor, space: Shape, kernel: Shape, strides: Shape, pads: Shape, dilations: Shape
+) -> Tensor:
+    """Positions in flattened windows as positions in the flattened spatial axes of the input."""
+    total: Tensor | int = 0
+    rank, lead = len(space), within.ndim - len(space)
     for d in range(rank):
-        within = place // math.prod(kernel[d + 1 :]) % kernel[d]
-        start = Tensor(build.iota(place.shape, lead + d, int64, place.device)) * strides[d] - pads[d]
-        total = total + (start + within * dilations[d]) * math.prod(space[d + 1 :])
-    return total  # type: ignore[no-any-return]
+        offset = within // math.prod(kernel[d + 1 :]) % kernel[d]
+        start = Tensor(build.iota(within.shape, lead + d, int64, within.device)) * strides[d] - pads[d]
+        total = total + (start + offset * dilations[d]) * math.prod(space[d + 1 :])
+    return total  # type: ignore[return-value]  # there is at least one spatial axis
 
 
+@overload
 def max_pool1d(
-    input: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """The greatest element of each window of (N, C, L) or (C, L); `stride` defaults to the kernel.
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool1d(
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+def max_pool1d(
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Finds the greatest element of each window over one spatial axis, as in PyTorch.
 
-    The gradient goes to the first of equal elements. With `return_indices`, also their places in the flattened
-    spatial axes, as int64. Raises `ShapeError` where no window fits, `ArgumentError` for impossible settings.
+    Args:
+        input: shape (N, C, L) or (C, L), any dtype.
+        kernel_size: the extents of a window, for all spatial axes or for each.
+        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
+        padding: how many elements are added at both ends, likewise; at most half a window.
+        dilation: the distance of neighbouring elements of a window, likewise.
+        ceil_mode: whether a last window may run over the end, rather than be left out.
+        return_indices: whether the positions of the elements are returned as well.
 
-    >>> import spiraltorch as st
-    >>> max_pool1d(st.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
-    [[[3.0, 4.0]]]
+    Returns:
+        A tensor with the windows in place of the spatial axes, of the input's dtype; NaN where a window has one. The
+        gradient goes to the first of equal elements. With `return_indices` a pair, whose second tensor holds int64
+        positions in the flattened spatial axes.
+
+    Raises:
+        ShapeError: the input has another number of axes, or no window fits.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.max_pool1d(st.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
+        [[[3.0, 4.0]]]
     """
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@overload
 def max_pool2d(
-    input: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """The greatest element of each window of (N, C, H, W); see `max_pool1d`.
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool2d(
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+def max_pool2d(
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Finds the greatest element of each window over two spatial axes, as in PyTorch.
 
-    >>> import spiraltorch as st
-    >>> max_pool2d(st.ones(1, 1, 4, 4), 2).shape
-    (1, 1, 2, 2)
+    Args:
+        input: shape (N, C, H, W) or (C, H, W), any dtype.
+        kernel_size: the extents of a window, for all spatial axes or for each.
+        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
+        padding: how many elements are added at both ends, likewise; at most half a window.
+        dilation: the distance of neighbouring elements of a window, likewise.
+        ceil_mode: whether a last window may run over the end, rather than be left out.
+        return_indices: whether the positions of the elements are returned as well.
+
+    Returns:
+        A tensor with the windows in place of the spatial axes, of the input's dtype; NaN where a window has one. The
+        gradient goes to the first of equal elements. With `return_indices` a pair, whose second tensor holds int64
+        positions in the flattened spatial axes.
+
+    Raises:
+        ShapeError: the input has another number of axes, or no window fits.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.max_pool2d(st.ones(1, 1, 4, 4), 2).shape
+        (1, 1, 2, 2)
     """
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@overload
 def max_pool3d(
-    input: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """The greatest element of each window of (N, C, D, H, W); see `max_pool1d`.
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool3d(
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+def max_pool3d(
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    dilation: IntPerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Finds the greatest element of each window over three spatial axes, as in PyTorch.
 
-    >>> import spiraltorch as st
-    >>> max_pool3d(st.ones(1, 1, 4, 4, 4), 2).shape
-    (1, 1, 2, 2, 2)
+    Args:
+        input: shape (N, C, D, H, W) or (C, D, H, W), any dtype.
+        kernel_size: the extents of a window, for all spatial axes or for each.
+        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
+        padding: how many elements are added at both ends, likewise; at most half a window.
+        dilation: the distance of neighbouring elements of a window, likewise.
+        ceil_mode: whether a last window may run over the end, rather than be left out.
+        return_indices: whether the positions of the elements are returned as well.
+
+    Returns:
+        A tensor with the windows in place of the spatial axes, of the input's dtype; NaN where a window has one. The
+        gradient goes to the first of equal elements. With `return_indices` a pair, whose second tensor holds int64
+        positions in the flattened spatial axes.
+
+    Raises:
+        ShapeError: the input has another number of axes, or no window fits.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.max_pool3d(st.ones(1, 1, 4, 4, 4), 2).shape
+        (1, 1, 2, 2, 2)
     """
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def _avg_pool(
-    rank: int, x: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool,
-    divisor_override: int | None,
+    rank: int, input: ArrayLike, kernel_size: IntPerAxis, stride: IntPerAxis | None, padding: IntPerAxis,
+    ceil_mode: bool, count_include_pad: bool, divisor_override: int | None,
 ) -> Tensor:  # fmt: skip
+    """Means of windows over `rank` spatial axes."""
     op = f"avg_pool{rank}d"
-    x = handle(x)
+    x = handle(input)
     if not x.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast with .to(st.float32)")
     node, shape, (kernel, strides, pads) = _windows(op, rank, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)
-    total: Any = Tensor(build.reduce_sum(node, tuple(range(len(shape), len(shape) + rank))))
+    total = Tensor(build.reduce_sum(node, tuple(range(len(shape), len(shape) + rank))))
     if divisor_override is not None:
         if divisor_override == 0:
             raise ArgumentError(f"[{op}] expected a divisor that is not 0, got {divisor_override}")
-        return total / divisor_override  # type: ignore[no-any-return]
+        return total / divisor_override
     counts = np.ones((1,) * rank)
     for d in range(rank):
         begin = np.arange(shape[d - rank]) * strides[d] - pads[d]
@@ -160,115 +295,113 @@ def _avg_pool(
             begin, end = np.maximum(begin, 0), np.minimum(end, x.shape[d - rank])
         counts = counts * (end - begin).reshape([-1 if a == d else 1 for a in range(rank)])
     if np.all(counts == counts.flat[0]):
-        return total / float(counts.flat[0])  # type: ignore[no-any-return]
-    return total / asarray(counts.astype(x.dtype.numpy), device=x.device)  # type: ignore[no-any-return]
+        return total / float(counts.flat[0])
+    return total / asarray(counts.astype(x.dtype.numpy), device=x.device)
 
 
 def avg_pool1d(
-    input: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """The mean of each window of (N, C, L) or (C, L); `stride` defaults to the kernel. Floating dtypes.
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Computes the mean of each window over one spatial axis, as in PyTorch.
 
-    Padding counts as zeros, unless `count_include_pad` is False; what `ceil_mode` adds at the end never counts.
+    Args:
+        input: shape (N, C, L) or (C, L); floating dtypes.
+        kernel_size: the extents of a window, for all spatial axes or for each.
+        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
+        padding: how many elements are added at both ends, likewise; at most half a window.
+        ceil_mode: whether a last window may run over the end, rather than be left out; what it adds never counts.
+        count_include_pad: whether padding counts, as zeros.
+        divisor_override: what sums are divided by, instead of the number of elements.
 
-    >>> import spiraltorch as st
-    >>> avg_pool1d(st.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
-    [[[2.0, 3.0]]]
+    Returns:
+        A tensor with the windows in place of the spatial axes, of the input's dtype.
+
+    Raises:
+        DTypeError: the input is not floating.
+        ShapeError: the input has another number of axes, or no window fits.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.avg_pool1d(st.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
+        [[[2.0, 3.0]]]
     """
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def avg_pool2d(
-    input: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """The mean of each window of (N, C, H, W); see `avg_pool1d`.
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Computes the mean of each window over two spatial axes, as in PyTorch.
 
-    >>> import spiraltorch as st
-    >>> avg_pool2d(st.ones(1, 1, 4, 4), 2).shape
-    (1, 1, 2, 2)
+    Args:
+        input: shape (N, C, H, W) or (C, H, W); floating dtypes.
+        kernel_size: the extents of a window, for all spatial axes or for each.
+        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
+        padding: how many elements are added at both ends, likewise; at most half a window.
+        ceil_mode: whether a last window may run over the end, rather than be left out; what it adds never counts.
+        count_include_pad: whether padding counts, as zeros.
+        divisor_override: what sums are divided by, instead of the number of elements.
+
+    Returns:
+        A tensor with the windows in place of the spatial axes, of the input's dtype.
+
+    Raises:
+        DTypeError: the input is not floating.
+        ShapeError: the input has another number of axes, or no window fits.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.avg_pool2d(st.ones(1, 1, 4, 4), 2).shape
+        (1, 1, 2, 2)
     """
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def avg_pool3d(
-    input: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """The mean of each window of (N, C, D, H, W); see `avg_pool1d`.
+    input: ArrayLike,
+    kernel_size: IntPerAxis,
+    stride: IntPerAxis | None = None,
+    padding: IntPerAxis = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Computes the mean of each window over three spatial axes, as in PyTorch.
 
-    >>> import spiraltorch as st
-    >>> avg_pool3d(st.ones(1, 1, 4, 4, 4), 2).shape
-    (1, 1, 2, 2, 2)
+    Args:
+        input: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
+        kernel_size: the extents of a window, for all spatial axes or for each.
+        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
+        padding: how many elements are added at both ends, likewise; at most half a window.
+        ceil_mode: whether a last window may run over the end, rather than be left out; what it adds never counts.
+        count_include_pad: whether padding counts, as zeros.
+        divisor_override: what sums are divided by, instead of the number of elements.
+
+    Returns:
+        A tensor with the windows in place of the spatial axes, of the input's dtype.
+
+    Raises:
+        DTypeError: the input is not floating.
+        ShapeError: the input has another number of axes, or no window fits.
+        ArgumentError: a setting is impossible.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.avg_pool3d(st.ones(1, 1, 4, 4, 4), 2).shape
+        (1, 1, 2, 2, 2)
     """
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-
-
-def _adaptive(rank: int, input: Any, output_size: Any) -> Tensor:
-    op = f"adaptive_avg_pool{rank}d"
-    x = handle(input)
-    if not x.dtype.is_float:
-        raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast it first")
-    if x.ndim not in (rank + 1, rank + 2):
-        raise ShapeError(f"[{op}] expected {rank + 2} (or {rank + 1}) axes, got shape {x.shape}")
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * rank
-    if len(sizes) != rank or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
-        raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}")
-    node = see(x)
-    for axis, size in zip(range(x.ndim - rank, x.ndim), sizes, strict=True):
-        if size is not None:
-            node = _bins(node, axis, size)
-    return Tensor(node)
-
-
-def adaptive_avg_pool2d(input: Any, output_size: int | Sequence[int | None] | None) -> Tensor:
-    """Averages (N, C, H, W) or (C, H, W) into nearly equal bins; an output size of None keeps that axis.
-
-    Bin i covers the elements from floor(i * n / m) to ceil((i + 1) * n / m), as in PyTorch.
-
-    >>> import spiraltorch as st
-    >>> adaptive_avg_pool2d(st.ones(1, 3, 5, 7), (2, 1)).shape
-    (1, 3, 2, 1)
-    """
-    return _adaptive(2, input, output_size)
-
-
-def adaptive_avg_pool3d(input: Any, output_size: int | Sequence[int | None] | None) -> Tensor:
-    """Averages (N, C, D, H, W) or (C, D, H, W) into nearly equal bins; see `adaptive_avg_pool2d`.
-
-    >>> import spiraltorch as st
-    >>> adaptive_avg_pool3d(st.ones(1, 3, 5, 7, 4), (2, 1, None)).shape
-    (1, 3, 2, 1, 4)
-    """
-    return _adaptive(3, input, output_size)
-
-
-def adaptive_avg_pool1d(input: Any, output_size: int) -> Tensor:
-    """Averages (N, C, L) or (C, L) into nearly equal bins; see `adaptive_avg_pool2d`.
-
-    >>> import spiraltorch as st
-    >>> adaptive_avg_pool1d(st.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
-    [[[2.0, 3.0]]]
-    """
-    x = handle(input)
-    return adaptive_avg_pool2d(x.unsqueeze(-2), (1, output_size)).squeeze(-2)  # type: ignore[no-any-return]
-
-
-def _bins(x: Node, axis: int, size: int) -> Node:
-    """Means of nearly equal bins of one axis: a reshape where they are equal, a small matrix otherwise."""
-    shape, n = x.aval.shape, x.aval.shape[axis]
-    if n == size:
-        return x
-    if n % size == 0:
-        split = build.reshape(x, (*shape[:axis], size, n // size, *shape[axis + 1 :]))
-        total = build.reduce_sum(split, (axis + 1,))
-        return build.div(total, build.number(n // size, x.aval.dtype, x.aval.device))
-    weights = np.zeros((n, size))
-    for i in range(size):
-        begin, end = i * n // size, -(-(i + 1) * n // size)
-        weights[begin:end, i] = 1.0 / (end - begin)
-    matrix = see(asarray(weights.astype(x.aval.dtype.numpy), device=x.aval.device))
-    made = build.dot(x, matrix, (axis,), (0,))  # the new axis comes last
-    rank = len(shape)
-    return build.permute(made, (*range(axis), rank - 1, *range(axis, rank - 1)))
