@@ -90,7 +90,7 @@ def _described(lowered: Lowered) -> str:
     stored = {v.id for v in lowered.stores}
     made = ", ".join(f"{v.dtype.name}{list(v.shape)}" for v in lowered.stores)
     read = ", ".join(f"{v.dtype.name}{list(v.shape)}" for v in lowered.params if v.id not in stored)
-    return f"{lowered.kind} {made}" + (f" of {read}" if read else "")
+    return f"{lowered.kind.value} {made}" + (f" of {read}" if read else "")
 
 
 @contextmanager
