@@ -45,7 +45,7 @@ def test_options_mean_the_same(where: str, name: str) -> None:
             schedule(low, opened.target, choices)
             trial = Trial(opened, low.kernel)
             trial.expected = _expected(trial)
-            trial.check(trial.program(schedule(low, opened.target)))
+            trial.check(trial.load(schedule(low, opened.target)))
             others = [{n: o} for n, one in choices.asked.items() for o in one.options if o != one.default]
             pairs = [{**a, **b} for a in others for b in others if a.keys() != b.keys()]
             wanted = rng.sample(others, min(len(others), SAMPLED)) + rng.sample(pairs, min(len(pairs), SAMPLED // 2))
@@ -54,7 +54,7 @@ def test_options_mean_the_same(where: str, name: str) -> None:
                     kernel = schedule(low, opened.target, Choices(decisions))
                 except ScheduleError:
                     continue  # a search leaves it out
-                trial.check(trial.program(kernel))
+                trial.check(trial.load(kernel))
 
 
 @pytest.mark.parametrize("where", DEVICES)

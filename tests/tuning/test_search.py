@@ -15,7 +15,7 @@ from tuning_samples import DEVICES, FAULTY, lowered, normal, store
 import spiraltorch as st
 from spiraltorch.compiler.state import STATE
 from spiraltorch.runtime import device
-from spiraltorch.tuning.client import Client, Failed
+from spiraltorch.tuning.client import Client, WorkerError
 from spiraltorch.tuning.cost import predict
 
 
@@ -54,10 +54,10 @@ def winning(monkeypatch: pytest.MonkeyPatch, decisions: dict[str, Any]) -> None:
     from spiraltorch.tuning import search
 
     def run(self: Any) -> Any:
-        self._begin()
-        rule = {name: default for name, (default, _, _) in self._look({})["asked"].items()}
+        self._load()
+        rule = {name: default for name, (default, _, _) in self._inspect({})["asked"].items()}
         taken = {name: option for name, option in decisions.items() if name in rule}
-        return search.Found(taken, 2.0, 1.0, rule, [{"decisions": taken, "outcome": "timed", "ratio": 0.5}])
+        return search.SearchResult(taken, 2.0, 1.0, rule, [{"decisions": taken, "outcome": "timed", "ratio": 0.5}])
 
     monkeypatch.setattr(search.Search, "run", run)
 
@@ -156,8 +156,8 @@ def test_clients_end_their_workers() -> None:
     assert process.poll() is not None and not client.running
     silent = Client("cpu:0", ("-c", "print('{}', flush=True); import time; time.sleep(60)"))
     silent.start()
-    with pytest.raises(Failed, match="no answer within"):
-        silent.ask("look", {}, seconds=0.2)
+    with pytest.raises(WorkerError, match="no answer within"):
+        silent.ask("inspect", {}, seconds=0.2)
     assert not silent.running
 
 
@@ -170,7 +170,7 @@ def test_an_interrupted_search_leaves_no_answer_behind(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(client._lines, "get", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        client.ask("look", {}, seconds=5)
+        client.ask("inspect", {}, seconds=5)
     assert not client.running
 
 

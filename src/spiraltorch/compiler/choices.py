@@ -1,4 +1,4 @@
-"""The decisions of a rule as data: what it asked, what it would choose, and what is to be chosen instead."""
+"""The decisions of a schedule rule as data: what it asked, what it takes by default, and what is to be taken instead."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-T = TypeVar("T")
+from ..runtime.tunings import Option
+
+T = TypeVar("T", bound=Option)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One decision of a rule: its default, the other options, and what was taken."""
+class Decision:
+    """One decision of a rule: its default, all options, and the one that was taken."""
 
-    default: Any
-    options: tuple[Any, ...]
-    taken: Any
+    default: Option
+    options: tuple[Option, ...]
+    taken: Option
 
 
 class Choices:
-    """Decisions that differ from a rule's own. Options are numbers, words, truth values, or tuples of those.
+    """Options that replace a rule's defaults. An option is a number, a word, a truth value, or a tuple of those.
+
+    Attributes:
+        decisions: the options that replace defaults, by the name of the decision.
+        origin: where they come from, for people.
+        asked: the decisions that rules asked for so far.
 
     >>> choices = Choices({"tile": [6, 4]})
     >>> choices.pick("tile", (8, 3), [(8, 3), (6, 4)]), choices.pick("unroll", 4, (1, 2, 4))
@@ -32,31 +39,40 @@ class Choices:
 
     __slots__ = ("asked", "decisions", "origin")
 
-    def __init__(self, decisions: Mapping[str, Any] | None = None, origin: str = "") -> None:
-        self.decisions = {name: _plain(option) for name, option in (decisions or {}).items()}
-        self.origin = origin  # where they come from, for people
-        self.asked: dict[str, Asked] = {}
+    def __init__(self, decisions: Mapping[str, Option] | None = None, origin: str = "") -> None:
+        self.decisions = {name: _hashable(option) for name, option in (decisions or {}).items()}
+        self.origin = origin
+        self.asked: dict[str, Decision] = {}
 
     def pick(self, name: str, default: T, options: Iterable[T]) -> T:
-        """The rule's `default`, unless another of its `options` was decided. An option that is not offered is no decision."""
-        known = tuple(dict.fromkeys((default, *options)))
-        wanted = self.decisions.get(name, default)
-        taken = next((o for o in known if type(o) is type(wanted) and o == wanted), default)
-        self.asked[name] = Asked(default, tuple(sorted(known, key=lambda o: (str(type(o)), o))), taken)
+        """Makes a decision.
+
+        Args:
+            name: the decision's name, unique in a kernel.
+            default: what the rule takes by itself.
+            options: all that it may take; the default need not be among them.
+
+        Returns:
+            The option in `decisions`; the default where there is none, or one that is not offered.
+        """
+        offered = tuple(dict.fromkeys((default, *options)))
+        decided = self.decisions.get(name, default)
+        taken = next((o for o in offered if type(o) is type(decided) and o == decided), default)
+        self.asked[name] = Decision(default, tuple(sorted(offered, key=lambda o: (str(type(o)), o))), taken)
         return taken
 
     @property
-    def changed(self) -> dict[str, Any]:
+    def changed(self) -> dict[str, Option]:
         """What was taken instead of a default, by the schedules made so far."""
         return {name: one.taken for name, one in self.asked.items() if one.taken != one.default}
 
     def key(self, kernel: str) -> str:
-        """The key of a kernel's code under these decisions; without any, the kernel's own key."""
+        """The key of a kernel's code under these decisions, from the kernel's own key, which it is without decisions."""
         if not self.decisions:
             return kernel
         return hashlib.sha256(f"{kernel}|{json.dumps(self.decisions, sort_keys=True)}".encode()).hexdigest()[:40]
 
 
-def _plain(option: Any) -> Any:
-    """Lists, as JSON gives them, are tuples."""
-    return tuple(map(_plain, option)) if isinstance(option, (list, tuple)) else option
+def _hashable(option: Option) -> Option:
+    """The option with tuples in place of lists, which JSON gives."""
+    return tuple(map(_hashable, option)) if isinstance(option, (list, tuple)) else option

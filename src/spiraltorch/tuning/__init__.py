@@ -1,7 +1,8 @@
-"""Finding better schedules than the rules' by trying: `with st.tune(): ...`, or `SPIRALTORCH_TUNE=1`.
+"""The autotuner: searches for faster schedules than those of the rules, with `st.tune()` or `SPIRALTORCH_TUNE=1`.
 
-The rules state their decisions (`compiler.choices`); a search changes one at a time (`search`), a process of its own makes,
-checks and times the candidates (`worker`), and what won is kept beside the compiled kernels (`runtime.tunings`).
+The search space is what a rule decides by name (`compiler.choices`). A coordinate descent (`search`) changes one decision at
+a time; a roofline model (`cost`) prunes candidates. A separate process (`worker`, reached through `client`) schedules,
+compiles, checks and times them (`trial`). The winners are kept in the tuning store (`runtime.tunings`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The caller's side of the worker: a process that may crash or hang, and is then started anew."""
+"""The caller's side of a tuning worker: a process that may crash or hang, and is then started again."""
 
 from __future__ import annotations
 
@@ -13,18 +13,44 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypedDict
+
+from ..runtime.tunings import Decisions, Option
 
 COMMAND = ("-m", "spiraltorch.tuning.worker")
 START_SECONDS = 60.0  # for the interpreter, the imports and opening the device
+EXIT_SECONDS = 10.0
 
 
-class Failed(Exception):
+class Answer(TypedDict, total=False):
+    """The answer to a request: see `worker`. Which fields it has depends on the request and on how it ended."""
+
+    ready: bool
+    refused: str  # why a candidate cannot be scheduled or run
+    wrong: str  # how its results differ from the rule's
+    seconds: float  # of one run: measured by `load`, predicted by `inspect`
+    asked: dict[
+        str, tuple[Option, list[Option], Option]
+    ]  # of each decision the default, the options, and what was taken
+    changed: Decisions  # decisions that differ from defaults
+    kernel: str  # a key of the scheduled kernel
+    default: float  # median seconds of the rule's schedule
+    ratio: float  # of the candidate's time to the rule's
+    spread: float  # half of the ratio's 95 % confidence interval
+    cold_ratio: float  # the same ratio after pauses
+
+
+class WorkerError(Exception):
     """The worker gave no answer; the text says how it ended. Its process is gone."""
 
 
 class Client:
-    """A worker for one device."""
+    """A worker for one device.
+
+    Args:
+        device: the device's name.
+        command: arguments of the Python interpreter that start a worker, before the device's name.
+    """
 
     def __init__(self, device: str, command: Sequence[str] = COMMAND) -> None:
         self.device = device
@@ -36,11 +62,11 @@ class Client:
 
     @property
     def running(self) -> bool:
-        """Whether there is a process. That of a program from which this one was forked is not this one's."""
+        """Whether there is a process. After a fork, the parent's process does not count."""
         return self._process is not None and self._owner == os.getpid()
 
     def start(self) -> None:
-        """Starts the process. Raises `Failed` where it does not come up."""
+        """Starts the process. Raises `WorkerError` where it does not come up."""
         self._errors = tempfile.TemporaryFile()
         self._lines = queue.Queue()
         self._owner = os.getpid()
@@ -48,38 +74,42 @@ class Client:
             [sys.executable, *self.command, self.device], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._errors, env=_environment(), start_new_session=True,
         )  # fmt: skip
-        threading.Thread(target=_pump, args=(self._process, self._lines), daemon=True).start()
+        threading.Thread(target=_read_lines, args=(self._process, self._lines), daemon=True).start()
         self._answer(START_SECONDS)
 
-    def ask(self, *request: Any, seconds: float) -> dict[str, Any]:
-        """The answer to a request. Raises `Failed` where none comes within the time, or the process dies."""
+    def ask(self, *request: object, seconds: float) -> Answer:
+        """Sends a request, a word and its arguments, and waits for the answer.
+
+        Raises:
+            WorkerError: no answer comes within the time, or the process dies.
+        """
         assert self._process is not None and self._process.stdin is not None
         data = pickle.dumps(request)
         try:
             self._process.stdin.write(len(data).to_bytes(8, "little") + data)
             self._process.stdin.flush()
         except OSError:
-            pass  # it died: the answer says how
+            pass  # it died: waiting for the answer says how
         return self._answer(seconds)
 
-    def _answer(self, seconds: float) -> dict[str, Any]:
+    def _answer(self, seconds: float) -> Answer:
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
             self.close()
-            raise Failed(f"no answer within {seconds:g} s") from None
-        except BaseException:  # somebody interrupts: the answer would be taken for the next one
+            raise WorkerError(f"no answer within {seconds:g} s") from None
+        except BaseException:  # somebody interrupts: the answer would be taken for that of the next request
             self.close()
             raise
         if line is None:
-            raise Failed(self._end())
-        answer: dict[str, Any] = json.loads(line)
+            raise WorkerError(self._end())
+        answer: Answer = json.loads(line)
         return answer
 
     def _end(self) -> str:
-        """How a process that ended by itself did so, with the last line that it wrote."""
+        """How a process that ended by itself did so, with the last line that it wrote to stderr."""
         assert self._process is not None and self._errors is not None
-        code = self._process.wait(timeout=10)
+        code = self._process.wait(timeout=EXIT_SECONDS)
         self._errors.seek(0)
         written = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
         self.close()
@@ -87,7 +117,7 @@ class Client:
         return f"{how}: {written[-1][:200]}" if written else how
 
     def close(self) -> None:
-        """Ends the process, with those that it started."""
+        """Ends the process and those that it started."""
         owned = self.running
         process, self._process = self._process, None
         if process is None or not owned:
@@ -107,7 +137,8 @@ class Client:
         self._errors = None
 
 
-def _pump(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
+def _read_lines(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
+    """Moves the process's lines to a queue, with None at their end."""
     assert process.stdout is not None
     with process.stdout as stream:
         for line in stream:
@@ -116,7 +147,7 @@ def _pump(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) ->
 
 
 def _environment() -> dict[str, str]:
-    """This process's, with the same package first on the path, and no tuning inside."""
+    """This process's environment, with the same package first on the path, and no tuning inside."""
     package = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))
     return {**os.environ, "PYTHONPATH": path, "SPIRALTORCH_TUNE": ""}

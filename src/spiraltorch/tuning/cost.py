@@ -1,8 +1,9 @@
-"""A guess of how long a scheduled kernel runs, from its loops and the target's facts: good enough to leave out the hopeless.
+"""A roofline model of a scheduled kernel, from its loops and the target's facts: it prunes candidates of the search.
 
-It is a roofline with three ceilings (Williams, Waterman and Patterson, CACM 2009): instructions, what comes into the first
-cache, what comes into the second. A loop whose data fit into a cache brings them in once; another brings in what its body
-does, as often as it runs. Nothing here is measured, so predictions compare schedules of one kernel on one target only.
+There are three ceilings (Williams, Waterman and Patterson, "Roofline", CACM 2009): instructions, bytes that come into the
+first cache, and bytes that come into the second. A loop whose data fit into a cache brings them in once; a larger one brings
+in what its body does, as often as it runs. The constants are those of a typical processor and nothing is measured, so
+predictions compare schedules of one kernel on one target only.
 """
 
 from __future__ import annotations
@@ -15,48 +16,52 @@ from ..ir.stmt import Accumulate, Alloc, Block, For, If, Kernel, Kind, Stmt, Sto
 from ..ir.target import Target
 
 HERTZ = 3e9
-LINE = 64  # bytes that come together
-FAST, SLOW = 32.0, 4.0  # bytes a cycle from the second cache, from memory
-LATENCY = 4  # cycles until a sum can be added to
-PER_CYCLE = 2  # vector instructions
-TASK, WAKE = 300, 6000  # cycles for a task, and for waking threads
-DEAR = 8  # of a function, a division or a root, against an addition
-_DEAR = frozenset("exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow "
-                  "atan2 sqrt div mod floordiv mulhi".split())  # fmt: skip
+CACHE_LINE = 64  # bytes
+L2_BYTES_PER_CYCLE, MEMORY_BYTES_PER_CYCLE = 32.0, 4.0  # from the second cache, and from memory
+ADD_LATENCY = 4  # cycles until a sum can be added to again
+VECTORS_PER_CYCLE = 2  # instructions
+TASK_CYCLES, WAKE_CYCLES = 300, 6000  # for a task, and for waking threads
+LEAST_MEMORY_SHARE = 0.25  # of a thread: memory serves a few threads at its full rate, not all
+EXPENSIVE_COST = 8  # of a function, a division or a root, where an addition costs 1
+EXPENSIVE = frozenset("exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
+                      "pow atan2 sqrt div mod floordiv mulhi".split())  # fmt: skip
 
 
 def predict(kernel: Kernel, target: Target) -> float:
-    """Seconds for one run, roughly."""
-    return sum(_phase(s, target) for s in _phases(kernel.body)) / HERTZ
+    """The predicted seconds of one run."""
+    return sum(_phase_cycles(s, target) for s in _phases(kernel.body)) / HERTZ
 
 
 def _phases(s: Stmt) -> list[Stmt]:
+    """The nests that run one after the other."""
     if isinstance(s, Alloc):
         return _phases(s.body)
     return [p for part in s.body for p in _phases(part)] if isinstance(s, Block) else [s]
 
 
-def _phase(s: Stmt, target: Target) -> float:
+def _phase_cycles(s: Stmt, target: Target) -> float:
     """Cycles of one phase, spread over threads or items."""
     work = _cycles(s, [], target)
-    near = _misses(s, target.l1_bytes) / FAST
-    memory = _misses(s, target.l2_bytes) / SLOW
+    near = _cache_misses(s, target.l1_bytes) / L2_BYTES_PER_CYCLE
+    memory = _cache_misses(s, target.l2_bytes) / MEMORY_BYTES_PER_CYCLE
     if target.has_grid:
-        items = _most(s, (Kind.GROUP, Kind.ITEM))
+        items = _parallel_iterations(s, (Kind.GROUP, Kind.ITEM))
         return (work + near + memory) * max(1.0, target.busy_items / items)
-    tasks = _most(s, (Kind.PARALLEL,))
+    tasks = _parallel_iterations(s, (Kind.PARALLEL,))
     if tasks < 2:
         return work + near + memory
     share = math.ceil(tasks / target.threads) / tasks
-    return (work + near) * share + memory * max(share, 0.25) + TASK * tasks / target.threads + WAKE
+    waiting = TASK_CYCLES * tasks / target.threads + WAKE_CYCLES
+    return (work + near) * share + memory * max(share, LEAST_MEMORY_SHARE) + waiting
 
 
 def _extent(s: For) -> int:
     return max(1, s.extent.bounds[1])
 
 
-def _most(s: Stmt, kinds: tuple[Kind, ...]) -> int:
-    inner = max((_most(c, kinds) for c in _inside(s)), default=1)
+def _parallel_iterations(s: Stmt, kinds: tuple[Kind, ...]) -> int:
+    """Iterations of nested loops of some kinds, of the nest that has most."""
+    inner = max((_parallel_iterations(c, kinds) for c in _inside(s)), default=1)
     return inner * _extent(s) if isinstance(s, For) and s.kind in kinds else inner
 
 
@@ -73,6 +78,7 @@ def _inside(s: Stmt) -> tuple[Stmt, ...]:
 
 
 def _cycles(s: Stmt, around: list[For], target: Target) -> float:
+    """Cycles of the instructions of a statement inside some loops, in all iterations, by one thread or item."""
     if isinstance(s, For):
         return _cycles(s.body, [*around, s], target)
     if isinstance(s, (Store, Accumulate)):
@@ -81,15 +87,16 @@ def _cycles(s: Stmt, around: list[For], target: Target) -> float:
 
 
 def _leaf(s: Store | Accumulate, around: list[For], target: Target) -> float:
-    """Cycles of a statement in all its iterations."""
-    turns = 1.0
+    """Cycles of one store or accumulation in all its iterations."""
+    iterations = 1.0
     for one in around:
         if one.kind not in (Kind.UNROLLED, Kind.VECTOR):
-            turns *= _extent(one)
+            iterations *= _extent(one)
     unrolled = [one for one in around if one.kind is Kind.UNROLLED]
     lane = next((one.var for one in around if one.kind is Kind.VECTOR), None)
 
     def copies(variables: frozenset[Var]) -> int:
+        """How often unrolling repeats what depends on these variables."""
         return math.prod(_extent(one) for one in unrolled if one.var in variables)
 
     issued, seen, stack = 0.0, set[int](), list[Value](leaf_values(s))
@@ -102,7 +109,7 @@ def _leaf(s: Store | Accumulate, around: list[For], target: Target) -> float:
             if v.buffer.space is not Space.REGISTER:
                 issued += copies(v.variables) * _access(v.buffer, v.position, lane, around)
         elif isinstance(v, Op):
-            issued += copies(v.variables) * (DEAR if v.name in _DEAR else 1)
+            issued += copies(v.variables) * (EXPENSIVE_COST if v.name in EXPENSIVE else 1)
             stack += v.args
         elif isinstance(v, Cast):
             issued += copies(v.variables)
@@ -113,41 +120,42 @@ def _leaf(s: Store | Accumulate, around: list[For], target: Target) -> float:
         chains = copies(place)
         spilled = max(0, chains + 2 - target.registers) if target.registers else 0
         issued += 2 * spilled
-        waiting = LATENCY * each / chains if isinstance(s, Accumulate) else 0.0
-        return turns * (max(issued / PER_CYCLE, waiting) + 1)
+        waiting = ADD_LATENCY * each / chains if isinstance(s, Accumulate) else 0.0
+        return iterations * (max(issued / VECTORS_PER_CYCLE, waiting) + 1)
     issued += each * _access(s.buffer, s.position, lane, around) * (2 if isinstance(s, Accumulate) else 1)
-    return turns * (issued / PER_CYCLE + 1)
+    return iterations * (issued / VECTORS_PER_CYCLE + 1)
 
 
 def _access(buffer: Buffer, position: tuple[Index, ...], lane: Var | None, around: list[For]) -> float:
-    """Instructions that read or write memory for all lanes: one where they lie side by side."""
+    """Instructions that read or write memory for all lanes: one where lanes are contiguous, else one to a lane."""
     if lane is None or not any(lane in i.variables for i in position):
         return 1.0
     extent = next(_extent(one) for one in around if one.var is lane)
-    return 1.0 if _step(buffer, position, lane) in (1, -1) else float(extent)
+    return 1.0 if _stride(buffer, position, lane) in (1, -1) else float(extent)
 
 
-def _step(buffer: Buffer, position: tuple[Index, ...], var: Var) -> int | None:
+def _stride(buffer: Buffer, position: tuple[Index, ...], var: Var) -> int | None:
+    """By how many elements a loop moves a position; None where that is not always the same."""
     flat = buffer.flat(position)
-    apart = substitute(flat, {var: index(var) + 1}) - flat
-    return apart.const if apart.is_const else None
+    moved = substitute(flat, {var: index(var) + 1}) - flat
+    return moved.const if moved.is_const else None
 
 
 # ---------------------------------------------------------------- memory
 
 
-def _misses(s: Stmt, cache: int) -> float:
+def _cache_misses(s: Stmt, cache: int) -> float:
     """Bytes that come into a cache of this size."""
     if isinstance(s, For):
         whole = _footprint(s)
-        return whole if whole <= cache else _extent(s) * _misses(s.body, cache)
+        return whole if whole <= cache else _extent(s) * _cache_misses(s.body, cache)
     if isinstance(s, (Store, Accumulate)):
         return _footprint(s)
-    return sum(_misses(c, cache) for c in _inside(s))
+    return sum(_cache_misses(c, cache) for c in _inside(s))
 
 
 def _footprint(s: Stmt) -> float:
-    """Bytes that a statement touches, in lines."""
+    """Bytes of the cache lines that a statement accesses."""
     touched: dict[tuple[Buffer, tuple[Index, ...]], float] = {}
 
     def visit(s: Stmt, loops: tuple[For, ...]) -> None:
@@ -182,12 +190,13 @@ def _footprint(s: Stmt) -> float:
 
 
 def _touched(buffer: Buffer, position: tuple[Index, ...], loops: tuple[For, ...]) -> float:
+    """Bytes of the cache lines that one access reaches in the loops around it."""
     variables: frozenset[Var] = frozenset().union(*(i.variables for i in position))
-    count, beside = 1, 1
+    count, contiguous = 1, 1
     for one in loops:
         if one.var in variables:
             count *= _extent(one)
-            if _step(buffer, position, one.var) in (1, -1):
-                beside *= _extent(one)
-    lines = math.ceil(beside * buffer.dtype.itemsize / LINE) * count / beside
-    return float(min(lines * LINE, -(-buffer.nbytes // LINE) * LINE))
+            if _stride(buffer, position, one.var) in (1, -1):
+                contiguous *= _extent(one)
+    lines = math.ceil(contiguous * buffer.dtype.itemsize / CACHE_LINE) * count / contiguous
+    return float(min(lines * CACHE_LINE, -(-buffer.nbytes // CACHE_LINE) * CACHE_LINE))

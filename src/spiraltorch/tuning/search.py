@@ -1,160 +1,184 @@
-"""The search for a kernel's schedule: from the rule's choice, one decision at a time."""
+"""The search for a kernel's schedule: coordinate descent from the rule's own decisions."""
 
 from __future__ import annotations
 
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, cast
 
-from ..runtime.tunings import Candidate
+from ..runtime.tunings import Candidate, Decisions
 from ..telemetry.counting import COUNTS
-from .client import Client, Failed
+from .client import Answer, Client, WorkerError
 
-PASSES = 4
-HOPELESS = 3.0  # what is predicted to take so many times as long as the best prediction is not tried
-GAIN = 0.97  # a winner takes at most this part of the rule's time, noise deducted
-NO_LOSS = 1.02  # and this part where the device was idle before
-FINALISTS = 2
-RUN = ("timed", "wrong", "failed")  # outcomes of candidates that were compiled
+PASSES = 4  # over all decisions
+PRUNED = 3.0  # candidates predicted to take so many times as long as the best prediction are not compiled
+WINNING = 0.97  # a winner takes less than this part of the rule's time, with confidence
+WINNING_COLD = 1.02  # and less than this part of it after pauses
+FINALISTS = 2  # candidates that are measured once more
+CONFIRM_SECONDS = 2.5  # at most for half of the last measurement
+COMPILED = ("timed", "wrong", "failed")  # outcomes of candidates that were compiled
+LOAD_SECONDS = 60.0  # at least, for compiling and running the rule's schedule
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """How a search ended. Times are seconds for one run."""
 
-    decisions: dict[str, Any]  # empty: the rule's choice stays
+    decisions: Decisions  # that differ from the rule's; empty where the rule's schedule won
     default: float
     best: float
-    rule: dict[str, Any]  # its own decisions
+    rule: Decisions  # the rule's own decisions
     tried: list[Candidate]
 
 
 class Search:
-    """One kernel's search. `packed` is the lowered kernel, `target` the key of what it is for."""
+    """The search for one kernel.
+
+    Args:
+        client: the worker that measures.
+        packed: the lowered kernel as bytes.
+        target: the key of the target that it is for.
+        seconds: for the whole search.
+        limit: seconds for one answer of the worker.
+    """
 
     def __init__(self, client: Client, packed: bytes, target: str, seconds: float, limit: float) -> None:
         self.client = client
         self.packed = packed
         self.target = target
-        self.limit = limit  # for one answer
-        self.until = time.monotonic() + seconds
-        self.patience = min(2.5, seconds / 8)  # of half a last comparison
+        self.limit = limit
+        self.deadline = time.monotonic() + seconds
+        self.confirm_seconds = min(CONFIRM_SECONDS, seconds / 8)
         self.tried: list[Candidate] = []
-        self.seen: set[str] = set()
-        self.timed: list[tuple[float, dict[str, Any]]] = []  # ratios to the rule's time
+        self.scheduled: set[str] = set()  # keys of scheduled kernels: other decisions may give the same
+        self.timed: list[tuple[float, Decisions]] = []  # with ratios to the rule's time
         self.default = 0.0
-        self.best_guess = math.inf
-        self.rule: dict[str, Any] = {}
+        self.best_prediction = math.inf
+        self.rule: Decisions = {}
 
-    def run(self) -> Found:
-        """Searches until nothing gets better or the time is over. Raises `Failed` where the rule's own choice does."""
-        self._begin()
-        here = self._look({})
-        if "refused" in here:
-            raise Failed(here["refused"])
-        self.rule = {name: default for name, (default, _, _) in here["asked"].items()}
+    def run(self) -> SearchResult:
+        """Searches until no change of one decision is faster, or the time is over.
+
+        Raises:
+            WorkerError: the rule's own schedule cannot be measured.
+        """
+        self._load()
+        current = self._inspect({})
+        if "refused" in current:
+            raise WorkerError(current["refused"])
+        self.rule = {name: default for name, (default, _, _) in current["asked"].items()}
         ratio = 1.0
         for _ in range(PASSES):
             before = ratio
-            for name in list(here["asked"]):
-                for guess, found in sorted(self._neighbours(here, name), key=lambda pair: pair[0]):
-                    if self._over():
+            for name in list(current["asked"]):
+                for candidate in sorted(self._neighbours(current, name), key=lambda one: one["seconds"]):
+                    if self._is_over():
                         break
-                    got = (
-                        self._attempt(found, ratio) if guess <= HOPELESS * self.best_guess else self._skip(found, guess)
-                    )
-                    if got < ratio:
-                        ratio, here = got, found
-            if ratio == before or self._over():
+                    measured = self._measure(candidate, ratio)
+                    if measured < ratio:
+                        ratio, current = measured, candidate
+            if ratio == before or self._is_over():
                 break
-        return self._decided()
+        return self._confirmed()
 
-    def _over(self) -> bool:
-        """Whether the time is over; something is always tried."""
-        return bool(self.tried) and time.monotonic() > self.until
+    def _is_over(self) -> bool:
+        """Whether the time is over; at least one candidate is tried."""
+        return bool(self.tried) and time.monotonic() > self.deadline
 
-    def _begin(self) -> None:
+    def _load(self) -> None:
+        """Gives the worker the kernel, after a start of its process too."""
         if not self.client.running:
             self.client.start()
-        answer = self.client.ask("kernel", self.packed, self.target, seconds=max(60.0, 4 * self.limit))
+        answer = self.client.ask("load", self.packed, self.target, seconds=max(LOAD_SECONDS, 4 * self.limit))
         if "seconds" not in answer:
-            raise Failed(answer.get("refused") or answer["wrong"])
+            raise WorkerError(answer.get("refused") or answer["wrong"])
         self.default = answer["seconds"]
 
-    def _look(self, decisions: dict[str, Any]) -> dict[str, Any]:
-        """What the rule makes of decisions; a schedule that was seen already is `refused`."""
+    def _inspect(self, decisions: Decisions) -> Answer:
+        """What the rule makes of decisions; a schedule that was inspected before is `refused`."""
         try:
-            answer = self.client.ask("look", decisions, seconds=self.limit)
-        except Failed as failed:
-            self._note(decisions, "failed", reason=str(failed))
-            self._begin()
-            return {"refused": str(failed)}
+            answer = self.client.ask("inspect", decisions, seconds=self.limit)
+        except WorkerError as error:
+            self._record(decisions, "failed", reason=str(error))
+            self._load()
+            return {"refused": str(error)}
         if "refused" in answer:
-            self._note(decisions, "refused", reason=answer["refused"])
-        elif answer["same"] in self.seen:
+            self._record(decisions, "refused", reason=answer["refused"])
+        elif answer["kernel"] in self.scheduled:
             return {"refused": "seen"}
         else:
-            self.seen.add(answer["same"])
-            self.best_guess = min(self.best_guess, answer["seconds"])
+            self.scheduled.add(answer["kernel"])
+            self.best_prediction = min(self.best_prediction, answer["seconds"])
         return answer
 
-    def _neighbours(self, here: dict[str, Any], name: str) -> list[tuple[float, dict[str, Any]]]:
-        """Schedules with one decision changed, with their predicted times."""
-        if name not in here["asked"]:
+    def _neighbours(self, current: Answer, name: str) -> list[Answer]:
+        """Schedules that differ from the current one in one decision."""
+        if name not in current["asked"]:
             return []
-        default, options, taken = here["asked"][name]
-        found = []
+        default, options, taken = current["asked"][name]
+        neighbours = []
         for option in options:
-            if (option == taken and type(option) is type(taken)) or self._over():
+            if (option == taken and type(option) is type(taken)) or self._is_over():
                 continue
-            decisions = {k: v for k, v in here["changed"].items() if k != name}
+            decisions = {k: v for k, v in current["changed"].items() if k != name}
             if option != default or type(option) is not type(default):
                 decisions[name] = option
-            answer = self._look(decisions)
+            answer = self._inspect(decisions)
             if "refused" not in answer:
-                found.append((answer["seconds"], answer))
-        return found
+                neighbours.append(answer)
+        return neighbours
 
-    def _skip(self, found: dict[str, Any], guess: float) -> float:
-        self._note(found["changed"], "predicted", reason=f"{guess / self.best_guess:.1f} times the best prediction")
-        return math.inf
-
-    def _attempt(self, found: dict[str, Any], best: float) -> float:
-        """The time as a part of the rule's; infinite where the schedule is disqualified."""
-        decisions = found["changed"]
-        try:
-            answer = self.client.ask("attempt", decisions, best, seconds=self.limit + 10 * self.default)
-        except Failed as failed:
-            self._note(decisions, "failed", reason=str(failed))
-            self._begin()
+    def _measure(self, candidate: Answer, best: float) -> float:
+        """The candidate's time as a part of the rule's; infinite where it is pruned or disqualified."""
+        decisions, prediction = candidate["changed"], candidate["seconds"]
+        if prediction > PRUNED * self.best_prediction:
+            reason = f"{prediction / self.best_prediction:.1f} times the best prediction"
+            self._record(decisions, "predicted", reason=reason)
             return math.inf
-        for outcome in ("wrong", "refused"):
-            if outcome in answer:
-                self._note(decisions, outcome, reason=answer[outcome])
-                return math.inf
+        try:
+            answer = self.client.ask("measure", decisions, best, seconds=self.limit + 10 * self.default)
+        except WorkerError as error:
+            self._record(decisions, "failed", reason=str(error))
+            self._load()
+            return math.inf
+        if "wrong" in answer:
+            self._record(decisions, "wrong", reason=answer["wrong"])
+            return math.inf
+        if "refused" in answer:
+            self._record(decisions, "refused", reason=answer["refused"])
+            return math.inf
         ratio = float(answer["ratio"])
-        self._note(decisions, "timed", ratio=ratio)
+        self._record(decisions, "timed", ratio=ratio)
         self.timed.append((ratio, decisions))
         return ratio
 
-    def _note(self, decisions: dict[str, Any], outcome: str, **more: Any) -> None:
-        """Adds a candidate, with its `ratio` or the `reason` why it has none, and counts it."""
-        self.tried.append(cast(Candidate, {"decisions": decisions, "outcome": outcome, **more}))
-        COUNTS["tuning_candidates"] += outcome in RUN
-        COUNTS["tuning_disqualified"] += outcome in RUN and outcome != "timed"
+    def _record(
+        self, decisions: Decisions, outcome: str, *, ratio: float | None = None, reason: str | None = None
+    ) -> None:
+        candidate: Candidate = {"decisions": decisions, "outcome": outcome}
+        if ratio is not None:
+            candidate["ratio"] = ratio
+        if reason is not None:
+            candidate["reason"] = reason
+        self.tried.append(candidate)
+        COUNTS["tuning_candidates"] += outcome in COMPILED
+        COUNTS["tuning_disqualified"] += outcome in COMPILED and outcome != "timed"
 
-    def _decided(self) -> Found:
-        """The first of the quickest that is quicker beyond noise when it is measured once more."""
+    def _confirmed(self) -> SearchResult:
+        """Measures the fastest candidates once more: the first that is faster beyond noise wins, else the rule's schedule."""
         for ratio, decisions in sorted(self.timed, key=lambda pair: pair[0])[:FINALISTS]:
-            if ratio > GAIN:
+            if ratio > WINNING:
                 break
             try:
-                answer = self.client.ask("last", decisions, self.patience, seconds=self.limit + 100 * self.default)
-            except Failed as failed:
-                self._note(decisions, "failed", reason=str(failed))
-                self._begin()
+                seconds = self.limit + 100 * self.default
+                answer = self.client.ask("confirm", decisions, self.confirm_seconds, seconds=seconds)
+            except WorkerError as error:
+                self._record(decisions, "failed", reason=str(error))
+                self._load()
                 continue
-            if "ratio" in answer and answer["ratio"] + answer["spread"] < GAIN and answer["cold"] < NO_LOSS:
-                return Found(decisions, answer["default"], answer["default"] * answer["ratio"], self.rule, self.tried)
-        return Found({}, self.default, self.default, self.rule, self.tried)
+            if "ratio" not in answer:
+                continue
+            if answer["ratio"] + answer["spread"] < WINNING and answer["cold_ratio"] < WINNING_COLD:
+                best = answer["default"] * answer["ratio"]
+                return SearchResult(decisions, answer["default"], best, self.rule, self.tried)
+        return SearchResult({}, self.default, self.default, self.rule, self.tried)

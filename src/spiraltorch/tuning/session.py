@@ -1,4 +1,4 @@
-"""Tuning as a stretch of a program: every kernel compiled or used inside that has no entry is searched."""
+"""Tuning sessions: while one is active, every kernel that is compiled or used without an entry in the store is searched."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ from ..telemetry.counting import COUNTS
 from ..telemetry.names import TUNE
 from ..telemetry.spans import span
 from ..version import __version__
-from .client import COMMAND, Client, Failed
+from .client import COMMAND, Client, WorkerError
 from .search import Search
 
 SECONDS = 10.0  # of a kernel's search
 LIMIT = 10.0  # seconds for a candidate
-LARGEST = 1 << 30  # bytes that a kernel reads and writes above which its memory is not taken twice
-SMALLEST = 1 << 10  # operations of a kernel below which a launch costs more than any schedule
+LARGEST_BYTES = 1 << 30  # of a kernel's parameters: the search allocates them again
+SMALLEST_WORK = 1 << 10  # operations of a kernel: below, a launch costs more than any schedule
 
 
 class Session:
-    """A tuner at work. `entries` are those that it made, in order."""
+    """An active tuner.
+
+    Attributes:
+        entries: what it stored, in order.
+    """
 
     def __init__(self, seconds: float, limit: float, worker: Sequence[str]) -> None:
         self.seconds = seconds
@@ -39,34 +43,43 @@ class Session:
         self.worker = worker
         self.entries: list[Entry] = []
         self._clients: dict[str, Client] = {}
-        self._given_up: set[str] = set()
+        self._given_up: set[str] = set()  # keys of kernels, and names of devices
 
     def tune(self, device: Device, key: str, lowered: Lowered) -> Entry | None:
-        """The entry of a kernel, searched and kept. None where it is not worth it, or cannot be tuned."""
-        if key in self._given_up or device.name in self._given_up or lowered.work < SMALLEST:
+        """Searches the schedule of a kernel and stores the result.
+
+        Args:
+            device: where it runs.
+            key: of its entry in the store.
+            lowered: the kernel.
+
+        Returns:
+            The entry; None where the kernel is too small or too large, or cannot be tuned, of which a warning tells.
+        """
+        if key in self._given_up or device.name in self._given_up or lowered.work < SMALLEST_WORK:
             return None
-        if sum(b.nbytes for b in lowered.kernel.params) > LARGEST:
+        if sum(b.nbytes for b in lowered.kernel.params) > LARGEST_BYTES:
             return None
         client = self._clients.setdefault(device.name, Client(device.name, self.worker))
         plain = replace(lowered, params=[], stores=[], scalars=[], choices=Choices())
-        name = _described(lowered)
+        name = _description(lowered)
         with span(TUNE, device=device.name, kernel=name) as s:
             try:
                 if not client.running:
                     client.start()
-            except Failed as failed:
-                self._give_up(device.name, f"the worker for {device.name} does not start: {failed}")
+            except WorkerError as error:
+                self._give_up(device.name, f"the worker for {device.name} does not start: {error}")
                 return None
             try:
                 with deep_recursion():
                     packed = pack(plain)
-                found = Search(client, packed, device.target.key, self.seconds, self.limit).run()
-            except Failed as failed:
-                self._give_up(key, f"{name} on {device.name}: {failed}")
+                result = Search(client, packed, device.target.key, self.seconds, self.limit).run()
+            except WorkerError as error:
+                self._give_up(key, f"{name} on {device.name}: {error}")
                 return None
             entry = Entry(
-                key, name, device.name, __version__, found.decisions, found.default, found.best, found.rule,
-                found.tried,
+                key, name, device.name, __version__, result.decisions, result.default, result.best, result.rule,
+                result.tried,
             )  # fmt: skip
             s.set(candidates=entry.count, speedup=entry.speedup)
         COUNTS["kernels_tuned"] += 1
@@ -74,9 +87,9 @@ class Session:
         self.entries.append(entry)
         return entry
 
-    def _give_up(self, what: str, why: str) -> None:
-        """Kernels go on with the rule's choice."""
-        self._given_up.add(what)
+    def _give_up(self, subject: str, why: str) -> None:
+        """Warns that a kernel, or all kernels of a device, keep the rule's schedule."""
+        self._given_up.add(subject)
         warnings.warn(f"[tune] {why}; the rule's schedule is used", RuntimeWarning, stacklevel=2)
 
     def close(self) -> None:
@@ -85,28 +98,38 @@ class Session:
             client.close()
 
 
-def _described(lowered: Lowered) -> str:
-    """The kernel's kind and what it makes of what: `dot float32[8, 8] of float32[8, 4], float32[4, 8]`."""
+def _description(lowered: Lowered) -> str:
+    """The kernel's kind, results and operands: `dot float32[8, 8] of float32[8, 4], float32[4, 8]`."""
     stored = {v.id for v in lowered.stores}
-    made = ", ".join(f"{v.dtype.name}{list(v.shape)}" for v in lowered.stores)
-    read = ", ".join(f"{v.dtype.name}{list(v.shape)}" for v in lowered.params if v.id not in stored)
-    return f"{lowered.kind.value} {made}" + (f" of {read}" if read else "")
+    results = ", ".join(f"{v.dtype.name}{list(v.shape)}" for v in lowered.stores)
+    operands = ", ".join(f"{v.dtype.name}{list(v.shape)}" for v in lowered.params if v.id not in stored)
+    return f"{lowered.kind.value} {results}" + (f" of {operands}" if operands else "")
 
 
 @contextmanager
 def tune(seconds: float = SECONDS, *, limit: float = LIMIT, worker: Sequence[str] = COMMAND) -> Iterator[Session]:
-    """Searches the schedule of every kernel that is used inside and was not tuned before, and keeps what it finds.
+    """Searches the schedule of every kernel that is used inside and was not tuned before, and stores the results.
 
-    `seconds` is how long one kernel's search may take, `limit` how long one candidate: what hangs or crashes does so in a
-    process of its own, started as `python WORKER... DEVICE`. Gives a `Session`, whose `entries` say what was found. Later
-    runs use it without `tune`. Raises `ArgumentError` where a time is not positive.
+    Kernels use the stored schedules from then on, in later processes too, without `tune`.
 
-    >>> import spiraltorch as st
-    >>> with st.tune(seconds=1) as session:
-    ...     (st.ones(4) + 1).tolist()  # too small to be worth a search
-    [2.0, 2.0, 2.0, 2.0]
-    >>> session.entries
-    []
+    Args:
+        seconds: how long the search for one kernel may take.
+        limit: how many seconds one candidate may take. Candidates that hang or crash do so in a process of their own.
+        worker: arguments of the Python interpreter that start that process, before the device's name.
+
+    Returns:
+        A context manager that gives the session, whose `entries` are the results.
+
+    Raises:
+        ArgumentError: a time is not positive.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> with st.tune(seconds=1) as session:
+        ...     (st.ones(4) + 1).tolist()  # too small to be worth a search
+        [2.0, 2.0, 2.0, 2.0]
+        >>> session.entries
+        []
     """
     for name, value in (("seconds", seconds), ("limit", limit)):
         if not value > 0:
@@ -119,7 +142,7 @@ def tune(seconds: float = SECONDS, *, limit: float = LIMIT, worker: Sequence[str
 
 
 def start(seconds: float = SECONDS, limit: float = LIMIT, worker: Sequence[str] = COMMAND) -> Session:
-    """Begins a session that lasts until `stop`, or the program's end."""
+    """Begins a session that lasts until `stop`, or until the program ends. The arguments are those of `tune`."""
     session = Session(seconds, limit, worker)
     TUNING.activate(session)
     atexit.register(session.close)
@@ -127,7 +150,11 @@ def start(seconds: float = SECONDS, limit: float = LIMIT, worker: Sequence[str] 
 
 
 def start_with(setting: str) -> Session:
-    """Begins a session for `SPIRALTORCH_TUNE`. Raises `ArgumentError` for what neither switches it on nor off."""
+    """Begins a session for a value of `SPIRALTORCH_TUNE` that is neither empty nor 0.
+
+    Raises:
+        ArgumentError: the value is not 1.
+    """
     if setting != "1":
         raise ArgumentError(
             f"[tune] expected SPIRALTORCH_TUNE to be 1, or 0 or empty for no tuning, got {setting!r}; set or unset it"

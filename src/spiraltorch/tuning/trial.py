@@ -1,4 +1,8 @@
-"""One kernel on one device: its memory filled with random numbers, its schedules run, checked and timed."""
+"""Measurements of schedules: one kernel on one device, with random inputs.
+
+Every schedule is checked against the rule's: results may differ by what another order of summation explains. Times are
+compared in turns, since the clock of a processor and other programs change them by more than schedules do.
+"""
 
 from __future__ import annotations
 
@@ -6,163 +10,168 @@ import math
 import statistics
 import struct
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..compiler.planning.table import SCALAR_FORMATS
 from ..dtypes import DType, bfloat16
-from ..ir.expr import Cast, Load, Lookup, Op, Value
-from ..ir.index import INFINITY, FloorDiv, Index, Min, Mod
-from ..ir.stmt import Accumulate, Kernel, Store, leaf_loads, leaf_values, walk, written_buffers
-from ..runtime.allocator import ALIGN
+from ..ir.stmt import Accumulate, Kernel, walk, written_buffers
+from ..runtime.protocol import Argument, Buffer, Device, HostArray, Program
+from .inputs import random_inputs
 
 SAMPLE_SECONDS = 2e-4  # a sample of a short kernel is several runs
-CLEARLY = 1.15  # slower than the best by this: no need to look longer
-FEWEST, MOST = 3, 12  # rounds of a first look
-CERTAIN = 60  # rounds of a last one
-FEW = 5  # rounds of which the best counts
-PAUSE = 2e-3  # seconds
-LOOK_SECONDS = 0.3
+MOST_RUNS = 64  # of a sample
+SLOWER = 1.15  # a candidate that is slower than the best by this factor is not measured longer
+COMPARE_ROUNDS = (3, 12)  # the least and the most rounds of a comparison
+COMPARE_SECONDS = 0.3
+CONFIRM_ROUNDS = 60
+BLOCK = 5  # rounds of which the least time counts
+PAUSE = 2e-3  # seconds, after which threads sleep
 
 
-class Wrong(Exception):
-    """A schedule gave another result than the rule's."""
+class WrongResultError(Exception):
+    """A schedule stores other numbers than the rule's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """A comparison with the rule's choice, a few rounds at a time. Times are medians in seconds for one run."""
+class Comparison:
+    """Times of a candidate and of the rule's schedule, measured in turns.
+
+    Attributes:
+        default: median seconds for one run of the rule's schedule.
+        ratio: the median of the candidate's time as a part of the rule's.
+        spread: half of the ratio's 95 % confidence interval.
+    """
 
     default: float
-    own: float
-    ratio: float  # the median of own / default
-    spread: float  # how far off the ratio may be, with 95 % confidence
+    ratio: float
+    spread: float
 
 
 class Trial:
-    """The memory of a kernel. `check`, `look` and `settle` compare schedules of it with the rule's choice."""
+    """A kernel's memory on a device, with which schedules of it are checked and compared."""
 
-    def __init__(self, device: Any, kernel: Kernel) -> None:
+    def __init__(self, device: Device, kernel: Kernel) -> None:
         self.device = device
         self.kernel = kernel
-        self.terms = _terms(kernel)
+        self.terms = _longest_sum(kernel)
         self.stored = [n for n, b in enumerate(kernel.params) if b in written_buffers(kernel.body)]
-        rng = np.random.default_rng(0)
-        ranges = _ranges(kernel)
-        self.arrays = [_filled(rng, max(1, b.size), b.dtype, ranges.get(n)) for n, b in enumerate(kernel.params)]
+        self.arrays = random_inputs(kernel)
         self.buffers = [device.from_host(array) for array in self.arrays]
-        self.expected: list[np.ndarray[Any, Any]] = []
+        self.expected: list[HostArray] = []
 
-    def program(self, kernel: Kernel) -> Any:
-        """A schedule ready to run."""
+    def load(self, kernel: Kernel) -> LoadedSchedule:
+        """Compiles a scheduled kernel and gives it arguments."""
         (compiled,) = self.device.compile([kernel], [None])
         offsets, size, align = [], 0, self.device.target.buffer_align
         for nbytes in compiled.temp_bytes:
             offsets.append(size)
             size += -(-max(nbytes, 1) // align) * align
         arena, first = len(self.buffers), len(self.buffers) + 1
-        arguments = [(n, 0) for n in range(arena)]
+        arguments: list[Argument] = [(n, 0) for n in range(arena)]
         arguments += [(first + n, 0) for n in range(len(kernel.scalars))]
         arguments += [(arena, offset) for offset in offsets]
-        made = self.device.program([(compiled, arguments)], first + len(kernel.scalars))
-        return _Ready(self, made, self.device.allocate(size) if size else None)
+        program = self.device.program([(compiled, arguments)], first + len(kernel.scalars))
+        return LoadedSchedule(self, program, self.device.allocate(size) if size else None)
 
-    def remember(self, ready: Any) -> None:
-        """Takes what a schedule, the rule's, gives as right."""
-        self.expected = self._results(ready)
+    def set_reference(self, schedule: LoadedSchedule) -> None:
+        """Takes the results of a schedule, the rule's, as right."""
+        self.expected = self._results(schedule)
 
-    def check(self, ready: Any) -> None:
-        """Raises `Wrong` where a schedule gives something else: more than another order of the sums explains."""
-        for n, got, want in zip(self.stored, self._results(ready), self.expected, strict=True):
+    def check(self, schedule: LoadedSchedule) -> None:
+        """Raises `WrongResultError` where results differ by more than another order of summation explains."""
+        for n, got, want in zip(self.stored, self._results(schedule), self.expected, strict=True):
             dtype = self.kernel.params[n].dtype
-            off = _difference(got, want, dtype, self.terms)
+            off = _differing(got, want, dtype, self.terms)
             if off:
-                raise Wrong(f"{off} of the {want.size:,} numbers that it stores in {self.kernel.params[n].name} differ")
+                name = self.kernel.params[n].name
+                raise WrongResultError(f"{off} of the {want.size:,} numbers that it stores in {name} differ")
 
-    def _results(self, ready: Any) -> list[np.ndarray[Any, Any]]:
-        """What a schedule stores, into memory that held something else before."""
+    def _results(self, schedule: LoadedSchedule) -> list[HostArray]:
+        """What a schedule stores, into copies of memory that held something else before."""
         buffers = list(self.buffers)
         for n in self.stored:
             buffers[n] = self.device.from_host(self.arrays[n].copy())
-        ready.fill(buffers)
-        ready.program.run()
-        made = []
+        schedule.set_buffers(buffers)
+        schedule.program.run()
+        results = []
         for n in self.stored:
             b = self.kernel.params[n]
-            made.append(self.device.to_host(buffers[n], (max(1, b.size),), b.dtype.numpy).copy())
-        ready.fill(self.buffers)
-        return made
+            results.append(self.device.to_host(buffers[n], (max(1, b.size),), b.dtype.numpy).copy())
+        schedule.set_buffers(self.buffers)
+        return results
 
-    def look(self, default: Any, other: Any, best: float) -> Timing:
-        """A first comparison: it ends as soon as the other schedule is clearly slower than `best` times the rule's."""
-        return self._compare(default, other, MOST, LOOK_SECONDS, best)
+    def compare(self, rule: LoadedSchedule, candidate: LoadedSchedule, best: float) -> Comparison:
+        """A short comparison, which ends early where the candidate is clearly slower than `best` times the rule's time."""
+        return self._compare(rule, candidate, COMPARE_ROUNDS[1], COMPARE_SECONDS, best)
 
-    def settle(self, default: Any, other: Any, seconds: float) -> tuple[Timing, Timing]:
-        """A last one, with patience; and another with pauses before each run, when threads sleep and caches are cold."""
-        hot = self._compare(default, other, CERTAIN, seconds)
-        return hot, self._compare(default, other, CERTAIN, seconds, pause=PAUSE)
+    def confirm(
+        self, rule: LoadedSchedule, candidate: LoadedSchedule, seconds: float
+    ) -> tuple[Comparison, Comparison]:  # fmt: skip
+        """A long comparison without pauses, and another with pauses before each run: threads sleep, caches are cold."""
+        hot = self._compare(rule, candidate, CONFIRM_ROUNDS, seconds)
+        return hot, self._compare(rule, candidate, CONFIRM_ROUNDS, seconds, pause=PAUSE)
 
     def _compare(
-        self, default: Any, other: Any, rounds: int, limit: float, best: float | None = None, pause: float = 0.0
-    ) -> Timing:  # fmt: skip
-        """Runs two schedules in turn."""
+        self, rule: LoadedSchedule, candidate: LoadedSchedule, rounds: int, seconds: float, best: float | None = None,
+        pause: float = 0.0,
+    ) -> Comparison:  # fmt: skip
+        """Runs two schedules in turns."""
         began = time.perf_counter()
         own: list[float] = []
-        rule: list[float] = []
-        default.sample(pause), other.sample(pause)
+        default: list[float] = []
+        rule.sample(pause), candidate.sample(pause)
         while len(own) < rounds:
-            pair = (default, rule), (other, own)
+            pair = (rule, default), (candidate, own)
             for one, times in pair if len(own) % 2 else pair[::-1]:  # neither is always the first
                 times.append(one.sample(pause))
-            if len(own) >= FEWEST:
-                if best is not None and min(own) > CLEARLY * best * min(rule):
+            if len(own) >= COMPARE_ROUNDS[0]:
+                if best is not None and min(own) > SLOWER * best * min(default):
                     break
-                if time.perf_counter() - began > limit:
+                if time.perf_counter() - began > seconds:
                     break
-        own, rule = _quickest(own), _quickest(rule)
-        ratios = [a / b for a, b in zip(own, rule, strict=True)]
-        return Timing(statistics.median(rule), statistics.median(own), statistics.median(ratios), _spread(ratios))
+        own, default = _block_minima(own), _block_minima(default)
+        ratios = [a / b for a, b in zip(own, default, strict=True)]
+        return Comparison(statistics.median(default), statistics.median(ratios), _confidence(ratios))
 
 
-class _Ready:
-    """A program with its arguments."""
+class LoadedSchedule:
+    """A compiled schedule with its arguments, ready to run."""
 
-    def __init__(self, trial: Trial, program: Any, arena: Any) -> None:
+    def __init__(self, trial: Trial, program: Program, arena: Buffer | None) -> None:
         self.program = program
         self.arena = arena
-        self.scalars = [_number(s.dtype) for s in trial.kernel.scalars]
+        self.scalars = [_scalar(s.dtype) for s in trial.kernel.scalars]
         words = "".join(SCALAR_FORMATS[s.dtype.name] for s in trial.kernel.scalars)
         self.layout = struct.Struct(f"={len(trial.buffers) + 1}Q{words}")
         self.runs = 1
-        self.fill(trial.buffers)
+        self.set_buffers(trial.buffers)
 
-    def fill(self, buffers: list[Any]) -> None:
-        """Puts buffers into the program's table."""
+    def set_buffers(self, buffers: list[Buffer]) -> None:
+        """Puts buffers into the program's table, beside its scratch memory and scalars."""
         arena = self.arena.ptr if self.arena is not None else 0
         self.layout.pack_into(self.program.table, 0, *(b.ptr for b in buffers), arena, *self.scalars)
 
     def sample(self, pause: float = 0.0) -> float:
-        """Seconds for one run, of several where it is short and there is no pause before it."""
+        """Seconds for one run: the mean of several where it is short and there is no pause before it."""
         if pause:
             time.sleep(pause)
             alone: int = sum(stop - start for start, stop in self.program.timed())
             return max(alone / 1e9, 1e-9)
         total: int = sum(stop - start for _ in range(self.runs) for start, stop in self.program.timed())
         each = max(total / self.runs / 1e9, 1e-9)
-        self.runs = max(1, min(64, round(SAMPLE_SECONDS / each)))
+        self.runs = max(1, min(MOST_RUNS, round(SAMPLE_SECONDS / each)))
         return each
 
 
-def _quickest(times: list[float]) -> list[float]:
-    """The best of each few rounds: other programs on the machine only ever make a run slower."""
-    few = FEW if len(times) >= 4 * FEW else len(times)
-    return [min(times[n : n + few]) for n in range(0, len(times) - few + 1, few)]
+def _block_minima(times: list[float]) -> list[float]:
+    """The least of each few rounds: other programs on the machine only ever make a run slower."""
+    block = BLOCK if len(times) >= 4 * BLOCK else len(times)
+    return [min(times[n : n + block]) for n in range(0, len(times) - block + 1, block)]
 
 
-def _spread(ratios: list[float]) -> float:
+def _confidence(ratios: list[float]) -> float:
     """Half of the median's confidence interval, as a notched box plot has it (McGill, Tukey and Larsen, 1978)."""
     if len(ratios) < 2:
         return math.inf
@@ -170,28 +179,15 @@ def _spread(ratios: list[float]) -> float:
     return 1.57 * (high - low) / math.sqrt(len(ratios))
 
 
-def _number(dtype: DType) -> Any:
-    """A number for a scalar of the kernel."""
+def _scalar(dtype: DType) -> float | int:
+    """A value for a scalar of the kernel, as the table holds it."""
     if dtype is bfloat16:
         return int(np.asarray(0.5, bfloat16.numpy).view(np.uint16))
     return 0.5 if dtype.is_float else 1
 
 
-def _filled(rng: np.random.Generator, size: int, dtype: DType, bounds: tuple[int, int] | None) -> np.ndarray[Any, Any]:
-    """Random numbers in aligned memory: within bounds where they serve as indices."""
-    raw = np.empty(size * dtype.itemsize + ALIGN, np.uint8)
-    start = -raw.ctypes.data % ALIGN
-    array = raw[start : start + size * dtype.itemsize].view(dtype.numpy)
-    if dtype.is_float:
-        array[...] = rng.standard_normal(size, np.float32)
-    else:
-        low, high = bounds or (0, 1)
-        array[...] = rng.integers(low, high, size, endpoint=True)
-    return array
-
-
-def _difference(got: np.ndarray[Any, Any], want: np.ndarray[Any, Any], dtype: DType, terms: int) -> int:
-    """How many numbers differ by more than roundings can explain."""
+def _differing(got: HostArray, want: HostArray, dtype: DType, terms: int) -> int:
+    """How many numbers differ by more than the rounding of sums of so many terms explains."""
     if not dtype.is_float:
         return int(np.count_nonzero(got != want))
     a, b = got.astype(np.float64), want.astype(np.float64)
@@ -204,79 +200,10 @@ def _difference(got: np.ndarray[Any, Any], want: np.ndarray[Any, Any], dtype: DT
     return int(np.count_nonzero(~(near | (a == b) | (np.isnan(a) & np.isnan(b)))))
 
 
-def _terms(kernel: Kernel) -> int:
-    """Of the longest sum: numbers that differ by so many roundings are the same."""
+def _longest_sum(kernel: Kernel) -> int:
+    """Terms of the longest reduction."""
     longest = 1
     for s in walk(kernel.body):
         if isinstance(s, Accumulate):
-            count = 1
-            for axis in s.axes:
-                count *= axis.upper + 1
-            longest = max(longest, count)
+            longest = max(longest, math.prod(axis.upper + 1 for axis in s.axes))
     return longest
-
-
-def _ranges(kernel: Kernel) -> dict[int, tuple[int, int]]:
-    """For integer parameters whose elements are indices: the values that every such use allows."""
-    found: dict[int, tuple[int, int]] = {}
-    place = {b: n for n, b in enumerate(kernel.params)}
-    for lookup in _lookups(kernel):
-        value, exact = lookup.value, True
-        while isinstance(value, Cast) and not value.bits:
-            value = value.value
-        if not isinstance(value, Load):
-            exact = False
-        loads = [value] if isinstance(value, Load) else list(_loads(value))
-        for load in loads:
-            if load.buffer not in place or load.dtype.is_float:
-                continue
-            n, most = place[load.buffer], np.iinfo(load.dtype.numpy).max if not load.dtype.is_bool else 1
-            low, high = (max(0, lookup.lower), min(lookup.upper, most)) if exact else (0, min(1, lookup.upper))
-            if lookup.upper >= INFINITY:
-                continue
-            before = found.get(n, (low, high))
-            low, high = max(low, before[0]), min(high, before[1])
-            found[n] = (low, max(low, high))
-    return found
-
-
-def _lookups(kernel: Kernel) -> Iterator[Lookup]:
-    """The computed indices of a kernel."""
-    seen: set[int] = set()
-
-    def of_index(i: Index) -> Iterator[Lookup]:
-        for monomial in i.terms:
-            for atom in monomial:
-                if isinstance(atom, Lookup) and id(atom) not in seen:
-                    seen.add(id(atom))
-                    yield atom
-                elif isinstance(atom, (FloorDiv, Mod, Min)):
-                    yield from of_index(atom.left)
-                    if isinstance(atom, Min):
-                        yield from of_index(atom.right)
-
-    for s in walk(kernel.body):
-        positions = [load.position for load in leaf_loads(s)]
-        if isinstance(s, (Store, Accumulate)):
-            positions.append(s.position)
-        for value in leaf_values(s):
-            positions += [load.position for load in _loads(value)]
-        for position in positions:
-            for i in position:
-                yield from of_index(i)
-
-
-def _loads(value: Value) -> Iterator[Load]:
-    seen: set[int] = set()
-    stack = [value]
-    while stack:
-        v = stack.pop()
-        if id(v) in seen:
-            continue
-        seen.add(id(v))
-        if isinstance(v, Load):
-            yield v
-        elif isinstance(v, Op):
-            stack += v.args
-        elif isinstance(v, Cast):
-            stack.append(v.value)

@@ -1,14 +1,16 @@
-"""The process in which schedules are made, compiled and run: `python -m spiraltorch.tuning.worker DEVICE`.
+"""The process in which candidates are scheduled, compiled and run: `python -m spiraltorch.tuning.worker DEVICE`.
 
 Requests come as pickles on stdin, each after its length in eight bytes; answers go out as JSON lines. A request is a word
 and its arguments:
 
-- `kernel`, a packed lowered kernel and the target's key: the rule's choice is compiled and run. Gives its time.
-- `look`, decisions: the kernel is scheduled with them. Gives what was asked, the changes, and the predicted seconds.
-- `attempt`, decisions and the best ratio so far: it is compiled, checked and timed against the rule's choice.
-- `last`, decisions and seconds: it is timed for twice so long, at once and after pauses.
+- `load`, a packed lowered kernel and the target's key: the rule's schedule is compiled and run. Gives its `seconds`.
+- `inspect`, decisions: the kernel is scheduled with them. Gives what was `asked`, what was `changed`, a key of the scheduled
+  `kernel`, and the predicted `seconds`.
+- `measure`, decisions and the best ratio so far: the schedule is compiled, checked and timed against the rule's.
+- `confirm`, decisions and seconds: it is timed for so long without pauses, and for so long with pauses.
 
-An answer with `refused` says why there is nothing to measure. The process ends with its stdin.
+An answer may have `wrong` instead, where the results differ from the rule's, or `refused`, where the schedule cannot be made
+or run. The process ends when its stdin is closed.
 """
 
 from __future__ import annotations
@@ -18,8 +20,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import IO, Any
+from typing import IO
 
 from ..compiler.choices import Choices
 from ..compiler.lowering import Lowered
@@ -31,96 +32,113 @@ from ..ir.verifier import IRError, verify
 from ..ir.wire import unpack
 from ..runtime import device as devices
 from ..runtime.interpreter import deep_recursion
+from ..runtime.protocol import Device
+from ..runtime.tunings import Option
+from .client import Answer
 from .cost import predict
-from .trial import Trial, Wrong
+from .trial import Comparison, LoadedSchedule, Trial, WrongResultError
 
-Alter = Callable[[Kernel, Mapping[str, Any]], Kernel]
+Decisions = Mapping[str, Option]
+Alter = Callable[[Kernel, Decisions], Kernel]
 
 
 def main(arguments: list[str], alter: Alter | None = None) -> None:
-    """Answers requests until there are no more. `alter` may change what is made of decisions: tests put faults there."""
+    """Answers requests until there are no more.
+
+    Args:
+        arguments: the device's name.
+        alter: changes the scheduled kernel of a candidate; tests inject faults with it.
+    """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    state = _State(devices.get(arguments[0]), alter)
-    _say(out, {"ready": True})
+    worker = _Worker(devices.get(arguments[0]), alter)
+    requests: dict[str, Callable[..., Answer]] = {
+        "load": worker.load, "inspect": worker.inspect, "measure": worker.measure, "confirm": worker.confirm,
+    }  # fmt: skip
+    _send(out, {"ready": True})
     while True:
         head = sys.stdin.buffer.read(8)
         if len(head) < 8:
             return
         word, *rest = pickle.loads(sys.stdin.buffer.read(int.from_bytes(head, "little")))
+        answer: Answer
         try:
             with deep_recursion():
-                answer = getattr(state, word)(*rest)
-        except Wrong as wrong:
+                answer = requests[word](*rest)
+        except WrongResultError as wrong:
             answer = {"wrong": str(wrong)}
         except Exception as error:  # a schedule that cannot be made or run is no candidate, whatever the reason
             answer = {"refused": f"{type(error).__name__}: {error}"[:300]}
-        _say(out, answer)
+        _send(out, answer)
 
 
-def _say(out: IO[str], answer: dict[str, Any]) -> None:
+def _send(out: IO[str], answer: Answer) -> None:
     print(json.dumps(answer), file=out, flush=True)
 
 
-class _State:
-    """The kernel at hand. Its public methods are the requests."""
+class _Worker:
+    """Answers requests about one kernel at a time. Each public method is a request."""
 
-    def __init__(self, device: Any, alter: Alter | None) -> None:
+    def __init__(self, device: Device, alter: Alter | None) -> None:
         self.device = device
         self.alter = alter
-        self.lowered: Lowered | None = None
 
-    def kernel(self, packed: bytes, target: str) -> dict[str, Any]:
+    def load(self, packed: bytes, target: str) -> Answer:
         if target != self.device.target.key:
             raise ArgumentError(
                 f"[tune] expected a device like the caller's, {target!r}, got {self.device.target.key!r}"
             )
         self.lowered = unpack(packed, Lowered)
         self.trial = Trial(self.device, self.lowered.kernel)
-        self.made: dict[str, Any] = {}
-        self.proven = _verifies(self._scheduled({})[0])
-        self.rule = self._ready({})
-        self.trial.remember(self.rule)
+        self.loaded: dict[str, LoadedSchedule] = {}  # by decisions: the rule's, and the last candidate
+        self.verifiable = _verifies(self._schedule({})[0])
+        self.rule = self._compiled({})
+        self.trial.set_reference(self.rule)
         self.trial.check(self.rule)  # what is not the same twice cannot be compared
         return {"seconds": min(self.rule.sample() for _ in range(3))}
 
-    def look(self, decisions: dict[str, Any]) -> dict[str, Any]:
-        kernel, choices = self._scheduled(decisions)
-        asked = {name: [one.default, list(one.options), one.taken] for name, one in choices.asked.items()}
-        same = kernel_key(kernel, "scheduled", "")
-        seconds = predict(kernel, self.device.target)
-        return {"asked": asked, "changed": choices.changed, "same": same, "seconds": seconds}
+    def inspect(self, decisions: Decisions) -> Answer:
+        kernel, choices = self._schedule(decisions)
+        return {
+            "asked": {name: (one.default, list(one.options), one.taken) for name, one in choices.asked.items()},
+            "changed": choices.changed,
+            "kernel": kernel_key(kernel, "scheduled", ""),
+            "seconds": predict(kernel, self.device.target),
+        }
 
-    def attempt(self, decisions: dict[str, Any], best: float) -> dict[str, Any]:
-        ready = self._ready(decisions)
-        self.trial.check(ready)
-        return asdict(self.trial.look(self.rule, ready, best))
+    def measure(self, decisions: Decisions, best: float) -> Answer:
+        candidate = self._compiled(decisions)
+        self.trial.check(candidate)
+        return _answer(self.trial.compare(self.rule, candidate, best))
 
-    def last(self, decisions: dict[str, Any], seconds: float) -> dict[str, Any]:
-        ready = self._ready(decisions)
-        self.trial.check(ready)
-        hot, cold = self.trial.settle(self.rule, ready, seconds)
-        return {**asdict(hot), "cold": cold.ratio}
+    def confirm(self, decisions: Decisions, seconds: float) -> Answer:
+        candidate = self._compiled(decisions)
+        self.trial.check(candidate)
+        hot, cold = self.trial.confirm(self.rule, candidate, seconds)
+        return {**_answer(hot), "cold_ratio": cold.ratio}
 
-    def _scheduled(self, decisions: dict[str, Any]) -> tuple[Kernel, Choices]:
-        assert self.lowered is not None
+    def _schedule(self, decisions: Decisions) -> tuple[Kernel, Choices]:
         choices = Choices(decisions)
         return schedule(self.lowered, self.device.target, choices), choices
 
-    def _ready(self, decisions: dict[str, Any]) -> Any:
+    def _compiled(self, decisions: Decisions) -> LoadedSchedule:
         name = json.dumps(decisions, sort_keys=True)
-        if name not in self.made:
-            kernel, _ = self._scheduled(decisions)
-            if decisions and self.proven:
+        if name not in self.loaded:
+            kernel, _ = self._schedule(decisions)
+            if decisions and self.verifiable:
                 verify(kernel, lowered=True)
             if decisions and self.alter is not None:
                 kernel = self.alter(kernel, decisions)
-            self.made = {k: v for k, v in self.made.items() if k == "{}"} | {name: self.trial.program(kernel)}
-        return self.made[name]
+            self.loaded = {k: v for k, v in self.loaded.items() if k == "{}"} | {name: self.trial.load(kernel)}
+        return self.loaded[name]
+
+
+def _answer(comparison: Comparison) -> Answer:
+    return {"default": comparison.default, "ratio": comparison.ratio, "spread": comparison.spread}
 
 
 def _verifies(kernel: Kernel) -> bool:
-    """Whether the rule's choice can be proven; of others no more is asked, their results are compared in any case."""
+    """Whether the verifier proves the rule's schedule. Candidates must be proven only if it does; all are checked."""
     try:
         verify(kernel, lowered=True)
     except IRError:
