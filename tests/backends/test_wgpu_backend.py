@@ -206,7 +206,7 @@ def test_only_needed_functions_are_in_a_shader() -> None:
         .text
     )
     assert "fn to_i32" in text and "fn is_nan" in text and "fn fmod_f32" not in text
-    assert library.needed("let a = add_64(b, c);").startswith("fn add_64")
+    assert library.called_functions("let a = add_64(b, c);").startswith("fn add_64")
 
 
 def test_threads_have_no_wgsl() -> None:

@@ -40,8 +40,8 @@ def test_which_features_are_used() -> None:
     assert adapters.native(Adapter("Vulkan", half, double)) == {half}
     assert adapters.native(Adapter("D3D12", wide, double)) == {wide}
     assert adapters.native(Adapter("Metal")) == frozenset()
-    with pytest.raises(ValueError, match="double expected wide"):
-        Features(double=True)
+    with pytest.raises(ValueError, match="f64 expected i64"):
+        Features(f64=True)
 
 
 @pytest.mark.skipif(len(BOTH) < 2, reason="wgpu: the adapter has no features to do without")
@@ -80,13 +80,13 @@ def test_shaders_use_what_there_is() -> None:
     assert "array<vec2<u32>>" in text(int64, core) and "fn add_64" in text(uint64, core)
     assert "array<f64>" in text(float64, full)
     with pytest.raises(ValueError, match="float64 has no WGSL type without"):
-        text(float64, Features(wide=True))
+        text(float64, Features(i64=True))
     for dtype in (int32, bool_):
         assert text(dtype, core) == text(dtype, full)
 
 
 def test_literals() -> None:
-    full = Features(wide=True, double=True)
+    full = Features(i64=True, f64=True)
     assert full.literal(-(1 << 63), int64) == "bitcast<i64>(9223372036854775808lu)"
     assert full.literal(-1, uint64) == "18446744073709551615lu" and Features().literal(3, int64) == "vec2<u32>(3u, 0u)"
     assert full.literal(0.1, float64) == "0.1lf" and full.literal(5e-324, float64) == "bits_f64(1lu)"

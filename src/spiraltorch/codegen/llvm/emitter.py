@@ -1,19 +1,25 @@
-"""Building LLVM IR text: typed SSA values, scopes with hoisting, and the small instructions that all others use."""
+"""The instructions of `Instructions` as LLVM IR text, and the scopes of a function that they are written to.
+
+Text is a tree of lines, so that a scope can receive lines after its inner scopes were written: this is how values are
+hoisted out of loops.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Union
 
 from ...dtypes import DType, bool_, float32, float64, uint16
-from ..instructions import NARROW, Instructions, Ssa, scalar_type, vector_type
+from ...ir.expr import Buffer, Value
+from ..instructions import NARROW, Instructions, Number, Ssa, scalar_type, vector_type
 
 Lines = list[Union[str, "Lines"]]
+LoadKey = tuple[Buffer, object, str, int]  # buffer, offset, name of the mask or condition, lanes
 
 
 def memory_type(dtype: DType) -> str:
-    """The type of an element in memory."""
+    """The LLVM type of an element in memory."""
     if dtype.name in NARROW:
         return "i16"
     return "i8" if dtype.is_bool else scalar_type(dtype)
@@ -25,8 +31,8 @@ def suffix(dtype: DType, lanes: int) -> str:
     return base if lanes == 1 else f"v{lanes}{base}"
 
 
-def constant(value: Any, dtype: DType) -> str:
-    """A number as LLVM spells it: floats as the hexadecimal of the double with the same value."""
+def constant(value: Number, dtype: DType) -> str:
+    """A number as LLVM IR: floats as the hexadecimal bits of the double with the same value."""
     if dtype.is_bool:
         return "true" if value else "false"
     if dtype.is_integer:
@@ -39,19 +45,19 @@ def constant(value: Any, dtype: DType) -> str:
 
 
 class Scope:
-    """The function, a loop body or a branch. `before` is the place in the parent just ahead of it."""
+    """The body of a function, a loop or a branch. `before` are the lines of the outer scope directly ahead of it."""
 
-    __slots__ = ("before", "lines", "memo", "pinned")
+    __slots__ = ("before", "lines", "names", "values")
 
     def __init__(self, before: Lines, lines: Lines) -> None:
         self.before = before
         self.lines = lines
-        self.memo: dict[Any, Any] = {}
-        self.pinned: list[object] = []
+        self.names: dict[object, str] = {}  # hoisted here, by what they are computed from
+        self.values: dict[int, tuple[Value, Ssa]] = {}  # hoisted here, by identity; the IR's value stays alive
 
 
 class Emitter(Instructions):
-    """Text of one function, with the features of its target."""
+    """The text of one function, for a processor that converts float16 itself (`native_half`) or does not."""
 
     has_libm = fast_float64 = exact_sums = True
 
@@ -63,15 +69,20 @@ class Emitter(Instructions):
         self.scopes: list[Scope] = [Scope([], [])]
         self.level: int | None = None  # the scope that is written to; None: the innermost
         self.declarations: set[str] = set()
-        self.block_memo: dict[Any, Any] = {}
+        self.splats: dict[
+            tuple[str, int], str
+        ] = {}  # of the current basic block: vectors of one scalar, by (name, lanes)
+        self.loads: dict[LoadKey, Ssa] = {}  # of the current basic block: elements that were read
 
-    # ------------------------------------------------------------ places
+    # ------------------------------------------------------------ scopes
 
     @property
     def depth(self) -> int:
+        """The number of the scope that is written to."""
         return len(self.scopes) - 1 if self.level is None else self.level
 
     def sink(self) -> Lines:
+        """The lines that are appended to."""
         if self.level is None or self.level == len(self.scopes) - 1:
             return self.scopes[-1].lines
         return self.scopes[self.level + 1].before
@@ -84,33 +95,36 @@ class Emitter(Instructions):
         return f"%v{self.counter}"
 
     def let(self, expression: str) -> str:
+        """A new name for an expression."""
         self.counter += 1
         name = f"%v{self.counter}"
         self.sink().append(f"{name} = {expression}")
         return name
 
-    def hoisted(self, depth: int, key: Any, make: Callable[[], str]) -> str:
-        """Emits `make()` once, in the outermost scope where its operands exist."""
-        memo = self.scopes[depth].memo
-        name = memo.get(key)
+    def hoisted(self, depth: int, key: object, expression: Callable[[], str]) -> str:
+        """The name of an expression in the scope `depth`, written there once for each key."""
+        names = self.scopes[depth].names
+        name = names.get(key)
         if name is None:
             place = self.scopes[depth + 1].before if depth + 1 < len(self.scopes) else self.scopes[depth].lines
             name = self.fresh()
-            place.append(f"{name} = {make()}")
-            memo[key] = name
+            place.append(f"{name} = {expression()}")
+            names[key] = name
         return name
 
     def start_block(self, label: str) -> None:
+        """Begins a basic block, in which nothing is known of memory."""
         self.scopes[-1].lines.append(f"{label}:")
         self.label = label
-        self.block_memo = {}
+        self.splats = {}
+        self.loads = {}
 
     def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")
 
-    # ------------------------------------------------------------ small instructions
+    # ------------------------------------------------------------ instructions
 
-    def const(self, value: Any, dtype: DType, lanes: int = 1) -> Ssa:
+    def const(self, value: Number, dtype: DType, lanes: int = 1) -> Ssa:
         text = constant(value, dtype)
         if lanes == 1:
             return Ssa(text, dtype)
@@ -122,14 +136,13 @@ class Emitter(Instructions):
         t = scalar_type(v.dtype)
         if not v.name.startswith("%"):
             return Ssa(f"splat ({t} {v.name})", v.dtype, lanes)
-        key = ("broadcast", v.name, lanes)
-        name = self.block_memo.get(key)
+        name = self.splats.get((v.name, lanes))
         if name is None or self.level is not None:
             whole = vector_type(t, lanes)
             first = self.let(f"insertelement {whole} poison, {t} {v.name}, i32 0")
             name = self.let(f"shufflevector {whole} {first}, {whole} poison, <{lanes} x i32> zeroinitializer")
             if self.level is None:
-                self.block_memo[key] = name
+                self.splats[v.name, lanes] = name
         return Ssa(name, v.dtype, lanes)
 
     def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
@@ -171,22 +184,22 @@ class Emitter(Instructions):
         if first.lanes == 1:
             inside = ", ".join(f"{t} {a.name}" for a in args)
             return Ssa(self.let(f"call {t} @{symbol}({inside})"), first.dtype)
-        made = "poison"
+        result = "poison"
         for lane in range(first.lanes):
             parts = [self.let(f"extractelement {a.type} {a.name}, i32 {lane}") for a in args]
             one = self.let(f"call {t} @{symbol}({', '.join(f'{t} {p}' for p in parts)})")
-            made = self.let(f"insertelement {first.type} {made}, {t} {one}, i32 {lane}")
-        return Ssa(made, first.dtype, first.lanes)
-
-    # ------------------------------------------------------------ what LLVM has and others spell differently
+            result = self.let(f"insertelement {first.type} {result}, {t} {one}, i32 {lane}")
+        return Ssa(result, first.dtype, first.lanes)
 
     def negate(self, x: Ssa) -> Ssa:
         return Ssa(self.let(f"fneg {x.type} {x.name}"), x.dtype, x.lanes)
 
     def reinterpret(self, v: Ssa, dtype: DType) -> Ssa:
-        made = Ssa(v.name, dtype, v.lanes)
+        result = Ssa(v.name, dtype, v.lanes)
         return (
-            made if made.type == v.type else Ssa(self.let(f"bitcast {v.type} {v.name} to {made.type}"), dtype, v.lanes)
+            result
+            if result.type == v.type
+            else Ssa(self.let(f"bitcast {v.type} {v.name} to {result.type}"), dtype, v.lanes)
         )
 
     def saturate(self, v: Ssa, dtype: DType) -> Ssa:
@@ -213,17 +226,17 @@ class Emitter(Instructions):
     def with_fallback(self, rare: Ssa, fast: Ssa, slow: Callable[[], Ssa]) -> Ssa:
         symbol = f"@llvm.vector.reduce.or.v{rare.lanes}i1"
         self.declare(f"i1 {symbol}({rare.type})")
-        wanted = self.let(f"call i1 {symbol}({rare.type} {rare.name})")
+        any_rare = self.let(f"call i1 {symbol}({rare.type} {rare.name})")
         self.counter += 1
-        origin, yes, end = self.label, f"rare{self.counter}", f"usual{self.counter}"
-        self.emit(f"br i1 {wanted}, label %{yes}, label %{end}")
-        self.emit(f"{yes}:")
+        origin, then, end = self.label, f"rare{self.counter}", f"usual{self.counter}"
+        self.emit(f"br i1 {any_rare}, label %{then}, label %{end}")
+        self.emit(f"{then}:")
         other = self.select(rare, slow(), fast)
         self.emit(f"br label %{end}")
         self.emit(f"{end}:")
         self.label = end
-        made = self.let(f"phi {fast.type} [{fast.name}, %{origin}], [{other.name}, %{yes}]")
-        return Ssa(made, fast.dtype, fast.lanes)
+        result = self.let(f"phi {fast.type} [{fast.name}, %{origin}], [{other.name}, %{then}]")
+        return Ssa(result, fast.dtype, fast.lanes)
 
     def half_to_float(self, h: Ssa, dtype: DType) -> Ssa:
         if not self.native_half:
@@ -236,45 +249,45 @@ class Emitter(Instructions):
         if not self.native_half:
             return super().float_to_half(v)
         half = vector_type("half", v.lanes)
-        made = self.let(f"fptrunc {v.type} {v.name} to {half}")
-        name = self.let(f"bitcast {half} {made} to {vector_type('i16', v.lanes)}")
+        result = self.let(f"fptrunc {v.type} {v.name} to {half}")
+        name = self.let(f"bitcast {half} {result} to {vector_type('i16', v.lanes)}")
         return Ssa(name, uint16, v.lanes)
 
 
-REDUCE = {
+_REDUCTIONS = {
     "add": ("fadd", "add"), "mul": ("fmul", "mul"), "max": ("fmaximum", "max"), "min": ("fminimum", "min"),
 }  # fmt: skip
 
 
 def reduce_lanes(e: Emitter, op: str, v: Ssa) -> Ssa:
-    """All lanes combined into one."""
+    """The lanes of a vector combined by `op`, in any order."""
     dtype = v.dtype
-    floating, whole = REDUCE[op]
+    floating, integral = _REDUCTIONS[op]
     if dtype.is_bool:
         name, start = ("or" if op in ("add", "max") else "and"), ""
     elif dtype.is_float:
         name, start = floating, {"add": "0.0", "mul": "1.0"}.get(op, "")
     else:
-        name = whole if whole in ("add", "mul") else ("s" if dtype.kind == "i" else "u") + whole
+        name = integral if integral in ("add", "mul") else ("s" if dtype.kind == "i" else "u") + integral
         start = ""
     t = scalar_type(dtype)
     own = f"v{v.lanes}" + {"double": "f64", "float": "f32"}.get(t, t)
     symbol = f"@llvm.vector.reduce.{name}.{own}"
     if start:
         e.declare(f"{t} {symbol}({t}, {v.type})")
-        made = e.let(f"call reassoc {t} {symbol}({t} {'-0.0' if op == 'add' else start}, {v.type} {v.name})")
+        result = e.let(f"call reassoc {t} {symbol}({t} {'-0.0' if op == 'add' else start}, {v.type} {v.name})")
     else:
         e.declare(f"{t} {symbol}({v.type})")
         flags = "nsz " if dtype.is_float else ""
-        made = e.let(f"call {flags}{t} {symbol}({v.type} {v.name})")
-    scalar = Ssa(made, dtype)
-    return e.rounded(Ssa(made, float32), dtype) if dtype.name in NARROW else scalar
+        result = e.let(f"call {flags}{t} {symbol}({v.type} {v.name})")
+    scalar = Ssa(result, dtype)
+    return e.rounded(Ssa(result, float32), dtype) if dtype.name in NARROW else scalar
 
 
 def flatten(lines: Lines) -> list[str]:
-    """Nested lists as one."""
+    """The lines of a tree, in order."""
     out: list[str] = []
-    stack: list[Any] = [iter(lines)]
+    stack = [iter(lines)]
     while stack:
         for line in stack[-1]:
             if isinstance(line, str):

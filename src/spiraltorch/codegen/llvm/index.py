@@ -1,7 +1,7 @@
 """Index arithmetic, addresses and guards as LLVM IR text.
 
-Every index is emitted once, in the outermost scope that binds its variables. An index that is affine in the lane of the
-present vector loop stays scalar with a lane coefficient; any other that depends on the lane is computed as lanes of i64.
+Every index is computed once, in the outermost scope that binds its variables. An index that is affine in the lane of the
+current vector loop stays scalar, with a lane coefficient; any other that depends on the lane is computed as lanes of i64.
 """
 
 from __future__ import annotations
@@ -9,51 +9,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ...dtypes import bool_, int64
 from ...ir.expr import Buffer, Load, Lookup, Value, has_lookup
 from ...ir.guard import Guard
-from ...ir.index import FloorDiv, Index, Min, Monomial, Var, substitute
+from ...ir.index import Atom, FloorDiv, Index, Min, Mod, Monomial, Var, substitute
 from ...ir.stmt import Accumulate, Store
 from ..instructions import Ssa
 from ..operations import cast
 from .emitter import Emitter, memory_type
 
 Terms = tuple[tuple[Monomial, int], ...]
-NO_DEPTH = 1 << 20
+NO_DEPTH = 1 << 20  # of what depends on memory, and is computed where it is used
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """An index under the present bindings: uniform terms, a constant, a multiple of the lane, or lanes of i64."""
+    """An index under the current bindings: uniform terms, plus a constant, plus a multiple of the lane; or lanes of i64."""
 
     terms: Terms
     const: int
     lane: int
-    vector: str = ""  # set: the whole index as <lanes x i64>, and the rest is empty
+    vector: str = ""  # if set, the whole index as <lanes x i64>; the rest is empty
 
 
 class Indices:
-    """What the variables are bound to, and the indices made of them. `value` computes what a look-up holds."""
+    """The bindings of variables, and indices under them. `value` computes the value of a lookup."""
 
     def __init__(self, e: Emitter, value: Callable[[Value], Ssa]) -> None:
         self.e = e
         self.value = value
-        self.depth: dict[Var, int] = {}  # the scope that binds a variable
+        self.depth: dict[Var, int] = {}  # the number of the scope that binds a variable
         self.names: dict[Var, str] = {}
         self.constants: dict[Var, int] = {}  # of unrolled loops
-        self.lane: Var | None = None
+        self.lane: Var | None = None  # the variable of the current vector loop
         self.lanes = 1
         self.pointers: dict[Buffer, str] = {}
-        self.flat: dict[int, tuple[object, Index]] = {}
+        self.flat: dict[int, tuple[object, Index]] = {}  # row-major offsets of accesses, by identity
 
     # ------------------------------------------------------------ index arithmetic
 
     def offset(self, i: Index) -> Offset:
+        """An index under the current bindings."""
         const, lane = i.const, 0
         terms: list[tuple[Monomial, int]] = []
-        hard = False
+        affine = True  # in the lane
         for monomial, coefficient in i.terms.items():
             atom = monomial[0]
             if len(monomial) == 1 and isinstance(atom, Var):
@@ -70,22 +70,20 @@ class Indices:
             if bound:
                 inner = self.offset(substitute(whole, bound))
                 if inner.vector:
-                    hard = True
+                    affine = False
                     break
                 terms += inner.terms
                 const += inner.const
                 lane += inner.lane
             elif self.lane is not None and self.lane in variables:
-                hard = True
+                affine = False
                 break
             else:
                 terms.append((monomial, coefficient))
-        if hard:
-            return Offset((), 0, 0, self.vector_index(i))
-        return Offset(tuple(terms), const, lane)
+        return Offset(tuple(terms), const, lane) if affine else Offset((), 0, 0, self.vector_index(i))
 
     def vector_index(self, i: Index) -> str:
-        """Every lane's value of an index, as <lanes x i64>."""
+        """The values of an index in all lanes, as <lanes x i64>."""
         i = substitute(i, {v: Index({}, c) for v, c in self.constants.items() if v in i.variables})
         total = self.splat(str(i.const))
         for monomial, coefficient in i.terms.items():
@@ -100,9 +98,11 @@ class Indices:
         return self.e.broadcast(total, self.lanes).name
 
     def splat(self, name: str) -> Ssa:
+        """An i64 in every lane."""
         return self.e.broadcast(Ssa(name, int64), self.lanes)
 
-    def _vector_atom(self, atom: Any) -> Ssa:
+    def _vector_atom(self, atom: Atom) -> Ssa:
+        """The values of an atom in all lanes."""
         e = self.e
         if isinstance(atom, Var):
             if atom is self.lane:
@@ -114,12 +114,13 @@ class Indices:
         if isinstance(atom, Min):
             a, b = (Ssa(self.vector_index(s), int64, self.lanes) for s in (atom.left, atom.right))
             return e.intrinsic("smin", a, b)
+        assert isinstance(atom, (FloorDiv, Mod))
         x = Ssa(self.vector_index(atom.left), int64, self.lanes)
         quotient, rest = self._divided(x, atom.right, atom.left.bounds)
         return quotient if isinstance(atom, FloorDiv) else rest()
 
     def _divided(self, x: Ssa, divisor: int, bounds: tuple[int, int]) -> tuple[Ssa, Callable[[], Ssa]]:
-        """Quotient rounded down, and the remainder when asked for. 32 bits are used where they suffice."""
+        """The quotient rounded down, and a function that emits the remainder."""
         e = self.e
         d = e.const(divisor, int64)
         if divisor & (divisor - 1) == 0:
@@ -135,6 +136,7 @@ class Indices:
         return q, lambda: e.binary("sub", x, e.binary("mul", q, d))
 
     def monomial_depth(self, monomial: Monomial) -> int:
+        """The number of the outermost scope in which a product of atoms can be computed."""
         first = monomial[0]
         if len(monomial) == 1 and isinstance(first, Var):
             return self.depth.get(first, 0)
@@ -143,14 +145,14 @@ class Indices:
             return NO_DEPTH
         return max((self.depth.get(v, 0) for v in product.variables), default=0)
 
-    def put(self, depth: int, key: Any, make: Callable[[], str]) -> str:
-        """As `Emitter.hoisted`, but right here for what depends on memory."""
+    def put(self, depth: int, key: object, expression: Callable[[], str]) -> str:
+        """The name of an expression in the scope `depth`, as `Emitter.hoisted`; here where that is `NO_DEPTH`."""
         if depth >= NO_DEPTH:
-            return self.e.let(make())
-        return self.e.hoisted(min(depth, self.e.depth), key, make)
+            return self.e.let(expression())
+        return self.e.hoisted(min(depth, self.e.depth), key, expression)
 
     def sum(self, terms: Terms, const: int) -> str:
-        """The i64 value of uniform terms, built from the outermost scope inwards."""
+        """The sum of uniform terms as i64, added up from the outermost scope inwards."""
         total, at = "", 0
         by_depth = sorted([(self.monomial_depth(m), n) for n, (m, _) in enumerate(terms)])
         for depth, n in by_depth:
@@ -163,6 +165,7 @@ class Indices:
         return self._add(at, total, str(const)) if const else total
 
     def term(self, monomial: Monomial, coefficient: int, depth: int) -> str:
+        """A uniform product of atoms and a coefficient, as i64."""
         name = self.atom(monomial[0])
         for a in monomial[1:]:
             left, right = name, self.atom(a)
@@ -174,7 +177,8 @@ class Indices:
     def _add(self, depth: int, left: str, right: str) -> str:
         return self.put(depth, (left, "+", right), lambda: f"add nsw i64 {left}, {right}")
 
-    def atom(self, atom: Any) -> str:
+    def atom(self, atom: Atom) -> str:
+        """A uniform atom, as i64."""
         e = self.e
         if isinstance(atom, Var):
             return self.names[atom]
@@ -185,6 +189,7 @@ class Indices:
             a, b = self.uniform(atom.left), self.uniform(atom.right)
             e.declare("i64 @llvm.smin.i64(i64, i64)")
             return self.put(depth, ("min", a, b), lambda: f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
+        assert isinstance(atom, (FloorDiv, Mod))
         x, d = self.uniform(atom.left), atom.right
         if d & (d - 1) == 0:
             q = self.put(depth, ("/", x, d), lambda: f"ashr i64 {x}, {d.bit_length() - 1}")
@@ -202,7 +207,7 @@ class Indices:
         return self.put(depth, ("rest", x, d), lambda: f"sub i64 {x}, {back}")
 
     def uniform(self, i: Index) -> str:
-        """An index that does not depend on the lane, as i64."""
+        """An index that does not depend on the lane, as i64; raises `ValueError` where it does."""
         o = self.offset(i)
         if o.lane or o.vector:
             raise ValueError(f"[llvm] expected an index without the lane, got {i}")
@@ -211,12 +216,14 @@ class Indices:
     # ------------------------------------------------------------ addresses
 
     def flat_offset(self, node: Load | Store | Accumulate) -> Offset:
+        """The row-major offset of an access."""
         known = self.flat.get(id(node))
         if known is None:
             known = self.flat[id(node)] = node, node.buffer.flat(node.position)
         return self.offset(known[1])
 
     def pointer(self, buffer: Buffer, o: Offset) -> str:
+        """The address of an element, of lane 0 where the offset depends on the lane."""
         name = self.pointers[buffer]
         by_depth: dict[int, list[tuple[Monomial, int]]] = {}
         for monomial, coefficient in o.terms:
@@ -230,7 +237,7 @@ class Indices:
         return self.put(depth, (t, base, offset), lambda: f"getelementptr {t}, ptr {base}, i64 {offset}")
 
     def pointers_of(self, buffer: Buffer, o: Offset) -> str:
-        """A vector of addresses."""
+        """The addresses of the elements of all lanes."""
         if o.vector:
             offsets, base = o.vector, self.pointers[buffer]
         else:
@@ -242,7 +249,7 @@ class Indices:
     # ------------------------------------------------------------ guards
 
     def condition(self, g: Guard) -> tuple[Ssa | None, Ssa | None]:
-        """The uniform part and the lane-dependent part of a guard; None stands for true."""
+        """The uniform part of a guard as a bool, and the other part as a mask of lanes; None where a part is true."""
         uniform: Ssa | None = None
         mask: Ssa | None = None
         if g.never:
@@ -266,9 +273,11 @@ class Indices:
         return uniform, mask
 
     def both(self, left: Ssa | None, right: Ssa) -> Ssa:
+        """The conjunction of two conditions; None is true."""
         return right if left is None else self.e.binary("and", left, right)
 
     def _lane_mask(self, o: Offset) -> Ssa:
+        """The lanes in which an offset that is affine in the lane is >= 0."""
         depth = max((self.monomial_depth(m) for m, _ in o.terms), default=0)
         rest, n = self.sum(o.terms, o.const), self.lanes
         vector = f"<{n} x i64>"

@@ -1,17 +1,19 @@
-"""Kernel IR -> LLVM IR text that needs no optimisation pass but SROA.
+"""Renders scheduled kernels as LLVM IR text that needs no optimization pass but SROA.
 
-What passes would have done is done while rendering:
-- Index arithmetic is emitted once, in the outermost scope that binds its variables; so are values that do not change in
+What other passes would do is done while rendering:
+- Index arithmetic is computed once, in the outermost scope that binds its variables; so are values that do not change in
   the loops around them, where that is safe.
-- Register buffers are stack arrays that SROA turns into registers. Loads are reused within a basic block until a store
-  to the same buffer; a product that is added becomes `llvm.fma`.
-- A vector loop renders its body once with the loop variable as lane number: an index with lane coefficient 0 is a
-  broadcast, 1 a contiguous access, and anything else, divisions and look-ups included, is computed lane by lane for a
-  gather. Guards that depend on the lane become masks; other guards of statements become branches, of loads a choice.
+- Register buffers are stack arrays, which SROA turns into registers. Loads are reused within a basic block until a store
+  to the same buffer; a product that is added becomes `llvm.fmuladd`.
+- A vector loop renders its body once, with the loop variable as the number of the lane: an index with lane coefficient 0
+  is a broadcast, 1 an access to adjacent elements, and anything else, divisions and lookups included, a gather or scatter.
+  Guards that depend on the lane become masks; other guards become branches around statements, and a select of loads.
 
-Each top-level phase becomes `void NAME_pN(ptr args, i64 begin, i64 end, ptr workspace)`. `args` has 8-byte slots: a
-pointer for each parameter, the scalars' bits, the sizes, then a pointer for each top-level GLOBAL buffer. A phase that is a
-PARALLEL loop runs the iterations from `begin` to `end`.
+Contract: each top-level phase becomes `void NAME_pN(ptr args, i64 begin, i64 end, ptr workspace)`. `args` has slots of 8
+bytes: a pointer for each parameter, the bits of each scalar, each size, then a pointer for each top-level GLOBAL buffer. A
+phase that is a PARALLEL loop runs its iterations from `begin` to `end`; adjacent phases without one share a function.
+
+Limits: one vector loop at a time, and no branch on the lane. Kernels with groups, items and barriers are for other renderers.
 """
 
 from __future__ import annotations
@@ -31,19 +33,26 @@ from .memory import Memory, memory_dtype
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A kernel's text, its phases as (function, tasks), and the memory it wants beside its parameters."""
+    """A kernel's text, and what its launch needs."""
 
     text: str
-    phases: list[tuple[str, int]]
-    workspace_bytes: int
-    temp_bytes: list[int]
+    phases: list[tuple[str, int]]  # (function, number of tasks), in order
+    workspace_bytes: int  # scratch memory of each thread
+    temp_bytes: list[int]  # sizes of the top-level GLOBAL buffers
 
 
 def render(kernel: Kernel, name: str, *, native_half: bool = True, attributes: str = "") -> Rendered:
-    """Renders a scheduled kernel. `attributes` go to every function (the preferred vector width, say).
+    """Renders a scheduled kernel.
 
-    Any dtype, any shape, constant or symbolic. Raises `ValueError` for what is no kernel of a processor: a reduction
-    that was not lowered, a vector loop inside another, a branch that depends on the lane.
+    Args:
+        kernel: a kernel as `schedule.finish` returns it, of any dtypes and shapes, constant or symbolic.
+        name: the beginning of the names of functions.
+        native_half: whether the processor converts float16.
+        attributes: attributes of every function, as the preferred vector width.
+
+    Raises:
+        ValueError: the kernel holds what this renderer does not support: a reduction that was not lowered, a vector loop
+            inside another one, a branch on the lane.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Load, at, op
@@ -53,13 +62,31 @@ def render(kernel: Kernel, name: str, *, native_half: bool = True, attributes: s
     >>> render(Kernel("negate", (x,), loop_nest([i], leaf)), "negate").phases
     [('negate_p0', 64)]
     """
+    phases, temps = _phases(kernel)
+    texts, functions, workspace = [], [], 0
+    declarations: set[str] = set()
+    for n, part in enumerate(phases):
+        function = _Function(kernel, temps, native_half)
+        text = function.render(f"{name}_p{n}", part)
+        texts.append(text)
+        declarations |= function.e.declarations
+        workspace = max(workspace, function.workspace)
+        tasks = part.extent.const if isinstance(part, For) and _is_parallel(part) else 1
+        functions.append((f"{name}_p{n}", tasks))
+    head = "\n".join(sorted(declarations))
+    text = "\n".join(texts) + f"\n{head}\nattributes #0 = {{ nounwind {attributes} }}\n"
+    return Rendered(text, functions, workspace, [max(b.nbytes, 1) for b in temps])
+
+
+def _phases(kernel: Kernel) -> tuple[list[Stmt], list[Buffer]]:
+    """The phases that become functions, and the top-level GLOBAL buffers. Adjacent serial phases are merged."""
     body: Stmt = kernel.body
     temps: list[Buffer] = []
     while isinstance(body, Alloc) and body.buffer.space is Space.GLOBAL:
         temps.append(body.buffer)
         body = body.body
     phases: list[Stmt] = []
-    for part in body.body if isinstance(body, Block) else (body,):
+    for part in _statements(body):
         while isinstance(part, Alloc) and part.buffer.space is Space.GLOBAL:
             temps.append(part.buffer)
             part = part.body
@@ -69,32 +96,19 @@ def render(kernel: Kernel, name: str, *, native_half: bool = True, attributes: s
         phases.append(part)
     merged: list[Stmt] = []
     for part in phases:
-        serial = not _parallel(part)
-        if serial and merged and not _parallel(merged[-1]):
-            merged[-1] = Block((*_parts(merged[-1]), part))
+        if merged and not _is_parallel(part) and not _is_parallel(merged[-1]):
+            merged[-1] = Block((*_statements(merged[-1]), part))
         else:
             merged.append(part)
-    texts, functions, workspace = [], [], 0
-    declarations: set[str] = set()
-    for n, part in enumerate(merged):
-        function = _Function(kernel, temps, native_half)
-        text = function.render(f"{name}_p{n}", part)
-        texts.append(text)
-        declarations |= function.e.declarations
-        workspace = max(workspace, function.workspace)
-        tasks = part.extent.const if isinstance(part, For) and _parallel(part) else 1
-        functions.append((f"{name}_p{n}", tasks))
-    head = "\n".join(sorted(declarations))
-    text = "\n".join(texts) + f"\n{head}\nattributes #0 = {{ nounwind {attributes} }}\n"
-    return Rendered(text, functions, workspace, [max(b.nbytes, 1) for b in temps])
+    return merged, temps
 
 
-def _parallel(s: Stmt) -> bool:
-    """A parallel loop with a known number of tasks; others run on the caller."""
+def _is_parallel(s: Stmt) -> bool:
+    """Whether a phase is a parallel loop with a known number of tasks; other phases run on the calling thread."""
     return isinstance(s, For) and s.kind is Kind.PARALLEL and s.extent.is_const
 
 
-def _parts(s: Stmt) -> tuple[Stmt, ...]:
+def _statements(s: Stmt) -> tuple[Stmt, ...]:
     return s.body if isinstance(s, Block) else (s,)
 
 
@@ -109,6 +123,7 @@ class _Function(Memory):
         self._bind(temps)
 
     def _bind(self, temps: list[Buffer]) -> None:
+        """Loads the arguments."""
         e = self.e
         slot = 0
 
@@ -131,7 +146,8 @@ class _Function(Memory):
             slot += 1
 
     def render(self, name: str, part: Stmt) -> str:
-        if _parallel(part):
+        """The function's text."""
+        if _is_parallel(part):
             assert isinstance(part, For)
             self.loop(part, "%begin", "%end")
         else:
@@ -172,6 +188,7 @@ class _Function(Memory):
             self.guarded(s, lambda: self.accumulate(s))
 
     def vector_loop(self, s: For) -> None:
+        """The body once, with the variable as the lane."""
         if self.ix.lane is not None:
             raise ValueError(f"[llvm] expected one vector loop at a time, got {s.var.name} inside {self.ix.lane.name}")
         if s.extent.const == 1:
@@ -194,12 +211,13 @@ class _Function(Memory):
             self.ix.pointers[buffer] = name
             return
         start = self.workspace
-        self.workspace += -(-size // 4096) * 4096 + 256  # 256: successive tiles do not share cache sets
+        self.workspace += -(-size // 4096) * 4096 + 256  # the 256 keep the starts of tiles in different cache sets
         self.ix.pointers[buffer] = self.e.hoisted(
             0, ("workspace", start), lambda: f"getelementptr i8, ptr %workspace, i64 {start}"
         )
 
     def guarded(self, s: Store | Accumulate, run: Callable[[], None]) -> None:
+        """What `run` emits, under the guard of a statement."""
         if s.guard.always:
             run()
             return
@@ -207,7 +225,7 @@ class _Function(Memory):
         self.mask = mask
         saved = self.guarded_vars
         self.guarded_vars = saved | s.guard.variables
-        kept = self.values
+        before = self.values
         if mask is not None:
             self.values = {}
         if uniform is None:
@@ -215,7 +233,7 @@ class _Function(Memory):
         elif uniform.name != "false":
             self.branch_on(uniform.name, run, None)
         if mask is not None:
-            self.values = {} if self.values is not kept else kept
+            self.values = {} if self.values is not before else before
         self.mask = None
         self.guarded_vars = saved
 
@@ -225,10 +243,10 @@ class _Function(Memory):
         e = self.e
         o = self.ix.flat_offset(s)
         if o.vector:
-            self._accumulate_each(s, o)
+            self._accumulate_lane_by_lane(s, o)
             return
         if self.ix.lane is not None and not o.lane:
-            self._accumulate_lanes(s, o)
+            self._accumulate_all_lanes(s, o)
             return
         vector = bool(o.lane)
         if s.op == "add" and isinstance(s.value, Op) and s.value.name == "mul" and s.buffer.dtype.is_float:
@@ -239,8 +257,8 @@ class _Function(Memory):
         value = self.value(s.value)
         self.store(s, operation(e, s.op, [self.target(s.buffer, o, vector), value]))
 
-    def _accumulate_lanes(self, s: Accumulate, o: Offset) -> None:
-        """One target for all lanes: they are combined first."""
+    def _accumulate_all_lanes(self, s: Accumulate, o: Offset) -> None:
+        """One element for all lanes: their values are combined first."""
         e, mask, value = self.e, self.mask, self.value(s.value)
         if value.lanes > 1 or mask is not None or s.op in ("add", "mul"):
             value = e.broadcast(value, self.ix.lanes)
@@ -254,12 +272,12 @@ class _Function(Memory):
         self.mask = None
         if mask is None or s.buffer.space is Space.REGISTER:
             combine()
-        else:  # the target may lie outside where no lane is on
-            self.branch_on(self.any(mask), combine, None)
+        else:  # where no lane is on, the element may be outside the buffer
+            self.branch_on(self.any_lane(mask), combine, None)
         self.mask = mask
 
-    def _accumulate_each(self, s: Accumulate, o: Offset) -> None:
-        """Lanes may share a target, so they go one after the other."""
+    def _accumulate_lane_by_lane(self, s: Accumulate, o: Offset) -> None:
+        """Some lanes may share an element, so each is combined after the other."""
         e, dtype, n = self.e, s.buffer.dtype, self.ix.lanes
         value = e.broadcast(self.value(s.value), n)
         mask = None if self.mask is None else e.broadcast(self.mask, n)
@@ -284,9 +302,10 @@ class _Function(Memory):
     # ------------------------------------------------------------ control flow
 
     def loop(self, s: For, start: str, stop: str | None) -> None:
+        """A loop from `start` to `stop`, or to its extent; tested at the end where it has at least one iteration."""
         e = self.e
         extent = stop or self.ix.uniform(s.extent)
-        always = stop is None and s.extent.bounds[0] >= 1
+        at_least_once = stop is None and s.extent.bounds[0] >= 1
         origin = e.label
         tag = e.counter = e.counter + 1
         head, body, exit_ = f"head{tag}", f"body{tag}", f"exit{tag}"
@@ -300,7 +319,7 @@ class _Function(Memory):
         e.start_block(head)
         phi: Lines = []
         e.scopes[-1].lines.append(phi)
-        if not always:
+        if not at_least_once:
             check = e.let(f"icmp slt i64 {var}, {extent}")
             e.emit(f"br i1 {check}, label %{body}, label %{exit_}")
             e.start_block(body)
@@ -308,7 +327,7 @@ class _Function(Memory):
         self.stmt(s.body)
         after = e.let(f"add nuw nsw i64 {var}, 1")
         phi.append(f"{var} = phi i64 [{start}, %{origin}], [{after}, %{e.label}]")
-        if always:
+        if at_least_once:
             check = e.let(f"icmp slt i64 {after}, {extent}")
             e.emit(f"br i1 {check}, label %{head}, label %{exit_}")
         else:

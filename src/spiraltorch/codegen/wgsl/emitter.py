@@ -1,18 +1,20 @@
 """The instructions of `Instructions` as WGSL text.
 
-Values are `bool`, `i32` (also int8 and int16, kept in range), `u32` (also uint8 and uint16), `f32` (also 16-bit floats,
-kept rounded), `f64`, and for 64-bit integers `i64` and `u64` or pairs of words, `vec2<u32>`: see `types.Features`.
-Literals are never combined with literals: WGSL would evaluate that while compiling, where overflow is an error.
+Values are `bool`, `i32` (also int8 and int16, kept in their range), `u32` (also uint8 and uint16), `f32` (also 16-bit floats,
+kept rounded), `f64`, and for 64-bit integers `i64` and `u64`, or pairs of words, `vec2<u32>`: see `types.Features`. There are
+no lanes: vector loops are expanded.
+
+Literals are never combined with literals, since WGSL evaluates constant expressions while compiling, where overflow is an
+error.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from ...dtypes import DType, bool_, float64
-from ..instructions import Instructions, Ssa
+from ..instructions import Instructions, Number, Ssa
 from .types import Features
 
 _INFIX = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "add": "+", "sub": "-", "mul": "*", "sdiv": "/",
@@ -26,7 +28,7 @@ _UNARY = {"fabs": "abs", "sqrt": "sqrt"}
 _INTEGRAL = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round"}
 
 
-_NAMED = re.compile(r"(v|r_)\d")  # what `fresh` gives, and no literal begins with
+_NAMED = re.compile(r"(v|r_)\d")  # the beginning of a name of `fresh`, and of no literal
 
 
 def _is_literal(name: str) -> bool:
@@ -34,12 +36,12 @@ def _is_literal(name: str) -> bool:
 
 
 def _width(v: Ssa) -> str:
-    """The ending of the names of functions for a float; 16-bit ones are computed as f32."""
+    """The suffix of the names of functions on a float; 16-bit floats are held as f32."""
     return "f64" if v.dtype is float64 else "f32"
 
 
 class WgslEmitter(Instructions):
-    """Text of one function: every instruction becomes a `let`."""
+    """The text of one function, in which every instruction is a `let`."""
 
     def __init__(self, features: Features) -> None:
         self.features = features
@@ -48,7 +50,7 @@ class WgslEmitter(Instructions):
         self.counter = 0
 
     def emit(self, line: str) -> None:
-        """One line at the present indentation."""
+        """One line, at the current indentation."""
         self.lines.append("  " * self.indent + line)
 
     def fresh(self, stem: str = "v") -> str:
@@ -63,7 +65,7 @@ class WgslEmitter(Instructions):
         return Ssa(name, dtype)
 
     def named(self, v: Ssa) -> str:
-        """The value's name; a literal gets a variable, which is no constant expression."""
+        """The name of a value; a literal is stored in a variable, which is no constant expression."""
         if not _is_literal(v.name):
             return v.name
         name = self.fresh()
@@ -71,7 +73,7 @@ class WgslEmitter(Instructions):
         return name
 
     def operands(self, *args: Ssa) -> list[str]:
-        """The operands' names, of which one at least is no literal."""
+        """The operands, of which at least one is no literal."""
         names = [a.name for a in args]
         if all(map(_is_literal, names)):
             names[0] = self.named(args[0])
@@ -79,31 +81,31 @@ class WgslEmitter(Instructions):
 
     # ------------------------------------------------------------ instructions
 
-    def const(self, value: Any, dtype: DType, lanes: int = 1) -> Ssa:
+    def const(self, value: Number, dtype: DType, lanes: int = 1) -> Ssa:
         return Ssa(self.features.literal(value, dtype), dtype)
 
     def broadcast(self, v: Ssa, lanes: int) -> Ssa:
         return v
 
     def binary(self, instruction: str, a: Ssa, b: Ssa, dtype: DType | None = None) -> Ssa:
-        made = dtype or a.dtype
+        result = dtype or a.dtype
         special = self._degenerate(instruction, a, b) if a.dtype.is_float else None
         if special is not None:
-            return self.let(special, made)
+            return self.let(special, result)
         x, y = self.operands(a, b)
         if self.features.is_pair(a.dtype):
             if instruction in ("and", "or", "xor"):
-                return self.let(f"{x} {_INFIX[instruction]} {y}", made)
-            return self.let(f"{instruction}_64({x}, {y})", made)
+                return self.let(f"{x} {_INFIX[instruction]} {y}", result)
+            return self.let(f"{instruction}_64({x}, {y})", result)
         if instruction in ("shl", "lshr", "ashr"):
-            return self.let(self._wrapped(self._shift(instruction, x, y, a.dtype), a.dtype), made)
+            return self.let(self._wrapped(self._shift(instruction, x, y, a.dtype), a.dtype), result)
         if a.dtype.is_bool:
-            return self.let(f"{x} != {y}" if instruction == "xor" else f"{x} {_INFIX[instruction]} {y}", made)
+            return self.let(f"{x} != {y}" if instruction == "xor" else f"{x} {_INFIX[instruction]} {y}", result)
         text = f"{x} {_INFIX[instruction]} {y}"
-        return self.let(text if a.dtype.is_float else self._wrapped(text, a.dtype), made)
+        return self.let(text if a.dtype.is_float else self._wrapped(text, a.dtype), result)
 
     def _degenerate(self, instruction: str, a: Ssa, b: Ssa) -> str | None:
-        """What drivers' compilers simplify although it is not so for infinities and NaN."""
+        """A call instead of x - x, x / x and x * 0, which drivers' compilers simplify although NaN and infinities differ."""
         if a.name == b.name and instruction in ("fsub", "fdiv"):
             return f"self_{instruction[1:]}_{_width(a)}({self.named(a)})"
         for x, zero in ((a, b), (b, a)):
@@ -112,6 +114,7 @@ class WgslEmitter(Instructions):
         return None
 
     def _shift(self, instruction: str, x: str, y: str, dtype: DType) -> str:
+        """A shift of an integer that is no pair; WGSL wants an amount of u32."""
         wide = dtype.bits == 64
         amount = f"{y.rstrip('liu')}u" if _is_literal(y) else y if dtype.kind == "u" and not wide else f"u32({y})"
         if instruction == "shl":
@@ -124,7 +127,7 @@ class WgslEmitter(Instructions):
         return f"{x} >> {amount}"
 
     def _wrapped(self, text: str, dtype: DType) -> str:
-        """The low bits of a 32-bit result as a value of a narrower dtype."""
+        """A 32-bit result wrapped to the width of its dtype."""
         if dtype.bits >= 32 or not dtype.is_integer:
             return text
         if dtype.kind == "u":
@@ -187,14 +190,14 @@ class WgslEmitter(Instructions):
         return self._from_word(word, dtype)
 
     def _bits(self, x: str, dtype: DType) -> str:
-        """An integer that is no pair as an unsigned one of the same width."""
+        """An integer that is no pair, as an unsigned one of its width in registers."""
         return x if dtype.kind == "u" else f"bitcast<u{max(dtype.bits, 32)}>({x})"
 
     def _widened(self, x: str, source: DType, dtype: DType, signed: bool) -> Ssa:
-        """An integer of at most 32 bits as one of 64, by its words.
+        """An integer of at most 32 bits as one of 64, built from words.
 
-        WGSL's own conversion of u32 to i64 copies the highest bit (naga 29), and drivers' compilers compare what i64(i32)
-        gives as if it were positive (Mesa 22.3).
+        WGSL's own conversions are not relied on: naga 29 extends the sign of u32 to i64, and Mesa 22.3 compares the
+        result of i64(i32) as if it were positive.
         """
         low, high = self._bits(x, source), f"bitcast<u32>({x} >> 31u)"
         if self.features.is_pair(dtype):
@@ -203,29 +206,29 @@ class WgslEmitter(Instructions):
         return self.let(text if dtype.kind == "u" else f"bitcast<i64>({text})", dtype)
 
     def _from_word(self, word: str, dtype: DType) -> Ssa:
-        """The low bits of a u32 as a value of at most 32 bits."""
+        """The low bits of a u32, as an integer of at most 32 bits."""
         text = word if dtype.kind == "u" else f"bitcast<i32>({word})"
         return self.let(self._wrapped(text, dtype), dtype)
 
     def intrinsic(self, name: str, *args: Ssa, dtype: DType | None = None) -> Ssa:
-        made = dtype or args[0].dtype
+        result = dtype or args[0].dtype
         names = self.operands(*args)
         if name in ("fmuladd", "fma"):
-            return self.let(f"fma({', '.join(names)})", made)
+            return self.let(f"fma({', '.join(names)})", result)
         if name in ("maximum", "minimum"):
-            return self.let(f"{name[:3]}_{_width(args[0])}({', '.join(names)})", made)
+            return self.let(f"{name[:3]}_{_width(args[0])}({', '.join(names)})", result)
         if name == "copysign":
-            return self.let(f"copysign_{_width(args[0])}({', '.join(names)})", made)
+            return self.let(f"copysign_{_width(args[0])}({', '.join(names)})", result)
         if name in _INTEGRAL:
-            return self.let(f"integral_{_width(args[0])}({names[0]}, {_INTEGRAL[name]}({names[0]}))", made)
+            return self.let(f"integral_{_width(args[0])}({names[0]}, {_INTEGRAL[name]}({names[0]}))", result)
         if name in _UNARY:
-            return self.let(f"{_UNARY[name]}({names[0]})", made)
+            return self.let(f"{_UNARY[name]}({names[0]})", result)
         signed, kind = name[0] == "s", name[1:]  # smax, umin, ...
         a, b = (Ssa(n, args[0].dtype) for n in names)
         if self.features.is_pair(args[0].dtype):
             less = self.compare("slt" if signed else "ult", a, b)
             return self.select(less, b, a) if kind == "max" else self.select(less, a, b)
-        return self.let(f"{kind}({a.name}, {b.name})", made)
+        return self.let(f"{kind}({a.name}, {b.name})", result)
 
     def negate(self, x: Ssa) -> Ssa:
         return self.let(f"-{self.named(x)}", x.dtype)

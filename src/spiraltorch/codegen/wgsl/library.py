@@ -1,15 +1,16 @@
-"""WGSL functions that rendered kernels call, each included where it is used: 64-bit integers as pairs, exact remainders.
+"""WGSL functions that rendered kernels call, each included only where it is used.
 
-A 64-bit integer is `vec2<u32>` with the low word in `x`; signed and unsigned share what wraps. `wide` has the
-functions of devices that have more.
+They provide 64-bit integers as pairs of words, exact remainders, and what drivers' compilers would simplify although it is
+not so for NaN, infinities or the sign of zero. A 64-bit integer is a `vec2<u32>` with the low word in `x`; functions that
+wrap serve signed and unsigned ones. `library64` has the functions of devices with 64-bit types.
 """
 
 from __future__ import annotations
 
 import re
 
+from .library64 import FLOAT64, INT64
 from .types import CORE, Features
-from .wide import DOUBLE, WIDE
 
 FUNCTIONS: dict[str, str] = {
     "bits_f32": """
@@ -287,16 +288,16 @@ fn index_i64(a: vec2<u32>) -> i32 {
 _CALL = re.compile(r"\b([a-z]\w*_(?:f32|f64|i32|u32|i64|u64|64)|is_nan|\w+_of_\w+)\(")
 
 
-def needed(text: str, features: Features = CORE) -> str:
-    """The functions that the text calls, and those that they call."""
-    known = {**FUNCTIONS, **(WIDE if features.wide else {}), **(DOUBLE if features.double else {})}
-    wanted: dict[str, None] = {}
+def called_functions(text: str, features: Features = CORE) -> str:
+    """The text of the functions that a text calls, and of those that they call."""
+    functions = {**FUNCTIONS, **(INT64 if features.i64 else {}), **(FLOAT64 if features.f64 else {})}
+    called: set[str] = set()
 
     def visit(part: str) -> None:
         for name in _CALL.findall(part):
-            if name in known and name not in wanted:
-                wanted[name] = None
-                visit(known[name].split("{", 1)[1])
+            if name in functions and name not in called:
+                called.add(name)
+                visit(functions[name].split("{", 1)[1])
 
     visit(text)
-    return "\n".join([known[n].strip() for n in known if n in wanted])
+    return "\n".join([functions[n].strip() for n in functions if n in called])

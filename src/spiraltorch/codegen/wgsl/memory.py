@@ -1,9 +1,10 @@
-"""Values, positions and memory as WGSL text: each value once in a block, sub-word elements inside words.
+"""Values, positions and memory accesses as WGSL text.
 
-Elements of one or two bytes lie densely in an array of words, as the host has them. A kernel that writes such a buffer
-sees its words as atomics: an element is cleared and set, which leaves its neighbours alone whoever writes them. Where the
-device has 16-bit floats, each is an element of its own; its value in registers is an f32 that it holds exactly, so that no
-conversion rounds (WGSL leaves open how).
+A value is computed once in a block, and loads are reused until memory may have changed. Elements of one or two bytes are
+packed in an array of words, as on the host. A kernel that writes such a buffer declares its words as atomics: bits of an
+element are cleared and set, which keeps its neighbours whoever writes those. Where the device has `f16`, each 16-bit float
+is an element of its own; its value in registers is an f32 that fits exactly, so that no conversion rounds (how it would,
+WGSL does not define).
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from .types import Features
 
 
 class Memory:
-    """The values that are known in the present block, and how places are spelled."""
+    """The values and the contents of memory that are known in the current block."""
 
     def __init__(self, scalars: tuple[Scalar, ...], features: Features) -> None:
         self.e = WgslEmitter(features)
         self.features = features
-        self.constants: dict[Var, int] = {}  # of expanded loops
+        self.constants: dict[Var, int] = {}  # values of variables of expanded loops
         self.variables: dict[Var, str] = {}
         self.names: dict[Buffer, str] = {}
-        self.static: dict[Buffer, int] = {}  # register buffers whose elements are variables
-        self.packed_writes: set[Buffer] = set()
-        self.touched: set[Buffer] = set()
+        self.static: set[Buffer] = set()  # register buffers each of whose elements is a variable
+        self.packed_writes: set[Buffer] = set()  # packed buffers that are written
+        self.accessed: set[Buffer] = set()  # in device memory
         self.numbers = {s.name: n for n, s in enumerate(scalars)}
         self.scalars_used = False
-        self.blocks: list[dict[int, tuple[Value, Ssa]]] = [{}]
-        self.loaded: list[dict[tuple[Buffer, str], Ssa]] = [{}]  # by place, so that expanded iterations share
+        self.blocks: list[dict[int, tuple[Value, Ssa]]] = [{}]  # of nested blocks: values, by identity
+        self.loaded: list[dict[tuple[Buffer, str], Ssa]] = [{}]  # elements, by place, which expanded iterations share
         self.reads: dict[int, tuple[Value, frozenset[Buffer]]] = {}
 
     # ------------------------------------------------------------ what is known
@@ -45,13 +46,13 @@ class Memory:
         self.loaded.append({})
 
     def pop(self) -> None:
-        """Leaves it; its values are gone."""
+        """Leaves a block and its values."""
         self.blocks.pop()
         self.loaded.pop()
         self.e.indent -= 1
 
     def forget_buffers(self, changed: set[Buffer]) -> None:
-        """Drops the values that were read from memory that changes."""
+        """Drops the values that depend on buffers whose contents have changed."""
         for block in self.blocks:
             for key in [k for k, (v, _) in block.items() if not changed.isdisjoint(self.sources(v))]:
                 del block[key]
@@ -60,12 +61,12 @@ class Memory:
                 del places[place]
 
     def forget_shared(self) -> None:
-        """After a barrier, other items may have written shared memory."""
+        """Drops the values that depend on workgroup memory: after a barrier, other items may have written it."""
         shared = {b for b in self.names if b.space is Space.WORKGROUP}
         self.forget_buffers(shared)
 
     def forget_variable(self, var: Var) -> None:
-        """Drops the values that depend on a loop variable, which has another value now or none."""
+        """Drops the values that depend on a loop variable, whose value has changed."""
         for block in self.blocks:
             for key in [k for k, (v, _) in block.items() if var in v.variables]:
                 del block[key]
@@ -74,18 +75,18 @@ class Memory:
         """The buffers that a value reads."""
         known = self.reads.get(id(v))
         if known is None:
-            found: frozenset[Buffer] = frozenset()
+            sources: frozenset[Buffer] = frozenset()
             if isinstance(v, Load):
-                found = frozenset((v.buffer,)).union(*(self._index_sources(i) for i in (*v.position, *v.guard.terms)))
+                sources = frozenset((v.buffer,)).union(*(self._index_sources(i) for i in (*v.position, *v.guard.terms)))
             elif isinstance(v, Op):
-                found = found.union(*(self.sources(a) for a in v.args))
+                sources = sources.union(*(self.sources(a) for a in v.args))
             elif isinstance(v, Cast):
-                found = self.sources(v.value)
+                sources = self.sources(v.value)
             elif isinstance(v, FromIndex):
-                found = self._index_sources(v.position)
+                sources = self._index_sources(v.position)
             elif isinstance(v, FromGuard):
-                found = found.union(*(self._index_sources(t) for t in v.guard.terms))
-            known = self.reads[id(v)] = (v, found)
+                sources = sources.union(*(self._index_sources(t) for t in v.guard.terms))
+            known = self.reads[id(v)] = (v, sources)
         return known[1]
 
     def _index_sources(self, i: Index) -> frozenset[Buffer]:
@@ -94,16 +95,16 @@ class Memory:
     # ------------------------------------------------------------ values
 
     def value(self, v: Value) -> Ssa:
-        """The value's name in the text."""
+        """The value, computed here if it is not known."""
         if isinstance(v, Const):
             return self.e.const(v.value, v.dtype)
         for block in reversed(self.blocks):
             known = block.get(id(v))
             if known is not None:
                 return known[1]
-        made = self._value(v)
-        self.blocks[-1][id(v)] = (v, made)
-        return made
+        result = self._value(v)
+        self.blocks[-1][id(v)] = (v, result)
+        return result
 
     def _value(self, v: Value) -> Ssa:
         if isinstance(v, Load):
@@ -189,7 +190,7 @@ class Memory:
     # ------------------------------------------------------------ memory
 
     def load(self, v: Load) -> Ssa:
-        """An element, or zero where the guard fails."""
+        """An element, or zero where the guard is false."""
         condition = self.condition(v.guard)
         if condition == "false":
             return self.e.const(0, v.dtype)
@@ -205,22 +206,22 @@ class Memory:
         return Ssa(name, v.dtype)
 
     def read(self, buffer: Buffer, position: tuple[Index, ...]) -> Ssa:
-        """The element at a position that exists."""
+        """The element at a position inside the buffer."""
         dtype = buffer.dtype
         if buffer.space is Space.GLOBAL:
-            self.touched.add(buffer)
+            self.accessed.add(buffer)
         if buffer.space is not Space.GLOBAL or not self.features.is_packed(dtype):
             text = self.place(buffer, position)
             for places in reversed(self.loaded):
                 if (buffer, text) in places:
                     return places[buffer, text]
             half = buffer.space is Space.GLOBAL and dtype is float16
-            made = self.loaded[-1][buffer, text] = self.e.let(f"f32({text})" if half else text, dtype)
-            return made
+            result = self.loaded[-1][buffer, text] = self.e.let(f"f32({text})" if half else text, dtype)
+            return result
         word, shift = self._packed(buffer, position)
-        held = f"atomicLoad(&{word})" if buffer in self.packed_writes else word
+        content = f"atomicLoad(&{word})" if buffer in self.packed_writes else word
         mask = (1 << (8 * dtype.itemsize)) - 1
-        return self._from_word(self.e.let(f"({held} >> {shift}) & {mask}u", uint32), dtype)
+        return self._from_word(self.e.let(f"({content} >> {shift}) & {mask}u", uint32), dtype)
 
     def write(self, buffer: Buffer, position: tuple[Index, ...], value: Ssa) -> None:
         """Stores an element."""
@@ -228,11 +229,11 @@ class Memory:
         if buffer.space is not Space.GLOBAL or not self.features.is_packed(dtype):
             text = value.name
             if buffer.space is Space.GLOBAL:
-                self.touched.add(buffer)
+                self.accessed.add(buffer)
                 text = f"f16({self.e.named(value)})" if dtype is float16 else text
             self.e.emit(f"{self.place(buffer, position)} = {text};")
             return
-        self.touched.add(buffer)
+        self.accessed.add(buffer)
         mask = (1 << (8 * dtype.itemsize)) - 1
         bits = self._to_word(value)
         word, shift = self._packed(buffer, position)
@@ -240,21 +241,21 @@ class Memory:
         self.e.emit(f"atomicOr(&{word}, ({bits} & {mask}u) << {shift});")
 
     def place(self, buffer: Buffer, position: tuple[Index, ...]) -> str:
-        """The spelling of an element that fills a slot of its own."""
+        """The text of a reference to an element that is not packed."""
         flat = self.index(buffer.flat(position))
         if buffer in self.static:
             return f"{self.names[buffer]}_{flat}"
         return f"{self.names[buffer]}[{flat}]"
 
     def _packed(self, buffer: Buffer, position: tuple[Index, ...]) -> tuple[str, str]:
-        """The word that holds an element, and the element's first bit in it."""
+        """The text of the word that holds a packed element, and of the number of the element's first bit there."""
         flat = self.e.let(self.index(buffer.flat(position)), int32).name
         each = 4 // buffer.dtype.itemsize
         shift = self.e.let(f"u32({flat} % {each}) * {32 // each}u", uint32).name
         return f"{self.names[buffer]}[{flat} / {each}]", shift
 
     def _from_word(self, word: Ssa, dtype: DType) -> Ssa:
-        """The low bits of a word as a value."""
+        """The low bits of a word, as a value of the dtype."""
         e = self.e
         if dtype.name in NARROW:
             return e.widen(Ssa(word.name, uint16), dtype)
@@ -265,7 +266,7 @@ class Memory:
         return e.convert("trunc", word, dtype) if dtype is not uint32 else word
 
     def _to_word(self, v: Ssa) -> str:
-        """The bits of a value as a word; the upper ones may be anything."""
+        """The bits of a value in the low bits of a word; the upper ones are undefined."""
         e = self.e
         if v.dtype.name in NARROW:
             return e.narrow(v).name

@@ -1,11 +1,13 @@
-"""Kernel IR -> WGSL text.
+"""Renders scheduled kernels as WGSL text.
 
-Each top-level phase becomes a shader of its own: phases are separate launches, so that all memory effects of one are
-visible to the next. Group loops become workgroup ids, item loops local ids; what stands outside the item loops is done by
-every item of a group, its stores to shared memory by the first alone. Unrolled and vector loops are expanded.
+Each top-level phase becomes a shader of its own: phases are separate launches, so all memory effects of one are visible to
+the next. Group loops become workgroup ids, item loops local ids. Statements outside item loops are executed by every item
+of a group, but their stores to device and workgroup memory by the first item only. Unrolled and vector loops are expanded.
 
-A shader binds the buffers that its phase touches, in the order of `Shader.bindings`: numbers of the kernel's parameters,
-then of its scratch buffers; after them one uniform with the kernel's scalars, 8 bytes each.
+Contract: a shader binds the buffers that its phase accesses, in the order of `Shader.bindings`, then one uniform with the
+kernel's scalars, 8 bytes each.
+
+Limits: indices are i32. Symbolic sizes and loops over CPU threads are not supported.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from ...ir.stmt import (
     written_buffers,
 )
 from ..operations import operation
-from .library import needed
+from .library import called_functions
 from .memory import Memory
 from .types import CORE, Features
 
@@ -41,35 +43,37 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Shader:
-    """One launch: its text, how many groups run, and which of the kernel's buffers it binds."""
+    """One launch."""
 
     text: str
-    groups: Triple
-    items: Triple
-    bindings: tuple[int, ...]  # parameters count from 0, scratch buffers follow
-    scalars: int  # of the uniform; 0: it is not bound
+    groups: Triple  # workgroups along x, y, z
+    items: Triple  # of a workgroup
+    bindings: tuple[int, ...]  # buffers by number: parameters from 0 on, then the kernel's scratch buffers
+    scalars: int  # in the uniform; 0: it is not bound
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A kernel's shaders in launch order, and the scratch memory that it wants in the device's memory."""
+    """A kernel as shaders, in the order of their launch."""
 
     shaders: tuple[Shader, ...]
-    temp_bytes: tuple[int, ...]
+    temp_bytes: tuple[int, ...]  # sizes of the scratch buffers in device memory
 
 
 def render(kernel: Kernel, features: Features = CORE) -> Rendered:
-    """Renders a scheduled kernel for a device with `features`; without them float64 has no WGSL.
+    """Renders a scheduled kernel, as `schedule.finish` returns it, for a device with `features`.
 
-    Raises `ValueError` for what has none: that, and a loop over CPU threads.
+    Raises:
+        ValueError: the kernel has no WGSL: float64 without that feature, a loop over CPU threads, a reduction that was
+            not lowered.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Load, at, op
     >>> from spiraltorch.ir.stmt import loop, loop_nest
     >>> x, g, t = Buffer("x", at(2, 64), float32), loop("g", 2, Kind.GROUP), loop("t", 64, Kind.ITEM)
     >>> place = at(g.var, t.var)
-    >>> made = render(Kernel("negate", (x,), loop_nest([g, t], Store(x, place, op("neg", Load(x, place))))))
-    >>> made.shaders[0].groups, made.shaders[0].items
+    >>> rendered = render(Kernel("negate", (x,), loop_nest([g, t], Store(x, place, op("neg", Load(x, place))))))
+    >>> rendered.shaders[0].groups, rendered.shaders[0].items
     ((2, 1, 1), (64, 1, 1))
     """
     temps: list[Buffer] = []
@@ -80,7 +84,7 @@ def render(kernel: Kernel, features: Features = CORE) -> Rendered:
 
 
 def _collect(body: Stmt, temps: list[Buffer], phases: list[Stmt]) -> None:
-    """The phases of a kernel, and the buffers in device memory that they share."""
+    """Appends the phases of a kernel, and the buffers in device memory that it allocates."""
     if isinstance(body, Alloc) and body.buffer.space is Space.GLOBAL:
         temps.append(body.buffer)
         _collect(body.body, temps, phases)
@@ -97,22 +101,23 @@ class _Shader(Memory):
     def __init__(self, kernel: Kernel, temps: list[Buffer], features: Features) -> None:
         super().__init__(kernel.scalars, features)
         self.kernel = kernel
-        self.all = [*kernel.params, *temps]
-        self.names.update({b: f"b{n}" for n, b in enumerate(self.all)})
+        self.buffers = [*kernel.params, *temps]
+        self.names.update({b: f"b{n}" for n, b in enumerate(self.buffers)})
         self.shared: list[str] = []
         self.groups = [1, 1, 1]
         self.items = [1, 1, 1]
         self.inside_items = False
 
     def render(self, part: Stmt) -> Shader:
+        """The shader of a phase."""
         self.packed_writes = {b for b in written_buffers(part) if self.features.is_packed(b.dtype)}
         for s in walk(part):
             if isinstance(s, For) and s.kind is Kind.ITEM:
                 self.items[s.axis] = max(self.items[s.axis], s.extent.const)
         self.stmt(part)
-        bound = [n for n, b in enumerate(self.all) if b in self.touched]
+        bound = [n for n, b in enumerate(self.buffers) if b in self.accessed]
         head = [
-            f"@group(0) @binding({place}) var<storage, read_write> b{n}: array<{self.element(self.all[n])}>;"
+            f"@group(0) @binding({place}) var<storage, read_write> b{n}: array<{self.element(self.buffers[n])}>;"
             for place, n in enumerate(bound)
         ]
         scalars = len(self.kernel.scalars) if self.scalars_used else 0
@@ -124,15 +129,15 @@ class _Shader(Memory):
             "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) item: vec3<u32>,\n"
             f"        @builtin(local_invocation_index) which: u32) {{\n{body}\n}}"
         )
-        enabled = ["enable f16;"] if self.features.half and any(self.all[n].dtype is float16 for n in bound) else []
-        functions = needed("\n".join([*self.shared, body]), self.features)
+        enabled = ["enable f16;"] if self.features.f16 and any(self.buffers[n].dtype is float16 for n in bound) else []
+        functions = called_functions("\n".join([*self.shared, body]), self.features)
         text = "\n".join([*enabled, *head, *self.shared, functions, main])
         gx, gy, gz = self.groups
         ix, iy, iz = self.items
         return Shader(text, (gx, gy, gz), (ix, iy, iz), tuple(bound), scalars)
 
     def element(self, buffer: Buffer) -> str:
-        """The type of an element of a buffer in device memory, or of the words that hold several."""
+        """The WGSL type of an element of a buffer in device memory, or of a word of packed elements."""
         if self.features.is_packed(buffer.dtype):
             return "atomic<u32>" if buffer in self.packed_writes else "u32"
         return self.features.element(buffer.dtype)
@@ -179,6 +184,7 @@ class _Shader(Memory):
             self.nested(f"for (var {name} = 0; {name} < {extent}; {name}++)", s.body, s.var)
 
     def item_loop(self, s: For) -> None:
+        """The body for each item; items of the group beyond the loop's extent are idle."""
         self.variables[s.var] = f"i32(item.{AXES[s.axis]})"
         outer, self.inside_items = self.inside_items, True
         idle = self.items[s.axis] - s.extent.const
@@ -190,7 +196,7 @@ class _Shader(Memory):
         self.inside_items = outer
 
     def nested(self, head: str, body: Stmt, var: Var | None = None) -> None:
-        """A body in braces. What it writes is not known to hold what it held, inside and after."""
+        """A body in braces. The contents of buffers that it writes are unknown in it and after it."""
         changed = written_buffers(body)
         self.forget_buffers(changed)
         self.e.emit(f"{head} {{")
@@ -228,14 +234,14 @@ class _Shader(Memory):
             )
         stem = self.names[buffer] = self.e.fresh("r_")
         if buffer.space is Space.REGISTER and self.is_static(buffer, s.body):
-            self.static[buffer] = count
+            self.static.add(buffer)
             for n in range(count):
                 self.e.emit(f"var {stem}_{n}: {kind};")
         else:
             self.e.emit(f"var {stem}: array<{kind}, {count}>;")
 
     def is_static(self, buffer: Buffer, body: Stmt) -> bool:
-        """Whether every position becomes constant when loops are expanded: then each element is a variable."""
+        """Whether every position is constant when loops are expanded, so that each element can be a variable."""
         expanded = {s.var for s in walk(body) if isinstance(s, For) and s.kind in (Kind.UNROLLED, Kind.VECTOR)}
         expanded |= set(self.constants)
         for s in walk(body):
@@ -248,6 +254,7 @@ class _Shader(Memory):
         return True
 
     def leaf(self, s: Store | Accumulate) -> None:
+        """A store or reduction under its guard."""
         guard = s.guard
         condition = self.condition(guard)
         if condition == "false":
@@ -266,6 +273,7 @@ class _Shader(Memory):
         self.forget_buffers({s.buffer})
 
     def update(self, s: Store | Accumulate) -> None:
+        """A store or reduction where its guard holds."""
         if isinstance(s, Store):
             self.write(s.buffer, s.position, self.value(s.value))
             return

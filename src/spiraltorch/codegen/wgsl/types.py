@@ -1,43 +1,45 @@
-"""WGSL's types and literals for the dtypes of the IR, by what the device has natively."""
+"""The WGSL types and literals of the dtypes of the IR, by the optional features of the device."""
 
 from __future__ import annotations
 
 import math
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 from ...dtypes import DType
+from ..instructions import Number
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a device has beyond WGSL's core. Without `half` 16-bit floats lie in words, without `wide` 64-bit integers are
-    pairs of words, and without `double` there is no float64. `double` needs `wide`: bits of a float64 are one integer.
+    """The optional types of a device.
+
+    Without `f16`, 16-bit floats are stored in words; without `i64`, 64-bit integers are pairs of words; without `f64`
+    there is no float64. `f64` requires `i64`: the bits of a float64 are one integer.
 
     >>> from spiraltorch.dtypes import int64
-    >>> Features().type_of(int64), Features(wide=True).type_of(int64)
+    >>> Features().type_of(int64), Features(i64=True).type_of(int64)
     ('vec2<u32>', 'i64')
     """
 
-    half: bool = False
-    wide: bool = False
-    double: bool = False
+    f16: bool = False
+    i64: bool = False
+    f64: bool = False
 
     def __post_init__(self) -> None:
-        if self.double and not self.wide:
-            raise ValueError("[wgsl] double expected wide too, which its bits are read with")
+        if self.f64 and not self.i64:
+            raise ValueError("[wgsl] f64 expected i64 too, which its bits are read with")
 
     def is_pair(self, dtype: DType) -> bool:
-        """Whether values of the dtype are two words."""
-        return dtype.is_integer and dtype.itemsize == 8 and not self.wide
+        """Whether values of the dtype are pairs of words."""
+        return dtype.is_integer and dtype.itemsize == 8 and not self.i64
 
     def type_of(self, dtype: DType) -> str:
         """The WGSL type of a value. Raises `ValueError` where there is none."""
         if dtype.is_bool:
             return "bool"
         if dtype.is_float:
-            if dtype.itemsize == 8 and not self.double:
+            if dtype.itemsize == 8 and not self.f64:
                 raise ValueError("[wgsl] float64 has no WGSL type without the feature shader-f64")
             return "f64" if dtype.itemsize == 8 else "f32"
         if self.is_pair(dtype):
@@ -45,15 +47,15 @@ class Features:
         return ("i" if dtype.kind == "i" else "u") + ("64" if dtype.itemsize == 8 else "32")
 
     def is_packed(self, dtype: DType) -> bool:
-        """Whether several elements share a word of the device's memory."""
-        return dtype.itemsize < 4 and not (self.half and dtype.name == "float16")
+        """Whether several elements share a word of device memory."""
+        return dtype.itemsize < 4 and not (self.f16 and dtype.name == "float16")
 
     def element(self, dtype: DType) -> str:
-        """The WGSL type of an element that has a place of its own in the device's memory."""
+        """The WGSL type of an element that shares no word, in device memory."""
         return "f16" if dtype.name == "float16" else self.type_of(dtype)
 
-    def literal(self, value: Any, dtype: DType) -> str:
-        """A number; special floats go through their bits at run time."""
+    def literal(self, value: Number, dtype: DType) -> str:
+        """A number as WGSL; floats without a literal (NaN, infinities, subnormal numbers) go through their bits."""
         if dtype.is_bool:
             return "true" if value else "false"
         if dtype.is_float:
@@ -73,7 +75,7 @@ CORE = Features()
 
 
 def _float(value: float, double: bool) -> str:
-    """A normal number or zero as itself, anything else by its bits."""
+    """A normal number or zero as a decimal literal, anything else by its bits, which no constant expression may be."""
     bits = int.from_bytes(struct.pack("<d" if double else "<f", value), "little")
     plain = math.isfinite(value) and (abs(value) >= (2.3e-308 if double else 1.2e-38) or bits == 0)
     if plain:

@@ -1,12 +1,12 @@
-"""WGSL functions of shaders for devices with 64-bit integers and float64, which `library.needed` includes.
+"""WGSL functions for devices with 64-bit types, which `library.called_functions` includes.
 
-`WIDE` replaces what works on pairs of words. `DOUBLE` is the float64 part: as for float32, nothing is left to drivers
-that they may simplify (NaN, infinities, the sign of zero). The bits of a float64 are one u64.
+`INT64` replaces the functions on pairs of words by those on `i64` and `u64`. `FLOAT64` has the functions of float64, for the
+reasons of those of float32; the bits of a float64 are one `u64`.
 """
 
 from __future__ import annotations
 
-WIDE: dict[str, str] = {
+INT64: dict[str, str] = {
     "mulhi_u64": """
 fn mulhi_u64(a: u64, b: u64) -> u64 {
   let al = a & 0xfffffffflu;
@@ -44,7 +44,7 @@ fn index_i64(a: i64) -> i32 {
 }""",
 }
 
-DOUBLE: dict[str, str] = {
+FLOAT64: dict[str, str] = {
     "bits_f64": """
 fn bits_f64(b: u64) -> f64 {
   var runtime = b;  // no constant expression may be infinite or NaN
