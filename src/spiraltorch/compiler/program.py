@@ -1,9 +1,11 @@
-"""The compiler's own form of a graph: numbered values in dependency order, rebuilt by each pass.
+"""The compiler's representation of a graph: a list of values in dependency order, in SSA form.
 
-A `Val` is what a `Node` is to the user: one primitive on earlier values. A primitive with several results is a value without
-memory, whose shape is `()`, and each result that is used is a value of the primitive `result` on it, whose parameter is its
-number. Passes never change a program; they build a new
-one through `Builder`, which shares equal values (common subexpressions) as it goes.
+Contract
+- A `Val` is one primitive applied to earlier values. Its id is its number in the program.
+- A primitive with several results is a value without memory, whose shape is `()`; each result that is used is a value
+  of the primitive `result`, whose parameter is its number.
+- Passes do not modify a program. They build a new one with a `Builder`, which eliminates common subexpressions.
+- Static parameters (`params`) are the primitive's, hence their type `tuple[Any, ...]`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,18 @@ from ..graph.results import RESULT
 
 
 class Val:
-    """One value: `prim(*args)` with static `params`. `slot` numbers leaves and scalars in the order of the plan key."""
+    """One value of a program: `prim(*args)` with static parameters.
+
+    Attributes:
+        id: its number, unique in the program.
+        prim: the name of the primitive; `leaf` for a value that is given.
+        args: the operands.
+        params: the static parameters.
+        shape: its shape; `()` for a call with several results.
+        dtype: its dtype.
+        device: the name of its device.
+        slot: of leaves and scalars, the number in the order of the plan's key; -1 for others.
+    """
 
     __slots__ = ("args", "device", "dtype", "id", "params", "prim", "shape", "slot")
 
@@ -36,6 +49,7 @@ class Val:
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         size = 1
         for extent in self.shape:
             size *= extent
@@ -48,10 +62,13 @@ class Val:
 
 
 class Program:
-    """Values in dependency order, and those that the caller wants.
+    """Values in dependency order, and those that are its outputs.
 
-    The last two outputs for each of `checks` are the least and greatest of integers that must lie in `[lower, upper)`
-    for `op`.
+    Attributes:
+        vals: all values.
+        outputs: the values that the caller asked for, and then two for each check, the minimum and the maximum of its
+            indices.
+        checks: (lower, upper, op): the indices must lie in [lower, upper), or `op` raises `IndexOutOfRange`.
     """
 
     __slots__ = ("checks", "outputs", "vals")
@@ -63,7 +80,7 @@ class Program:
 
     @property
     def index_extremes(self) -> list[Val]:
-        """The least and greatest values that `checks` are about."""
+        """The minimum and maximum of the indices for each of `checks`."""
         return self.outputs[len(self.outputs) - 2 * len(self.checks) :]
 
     def __repr__(self) -> str:
@@ -71,7 +88,7 @@ class Program:
 
 
 class Builder:
-    """Makes values, the same one for equal arguments."""
+    """Builds the values of a program; equal operations on equal operands give the same value."""
 
     def __init__(self) -> None:
         self.vals: list[Val] = []
@@ -81,23 +98,25 @@ class Builder:
         self, prim: str, args: tuple[Val, ...], params: tuple[Any, ...], shape: tuple[int, ...], dtype: DType,
         device: str, slot: int = -1,
     ) -> Val:  # fmt: skip
-        key = (prim, tuple([a.id for a in args]), _exact(params), shape, dtype, device, slot)
+        key = (prim, tuple([a.id for a in args]), _exact_key(params), shape, dtype, device, slot)
         val = self.known.get(key)
         if val is None:
             val = self.known[key] = Val(len(self.vals), prim, args, params, shape, dtype, device, slot)
             self.vals.append(val)
         return val
 
-    def like(self, val: Val, args: tuple[Val, ...]) -> Val:
-        """The same operation on other operands."""
+    def with_operands(self, val: Val, args: tuple[Val, ...]) -> Val:
+        """The operation of `val` on other operands."""
         return self.make(val.prim, args, val.params, val.shape, val.dtype, val.device, val.slot)
 
-    # Shorthands for passes; operands have one dtype and broadcast by NumPy's rule.
+    # Builders of common primitives, as in `graph.build`.
 
     def const(self, value: Any, dtype: DType, device: str) -> Val:
+        """A 0-d constant."""
         return self.make("const", (), (value, dtype, device), (), dtype, device)
 
     def op(self, prim: str, *args: Val, dtype: DType | None = None) -> Val:
+        """An element-wise primitive; the result has the last operand's dtype unless `dtype` is given."""
         shape: tuple[int, ...] = ()
         for a in args:
             shape = broadcast(shape, a.shape)
@@ -137,18 +156,26 @@ Rule = Callable[[Builder, Val, tuple[Val, ...]], "Val | None"]
 
 
 def rebuild(program: Program, rule: Rule) -> Program:
-    """A new program in which `rule(builder, val, new_args)` may replace a value; None keeps the operation."""
+    """Rewrites a program, operands first.
+
+    Args:
+        program: the program.
+        rule: `rule(builder, val, new_args)` returns the value that replaces `val`, or None to keep its operation.
+
+    Returns:
+        The new program, without dead values and common subexpressions.
+    """
     builder = Builder()
     new: dict[int, Val] = {}
     for val in program.vals:
         args = tuple([new[a.id] for a in val.args])
-        made = rule(builder, val, args)
-        new[val.id] = made if made is not None else builder.like(val, args)
-    return live(Program(builder.vals, [new[o.id] for o in program.outputs], program.checks))
+        replacement = rule(builder, val, args)
+        new[val.id] = replacement if replacement is not None else builder.with_operands(val, args)
+    return without_dead_values(Program(builder.vals, [new[o.id] for o in program.outputs], program.checks))
 
 
-def live(program: Program) -> Program:
-    """Drops what no output needs."""
+def without_dead_values(program: Program) -> Program:
+    """Dead code elimination: drops the values that no output depends on."""
     needed = {o.id for o in program.outputs}
     for val in reversed(program.vals):
         if val.id in needed:
@@ -156,24 +183,23 @@ def live(program: Program) -> Program:
     return Program([v for v in program.vals if v.id in needed], program.outputs, program.checks)
 
 
-def from_nodes(order: list[Node], wanted: list[int], decomposed: frozenset[str] = frozenset()) -> Program:
+def from_nodes(order: list[Node], outputs: list[int], decomposed: frozenset[str] = frozenset()) -> Program:
     """The program of a graph.
 
     Args:
         order: the graph's nodes in the discovery order of `graph_key.walk`. Leaves and scalars get the numbers that the
             key gives them, so that graphs with equal keys have interchangeable programs.
-        wanted: positions in `order` of the values that the program gives.
-        decomposed: primitives that are replaced by their decompositions.
+        outputs: positions in `order` of the nodes whose values are the program's outputs.
+        decomposed: names of primitives that are replaced by their decompositions.
 
     Returns:
-        The program. Behind the wanted values its outputs have two for each entry of `checks`: the least and the greatest
-        of the indices that must be in range.
+        The program, with two more outputs for each entry of `checks`.
     """
-    return _Conversion(order, decomposed).program([order[i] for i in wanted])
+    return _GraphConverter(order, decomposed).program([order[i] for i in outputs])
 
 
-class _Conversion:
-    """From nodes to values, operands first and without recursion."""
+class _GraphConverter:
+    """Converts nodes to values, operands first and without recursion."""
 
     def __init__(self, order: list[Node], decomposed: frozenset[str]) -> None:
         self.decomposed = decomposed
@@ -192,22 +218,23 @@ class _Conversion:
                 self.slots[node] = scalars
                 scalars += 1
 
-    def program(self, wanted: list[Node]) -> Program:
-        for root in wanted:
+    def program(self, roots: list[Node]) -> Program:
+        """The program whose outputs are the values of `roots`."""
+        for root in roots:
             stack = [root]
             while stack:
                 node = stack[-1]
-                waiting = [] if node in self.vals else self.waiting(node)
-                if waiting:
-                    stack += waiting
+                unconverted = [] if node in self.vals else self.unconverted(node)
+                if unconverted:
+                    stack += unconverted
                     continue
                 stack.pop()
                 if node not in self.vals:
                     self.vals[node] = self.value(node)
-        return Program(self.builder.vals, [self.vals[n] for n in wanted] + self.index_extremes, self.checks)
+        return Program(self.builder.vals, [self.vals[n] for n in roots] + self.index_extremes, self.checks)
 
-    def waiting(self, node: Node) -> list[Node]:
-        """What must have a value before the node: its operands, or its replacement."""
+    def unconverted(self, node: Node) -> list[Node]:
+        """The nodes that must be converted before a node: its operands, or the node that replaces it."""
         if node.buf is not None:
             return []
         replacement = self.replacement(node)
@@ -215,7 +242,7 @@ class _Conversion:
         return [n for n in needed if n not in self.vals]
 
     def replacement(self, node: Node) -> Node | None:
-        """The node that stands for this one where its primitive is decomposed."""
+        """The result of the decomposition that replaces a node, or None where its primitive is not decomposed."""
         prim = node.spec.prim
         call, number = (node.args[0], node.spec.params[0]) if prim is RESULT else (node, 0)
         prim = call.spec.prim
@@ -227,7 +254,7 @@ class _Conversion:
         return self.replacements[call][number]
 
     def value(self, node: Node) -> Val:
-        """The value of a node whose operands have theirs."""
+        """The value of a node whose operands are converted."""
         aval = node.aval
         if node.buf is not None:
             return self.builder.make("leaf", (), (), aval.shape, aval.dtype, aval.device, self.slots[node])
@@ -246,7 +273,7 @@ class _Conversion:
             ]
             self.checks.append(node.spec.params)
             return x
-        shape = () if node.spec.results else aval.shape  # a call is no value
+        shape = () if node.spec.results else aval.shape  # a call has no memory
         slot = self.slots.get(node, -1)
         return self.builder.make(prim.name, args, node.spec.params, shape, aval.dtype, aval.device, slot)
 
@@ -263,7 +290,7 @@ def broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([q if p == 1 else p for p, q in zip(x, y, strict=True)])
 
 
-def _exact(params: tuple[Any, ...]) -> Any:
-    """Numbers that compare equal but are not the same (0.0 and -0.0, 1 and True, NaN) must not be shared."""
-    return tuple([_exact(p) if isinstance(p, tuple) else (type(p), repr(p)) if isinstance(p, (float, int)) else p
+def _exact_key(params: tuple[Any, ...]) -> Any:
+    """A key of parameters that tells apart numbers which compare equal: 0.0 and -0.0, 1 and True."""
+    return tuple([_exact_key(p) if isinstance(p, tuple) else (type(p), repr(p)) if isinstance(p, (float, int)) else p
                   for p in params])  # fmt: skip

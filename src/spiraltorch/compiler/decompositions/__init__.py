@@ -1,1 +1,1 @@
-"""Rewrites of values into other primitives of a compiler program, one module to a subject; see `lowering.registry`."""
+"""Rules that rewrite a value into other primitives, one module for each kind; `lowering.registry` refers to them."""

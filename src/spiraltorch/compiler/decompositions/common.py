@@ -1,4 +1,4 @@
-"""What several decompositions share."""
+"""Helpers of several decompositions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..program import Builder, Val
 
 
 def filled(b: Builder, val: Val, number: float) -> Val:
-    """A number in every element of the shape of `val`."""
+    """A number broadcast to the shape of `val`, of its dtype and device."""
     value: Any = bool(number) if val.dtype.is_bool else float(number) if val.dtype.is_float else int(number)
     return b.expand(b.const(value, val.dtype, val.device), val.shape)
 

@@ -1,10 +1,10 @@
 """Decompositions of contractions.
 
 - float16 and bfloat16 contractions go through float32, boolean ones through uint8.
-- A product of matrices with one row, one column or one term is an element-wise product and a sum, which fuse with what
-  surrounds them.
-- Convolutions that are products of matrices, or several without gaps, become those: see `convolution`.
-- A contraction of nothing is zero.
+- A product of matrices with one row, one column or one term becomes an element-wise product and a sum, which fuse with
+  their operands and readers.
+- Convolutions that are products of matrices, or have a dilated input, are rewritten: see `convolution`.
+- A contraction without terms is zero.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from .common import filled, is_half_precision
 
 
 def decompose_contraction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    """A contraction of nothing, of another dtype inside, or of a shape that is better something else."""
+    """Rewrites a `dot` or `conv` by the rules of the module's text; None keeps it."""
     x, y = args
-    if x.size == 0 or y.size == 0 or (val.prim == "conv" and _misses(val, x, y)):
+    if x.size == 0 or y.size == 0 or (val.prim == "conv" and _reads_only_padding(val, x, y)):
         return filled(b, val, 0)
     if is_half_precision(val):
-        return b.cast(_wide_contract(b, val, x, y, float32), val.dtype)
+        return b.cast(_contract_in(b, val, x, y, float32), val.dtype)
     if val.dtype.is_bool:
-        return b.cast(_wide_contract(b, val, x, y, uint8), bool_)
+        return b.cast(_contract_in(b, val, x, y, uint8), bool_)
     if val.prim == "dot":
-        return _thin_dot(b, val, x, y)
-    return convolution.rewrite(b, val, x, y, _dot)
+        return _vector_dot(b, val, x, y)
+    return convolution.rewrite(b, val, x, y, _make_dot)
 
 
-def _dot(b: Builder, x: Val, y: Val, params: tuple[Any, ...], shape: tuple[int, ...]) -> Val:
-    """A product of matrices, or what is better in its place."""
-    made = b.make("dot", (x, y), params, shape, x.dtype, x.device)
-    return _thin_dot(b, made, x, y) or made
+def _make_dot(b: Builder, x: Val, y: Val, params: tuple[Any, ...], shape: tuple[int, ...]) -> Val:
+    """A `dot`, decomposed where it has one row, one column or one term."""
+    dot = b.make("dot", (x, y), params, shape, x.dtype, x.device)
+    return _vector_dot(b, dot, x, y) or dot
 
 
-def _wide_contract(b: Builder, val: Val, x: Val, y: Val, dtype: DType) -> Val:
+def _contract_in(b: Builder, val: Val, x: Val, y: Val, dtype: DType) -> Val:
+    """The contraction with operands and result of another dtype."""
     wide = b.make(val.prim, (b.cast(x, dtype), b.cast(y, dtype)), val.params, val.shape, dtype, val.device)
     return decompose_contraction(b, wide, wide.args) or wide
 
 
-def _misses(val: Val, x: Val, w: Val) -> bool:
-    """Whether some axis of a convolution meets nothing but padding and the gaps between spread elements."""
+def _reads_only_padding(val: Val, x: Val, w: Val) -> bool:
+    """Whether along some axis all windows of a convolution read only padding and what input dilation inserts."""
     strides, padding, lhs, rhs = val.params
     for n, (low, _) in enumerate(padding):
         places = (o * strides[n] + p * rhs[n] - low for o in range(val.shape[3 + n]) for p in range(w.shape[3 + n]))
@@ -53,8 +54,8 @@ def _misses(val: Val, x: Val, w: Val) -> bool:
     return False
 
 
-def _thin_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:
-    """A dot with one row, one column or one term, as a product and a sum."""
+def _vector_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:
+    """A dot with one row, one column or one term as an element-wise product and a sum; None for others."""
     xc, yc, xb, yb = val.params
     rows = [d for d in range(len(x.shape)) if d not in xc and d not in xb]
     columns = [d for d in range(len(y.shape)) if d not in yc and d not in yb]
@@ -67,7 +68,7 @@ def _thin_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:
     ones = (1,) * len(free_y)
     left = b.reshape(b.permute(x, (*xb, *rows, *xc)), batch + free_x + ones + inner)
     right = b.reshape(b.permute(y, (*yb, *columns, *yc)), batch + (1,) * len(free_x) + free_y + inner)
-    if m == 1 and n > 1 and _strides_last(y, yc, columns):  # keep the columns innermost: rows of y are added up
+    if m == 1 and n > 1 and _columns_are_inner(y, yc, columns):  # the columns of y are contiguous: keep them innermost
         start = len(batch)
         left = b.reshape(b.permute(x, (*xb, *xc, *rows)), batch + inner + free_x + ones)
         right = b.reshape(b.permute(y, (*yb, *yc, *columns)), batch + inner + (1,) * len(free_x) + free_y)
@@ -76,14 +77,15 @@ def _thin_dot(b: Builder, val: Val, x: Val, y: Val) -> Val | None:
         start = len(batch) + len(free_x) + len(free_y)
         axes = tuple(range(start, start + len(inner)))
     product = b.op("mul", left, right)
-    real = tuple([a for a in axes if product.shape[a] != 1])
-    total = b.reshape(product, tuple([e for d, e in enumerate(product.shape) if d not in axes or d in real]))
-    gone = [a for a in axes if a not in real]
-    total = b.reduce("reduce_sum", total, tuple([a - sum(1 for g in gone if g < a) for a in real]))
+    summed = tuple([a for a in axes if product.shape[a] != 1])
+    total = b.reshape(product, tuple([e for d, e in enumerate(product.shape) if d not in axes or d in summed]))
+    dropped = [a for a in axes if a not in summed]
+    total = b.reduce("reduce_sum", total, tuple([a - sum(1 for d in dropped if d < a) for a in summed]))
     return b.reshape(total, val.shape)
 
 
-def _strides_last(y: Val, contracted: tuple[int, ...], columns: list[int]) -> bool:
+def _columns_are_inner(y: Val, contracted: tuple[int, ...], columns: list[int]) -> bool:
+    """Whether a column axis of `y` is inside of its contracted axes in memory, under permutations."""
     while y.prim == "permute":
         axes = y.params[0]
         contracted = tuple([axes[c] for c in contracted])
@@ -93,6 +95,7 @@ def _strides_last(y: Val, contracted: tuple[int, ...], columns: list[int]) -> bo
 
 
 def _extent(x: Val, axes: Iterable[int]) -> int:
+    """The product of the extents of axes."""
     size = 1
     for a in axes:
         size *= x.shape[a]

@@ -1,4 +1,7 @@
-"""Random bits as integer arithmetic: Philox 4x32-10 (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011)."""
+"""Random bits as integer arithmetic: Philox 4x32-10.
+
+J. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from ..program import Builder, Val
 
 
 def decompose_random_bits(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
-    """Word e % 4 of the block `counter + e // 4` under the key `seed`."""
+    """`random_bits`: element e is word e % 4 of block `counter + e // 4` under the key `seed`."""
     seed, counter = args
     device, shape = val.device, val.shape
 

@@ -1,9 +1,9 @@
 """Decompositions of reductions.
 
 - float16 and bfloat16 reductions go through float32, boolean ones through uint8.
-- A reduction of much data to few results is done in two steps, so that threads and lanes have work.
+- A reduction of much data to few results is split into partial reductions and a final one, for threads and lanes.
 - `argmax` and `argmin` become two reductions, which fuse into one kernel.
-- A reduction over nothing is a constant.
+- A reduction over no elements is the identity of its operation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SPLIT_RESULTS = 16
 
 
 def decompose_reduction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    """A reduction over nothing, of another dtype inside, or in two steps."""
+    """Rewrites a reduction by the rules of the module's text; None keeps it."""
     (x,) = args
     if x.size == 0:
         return filled(b, val, 1 if val.prim == "reduce_prod" else 0)
@@ -29,6 +29,7 @@ def decompose_reduction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | No
 
 
 def _split(b: Builder, prim: str, x: Val, axes: tuple[int, ...]) -> Val:
+    """The reduction, split along its longest axis if it reduces much data to few results."""
     results = 1
     for d, e in enumerate(x.shape):
         results *= 1 if d in axes else e
@@ -43,7 +44,7 @@ def _split(b: Builder, prim: str, x: Val, axes: tuple[int, ...]) -> Val:
 
 
 def in_parts(b: Builder, prim: str, x: Val, axes: tuple[int, ...], axis: int, parts: int) -> Val:
-    """The reduction of `parts` equal parts of one axis, and then of their results."""
+    """Reduces `parts` equal parts of one of the reduced axes, and then their results."""
     if parts < 2:
         return b.reduce(prim, x, axes)
     shape = (*x.shape[:axis], parts, x.shape[axis] // parts, *x.shape[axis + 1 :])
@@ -54,7 +55,7 @@ def in_parts(b: Builder, prim: str, x: Val, axes: tuple[int, ...], axis: int, pa
 
 
 def decompose_arg_reduction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
-    """The extreme, and the least place where it or a NaN is."""
+    """`argmax` or `argmin`: the extremum, and the least index at which it or a NaN is."""
     (x,), axis = args, val.params[0]
     wide = b.cast(x, uint8 if x.dtype.is_bool else float32) if x.dtype.is_bool or is_half_precision(x) else x
     best = _split(b, "reduce_max" if val.prim == "argmax" else "reduce_min", wide, (axis,))
@@ -62,7 +63,7 @@ def decompose_arg_reduction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
     hit = b.op("eq", wide, b.reshape(best, kept), dtype=bool_)
     if wide.dtype.is_float:
         hit = b.op("bitor", hit, b.op("isnan", wide, dtype=bool_), dtype=bool_)
-    place = int32 if x.shape[axis] < 1 << 31 else int64  # twice the lanes
-    count = b.make("iota", (), (x.shape, axis, place, x.device), x.shape, place, x.device)
-    last = b.const(x.shape[axis], place, x.device)
-    return b.cast(_split(b, "reduce_min", b.op("where", hit, count, last), (axis,)), int64)
+    index = int32 if x.shape[axis] < 1 << 31 else int64  # int32 has twice the lanes
+    indices = b.make("iota", (), (x.shape, axis, index, x.device), x.shape, index, x.device)
+    none = b.const(x.shape[axis], index, x.device)
+    return b.cast(_split(b, "reduce_min", b.op("where", hit, indices, none), (axis,)), int64)

@@ -1,4 +1,8 @@
-"""How the element of a value at a position is made from elements of its operands, for what is not element-wise."""
+"""Inline primitives that are not element-wise: views as index maps, and rules that emit an element.
+
+An index map gives the position in the operand of the element at a position of the result. A rule emits the element as
+an expression; loads are guarded so that nothing outside of an operand is read.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from .registry import Lowering, Operands, register
 
 
 def _reshape(val: Val, position: Position) -> Position:
-    """Groups of axes with equal products are mapped on their own, so unrelated axes stay apart."""
+    """Maps each group of axes with equal products by itself, so that unrelated axes do not appear in one expression."""
     source, target = val.args[0].shape, val.shape
     result: list[Index] = []
     i = j = 0
@@ -81,7 +85,7 @@ for _name, _index_map in {
     register([_name], Lowering(index_map=_index_map, repositions=True))
 
 
-# ---------------------------------------------------------------- sources, padding, joins, gathers
+# ---------------------------------------------------------------- sources, padding, concatenation, gather
 
 
 def _const(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
@@ -89,10 +93,10 @@ def _const(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 
 
 def _scalar(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
-    found = e.scalars.get(val.slot)
-    if found is None:
-        found = e.scalars[val.slot] = Scalar(f"s{val.slot}", val.dtype)
-    return found
+    scalar = e.scalars.get(val.slot)
+    if scalar is None:
+        scalar = e.scalars[val.slot] = Scalar(f"s{val.slot}", val.dtype)
+    return scalar
 
 
 def _iota(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
@@ -105,24 +109,24 @@ def _iota(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     pads, fill = val.params
     (x,) = val.args
-    inside: list[Index] = []
-    terms: list[Index] = []
+    source: list[Index] = []  # the position in the operand
+    bounds: list[Index] = []  # not negative where that is an element of the operand
     for p, (lo, _, interior), extent in zip(position, pads, x.shape, strict=True):
         i = p - lo
         if interior:  # the bounds are of the quotient, which is what the verifier meets at the access
-            terms.append((i % (interior + 1)) * -1)
+            bounds.append((i % (interior + 1)) * -1)
             i = i // (interior + 1)
-        terms += [i, index(extent - 1) - i]
-        inside.append(i)
-    here = guard(*terms)
-    if here.never:
+        bounds += [i, index(extent - 1) - i]
+        source.append(i)
+    inside = guard(*bounds)
+    if inside.never:
         return Const(fill, val.dtype)
-    if here.always:
-        return e.value(x, tuple(inside), g)
-    value = e.value(x, tuple(inside), g & here)
-    if isinstance(value, Load) and value.guard == g & here and fill == 0 and g.always:
-        return value
-    return op("select", FromGuard(here), value, Const(fill, val.dtype))
+    if inside.always:
+        return e.value(x, tuple(source), g)
+    value = e.value(x, tuple(source), g & inside)
+    if isinstance(value, Load) and value.guard == g & inside and fill == 0 and g.always:
+        return value  # a guarded load gives 0
+    return op("select", FromGuard(inside), value, Const(fill, val.dtype))
 
 
 def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
@@ -133,10 +137,10 @@ def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
         end = start
         start -= x.shape[axis]
         i = position[axis] - start
-        here = guard(i, index(end - 1) - position[axis])
-        if here.never:
+        inside = guard(i, index(end - 1) - position[axis])
+        if inside.never:
             continue
-        value = e.value(x, (*position[:axis], i, *position[axis + 1 :]), g & here)
+        value = e.value(x, (*position[:axis], i, *position[axis + 1 :]), g & inside)
         below = guard(index(end - 1) - position[axis])
         result = value if result is None or below.always else op("select", FromGuard(below), value, result)
     assert result is not None
@@ -144,7 +148,11 @@ def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 
 
 def _clamped(e: Emitter, idx: Val, position: Position, g: Guard, extent: int) -> Index:
-    key = ("lookup", idx.id, position, g, extent)  # one atom for one element, so that equal positions compare equal
+    """The index at a position of `idx`, clamped to [0, extent).
+
+    It is memoized, so that one element of `idx` is one variable and equal positions compare equal.
+    """
+    key = ("lookup", idx.id, position, g, extent)
     known = e.memo.get(key)
     if known is None:
         value = cast(e.value(idx, position, g), int64)

@@ -1,7 +1,10 @@
-"""From values of a program to values of the kernel IR: each value is a function of a position, pulled by its reader.
+"""Emission of expressions: the element of a value at a position, as an expression of the kernel IR.
 
-Element-wise operations ask their operands at the same position; views ask at another one; memory is read where a value
-lives in a buffer. How each primitive does so is in `registry.LOWERINGS`. Nothing is stored here: fusion decides that.
+Contract
+- Emission is demand-driven: a reader emits its operands at the positions that it reads. Element-wise operations read
+  the same position, views map it, and values in memory become loads. `registry.LOWERINGS` has each primitive's rule.
+- The same value at the same position under the same guard is one expression, which is emitted once.
+- Nothing is stored here; which values are in memory is decided by fusion.
 """
 
 from __future__ import annotations
@@ -22,44 +25,54 @@ OPS = {
 
 
 class NotFusible(Exception):
-    """The value needs a result of the same kernel at a position that does not exist yet."""
+    """A value reads a result of the same kernel at a position that the kernel does not compute at that point."""
 
 
 class Emitter:
-    """Pulls values for one kernel. `resolve` answers for values that live in memory or registers, or None."""
+    """Emits the expressions of one kernel and collects its parameters.
+
+    Attributes:
+        resolve: `resolve(val, position, guard)` returns the expression of a value in memory or in an accumulator, or
+            None for values that are computed inline.
+        buffers: the kernel's buffers by the id of the value that each holds.
+        values: those values by id.
+        scalars: the kernel's scalar parameters by slot.
+        memo: emitted expressions by (id, position, guard), with keys of their own for indices.
+    """
 
     def __init__(self, resolve: Callable[[Val, Position, Guard], Value | None]) -> None:
         self.resolve = resolve
-        self.buffers: dict[int, Buffer] = {}  # val id -> parameter
+        self.buffers: dict[int, Buffer] = {}
         self.values: dict[int, Val] = {}
-        self.scalars: dict[int, Scalar] = {}  # slot -> parameter
+        self.scalars: dict[int, Scalar] = {}
         self.memo: dict[object, Value] = {}
 
     def buffer(self, val: Val) -> Buffer:
-        """The parameter that holds `val` in this kernel."""
-        found = self.buffers.get(val.id)
-        if found is None:
+        """The kernel's buffer that holds `val`."""
+        buffer = self.buffers.get(val.id)
+        if buffer is None:
             shape = tuple([index(e) for e in val.shape])
-            found = self.buffers[val.id] = Buffer(f"p{len(self.buffers)}", shape, val.dtype)
+            buffer = self.buffers[val.id] = Buffer(f"p{len(self.buffers)}", shape, val.dtype)
             self.values[val.id] = val
-        return found
+        return buffer
 
     def load(self, val: Val, position: Position, condition: Guard) -> Value:
+        """The element of `val` at `position`, read from its buffer."""
         return Load(self.buffer(val), position, condition)
 
     def value(self, val: Val, position: Position, condition: Guard = ALWAYS) -> Value:
         """The element of `val` at `position`; reads happen only where `condition` holds."""
         key = (val.id, position, condition)
-        known = self.memo.get(key)
-        if known is None:
-            known = self.resolve(val, position, condition)
-            if known is None:
-                known = self.computed(val, position, condition)
-            self.memo[key] = known
-        return known
+        value = self.memo.get(key)
+        if value is None:
+            value = self.resolve(val, position, condition)
+            if value is None:
+                value = self.computed(val, position, condition)
+            self.memo[key] = value
+        return value
 
     def computed(self, val: Val, position: Position, condition: Guard = ALWAYS) -> Value:
-        """The element of `val` at `position`, computed from its operands even where `val` itself lives in memory."""
+        """The element of `val` at `position`, computed from its operands even if `val` is in memory."""
         prim, args = val.prim, val.args
         lowering = LOWERINGS[prim]
         if lowering.index_map is not None:

@@ -1,10 +1,9 @@
-"""The one place where a primitive says how the compiler makes kernels of it.
+"""The registry of lowerings: for each primitive of a program, how it is fused, decomposed and compiled.
 
-`LOWERINGS` has an entry for each primitive of a compiler program. An entry says which part the primitive plays when
-values are grouped into kernels, how its operands must lie, and the functions that do the work: rewriting it for the
-target, giving its element at a position, or writing the loop nest of a kernel. The passes, fusion and lowering ask the
-entry and nothing else, so a primitive is added by one entry in one module of this package. A primitive of the graph
-without an entry is replaced by its decomposition into other primitives (`graph.primitive.Primitive.decompose`).
+`LOWERINGS` has an entry for each primitive. An entry holds the primitive's role in fusion, where its operands must be,
+and the functions that decompose it, map positions, emit an element, or write the loop nest of a kernel. Passes, fusion
+and lowering depend on the entry alone, so a primitive is added by one entry in one module of this package. A primitive
+of the graph without an entry is replaced by its decomposition (`graph.primitive.Primitive.decompose`).
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ KernelRule = Callable[["Cluster", set[int], Target], "Lowered"]
 
 
 class Role(Enum):
-    """The part of a primitive when values are grouped into kernels."""
+    """The role of a primitive in fusion."""
 
-    INLINE = "inline"  # computed by whoever reads it, at the position that is read
-    REDUCTION = "reduction"  # starts a kernel over its operand's axes that others of the same axes may join
-    CONTRACTION = "contraction"  # starts a kernel that element-wise values of the result's shape may join
-    STANDALONE = "standalone"  # a kernel of its own
+    INLINE = "inline"  # computed by each reader, at the position that is read
+    REDUCTION = "reduction"  # starts a kernel over its operand's axes, which values with these axes may join
+    CONTRACTION = "contraction"  # starts a kernel, which element-wise values of its shape may join as an epilogue
+    STANDALONE = "standalone"  # starts a kernel, which no other value joins
 
 
 class Operands(Enum):
-    """How the operands of a primitive must lie. Views and casts of values in memory count as in memory."""
+    """Where the operands of a primitive must be. Views and casts of values in memory count as in memory."""
 
-    INLINE = "inline"  # computed on the way
-    CHEAP = "cheap"  # computed on the way where that is one or two operations, else in memory
+    INLINE = "inline"  # computed inline
+    CHEAP = "cheap"  # computed inline if that takes one or two operations, else in memory
     TABLE = "table"  # the first operand is in memory if computing it for each index would repeat work
     MEMORY = "memory"  # in memory
 
@@ -54,14 +53,14 @@ class Lowering:
     """How the compiler treats a primitive.
 
     Attributes:
-        role: the part that it plays in fusion.
-        operands: how its operands must lie.
+        role: its role in fusion.
+        operands: where its operands must be.
         decompose: a rewrite into other primitives of the program, applied bottom-up by the pass `decompose`.
         index_map: for views, the position in the operand of the element at a position.
-        element: for inline primitives that are neither views nor element-wise, the element at a position.
-        repositions: an inline primitive that reads its operand at another position, so that a value behind it is
-            computed once for each path of such reads.
-        kernel: writes the unscheduled kernel of a cluster that the primitive starts.
+        element: for inline primitives that are neither views nor element-wise, emits the element at a position.
+        repositions: whether an inline primitive reads its operand at another position, so that a value is computed once
+            for each chain of such primitives through which it is read.
+        kernel: writes the unscheduled kernel of a cluster that the primitive starts; None for element-wise kernels.
         supported: whether the target runs the kernel well; where not, the graph's decomposition is compiled instead.
     """
 
@@ -79,7 +78,7 @@ LOWERINGS: dict[str, Lowering] = {}
 
 
 def register(names: Iterable[str], lowering: Lowering) -> None:
-    """Enters a lowering under the names of the primitives that share it.
+    """Registers a lowering for the primitives that share it.
 
     Raises:
         ValueError: a name has an entry already.
@@ -111,15 +110,15 @@ def is_view(val: Val) -> bool:
 
 
 def in_memory(val: Val) -> bool:
-    """Whether the value is never computed inline: what is given, and what starts a kernel, with its results."""
+    """Whether the value is never computed inline: leaves, values that start a kernel, and their results."""
     return val.prim in ("leaf", "result") or starts_kernel(val)
 
 
 def decomposed_on(target: Target) -> frozenset[str]:
-    """Primitives of the graph that are compiled as their decomposition: those without a kernel that suits the target."""
+    """Names of the primitives that are compiled as their decomposition, as no lowering suits the target."""
     return frozenset(
         name
         for name, prim in REGISTRY.items()
         if prim.decompose is not None
-        and ((one := LOWERINGS.get(name)) is None or (one.supported is not None and not one.supported(target)))
+        and ((own := LOWERINGS.get(name)) is None or (own.supported is not None and not own.supported(target)))
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ...ir.target import Target
 from ..program import Program
-from .concatenation import copy_joins, join_in_steps
+from .concatenation import copy_concatenations, split_concatenations
 from .decompose import decompose
 from .outputs import share_reshaped_outputs
 from .reductions import spread_reductions
@@ -20,12 +20,12 @@ Pass = Callable[[Program, Target], Program]
 
 PIPELINE: tuple[Pass, ...] = (
     simplify,  # algebra
-    decompose,  # what kernels are made of
+    decompose,  # to primitives with a lowering
     simplify,
-    drop_barriers,  # recomputed segments stay apart, equal values are shared no more
+    drop_barriers,  # after the last pass that merges equal values, so that recomputed segments are not merged
     sort_values,
     spread_reductions,
-    join_in_steps,
-    copy_joins,
+    split_concatenations,
+    copy_concatenations,
     share_reshaped_outputs,
 )

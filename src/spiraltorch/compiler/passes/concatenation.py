@@ -1,27 +1,30 @@
-"""Joins of many values: in steps where a kernel cannot bind them all, and copied part by part."""
+"""Concatenations of many values: split where a kernel cannot bind all operands, or copied operand by operand."""
 
 from __future__ import annotations
 
 from ...ir.target import Target
 from ..program import Builder, Program, Val, rebuild
 
-MANY_PARTS = 8
+MANY_PARTS = 8  # operands from which on copying beats selecting
 
 
-def join_in_steps(program: Program, target: Target) -> Program:
-    """Joins of more values than a kernel can bind beside the result become joins of joins."""
-    most = target.max_buffers - 1
-    if not any(v.prim == "concat" and len(v.args) > most for v in program.vals):
+def split_concatenations(program: Program, target: Target) -> Program:
+    """Makes concatenations with more operands than a kernel can bind beside the result trees of concatenations."""
+    limit = target.max_buffers - 1
+    if not any(v.prim == "concat" and len(v.args) > limit for v in program.vals):
         return program
 
     def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-        return _joined(b, args, val.params[0], most) if val.prim == "concat" and len(args) > most else None
+        return _concat_tree(b, args, val.params[0], limit) if val.prim == "concat" and len(args) > limit else None
 
     return rebuild(program, rule)
 
 
-def copy_joins(program: Program, target: Target) -> Program:
-    """A join of many is copied part by part: inside another kernel each element would ask which part it is in."""
+def copy_concatenations(program: Program, target: Target) -> Program:
+    """Gives concatenations of at least `MANY_PARTS` operands a kernel that copies the operands one by one.
+
+    Inside of another kernel, each element would be selected by a chain of comparisons, one for each operand.
+    """
     if not any(v.prim == "concat" and len(v.args) >= MANY_PARTS for v in program.vals):
         return program
 
@@ -33,11 +36,11 @@ def copy_joins(program: Program, target: Target) -> Program:
     return rebuild(program, rule)
 
 
-def _joined(b: Builder, args: tuple[Val, ...], axis: int, most: int) -> Val:
+def _concat_tree(b: Builder, args: tuple[Val, ...], axis: int, limit: int) -> Val:
     while len(args) > 1:
         parts = []
-        for start in range(0, len(args), most):
-            group = args[start : start + most]
+        for start in range(0, len(args), limit):
+            group = args[start : start + limit]
             first = group[0]
             extent = sum(a.shape[axis] for a in group)
             shape = (*first.shape[:axis], extent, *first.shape[axis + 1 :])

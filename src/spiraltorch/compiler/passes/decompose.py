@@ -1,4 +1,4 @@
-"""Rewrites primitives into those that kernels are made of, by the rules of `lowering.registry.LOWERINGS`."""
+"""The pass that rewrites primitives into those that have a lowering, by the rules of `lowering.registry.LOWERINGS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..program import Builder, Program, Val, rebuild
 
 
 def decompose(program: Program, target: Target) -> Program:
-    """Applies the rules bottom-up once."""
+    """Applies the rule of each primitive once, operands first. Values of size 0 become constants."""
     return rebuild(program, _rule)
 
 

@@ -1,4 +1,4 @@
-"""Results that only reshape another value share its memory."""
+"""The pass that lets outputs which only reshape another value share its memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..program import Program, Val
 
 
 def share_reshaped_outputs(program: Program, target: Target) -> Program:
-    """Replaces results that are reshapes by what they reshape: elements lie in the same order."""
+    """Replaces outputs that are reshapes by their operand, whose elements are in the same order in memory."""
     return Program(program.vals, [_before_reshapes(o) for o in program.outputs], program.checks)
 
 

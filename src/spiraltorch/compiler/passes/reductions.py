@@ -1,4 +1,4 @@
-"""Reductions that would keep few items of a throughput-oriented device busy."""
+"""The pass that splits reductions with too little parallelism for a throughput-oriented device."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..decompositions.reduction import in_parts
 from ..lowering.registry import is_reduction
 from ..program import Builder, Program, Val, rebuild
 
-OVERSUBSCRIBED = 64  # as many times the items that keep a device busy: partial results are cheap
+OVERSUBSCRIBED = 64  # parts are made for this many times the items that occupy the device, as they are cheap
 
 
 def spread_reductions(program: Program, target: Target) -> Program:
-    """A reduction that would keep few items of a throughput-oriented device busy is done in two steps."""
+    """Splits reductions into partial reductions and a final one, so that all items of a GPU have work."""
     if not target.throughput_oriented or not any(is_reduction(v) for v in program.vals):
         return program
 
@@ -21,11 +21,11 @@ def spread_reductions(program: Program, target: Target) -> Program:
             return None
         (x,), axes = args, val.params[0]
         axis = max(axes, key=lambda a: x.shape[a])
-        # One group to a row of the innermost axis, one item to a column of another.
-        along = len(x.shape) - 1 in axes
-        items, least = OVERSUBSCRIBED * target.busy_items, 2048 if along else 32
-        want = items // target.preferred_group_items if along else items
-        parts = min(-(-want // val.size), x.size // val.size // least, 1024)
+        # A group reduces a row if the innermost axis is reduced; otherwise an item reduces a column.
+        innermost = len(x.shape) - 1 in axes
+        items, min_terms = OVERSUBSCRIBED * target.busy_items, 2048 if innermost else 32
+        wanted_results = items // target.preferred_group_items if innermost else items
+        parts = min(-(-wanted_results // val.size), x.size // val.size // min_terms, 1024)
         return in_parts(b, val.prim, x, axes, axis, divisor(x.shape[axis], parts)) if parts > 1 else None
 
     return rebuild(program, rule)

@@ -1,4 +1,4 @@
-"""Algebra on programs: what is equal for every input, special values included, and cheaper."""
+"""Algebraic simplification: rewrites to cheaper values that are equal for every input, including inf, NaN and -0.0."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..program import Builder, Program, Val, rebuild
 
 
 def simplify(program: Program, target: Target) -> Program:
-    """Applies the rules bottom-up once; `barrier` still stands, so recomputed segments are not shared."""
+    """Applies the rule of each primitive once, operands first. Barriers remain: recomputed segments are not merged."""
     return rebuild(program, _rule)
 
 
 def drop_barriers(program: Program, target: Target) -> Program:
-    """Barriers become the identity, last of all and without sharing equal values: what they kept apart stays apart."""
+    """Removes barriers without merging equal values, so that recomputed segments remain separate."""
     if not any(v.prim == "barrier" for v in program.vals):
         return program
     new: dict[int, Val] = {}
@@ -23,20 +23,19 @@ def drop_barriers(program: Program, target: Target) -> Program:
         if val.prim == "barrier":
             new[val.id] = args[0]
             continue
-        made = Val(val.id, val.prim, args, val.params, val.shape, val.dtype, val.device, val.slot)
-        new[val.id] = made
-        kept.append(made)
+        new[val.id] = Val(val.id, val.prim, args, val.params, val.shape, val.dtype, val.device, val.slot)
+        kept.append(new[val.id])
     return Program(kept, [new[o.id] for o in program.outputs], program.checks)
 
 
 def _constant(val: Val) -> object:
-    """The number that every element of the value is, or None."""
+    """The number that all elements of a value equal if it is a broadcast constant, else None."""
     while val.prim in ("expand", "reshape", "permute"):
         val = val.args[0]
     return val.params[0] if val.prim == "const" else None
 
 
-def _is(val: Val, number: float) -> bool:
+def _is_number(val: Val, number: float) -> bool:
     value = _constant(val)
     return value is not None and not isinstance(value, bool) and value == number
 
@@ -46,38 +45,38 @@ def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     return rule(b, val, args) if rule else None
 
 
-def _fits(b: Builder, val: Val, x: Val) -> Val:
-    """`x` in the shape of `val`, which it broadcasts to."""
+def _broadcast_to(b: Builder, val: Val, x: Val) -> Val:
+    """`x` broadcast to the shape of `val`."""
     return b.expand(x, val.shape)
 
 
 def _mul(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     x, y = args
-    if _is(y, 1):
-        return _fits(b, val, x)
-    if _is(x, 1):
-        return _fits(b, val, y)
-    if val.dtype.is_float and _is(y, -1):
-        return _fits(b, val, b.make("neg", (x,), (), x.shape, x.dtype, x.device))
+    if _is_number(y, 1):
+        return _broadcast_to(b, val, x)
+    if _is_number(x, 1):
+        return _broadcast_to(b, val, y)
+    if val.dtype.is_float and _is_number(y, -1):
+        return _broadcast_to(b, val, b.make("neg", (x,), (), x.shape, x.dtype, x.device))
     return None
 
 
 def _div(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    return _fits(b, val, args[0]) if _is(args[1], 1) else None
+    return _broadcast_to(b, val, args[0]) if _is_number(args[1], 1) else None
 
 
 def _add(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     x, y = args
     if val.dtype.is_integer:
-        if _is(y, 0):
-            return _fits(b, val, x)
-        if _is(x, 0):
-            return _fits(b, val, y)
+        if _is_number(y, 0):
+            return _broadcast_to(b, val, x)
+        if _is_number(x, 0):
+            return _broadcast_to(b, val, y)
     return None
 
 
 def _sub(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    return _fits(b, val, args[0]) if _is(args[1], 0) else None
+    return _broadcast_to(b, val, args[0]) if _is_number(args[1], 0) else None
 
 
 def _neg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
@@ -86,10 +85,10 @@ def _neg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 def _pow(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     x, y = args
-    if _is(y, 1):
-        return _fits(b, val, x)
-    if _is(y, 2):
-        x = _fits(b, val, x)
+    if _is_number(y, 1):
+        return _broadcast_to(b, val, x)
+    if _is_number(y, 2):
+        x = _broadcast_to(b, val, x)
         return b.make("mul", (x, x), (), val.shape, val.dtype, val.device)
     return None
 
@@ -115,7 +114,7 @@ def _cast_const(b: Builder, x: Val, dtype: DType) -> Val | None:
 
 
 def _widens(small: DType, large: DType) -> bool:
-    """Every value of `small` is one of `large`."""
+    """Whether a cast from `small` to `large` is exact for every value."""
     if small.is_float:
         return large.is_float and large.itemsize > small.itemsize
     if large.is_float:
@@ -125,7 +124,7 @@ def _widens(small: DType, large: DType) -> bool:
     return small.is_bool or (small.kind == "u" and large.itemsize > small.itemsize)
 
 
-def _stop(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+def _stop_gradient(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     return args[0]
 
 
@@ -156,11 +155,11 @@ def _concat(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
     kept = tuple([a for a in args if a.shape[val.params[0]]])
     if len(kept) == len(args):
         return None
-    return kept[0] if len(kept) == 1 else b.like(val, kept) if kept else None
+    return kept[0] if len(kept) == 1 else b.with_operands(val, kept) if kept else None
 
 
 def _reduce(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    """Axes of extent 1 are dropped by a reshape; a reduction of nothing but those is a view."""
+    """Drops reduced axes of extent 1 by a reshape; a reduction over only such axes becomes a view."""
     (x,) = args
     axes = val.params[0]
     real = tuple([a for a in axes if x.shape[a] != 1])
@@ -174,6 +173,6 @@ def _reduce(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 _RULES = {
     "mul": _mul, "div": _div, "add": _add, "sub": _sub, "neg": _neg, "pow": _pow, "cast": _cast,
-    "stop_gradient": _stop, "reshape": _reshape, "permute": _permute, "expand": _expand, "slice": _slice, "pad": _pad,
-    "concat": _concat, "reduce_sum": _reduce, "reduce_prod": _reduce, "reduce_max": _reduce, "reduce_min": _reduce,
+    "stop_gradient": _stop_gradient, "reshape": _reshape, "permute": _permute, "expand": _expand, "slice": _slice,
+    "pad": _pad, "concat": _concat, "reduce_sum": _reduce, "reduce_prod": _reduce, "reduce_max": _reduce, "reduce_min": _reduce,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Elements taken in sorted order become sorted values."""
+"""The pass that sorts values directly where the sorting permutation is only used to gather them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from ..program import Builder, Program, Val, rebuild
 
 
 def sort_values(program: Program, target: Target) -> Program:
-    """Elements taken in sorted order, where nothing else wants the order, are sorted themselves: digits carry no places."""
+    """Rewrites `take_along(x, argsort(x))` to a sort of `x`, which need not move indices along with its keys.
+
+    This holds where the permutation has no other reader, on CPUs, and for rows that the radix sort handles.
+    """
     if target.throughput_oriented or not any(v.prim == "argsort" for v in program.vals):
         return program
     readers: dict[int, int] = {o.id: 2 for o in program.outputs}

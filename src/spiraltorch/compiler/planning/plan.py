@@ -22,7 +22,7 @@ from ...telemetry.names import COMPILE_LINK, compile_pass
 from ...telemetry.spans import span
 from ..lowering.registry import is_view
 from ..passes import PIPELINE
-from ..program import Program, live
+from ..program import Program, without_dead_values
 from ..schedules.tuned import TUNING
 from .executable import Executable
 from .kernels import KernelSet, make_kernels
@@ -137,7 +137,7 @@ def build(
     device = devices.get(avals[0].device)
     for one_pass in PIPELINE:
         with span(compile_pass(one_pass.__name__)):
-            program = live(one_pass(program, device.target))
+            program = without_dead_values(one_pass(program, device.target))
     interface = interface_of(program, leaf_count, scalars)
     kernels = make_kernels(program, device)
     generation = TUNING.generation
