@@ -8,7 +8,6 @@ counts them under a lock of its own, which is held only for the change.
 from __future__ import annotations
 
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +18,9 @@ SWITCH_INTERVAL = 2e-4  # seconds that a thread may keep the interpreter while a
 
 N = TypeVar("N")
 
-# Whether only one thread runs Python code at a time. In a build without the global interpreter lock this is False even
-# while an extension module has it enabled, since it is the same for the life of the process.
-HAS_GLOBAL_LOCK = not sysconfig.get_config_var("Py_GIL_DISABLED")
+# Whether only one thread runs Python code at a time. It is False in every build that can do without the global interpreter
+# lock, even while an extension module has it enabled: so it holds for the life of the process.
+HAS_GLOBAL_LOCK = "free-threading" not in sys.version
 
 
 class _Setting(Generic[N]):

@@ -10,7 +10,6 @@ Contract
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...dtypes import DType
@@ -46,8 +45,7 @@ class LinkedProgram(NamedTuple):
     facts: list[KernelFacts]
 
 
-@dataclass(frozen=True, slots=True)
-class Executable:
+class Executable(NamedTuple):
     """Programs on one device, with the memory and the arguments that they need.
 
     Attributes:

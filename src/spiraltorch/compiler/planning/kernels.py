@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from ...errors import OutOfMemoryError
 from ...ir.kernel_key import kernel_key
@@ -21,8 +21,7 @@ from ..schedules.tuned import TUNING
 from .decisions import fusion_decisions, phase_decisions, scheduled
 
 
-@dataclass(frozen=True, slots=True)
-class KernelSet:
+class KernelSet(NamedTuple):
     """The kernels of a plan in launch order.
 
     Each is a `FusedKernel` of one or several loop nests that run as phases of one kernel. Everything is fixed when the plan is

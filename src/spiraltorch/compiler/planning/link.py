@@ -7,7 +7,6 @@ whose temporary buffers are placed like intermediate values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...dtypes import DType
@@ -23,8 +22,7 @@ from .memory import LiveRange, Region, liveness_bound, place
 from .table import TableLayout
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(NamedTuple):
     """The arguments and the results of a plan, which its graph fixes.
 
     Attributes:
@@ -43,29 +41,28 @@ class Interface:
     checks: tuple[IndexCheck, ...]
 
 
-@dataclass(slots=True)
-class MemoryUse:
+class MemoryUse(NamedTuple):
     """Figures of a plan's memory in bytes, and the decisions behind them.
 
     Attributes:
         arena_bytes: of the arena of intermediate values.
-        output_bytes: of all outputs.
-        donatable_bytes: of the outputs that may be written over donated leaves.
         peak_bytes: of intermediate values and of the outputs that take no donated memory, at most at once.
         bound_bytes: below which no placement goes in this order of kernels.
         reused_bytes: what intermediate values would take more without reuse.
-        moved_bytes: what the kernels read and write.
         decisions: whose memory is used again.
+        output_bytes: of all outputs.
+        donatable_bytes: of the outputs that may be written over donated leaves.
+        moved_bytes: what the kernels read and write.
     """
 
-    arena_bytes: int = 0
+    arena_bytes: int
+    peak_bytes: int
+    bound_bytes: int
+    reused_bytes: int
+    decisions: list[Decision]
     output_bytes: int = 0
     donatable_bytes: int = 0
-    peak_bytes: int = 0
-    bound_bytes: int = 0
-    reused_bytes: int = 0
     moved_bytes: int = 0
-    decisions: list[Decision] = field(default_factory=list)
 
 
 def interface_of(program: Program, leaf_count: int, scalars: Sequence[DType]) -> Interface:
@@ -100,11 +97,13 @@ def link(
     arena = interface.leaf_count + len(outputs)
     fresh = {i: interface.leaf_count + n for i, n in number.items() if n not in donors}
     scratch, memory = _place_values(kernels.fused, pairs, slots, fresh, arena, compiled, device.target.buffer_align)
-    memory.output_bytes = sum(output_bytes)
-    memory.donatable_bytes = sum(output_bytes[n] for n in donors)
     table = TableLayout(arena + 1, interface.scalars)
     steps, facts = _steps(kernels.fused, slots, arena + 1, scratch, compiled)
-    memory.moved_bytes = sum(f.nbytes for f in facts)
+    memory = memory._replace(
+        output_bytes=sum(output_bytes),
+        donatable_bytes=sum([output_bytes[n] for n in donors]),
+        moved_bytes=sum([f.nbytes for f in facts]),
+    )
     at = kernels.checking
     checking, main = [
         LinkedProgram(device.program(steps[a:b], table.slots), facts[a:b]) if a < b else None

@@ -7,7 +7,6 @@ The memory of a result is free until the kernel that writes the result, so inter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...runtime.protocol import Argument
@@ -37,15 +36,17 @@ class _Placed(NamedTuple):
     name: str
 
 
-@dataclass
 class Region:
     """Memory in which live ranges are placed: a result's, which is free until kernel `written` writes it, or the arena."""
 
-    slot: int
-    size: int
-    written: int
-    name: str
-    placed: list[_Placed] = field(default_factory=list)
+    __slots__ = ("name", "placed", "size", "slot", "written")
+
+    def __init__(self, slot: int, size: int, written: int, name: str) -> None:
+        self.slot = slot
+        self.size = size
+        self.written = written
+        self.name = name
+        self.placed: list[_Placed] = []
 
 
 class Placement(NamedTuple):

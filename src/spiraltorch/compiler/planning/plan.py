@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...dtypes import DType
 from ...graph.node import Aval
@@ -32,8 +32,7 @@ from .table import Number
 Launcher = Callable[..., Sequence[Buffer]]  # of the leaves' buffers and the scalars, one after the other
 
 
-@dataclass(slots=True)
-class Statistics:
+class Statistics(NamedTuple):
     """Figures of a plan for `explain`, reports and counters. Nothing depends on them.
 
     Attributes:
@@ -46,7 +45,7 @@ class Statistics:
     operations: int
     kernels: int
     memory: MemoryUse
-    seconds: float = 0.0
+    seconds: float
 
 
 class Plan:
@@ -113,7 +112,8 @@ class Plan:
             if self.kernels.decide(device):
                 compiled = self.kernels.compile(device)
                 with span(COMPILE_LINK):
-                    self.executable, self.statistics.memory = link(self.interface, self.kernels, compiled, device)
+                    self.executable, memory = link(self.interface, self.kernels, compiled, device)
+                self.statistics = self.statistics._replace(memory=memory)
 
 
 def build(
