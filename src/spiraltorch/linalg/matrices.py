@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ArgumentError, ShapeError
-from ..tensor.dispatch import handle
+from ..tensor.dispatch import as_tensor
 from ..tensor.ops import diagonals
 from ..tensor.ops.contraction import matmul
 from ..tensor.ranges import eye
@@ -29,7 +29,7 @@ def matrix_power(x: Any, n: int) -> Tensor:
     >>> matrix_power(st.ones(2, 2), 3).tolist()
     [[4.0, 4.0], [4.0, 4.0]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"[matrix_power] expected square matrices, got shape {x.shape}")
     if not isinstance(n, int) or n < 0:

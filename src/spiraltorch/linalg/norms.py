@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ArgumentError, ShapeError
-from ..tensor.dispatch import handle
+from ..tensor.dispatch import as_tensor
 from ..tensor.ops.extrema import amax, amin
 from ..tensor.ops.norms import vector_norm
 from ..tensor.ops.reduction import sum
@@ -20,7 +20,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Tensor:  # 
     >>> matrix_norm(st.ones(2, 2)).item()
     2.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim < 2:
         raise ShapeError(f"[matrix_norm] expected at least 2 axes, got shape {x.shape}; use vector_norm")
     if ord == "fro":
@@ -38,10 +38,10 @@ def norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Ten
     >>> norm(st.tensor([3.0, 4.0])).item()
     5.0
     """
-    if dim is None and ord is not None and handle(x).ndim == 2:
+    if dim is None and ord is not None and as_tensor(x).ndim == 2:
         dim = (0, 1)
     if isinstance(dim, (tuple, list)) and len(dim) == 2 and ord is not None:
-        moved = handle(x).moveaxis(tuple(dim), (-2, -1))
+        moved = as_tensor(x).moveaxis(tuple(dim), (-2, -1))
         made = matrix_norm(moved, ord=ord)
         return made.unsqueeze(tuple(dim)) if keepdim else made
     return vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if ord is None else ord)

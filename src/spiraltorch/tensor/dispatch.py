@@ -17,10 +17,10 @@ from ..graph.primitive import REGISTRY, Primitive
 from ..typing import ArrayLike
 from .creation import asarray
 from .tensor import Tensor
-from .tracing.tracer import TRACING, node_of, record_read
+from .tracing.tracer import TRACING, record_read
+from .tracing.tracer import node_of as node_of
 
 P = REGISTRY
-see = node_of
 _number = build.number
 
 
@@ -42,26 +42,26 @@ def unary(prim: Primitive, x: Tensor) -> Tensor:
 
 def float_unary(prim: Primitive, x: ArrayLike) -> Tensor:
     """As `unary`; integers and booleans are cast to the default floating dtype."""
-    tensor: Tensor = handle(x)
+    tensor: Tensor = as_tensor(x)
     if not tensor.node.aval.dtype.is_float:
-        tensor = nary(P["cast"], (see(tensor),), (default_float,))
+        tensor = nary(P["cast"], (node_of(tensor),), (default_float,))
     return unary(prim, tensor)
 
 
-def handle(x: ArrayLike, like: Tensor | None = None) -> Tensor:
+def as_tensor(x: ArrayLike, like: Tensor | None = None) -> Tensor:
     """A tensor from a tensor, a number or an array; the last two go to the device of `like`."""
     if isinstance(x, Tensor):
         return x
     return asarray(x, device=None if like is None else like.node.aval.device)
 
 
-def handles(*xs: ArrayLike) -> list[Tensor]:
+def as_tensors(*xs: ArrayLike) -> list[Tensor]:
     """Tensors from operands: numbers and arrays go to the device of the first tensor."""
-    like = first_handle(xs)
-    return [handle(x, like) for x in xs]
+    like = first_tensor(xs)
+    return [as_tensor(x, like) for x in xs]
 
 
-def first_handle(xs: Iterable[object]) -> Tensor | None:
+def first_tensor(xs: Iterable[object]) -> Tensor | None:
     """The first tensor among operands, which says where numbers and arrays beside it go; None without one."""
     return next((x for x in xs if isinstance(x, Tensor)), None)
 
@@ -138,21 +138,21 @@ def _with_number(prim: Primitive, y: float, a: Node) -> tuple[Node, Node]:
         wide = int64  # so that 300 and -1 can be compared with uint8
     if wide is not dtype:
         a = build.cast(a, wide)
-    return a, _number(fit(y, wide), wide, a.aval.device)
+    return a, _number(scalar_value(y, wide), wide, a.aval.device)
 
 
 def binary(prim: Primitive, x: Tensor, y: object) -> Any:
     """An operation of a tensor with a tensor, a number or an array; NotImplemented for anything else."""
-    a = see(x)
+    a = node_of(x)
     if isinstance(y, Tensor):
-        b = see(y)
+        b = node_of(y)
         if a.aval.dtype is not b.aval.dtype:
             dtype = promote(a.aval.dtype, b.aval.dtype)
             a, b = build.cast(a, dtype), build.cast(b, dtype)
     elif isinstance(y, (bool, int, float)):
         a, b = _with_number(prim, y, a)
     else:
-        other = foreign(y, x)
+        other = as_operand(y, x)
         return NotImplemented if other is None else binary(prim, x, other)
     return nary(prim, (a, b))
 
@@ -160,23 +160,23 @@ def binary(prim: Primitive, x: Tensor, y: object) -> Any:
 def reflected(prim: Primitive, x: Tensor, y: object) -> Any:
     """`y op x`, for a number or an array `y`."""
     if isinstance(y, (bool, int, float)):
-        a, b = _with_number(prim, y, see(x))
+        a, b = _with_number(prim, y, node_of(x))
         return nary(prim, (b, a))
-    other = foreign(y, x)
+    other = as_operand(y, x)
     return NotImplemented if other is None else binary(prim, other, x)
 
 
-def foreign(y: object, like: Tensor) -> Tensor | None:
+def as_operand(y: object, like: Tensor) -> Tensor | None:
     """A number or NumPy array beside a tensor, as a tensor; None for anything else."""
     if isinstance(y, (bool, int, float)):
         dtype = scalar_dtype(y, like.node.aval.dtype)
-        return Tensor(_number(fit(y, dtype), dtype, like.node.aval.device))
+        return Tensor(_number(scalar_value(y, dtype), dtype, like.node.aval.device))
     if isinstance(y, (np.ndarray, np.generic)):
-        return handle(y, like)
+        return as_tensor(y, like)
     return None
 
 
-def fit(value: Any, dtype: DType) -> Any:
+def scalar_value(value: Any, dtype: DType) -> Any:
     """A Python number as a value of the dtype. Raises `DTypeError` where an integer does not fit."""
     if not hasattr(value, "__float__"):
         raise DTypeError(f"[scalar] expected a number, got {value!r}; convert it with float() or int() first")
@@ -208,25 +208,25 @@ def _fits(value: int, dtype: DType) -> bool:
 def true_divide(x: Tensor, y: object) -> Any:
     """`x / y`, in floating point."""
     if not x.node.aval.dtype.is_float and not (isinstance(y, Tensor) and y.node.aval.dtype.is_float):
-        x = nary(P["cast"], (see(x),), (default_float,))
+        x = nary(P["cast"], (node_of(x),), (default_float,))
         if isinstance(y, Tensor):
-            y = nary(P["cast"], (see(y),), (default_float,))
+            y = nary(P["cast"], (node_of(y),), (default_float,))
     return binary(P["div"], x, y)
 
 
-def common(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Node], DType]:
+def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Node], DType]:
     """Nodes of operands in their common dtype, and that dtype.
 
     Python numbers are weak. Without a tensor among the operands, the first becomes one on the device of `like`.
     """
     tensors = [x for x in xs if isinstance(x, Tensor)]
     if not tensors:
-        tensors = [handle(xs[0], like)]
+        tensors = [as_tensor(xs[0], like)]
         xs = (tensors[0], *xs[1:])
     dtype = tensors[0].node.aval.dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.node.aval.dtype)
-    operands = [x if isinstance(x, (bool, int, float)) else handle(x, tensors[0]) for x in xs]
+    operands = [x if isinstance(x, (bool, int, float)) else as_tensor(x, tensors[0]) for x in xs]
     for x, operand in zip(xs, operands, strict=True):
         if isinstance(operand, (bool, int, float)):
             dtype = scalar_dtype(operand, dtype)
@@ -236,17 +236,17 @@ def common(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Node], DTyp
     nodes = []
     for operand in operands:
         if isinstance(operand, (bool, int, float)):
-            nodes.append(_number(fit(operand, dtype), dtype, device))
+            nodes.append(_number(scalar_value(operand, dtype), dtype, device))
         else:
-            nodes.append(build.cast(see(operand), dtype))
+            nodes.append(build.cast(node_of(operand), dtype))
     return nodes, dtype
 
 
-def condition(x: ArrayLike, like: Tensor | None = None) -> Node:
+def condition_node(x: ArrayLike, like: Tensor | None = None) -> Node:
     """The node of a boolean operand: other dtypes are compared with zero."""
     if isinstance(x, (bool, int, float)):
         x = bool(x)
-    n = see(handle(x, like))
+    n = node_of(as_tensor(x, like))
     if n.aval.dtype is bool_:
         return n
     return build.ne(n, _number(0, n.aval.dtype, n.aval.device))

@@ -6,7 +6,7 @@ from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike, ShapeLike
 from .creation import as_shape, device_name
-from .dispatch import fit
+from .dispatch import scalar_value
 from .tensor import Tensor
 
 
@@ -44,7 +44,7 @@ def full(
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
     target = as_dtype(dtype)
-    result = Tensor(build.full(as_shape(shape, "full"), fit(fill_value, target), target, device_name(device)))
+    result = Tensor(build.full(as_shape(shape, "full"), scalar_value(fill_value, target), target, device_name(device)))
     return result.requires_grad_() if requires_grad else result
 
 

@@ -43,7 +43,7 @@ def copy_(x: Tensor, other: ArrayLike) -> Tensor:
         >>> st.zeros(2).copy_([1, 2]).tolist()
         [1.0, 2.0]
     """
-    return x._set(dispatch.handle(other, x).to(x.dtype).expand(x.shape))
+    return x._set(dispatch.as_tensor(other, x).to(x.dtype).expand(x.shape))
 
 
 def fill_(x: Tensor, value: float) -> Tensor:
@@ -131,7 +131,7 @@ def _in_place(prim: Primitive) -> Callable[[Tensor, Operand], Tensor | NotImplem
 
 
 def _reflected_divide(x: Tensor, y: Operand) -> Tensor | NotImplementedType:
-    other = dispatch.foreign(y, x)
+    other = dispatch.as_operand(y, x)
     return NotImplemented if other is None else true_divide(other, x)
 
 
@@ -156,7 +156,7 @@ def _matmul(x: Tensor, y: ArrayLike) -> Tensor:
 
 
 def _reflected_matmul(x: Tensor, y: ArrayLike) -> Tensor:
-    return matmul(dispatch.handle(y, x), x)
+    return matmul(dispatch.as_tensor(y, x), x)
 
 
 def _divmod(x: Tensor, y: Operand) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from ..errors import ArgumentError, DTypeError
 from ..graph import build
 from ..runtime import device as devices
 from .creation import as_shape
-from .dispatch import P, handle, nary, see
+from .dispatch import P, as_tensor, nary, node_of
 from .ops.selection import where
 from .ops.unary import cos, log, sqrt
 from .tensor import Tensor
@@ -183,10 +183,10 @@ def randint(
 def bernoulli(p: Any, generator: Generator | None = None) -> Tensor:
     """1 with probability `p`, element by element, else 0, in the dtype of `p`.
 
-    >>> bernoulli(handle([0.0, 1.0])).tolist()
+    >>> bernoulli(as_tensor([0.0, 1.0])).tolist()
     [0.0, 1.0]
     """
-    p = handle(p)
+    p = as_tensor(p)
     draw = _uniform(p.shape, float32, p.device, generator)
     return (draw < p).to(p.dtype)  # type: ignore[no-any-return]
 
@@ -200,13 +200,13 @@ def randperm(n: int, device: Any = None, generator: Generator | None = None) -> 
     name = devices.default() if device is None else devices.canonical(str(device))
     words = (generator or default_generator).bits((n, 2), name).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
-    return nary(P["argsort"], (see(keys),), (0, False))
+    return nary(P["argsort"], (node_of(keys),), (0, False))
 
 
 def permutation(x: Any, generator: Generator | None = None) -> Tensor:
     """`randperm(x)` for an int; the rows of a tensor in random order.
 
-    >>> sorted(permutation(handle([3, 5])).tolist())
+    >>> sorted(permutation(as_tensor([3, 5])).tolist())
     [3, 5]
     """
     if isinstance(x, int):
@@ -217,7 +217,7 @@ def permutation(x: Any, generator: Generator | None = None) -> Tensor:
 def rand_like(x: Tensor, dtype: Any = None) -> Tensor:
     """Uniform numbers in the shape of `x`.
 
-    >>> rand_like(handle([1.0])).shape
+    >>> rand_like(as_tensor([1.0])).shape
     (1,)
     """
     return rand(x.shape, dtype=dtype or x.dtype, device=x.device)
@@ -226,7 +226,7 @@ def rand_like(x: Tensor, dtype: Any = None) -> Tensor:
 def randn_like(x: Tensor, dtype: Any = None) -> Tensor:
     """Normal numbers in the shape of `x`.
 
-    >>> randn_like(handle([1.0])).shape
+    >>> randn_like(as_tensor([1.0])).shape
     (1,)
     """
     return randn(x.shape, dtype=dtype or x.dtype, device=x.device)
@@ -235,10 +235,10 @@ def randn_like(x: Tensor, dtype: Any = None) -> Tensor:
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
     """Zeros with probability `p`, the rest scaled by 1/(1-p); the input itself outside training.
 
-    >>> dropout(handle([1.0]), 0.0).tolist()
+    >>> dropout(as_tensor([1.0]), 0.0).tolist()
     [1.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}")
     if not training or p == 0.0:

@@ -10,7 +10,7 @@ from ..dtypes import DType
 from ..errors import ShapeError
 from ..graph import build
 from ..typing import ArrayLike, Axis
-from .dispatch import see
+from .dispatch import node_of
 from .ops import broadcasting, casting, reduction, selection
 from .ops.shape import reshape
 from .tensor import Tensor
@@ -157,7 +157,7 @@ def clone(x: Tensor) -> Tensor:
         >>> x.clone().add_(1).tolist(), x.tolist()
         ([1.0, 1.0], [0.0, 0.0])
     """
-    return Tensor(build.barrier(see(x)) if x.requires_grad else see(x))
+    return Tensor(build.barrier(node_of(x)) if x.requires_grad else node_of(x))
 
 
 def detach_(x: Tensor) -> Tensor:

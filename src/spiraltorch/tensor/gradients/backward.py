@@ -7,7 +7,7 @@ from ...errors import GradientError, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..tensor import Tensor
 from ..tracing.tracer import TRACING, node_of, recorder
 from . import hooks
@@ -51,7 +51,7 @@ def backward(
             )
         seed = build.ones(node.aval)
     else:
-        cotangent = handle(gradient, tensor)
+        cotangent = as_tensor(gradient, tensor)
         if cotangent.shape != tensor.shape:
             raise ShapeError(f"[backward] expected a gradient of shape {tensor.shape}, got {cotangent.shape}")
         seed = build.cast(node_of(cotangent), tensor.dtype)

@@ -15,7 +15,7 @@ from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import GRAD_MODE, Node, spec_of
 from ...typing import PyTree
-from ..dispatch import P, handle
+from ..dispatch import P, as_tensor
 from ..pytree import flatten, unflatten
 from ..tensor import Tensor
 from ..tracing.tracer import grad_leaf, node_of
@@ -54,7 +54,7 @@ class Call:
                 )
             result, self.aux = result
         leaves, self.out_tree = flatten(result)
-        self.outputs = [handle(x) for x in leaves]
+        self.outputs = [as_tensor(x) for x in leaves]
         self.nodes = [x.node for x in self.inputs]
         self.outer = GRAD_MODE.on and _reaches_outside([node_of(o) for o in self.outputs], set(self.nodes))
 
@@ -106,7 +106,7 @@ def positions(argnums: int | Sequence[int], count: int, op: str) -> tuple[int, .
 
 def cast_like(x: PyTree, like: Tensor, op: str) -> Node:
     """A cotangent or tangent in the dtype of the value that it belongs to. Raises `ShapeError` for another shape."""
-    tensor = handle(x, like)
+    tensor = as_tensor(x, like)
     if tensor.shape != like.shape:
         raise ShapeError(f"[{op}] expected a value of shape {like.shape}, got {tensor.shape}")
     return build.cast(node_of(tensor), like.dtype)
@@ -114,7 +114,7 @@ def cast_like(x: PyTree, like: Tensor, op: str) -> Node:
 
 def _input(x: PyTree, op: str, argnums: Sequence[int]) -> Tensor:
     """A new handle on a differentiated argument. Raises `DTypeError` unless it is floating."""
-    tensor = handle(x) if isinstance(x, (Tensor, float)) else None
+    tensor = as_tensor(x) if isinstance(x, (Tensor, float)) else None
     if tensor is None or not tensor.dtype.is_float:
         got = type(x).__name__ if tensor is None else tensor.dtype.name
         raise DTypeError(f"[{op}] expected floating tensors in arguments {tuple(argnums)}, got {got}; cast them")

@@ -11,7 +11,7 @@ from ...autodiff import custom as rules
 from ...errors import GradientError
 from ...graph.node import Node
 from ...typing import PyTree
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from ..tracing.tracer import node_of
@@ -115,12 +115,12 @@ class custom_vjp(Generic[R]):  # used like a function, as in JAX
             nonlocal out_tree
             result, residuals = forward(*_with_nodes(list(args), places, nodes))
             outputs, out_tree = flatten(result)
-            return tuple([node_of(handle(x)) for x in outputs]), residuals
+            return tuple([node_of(as_tensor(x)) for x in outputs]), residuals
 
         def pull(residuals: object, cotangents: tuple[Node, ...]) -> list[Node | None]:
             grads = backward(residuals, unflatten(out_tree, [Tensor(c) for c in cotangents]))
             grads = grads if isinstance(grads, (tuple, list)) else (grads,)
-            return [None if g is None else node_of(handle(g)) for g in grads]
+            return [None if g is None else node_of(as_tensor(g)) for g in grads]
 
         results = rules.custom_vjp(run, pull, tuple([node_of(args[n]) for n in places]))
         value: R = unflatten(out_tree, [Tensor(n) for n in results])

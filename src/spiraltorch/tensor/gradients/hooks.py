@@ -17,7 +17,7 @@ from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..tensor import Tensor
 from ..tracing.tracer import TRACING, is_leaf, node_of, raw_grad, record_grad_write, set_raw_grad
 
@@ -159,7 +159,7 @@ def _after_hook(hook: Hook, gradient: Node) -> Node:
     returned = hook(argument)
     if returned is None:
         return argument.node
-    result = handle(returned, argument)
+    result = as_tensor(returned, argument)
     if result.shape != argument.shape:
         raise ShapeError(
             f"[register_hook] expected a gradient of shape {argument.shape} from the hook, got {result.shape}"

@@ -7,7 +7,7 @@ import math
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike
-from ..dispatch import P, handle, nary, see
+from ..dispatch import P, as_tensor, nary, node_of
 from ..tensor import Tensor
 from .casting import in_float32
 from .selection import where
@@ -28,9 +28,9 @@ def relu(x: ArrayLike) -> Tensor:
         >>> st.relu(st.tensor([-1.0, 2.0])).tolist()
         [0.0, 2.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     zero = build.const(0, x.dtype, x.device)
-    n = see(x)
+    n = node_of(x)
     return nary(P["where"], (build.le(n, zero), zero, n))
 
 
@@ -48,7 +48,7 @@ def sigmoid(x: ArrayLike) -> Tensor:
         >>> st.sigmoid(st.tensor([0.0])).tolist()
         [0.5]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
         return in_float32(sigmoid, x)
     # The power is at most 1: it overflows on neither side, nor does the derivative become 0 * inf.
@@ -73,7 +73,7 @@ def silu(x: ArrayLike) -> Tensor:
         >>> st.silu(st.tensor([0.0])).tolist()
         [0.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
         return in_float32(silu, x)
     return x * sigmoid(x)
@@ -94,7 +94,7 @@ def softplus(x: ArrayLike, beta: float = 1.0) -> Tensor:
         >>> st.softplus(st.tensor([1000.0])).tolist()
         [1000.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
         return in_float32(softplus, x, beta)
     x = x * beta
@@ -123,7 +123,7 @@ def gelu(x: ArrayLike, approximate: str = "none") -> Tensor:
         >>> st.gelu(st.tensor([0.0, 100.0])).tolist()
         [0.0, 100.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if approximate not in ("none", "tanh"):
         raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}")
     if not x.dtype.is_float or x.dtype.itemsize == 2:

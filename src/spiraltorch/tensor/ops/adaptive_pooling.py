@@ -11,7 +11,7 @@ from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
 from ..creation import asarray
-from ..dispatch import handle, see
+from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
 
 
@@ -37,7 +37,7 @@ def adaptive_avg_pool1d(input: ArrayLike, output_size: int) -> Tensor:
         >>> st.adaptive_avg_pool1d(st.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2).tolist()
         [[[2.0, 3.0]]]
     """
-    x = handle(input)
+    x = as_tensor(input)
     return adaptive_avg_pool2d(x.unsqueeze(-2), (1, output_size)).squeeze(-2)
 
 
@@ -94,7 +94,7 @@ def adaptive_avg_pool3d(input: ArrayLike, output_size: int | Sequence[int | None
 def _adaptive(rank: int, input: ArrayLike, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Means of nearly equal bins over `rank` spatial axes."""
     op = f"adaptive_avg_pool{rank}d"
-    x = handle(input)
+    x = as_tensor(input)
     if not x.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast it first")
     if x.ndim not in (rank + 1, rank + 2):
@@ -104,7 +104,7 @@ def _adaptive(rank: int, input: ArrayLike, output_size: int | Sequence[int | Non
     )
     if len(sizes) != rank or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
         raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}")
-    node = see(x)
+    node = node_of(x)
     for axis, size in zip(range(x.ndim - rank, x.ndim), sizes, strict=True):
         if size is not None:
             node = _bins(node, axis, size)
@@ -124,7 +124,7 @@ def _bins(x: Node, axis: int, size: int) -> Node:
     for i in range(size):
         begin, end = i * n // size, -(-(i + 1) * n // size)
         weights[begin:end, i] = 1.0 / (end - begin)
-    matrix = see(asarray(weights.astype(x.aval.dtype.numpy), device=x.aval.device))
+    matrix = node_of(asarray(weights.astype(x.aval.dtype.numpy), device=x.aval.device))
     bins = build.dot(x, matrix, (axis,), (0,))  # the new axis comes last
     rank = len(shape)
     return build.permute(bins, (*range(axis), rank - 1, *range(axis, rank - 1)))

@@ -7,7 +7,7 @@ from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes as common_shape
 from ...typing import ArrayLike, Shape, ShapeLike
 from ..creation import as_shape
-from ..dispatch import handle, handles, see
+from ..dispatch import as_tensor, as_tensors, node_of
 from ..tensor import Tensor
 from .shape import unpacked
 
@@ -30,7 +30,7 @@ def broadcast_to(x: ArrayLike, shape: ShapeLike) -> Tensor:
         >>> st.broadcast_to(st.tensor([1, 2]), (2, 2)).tolist()
         [[1, 2], [1, 2]]
     """
-    return Tensor(build.expand(see(handle(x)), as_shape(shape, "broadcast_to")))
+    return Tensor(build.expand(node_of(as_tensor(x)), as_shape(shape, "broadcast_to")))
 
 
 def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:
@@ -51,7 +51,7 @@ def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:
         >>> st.tensor([[1], [2]]).expand(-1, 2).tolist()
         [[1, 1], [2, 2]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     extents = list(unpacked(shape))
     added = len(extents) - x.ndim
     if added < 0:
@@ -101,7 +101,7 @@ def broadcast_arrays(*xs: ArrayLike) -> list[Tensor]:
         >>> [t.shape for t in st.broadcast_arrays(st.zeros(3, 1), st.zeros(4))]
         [(3, 4), (3, 4)]
     """
-    tensors = handles(*xs)
+    tensors = as_tensors(*xs)
     shape = common_shape("broadcast_arrays", *(t.shape for t in tensors))
     return [broadcast_to(t, shape) for t in tensors]
 

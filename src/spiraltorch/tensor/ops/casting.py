@@ -9,7 +9,7 @@ from ...dtypes import BY_NAME, DType, as_dtype, float32
 from ...errors import DTypeError
 from ...runtime import device as devices
 from ...typing import ArrayLike, DeviceLike, DTypeLike, NDArray
-from ..dispatch import P, handle, nary, see
+from ..dispatch import P, as_tensor, nary, node_of
 from ..tensor import Tensor, evaluated
 
 
@@ -31,9 +31,9 @@ def cast(x: ArrayLike, dtype: DTypeLike) -> Tensor:
         >>> st.cast(st.tensor([1.7, -1.7]), st.int32).tolist()
         [1, -1]
     """
-    x = handle(x)
+    x = as_tensor(x)
     target = as_dtype(dtype)
-    return x if x.dtype is target else nary(P["cast"], (see(x),), (target,))
+    return x if x.dtype is target else nary(P["cast"], (node_of(x),), (target,))
 
 
 def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike | None = None) -> Tensor:
@@ -57,7 +57,7 @@ def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike
         >>> st.astype(st.tensor([1.5, -1.5]), "int64").tolist()
         [1, -1]
     """
-    return to(handle(x), dtype=dtype, device=device)
+    return to(as_tensor(x), dtype=dtype, device=device)
 
 
 def to(
@@ -101,7 +101,7 @@ def to(
     if device is None:
         return result
     name = devices.canonical(str(device))
-    return result if name == result.device else nary(P["to_device"], (see(result),), (name,))
+    return result if name == result.device else nary(P["to_device"], (node_of(result),), (name,))
 
 
 def require_float(x: Tensor, op: str) -> None:

@@ -10,7 +10,7 @@ from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import handle, handles, see
+from ..dispatch import as_tensor, as_tensors, node_of
 from ..tensor import Tensor
 from .broadcasting import broadcast_arrays
 from .reduction import sum
@@ -19,9 +19,9 @@ from .slicing import roll
 
 def promoted_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     """Both operands in their common dtype."""
-    a, b = handles(x, y)
+    a, b = as_tensors(x, y)
     dtype = promote(a.dtype, b.dtype)
-    return Tensor(build.cast(see(a), dtype)), Tensor(build.cast(see(b), dtype))
+    return Tensor(build.cast(node_of(a), dtype)), Tensor(build.cast(node_of(b), dtype))
 
 
 @torch_spellings
@@ -64,7 +64,7 @@ def matmul(x: ArrayLike, y: ArrayLike) -> Tensor:
     a, b = a.broadcast_to((*batch, *a.shape[-2:])), b.broadcast_to((*batch, *b.shape[-2:]))
     n = len(batch)
     axes = tuple(range(n))
-    return Tensor(build.dot(see(a), see(b), (n + 1,), (n,), axes, axes))
+    return Tensor(build.dot(node_of(a), node_of(b), (n + 1,), (n,), axes, axes))
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
@@ -87,7 +87,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool
         >>> attention(q, k, v, None, False, 1.0).tolist()
         [[[[3.0]]]]
     """
-    return Tensor(build.attention(see(q), see(k), see(v), None if mask is None else see(mask), causal, scale)[0])
+    return Tensor(
+        build.attention(node_of(q), node_of(k), node_of(v), None if mask is None else node_of(mask), causal, scale)[0]
+    )
 
 
 def mm(x: ArrayLike, y: ArrayLike) -> Tensor:
@@ -264,7 +266,7 @@ def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Te
     if w.ndim != 2 or a.shape[-1:] != w.shape[-1:]:
         raise ShapeError(f"[linear] expected x (..., in) and a weight (out, in), got shapes {a.shape} and {w.shape}")
     product = Tensor(build.dot(a.node, w.node, (a.ndim - 1,), (1,)))
-    return product if bias is None else product + handle(bias, product)
+    return product if bias is None else product + as_tensor(bias, product)
 
 
 def multi_dot(arrays: Sequence[ArrayLike]) -> Tensor:
@@ -284,7 +286,7 @@ def multi_dot(arrays: Sequence[ArrayLike]) -> Tensor:
         >>> st.linalg.multi_dot([st.ones(1, 2), st.ones(2, 3), st.ones(3, 1)]).tolist()
         [[6.0]]
     """
-    product, *rest = handles(*arrays)
+    product, *rest = as_tensors(*arrays)
     for other in rest:
         product = matmul(product, other)
     return product

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
-from ..dispatch import handle, see
+from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
 from .contraction import promoted_operands
 
@@ -75,7 +75,7 @@ def _finished(x: Tensor, bias: ArrayLike | None, n: int, single: bool, op: str) 
     """Groups joined to channels, the bias added, and the batch axis dropped where there was none."""
     x = x.reshape((x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]))
     if bias is not None:
-        b = handle(bias, x)
+        b = as_tensor(bias, x)
         if b.shape != (x.shape[1],):
             raise ShapeError(f"[{op}] expected a bias of shape {(x.shape[1],)}, got {b.shape}")
         x = x + b.reshape((-1, *[1] * n))
@@ -239,7 +239,7 @@ def _transposed(
     kernel = w.reshape((groups, channels, *w.shape[1:])).swapaxes(1, 2).flip(axis=tuple(range(3, 3 + n)))
     spans = [d * (k - 1) for d, k in zip(dilations, w.shape[2:], strict=True)]
     around = tuple([(s - p, s - p + e) for s, p, e in zip(spans, pads, extra, strict=True)])
-    result = Tensor(build.conv(see(data), see(kernel), (1,) * n, around, strides, dilations))
+    result = Tensor(build.conv(node_of(data), node_of(kernel), (1,) * n, around, strides, dilations))
     return _finished(result, bias, n, single, op)
 
 

@@ -7,7 +7,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
 from ..arguments import axis_of
-from ..dispatch import P, handle, nary, see
+from ..dispatch import P, as_tensor, nary, node_of
 from ..ranges import arange, eye
 from ..tensor import Tensor
 from .gathering import take
@@ -38,7 +38,7 @@ def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
         >>> st.diagonal(st.tensor([[1, 2], [3, 4]])).tolist()
         [1, 4]
     """
-    x = handle(x)
+    x = as_tensor(x)
     a, b = axis_of(dim1, x.ndim, "diagonal"), axis_of(dim2, x.ndim, "diagonal")
     if a == b:
         raise ArgumentError(f"[diagonal] expected two axes, got {dim1} twice")
@@ -69,7 +69,7 @@ def trace(x: ArrayLike, offset: int = 0) -> Tensor:
         >>> st.trace(st.tensor([[1, 2], [3, 4]])).item()
         5
     """
-    x = handle(x)
+    x = as_tensor(x)
     return sum(diagonal(x, offset, -2, -1), axis=-1)
 
 
@@ -88,19 +88,19 @@ def diag(x: ArrayLike, k: int = 0) -> Tensor:
         >>> st.diag(st.tensor([1, 2])).tolist()
         [[1, 0], [0, 2]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim == 2:
         return diagonal(x, k)
     columns = pad(x, (max(k, 0), max(-k, 0)))  # the diagonal's element of each column
     on_diagonal = eye(x.size + abs(k), k=k, dtype=int64, device=x.device) == 1
-    return Tensor(build.where(see(on_diagonal), see(columns.unsqueeze(0)), build.const(0, x.dtype, x.device)))
+    return Tensor(build.where(node_of(on_diagonal), node_of(columns.unsqueeze(0)), build.const(0, x.dtype, x.device)))
 
 
 def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
     """The elements on one side of the `k`-th diagonal, itself included; zeros on the other."""
     if x.ndim < 2:
         raise ShapeError(f"[{'tril' if lower else 'triu'}] expected at least 2 axes, got shape {x.shape}")
-    n = see(x)
+    n = node_of(x)
     shape = x.shape[-2:]
     i, j = build.iota(shape, 0, int64, x.device), build.iota(shape, 1, int64, x.device)
     shifted = build.add(i, build.number(k, int64, x.device))

@@ -8,7 +8,7 @@ from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
-from ..dispatch import handles, see
+from ..dispatch import as_tensors, node_of
 from ..tensor import Tensor
 
 
@@ -40,7 +40,7 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
         operands = tuple(operands[0])
     if not operands:
         raise ArgumentError(f"[einsum] expected an operand for each term of {equation!r}, got none")
-    tensors = handles(*operands)
+    tensors = as_tensors(*operands)
     dtype = tensors[0].dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.dtype)
@@ -146,7 +146,7 @@ def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set
     batch = [c for c in shared if c in kept]
     summed = [c for c in shared if c not in kept]
     product = build.dot(
-        see(a), see(b), tuple([left.index(c) for c in summed]), tuple([right.index(c) for c in summed]),
+        node_of(a), node_of(b), tuple([left.index(c) for c in summed]), tuple([right.index(c) for c in summed]),
         tuple([left.index(c) for c in batch]), tuple([right.index(c) for c in batch]),
     )  # fmt: skip
     rest = [c for c in left if c not in shared] + [c for c in right if c not in shared]

@@ -11,7 +11,7 @@ from ...graph import build
 from ...graph.primitive import Primitive
 from ...typing import ArrayLike, Operand
 from ..arguments import torch_spellings
-from ..dispatch import P, binary, common, handle, handles, nary, reflected
+from ..dispatch import P, as_tensor, as_tensors, binary, nary, promoted_nodes, reflected
 from ..tensor import Tensor
 from .selection import where
 from .unary import abs, exp, log, log1p, sqrt
@@ -58,10 +58,10 @@ _PROMOTED = "in the common dtype of x and y; a Python number beside a tensor tak
 def _operands(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
     """Operands of which at least one is a tensor; a number beside it stays a number, so that its dtype is weak."""
     if isinstance(y, (bool, int, float)):
-        return handle(x), y
+        return as_tensor(x), y
     if isinstance(x, (bool, int, float)):
-        return x, handle(y)
-    a, b = handles(x, y)
+        return x, as_tensor(y)
+    a, b = as_tensors(x, y)
     return a, b
 
 
@@ -232,7 +232,7 @@ def atan2(x: ArrayLike, y: ArrayLike) -> Tensor:
         >>> st.atan2(st.tensor([0.0]), 1.0).tolist()
         [0.0]
     """
-    nodes, dtype = common(x, y)
+    nodes, dtype = promoted_nodes(x, y)
     if not dtype.is_float:
         nodes = [build.cast(n, float32) for n in nodes]
     return nary(P["atan2"], tuple(nodes))
@@ -240,7 +240,7 @@ def atan2(x: ArrayLike, y: ArrayLike) -> Tensor:
 
 def floating_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     """Both operands in their common dtype, or in float32 where that is not floating."""
-    nodes, dtype = common(x, y)
+    nodes, dtype = promoted_nodes(x, y)
     if not dtype.is_float:
         nodes = [build.cast(n, float32) for n in nodes]
     return Tensor(nodes[0]), Tensor(nodes[1])
@@ -343,7 +343,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
         >>> st.clip(st.tensor([-2.0, 0.5, 3.0]), -1, 1).tolist()
         [-1.0, 0.5, 1.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if min is None and max is None:
         return x
     if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
@@ -355,7 +355,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
 def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
     """The bound where x is beyond it or the bound is NaN; at the bound itself x, and with it the whole derivative."""
     if not isinstance(bound, (bool, int, float)):
-        bound = handle(bound, x)
+        bound = as_tensor(bound, x)
     inside = within(x, bound)
     return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 
@@ -379,5 +379,5 @@ def lerp(x: ArrayLike, end: ArrayLike, weight: Operand) -> Tensor:
         >>> st.lerp(st.tensor([0.0]), st.tensor([10.0]), 0.25).tolist()
         [2.5]
     """
-    x = handle(x)
-    return x + (handle(end, x) - x) * weight
+    x = as_tensor(x)
+    return x + (as_tensor(end, x) - x) * weight

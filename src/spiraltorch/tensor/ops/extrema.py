@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, overload
 
 from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import P, handle, nary, see
+from ..dispatch import P, as_tensor, nary, node_of
 from ..tensor import Tensor
 from .elementwise import maximum, minimum
 from .gathering import take_along_axis
@@ -44,7 +44,7 @@ def amax(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis =
         >>> st.amax(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
         [3, 5]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return reduced("reduce_max", x, axes_of(axis, x.ndim, "max"), keepdims)
 
 
@@ -72,7 +72,7 @@ def amin(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis =
         >>> st.amin(st.tensor([[1, 5], [3, 4]]), axis=0).tolist()
         [1, 4]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return reduced("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
 
 
@@ -199,13 +199,13 @@ def _extreme_method(x: Tensor, which: str, args: tuple[Any, ...], kwargs: dict[s
 
 def _position(primitive: str, x: ArrayLike, axis: int | None, keepdims: bool) -> Tensor:
     """argmax or argmin along an axis, or of the flattened tensor."""
-    x = handle(x)
+    x = as_tensor(x)
     if axis is None:
-        result = nary(P[primitive], (see(x.reshape(-1)),), (0,))
+        result = nary(P[primitive], (node_of(x.reshape(-1)),), (0,))
         return result.reshape((1,) * x.ndim) if keepdims else result
     number = axis_of(axis, x.ndim, primitive)
     x = x.reshape((1,)) if x.ndim == 0 else x
-    result = nary(P[primitive], (see(x),), (number,))
+    result = nary(P[primitive], (node_of(x),), (number,))
     return result.unsqueeze(number) if keepdims else result
 
 

@@ -7,7 +7,7 @@ from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike, Shape
 from ..arguments import axis_of, torch_spellings
-from ..dispatch import P, handle, handles, nary, see
+from ..dispatch import P, as_tensor, as_tensors, nary, node_of
 from ..tensor import Tensor
 from .broadcasting import broadcast_arrays
 from .index_checks import checked_indices
@@ -36,12 +36,12 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None, *, dim: int 
         >>> st.take(st.tensor([10, 20, 30]), st.tensor([2, 0])).tolist()
         [30, 10]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if axis is None:
         x, axis = x.reshape(-1), 0
     d = axis_of(axis, x.ndim, "take")
-    idx = checked_indices(handle(indices, x), x.shape[d], "take")
-    return nary(P["take"], (see(x), see(idx)), (d,))
+    idx = checked_indices(as_tensor(indices, x), x.shape[d], "take")
+    return nary(P["take"], (node_of(x), node_of(idx)), (d,))
 
 
 @torch_spellings
@@ -67,7 +67,7 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1, *, dim: in
         >>> st.take_along_axis(st.tensor([[3, 1, 2]]), st.tensor([[1]])).tolist()
         [[1]]
     """
-    x, idx = handles(x, indices)
+    x, idx = as_tensors(x, indices)
     d = axis_of(axis, x.ndim, "take_along_axis")
     if x.ndim != idx.ndim:
         raise ShapeError(f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}")
@@ -78,7 +78,7 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1, *, dim: in
     x = x.broadcast_to(tuple(common))
     common[d] = idx.shape[d]
     idx = checked_indices(idx, x.shape[d], "take_along_axis").broadcast_to(tuple(common))
-    return nary(P["take_along"], (see(x), see(idx)), (d,))
+    return nary(P["take_along"], (node_of(x), node_of(idx)), (d,))
 
 
 def gather(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
@@ -102,10 +102,10 @@ def gather(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
         >>> st.gather(st.tensor([[1, 2], [3, 4]]), 1, st.tensor([[1], [0]])).tolist()
         [[2], [3]]
     """
-    x, index = handles(x, index)
+    x, index = as_tensors(x, index)
     d = axis_of(dim, x.ndim, "gather")
     x = cropped(x, index.shape, d, "gather")
-    return nary(P["take_along"], (see(x), see(checked_indices(index, x.shape[d], "gather"))), (d,))
+    return nary(P["take_along"], (node_of(x), node_of(checked_indices(index, x.shape[d], "gather"))), (d,))
 
 
 def cropped(x: Tensor, shape: Shape, d: int, op: str) -> Tensor:
@@ -113,7 +113,7 @@ def cropped(x: Tensor, shape: Shape, d: int, op: str) -> Tensor:
     if len(shape) != x.ndim or any(n > e for a, (n, e) in enumerate(zip(shape, x.shape, strict=True)) if a != d):
         raise ShapeError(f"[{op}] expected an index no larger than {x.shape} beside axis {d}, got {shape}")
     stops = tuple([x.shape[d] if a == d else n for a, n in enumerate(shape)])
-    return Tensor(build.slice(see(x), (0,) * x.ndim, stops, (1,) * x.ndim))
+    return Tensor(build.slice(node_of(x), (0,) * x.ndim, stops, (1,) * x.ndim))
 
 
 def index_select(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:

@@ -8,7 +8,7 @@ from ...dtypes import int64
 from ...errors import DTypeError, out_of_range
 from ...graph import build
 from ...graph.node import Node
-from ..dispatch import see
+from ..dispatch import node_of
 from ..tensor import Tensor
 from ..tracing.tracer import recorder
 from .casting import cast, host_values
@@ -47,7 +47,7 @@ def checked_indices(idx: Tensor, extent: int, op: str) -> Tensor:
 
 def with_bounds_check(x: Tensor, lower: int, upper: int, op: str) -> Tensor:
     """Integers that raise `IndexOutOfRange` for `op` when they are computed and leave `[lower, upper)`."""
-    return Tensor(build.bounded(see(x), lower, upper, op))
+    return Tensor(build.bounded(node_of(x), lower, upper, op))
 
 
 _KEEP_VALUES = frozenset(("reshape", "expand", "permute", "slice", "flip", "windows", "barrier", "stop_gradient"))

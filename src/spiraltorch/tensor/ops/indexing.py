@@ -13,7 +13,7 @@ from ...graph.node import Node
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike, Index, Shape
 from ..creation import asarray
-from ..dispatch import P, handle, nary, see
+from ..dispatch import P, as_tensor, nary, node_of
 from ..tensor import Tensor
 from ..tracing.tracer import forbid_read, recorder
 from .casting import cast, host_values
@@ -48,19 +48,19 @@ def getitem(x: Tensor, key: Index) -> Tensor:
         n, rank = shape[0], len(shape)
         if -n <= key < n:
             at = key % n
-            row = build.slice(see(x), (at,) + (0,) * (rank - 1), (at + 1, *shape[1:]), (1,) * rank)
+            row = build.slice(node_of(x), (at,) + (0,) * (rank - 1), (at + 1, *shape[1:]), (1,) * rank)
             return Tensor(build.reshape(row, shape[1:]))
     parsed = _Key(x, key)
-    sliced = Tensor(parsed.apply_slices(see(x)))
+    sliced = Tensor(parsed.apply_slices(node_of(x)))
     if not parsed.arrays:
         return sliced
     layout = _layout(sliced, parsed.arrays)
-    return nary(P["take"], (see(_joined(sliced, layout)), see(layout.linear)), (layout.position,))
+    return nary(P["take"], (node_of(_joined(sliced, layout)), node_of(layout.linear)), (layout.position,))
 
 
 def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
     """A new tensor: x with a value, broadcast and cast to x's dtype, written at `key`. See `getitem`."""
-    value = handle(value, x)
+    value = as_tensor(value, x)
     if isinstance(key, Tensor) and key.dtype.is_bool and value.size == 1:
         if key.shape != x.shape[: key.ndim]:
             raise ShapeError(f"[setitem] expected a mask of shape {x.shape[: key.ndim]}, got {key.shape}")
@@ -70,12 +70,12 @@ def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
     value = cast(value, x.dtype)
     if not parsed.arrays:
         return _write_box(x, parsed, value)
-    sliced = Tensor(parsed.apply_slices(see(x)))
+    sliced = Tensor(parsed.apply_slices(node_of(x)))
     layout = _layout(sliced, parsed.arrays)
     moved = sliced.permute(layout.order)
     flat = _joined(sliced, layout)
     update = _fitted(value, (*layout.before, *layout.shape, *layout.after), "setitem")
-    written = Tensor(build.scatter(see(flat), see(layout.linear), see(update), layout.position, "set"))
+    written = Tensor(build.scatter(node_of(flat), node_of(layout.linear), node_of(update), layout.position, "set"))
     inverse = [layout.order.index(d) for d in range(sliced.ndim)]
     result: Tensor = written.reshape(moved.shape).permute(inverse)
     if result.shape == x.shape and not parsed.dropped and not parsed.flips and parsed.steps == [1] * x.ndim:
@@ -254,7 +254,7 @@ def _write_box(x: Tensor, key: _Key, value: Tensor) -> Tensor:
     """Writes a value at the slices of a key: the value is spread by a pad and chosen by a mask of the same pad."""
     box = tuple([len(range(a, b, s)) for a, b, s in zip(key.starts, key.stops, key.steps, strict=True)])
     kept = tuple([1 if a is None else box[a] for a in key.kept])
-    node = build.reshape(see(_fitted(value, kept, "setitem")), box)
+    node = build.reshape(node_of(_fitted(value, kept, "setitem")), box)
     node = build.flip(node, tuple(key.flips))
     if box == x.shape:
         return Tensor(node)
@@ -265,4 +265,4 @@ def _write_box(x: Tensor, key: _Key, value: Tensor) -> Tensor:
         used = (n - 1) * step + 1
         pads.append((start, e - start - used, step - 1))
     inside = build.pad(build.expand(build.const(True, bool_, x.device), box), tuple(pads), False)
-    return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), see(x)))
+    return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), node_of(x)))

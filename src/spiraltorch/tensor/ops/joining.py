@@ -10,7 +10,7 @@ from ...graph import build
 from ...typing import ArrayLike
 from ..arguments import axis_of, torch_spellings
 from ..creation import stacked
-from ..dispatch import handles, see
+from ..dispatch import as_tensors, node_of
 from ..tensor import Tensor
 from .shape import ravel
 
@@ -37,7 +37,7 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
         >>> st.concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
         [1, 2, 3]
     """
-    tensors = handles(*arrays)
+    tensors = as_tensors(*arrays)
     if not tensors:
         raise ArgumentError("[concat] expected at least one tensor, got none")
     if axis is None:
@@ -48,7 +48,7 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
     dtype = tensors[0].dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.dtype)
-    return Tensor(build.concat(tuple([build.cast(see(t), dtype) for t in tensors]), number))
+    return Tensor(build.concat(tuple([build.cast(node_of(t), dtype) for t in tensors]), number))
 
 
 @torch_spellings
@@ -73,7 +73,7 @@ def stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dim: int = 0) -> Tensor
         >>> st.stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
         [[1, 2], [3, 4]]
     """
-    tensors = handles(*arrays)
+    tensors = as_tensors(*arrays)
     if not tensors:
         raise ArgumentError("[stack] expected at least one tensor, got none")
     return stacked(tensors, axis_of(axis, tensors[0].ndim + 1, "stack"))

@@ -8,7 +8,7 @@ from ...dtypes import DType, int16, int32, int64, uint64
 from ...graph import build
 from ...typing import ArrayLike
 from ..arguments import torch_spellings
-from ..dispatch import P, common, condition, first_handle, handle, handles, nary, see, unary
+from ..dispatch import P, as_tensor, as_tensors, condition_node, first_tensor, nary, node_of, promoted_nodes, unary
 from ..tensor import Tensor
 from .elementwise import floating_operands, maximum, minimum
 from .selection import where
@@ -83,8 +83,8 @@ def logical_xor(x: ArrayLike, y: ArrayLike) -> Tensor:
 
 def _combined(primitive: str, x: ArrayLike, y: ArrayLike) -> Tensor:
     """One primitive of two operands as booleans."""
-    like = first_handle((x, y))
-    return nary(P[primitive], (condition(x, like), condition(y, like)))
+    like = first_tensor((x, y))
+    return nary(P[primitive], (condition_node(x, like), condition_node(y, like)))
 
 
 def logical_not(x: ArrayLike) -> Tensor:
@@ -101,7 +101,7 @@ def logical_not(x: ArrayLike) -> Tensor:
         >>> st.logical_not(st.tensor([2, 0])).tolist()
         [False, True]
     """
-    return nary(P["invert"], (condition(x),))
+    return nary(P["invert"], (condition_node(x),))
 
 
 def isnan(x: ArrayLike) -> Tensor:
@@ -118,7 +118,7 @@ def isnan(x: ArrayLike) -> Tensor:
         >>> st.isnan(st.tensor([st.nan, 1.0])).tolist()
         [True, False]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return unary(P["isnan"], x) if x.dtype.is_float else (x != x)
 
 
@@ -136,7 +136,7 @@ def isinf(x: ArrayLike) -> Tensor:
         >>> st.isinf(st.tensor([st.inf, 1.0])).tolist()
         [True, False]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return abs(x) == math.inf if x.dtype.is_float else (x != x)
 
 
@@ -154,7 +154,7 @@ def isfinite(x: ArrayLike) -> Tensor:
         >>> st.isfinite(st.tensor([st.inf, 1.0])).tolist()
         [False, True]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return abs(x) < math.inf if x.dtype.is_float else (x == x)
 
 
@@ -175,10 +175,10 @@ def signbit(x: ArrayLike) -> Tensor:
         >>> st.signbit(st.tensor([-0.0, 1.0])).tolist()
         [True, False]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not x.dtype.is_float:
         return x < 0
-    return nary(P["bitcast"], (see(x),), (_BITS[x.dtype.itemsize],)) < 0
+    return nary(P["bitcast"], (node_of(x),), (_BITS[x.dtype.itemsize],)) < 0
 
 
 @torch_spellings
@@ -226,10 +226,10 @@ def nextafter(x: ArrayLike, y: ArrayLike) -> Tensor:
     """
     a, b = floating_operands(x, y)
     bits = _BITS[a.dtype.itemsize]
-    raw = nary(P["bitcast"], (see(a),), (bits,))
+    raw = nary(P["bitcast"], (node_of(a),), (bits,))
     away_from_zero = (a < b) == (a > 0)
-    neighbour = nary(P["bitcast"], (see(where(away_from_zero, raw + 1, raw - 1)),), (a.dtype,))
-    least = nary(P["bitcast"], (see((raw & 0) + 1),), (a.dtype,))  # the least positive number
+    neighbour = nary(P["bitcast"], (node_of(where(away_from_zero, raw + 1, raw - 1)),), (a.dtype,))
+    least = nary(P["bitcast"], (node_of((raw & 0) + 1),), (a.dtype,))  # the least positive number
     neighbour = where(a == 0, copysign(least, b), neighbour)
     return where(logical_or(isnan(a), isnan(b)), a + b, where(a == b, b, neighbour))
 
@@ -264,7 +264,7 @@ def isclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, 
 
 def _exact_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     """Both operands in one dtype: integers in 64 bits, where their difference is exact."""
-    nodes, dtype = common(x, y)
+    nodes, dtype = promoted_nodes(x, y)
     if dtype.is_float:
         wide = dtype
     else:
@@ -315,5 +315,5 @@ def array_equal(x: ArrayLike, y: ArrayLike) -> bool:
         >>> st.array_equal(st.tensor([1, 2]), [1, 2])
         True
     """
-    a, b = handles(x, y)
+    a, b = as_tensors(x, y)
     return a.shape == b.shape and bool((a == b).all())

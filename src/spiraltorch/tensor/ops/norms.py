@@ -6,7 +6,7 @@ import math
 
 from ...typing import ArrayLike, Axis
 from ..arguments import torch_spellings
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..tensor import Tensor
 from .casting import cast, in_float32
 from .extrema import amax, amin
@@ -46,7 +46,7 @@ def vector_norm(
         >>> st.linalg.vector_norm(st.tensor([3.0, 4.0])).item()
         5.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.dtype.is_float and x.dtype.itemsize == 2:
         return in_float32(vector_norm, x, axis=axis, keepdims=keepdims, ord=ord)
     x = abs(x)

@@ -13,7 +13,7 @@ from ...graph import build
 from ...graph.node import GRAD_MODE, Node
 from ...typing import ArrayLike, Shape
 from ..creation import asarray
-from ..dispatch import handle, see
+from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
 from .convolution import IntPerAxis, per_axis
 
@@ -52,7 +52,7 @@ def _windows(
             )
         out.append(count)
         edges.append((pads[d], max(0, (count - 1) * strides[d] + span - size - pads[d]), 0))
-    node = build.pad(see(x), tuple(edges), fill)
+    node = build.pad(node_of(x), tuple(edges), fill)
     node = build.windows(node, tuple(range(lead, x.ndim)), kernel, strides, dilations)
     return node, [*x.shape[:lead], *out], (kernel, strides, pads)
 
@@ -63,7 +63,7 @@ def _max_pool(
 ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
     """Maxima of windows over `rank` spatial axes, and their positions where `indices` asks for them."""
     op = f"max_pool{rank}d"
-    x = handle(input)
+    x = as_tensor(input)
     dtype = x.dtype
     least = -math.inf if dtype.is_float else False if dtype.is_bool else int(np.iinfo(dtype.numpy).min)
     node, shape, (kernel, strides, pads) = _windows(
@@ -278,7 +278,7 @@ def _avg_pool(
 ) -> Tensor:  # fmt: skip
     """Means of windows over `rank` spatial axes."""
     op = f"avg_pool{rank}d"
-    x = handle(input)
+    x = as_tensor(input)
     if not x.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast with .to(st.float32)")
     node, shape, (kernel, strides, pads) = _windows(op, rank, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)

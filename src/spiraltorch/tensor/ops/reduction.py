@@ -8,7 +8,7 @@ from ...dtypes import as_dtype, default_float, default_int, int64, uint64
 from ...graph import build
 from ...typing import ArrayLike, Axis, DTypeLike
 from ..arguments import axes_of, torch_spellings
-from ..dispatch import P, condition, handle, nary, see
+from ..dispatch import P, as_tensor, condition_node, nary, node_of
 from ..tensor import Tensor
 from .casting import cast, in_float32
 from .selection import where
@@ -17,7 +17,7 @@ from .unary import sqrt
 
 def reduced(primitive: str, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
     """One reducing primitive over sorted axes, which stay with extent 1 where `keepdims` says so."""
-    node = see(x)
+    node = node_of(x)
     shape = x.shape
     result = nary(P[primitive], (node,), (axes,)) if axes else Tensor(node)
     return result.reshape([1 if d in axes else e for d, e in enumerate(shape)]) if keepdims and axes else result
@@ -25,7 +25,7 @@ def reduced(primitive: str, x: Tensor, axes: tuple[int, ...], keepdims: bool) ->
 
 def accumulated(x: ArrayLike, dtype: DTypeLike | None) -> Tensor:
     """The operand in the dtype in which it is summed: 64 bits for integers and booleans, unless `dtype` says another."""
-    x = handle(x)
+    x = as_tensor(x)
     if dtype is not None:
         return cast(x, as_dtype(dtype))
     if x.dtype.is_bool or x.dtype.kind == "i":
@@ -141,7 +141,7 @@ def mean(
         >>> st.mean(st.tensor([1, 2, 6])).item()
         3.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     x = cast(x, dtype) if dtype is not None else x if x.dtype.is_float else cast(x, default_float)
     axes = axes_of(axis, x.ndim, "mean")
     count = math.prod([x.shape[a] for a in axes])
@@ -186,7 +186,7 @@ def var(
         >>> st.var(st.tensor([1.0, 3.0])).item()
         1.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     x = x if x.dtype.is_float else cast(x, default_float)
     axes = axes_of(axis, x.ndim, "var")
     if x.dtype.itemsize == 2:
@@ -234,7 +234,7 @@ def std(
         >>> st.std(st.tensor([1.0, 3.0])).item()
         1.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.dtype.is_float and x.dtype.itemsize == 2:
         return in_float32(std, x, axis=axis, correction=correction, keepdims=keepdims)
     return root(var(x, axis=axis, correction=correction, keepdims=keepdims))
@@ -270,7 +270,7 @@ def any(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = 
         >>> st.any(st.tensor([[0, 1], [0, 0]]), axis=1).tolist()
         [True, False]
     """
-    return _logical("reduce_max", Tensor(condition(x)), axis, keepdims, False)
+    return _logical("reduce_max", Tensor(condition_node(x)), axis, keepdims, False)
 
 
 @torch_spellings
@@ -296,7 +296,7 @@ def all(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = 
         >>> st.all(st.tensor([[1, 1], [0, 1]]), axis=1).tolist()
         [True, False]
     """
-    return _logical("reduce_min", Tensor(condition(x)), axis, keepdims, True)
+    return _logical("reduce_min", Tensor(condition_node(x)), axis, keepdims, True)
 
 
 def _logical(primitive: str, x: Tensor, axis: Axis, keepdims: bool, identity: bool) -> Tensor:
@@ -333,4 +333,4 @@ def count_nonzero(
         >>> st.count_nonzero(st.tensor([0, 3, 4])).item()
         2
     """
-    return sum(cast(Tensor(condition(x)), int64), axis=axis, keepdims=keepdims)
+    return sum(cast(Tensor(condition_node(x)), int64), axis=axis, keepdims=keepdims)

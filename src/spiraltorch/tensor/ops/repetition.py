@@ -12,7 +12,7 @@ from ...graph import build
 from ...typing import ArrayLike, ShapeLike
 from ..arguments import axis_of
 from ..creation import asarray
-from ..dispatch import fit, handle, see
+from ..dispatch import as_tensor, node_of, scalar_value
 from ..tensor import Tensor
 from .broadcasting import broadcast_to, expand
 from .gathering import take
@@ -46,15 +46,15 @@ def pad(
         >>> st.pad(st.tensor([1, 2]), (1, 2)).tolist()
         [0, 1, 2, 0, 0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     pairs = _pairs(pad, x.ndim)
     for d, (lo, hi) in enumerate(pairs):
         if lo < 0 or hi < 0:
             x = narrow(x, d, max(-lo, 0), x.shape[d] - max(-lo, 0) - max(-hi, 0))
     pairs = [(max(lo, 0), max(hi, 0)) for lo, hi in pairs]
     if mode == "constant":
-        value = fit(value, x.dtype)
-        return Tensor(build.pad(see(x), tuple([(lo, hi, 0) for lo, hi in pairs]), value))
+        value = scalar_value(value, x.dtype)
+        return Tensor(build.pad(node_of(x), tuple([(lo, hi, 0) for lo, hi in pairs]), value))
     if mode not in ("reflect", "replicate", "circular"):
         raise ArgumentError(f"[pad] expected mode constant, reflect, replicate or circular, got {mode!r}")
     for d, (lo, hi) in enumerate(pairs):
@@ -111,7 +111,7 @@ def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
         >>> st.tile(st.tensor([1, 2]), 2).tolist()
         [1, 2, 1, 2]
     """
-    x = handle(x)
+    x = as_tensor(x)
     reps = list(unpacked(repetitions))
     if any(r < 0 for r in reps):
         raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}")
@@ -142,7 +142,7 @@ def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = 
         >>> st.repeat_interleave(st.tensor([1, 2]), 2).tolist()
         [1, 1, 2, 2]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if dim is None:
         x, dim = ravel(x), 0
     d = axis_of(dim, x.ndim, "repeat_interleave")

@@ -7,7 +7,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, DTypeLike
 from ..arguments import axis_of, torch_spellings
-from ..dispatch import P, handle, handles, nary, see
+from ..dispatch import P, as_tensor, as_tensors, nary, node_of
 from ..tensor import Tensor
 from .casting import cast
 from .joining import concat
@@ -17,13 +17,13 @@ from .slicing import narrow
 
 def _scan(name: str, x: ArrayLike, axis: int | None, dtype: DTypeLike | None = None, widen: bool = True) -> Tensor:
     """One inclusive scan along an axis, of the flattened tensor without one; `widen` accumulates integers in 64 bits."""
-    operand = accumulated(x, dtype) if widen else handle(x)
+    operand = accumulated(x, dtype) if widen else as_tensor(x)
     if axis is None:
         if operand.ndim > 1:
             operand = operand.reshape(-1)
         axis = 0
     number = axis_of(axis, operand.ndim, name)
-    return nary(P[name], (see(operand),), (number, False)) if operand.ndim else operand
+    return nary(P[name], (node_of(operand),), (number, False)) if operand.ndim else operand
 
 
 @torch_spellings
@@ -120,7 +120,7 @@ def _with_initial(x: Tensor, axis: int | None, value: int) -> Tensor:
     """A value put before the first element along an axis."""
     number = axis_of(0 if axis is None else axis, x.ndim, "cumulative")
     pads = tuple([(1 if d == number else 0, 0, 0) for d in range(x.ndim)])
-    return Tensor(build.pad(see(x), pads, value))
+    return Tensor(build.pad(node_of(x), pads, value))
 
 
 @torch_spellings
@@ -155,7 +155,7 @@ def diff(
         >>> st.diff(st.tensor([1, 4, 9])).tolist()
         [3, 5]
     """
-    parts = handles(*[p for p in (prepend, x, append) if p is not None])
+    parts = as_tensors(*[p for p in (prepend, x, append) if p is not None])
     result = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
     d = axis_of(axis, result.ndim, "diff")
     if n < 0 or result.ndim == 0:
@@ -241,7 +241,7 @@ def cummin(x: ArrayLike, axis: int | None = 0, *, dim: int | None = 0) -> Tensor
 
 def _extremes(name: str, x: ArrayLike, axis: int | None) -> Tensor:
     """A cumulative maximum or minimum; booleans go through uint8."""
-    x = handle(x)
+    x = as_tensor(x)
     if x.dtype.is_bool:
         return cast(_scan(name, cast(x, uint8), axis, widen=False), x.dtype)
     return _scan(name, x, axis, widen=False)

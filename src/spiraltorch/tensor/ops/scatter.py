@@ -6,7 +6,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike
 from ..arguments import axis_of
-from ..dispatch import handle, handles, see
+from ..dispatch import as_tensor, as_tensors, node_of
 from ..tensor import Tensor
 from .casting import cast
 from .gathering import cropped
@@ -41,16 +41,16 @@ def scatter(x: ArrayLike, dim: int, index: ArrayLike, src: ArrayLike, reduce: st
         >>> st.scatter(st.zeros(3), 0, st.tensor([2]), 5.0).tolist()
         [0.0, 0.0, 5.0]
     """
-    x, index = handles(x, index)
+    x, index = as_tensors(x, index)
     if reduce not in _MODES:
         raise ArgumentError(f"[scatter] expected reduce of {sorted(m for m in _MODES if m)}, got {reduce!r}")
     d = axis_of(dim, x.ndim, "scatter")
-    src = handle(src, x)
+    src = as_tensor(src, x)
     src = cropped(src, index.shape, -1, "scatter") if src.ndim else src.expand(index.shape)
     idx = checked_indices(index, x.shape[d], "scatter")
     src = cast(src, x.dtype)
     part = cropped(x, index.shape, d, "scatter")
-    result = Tensor(build.scatter_along(see(part), see(idx), see(src), d, _MODES[reduce]))
+    result = Tensor(build.scatter_along(node_of(part), node_of(idx), node_of(src), d, _MODES[reduce]))
     if part.shape == x.shape:
         return result
     return setitem(x, tuple([slice(0, n) for n in part.shape]), result)
@@ -104,8 +104,8 @@ def index_add(x: ArrayLike, dim: int, index: ArrayLike, source: ArrayLike, alpha
         >>> st.index_add(st.zeros(3), 0, st.tensor([2, 2]), st.ones(2)).tolist()
         [0.0, 0.0, 2.0]
     """
-    x, idx, source = handles(x, index, source)
+    x, idx, source = as_tensors(x, index, source)
     d = axis_of(dim, x.ndim, "index_add")
     idx = checked_indices(idx, x.shape[d], "index_add")
     update = cast(source * alpha if alpha != 1 else source, x.dtype)
-    return Tensor(build.scatter(see(x), see(idx), see(update), d, "add"))
+    return Tensor(build.scatter(node_of(x), node_of(idx), node_of(update), d, "add"))

@@ -9,8 +9,7 @@ import numpy as np
 from ...errors import ShapeError
 from ...typing import ArrayLike
 from ..creation import asarray
-from ..dispatch import P, common, first_handle, handle, nary
-from ..dispatch import condition as condition_node
+from ..dispatch import P, as_tensor, condition_node, first_tensor, nary, promoted_nodes
 from ..tensor import Tensor
 from .casting import cast, host_values
 from .joining import stack
@@ -43,9 +42,9 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
     """
     if x is None and y is None:
         return nonzero(condition, as_tuple=True)
-    like = first_handle((condition, x, y))
+    like = first_tensor((condition, x, y))
     chosen = condition_node(condition, like)
-    nodes, _ = common(x, y, like=like)  # type: ignore[arg-type]  # one None is refused there
+    nodes, _ = promoted_nodes(x, y, like=like)  # type: ignore[arg-type]  # one None is refused there
     return nary(P["where"], (chosen, *nodes))
 
 
@@ -68,9 +67,9 @@ def masked_fill(x: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
         >>> st.masked_fill(st.ones(2), st.tensor([True, False]), 0.0).tolist()
         [0.0, 1.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not isinstance(value, (int, float)):
-        value = cast(handle(value, x), x.dtype)
+        value = cast(as_tensor(value, x), x.dtype)
         if value.size != 1:
             raise ShapeError(f"[masked_fill] expected a value of one element, got shape {value.shape}; use where()")
         value = value.reshape(())
@@ -101,6 +100,6 @@ def nonzero(x: ArrayLike, as_tuple: bool = True) -> tuple[Tensor, ...] | Tensor:
         >>> [t.tolist() for t in st.nonzero(st.tensor([0, 3, 4]))]
         [[1, 2]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     positions = [asarray(i, device=x.device) for i in np.nonzero(host_values(x, "nonzero"))]
     return tuple(positions) if as_tuple else stack(positions, axis=1)

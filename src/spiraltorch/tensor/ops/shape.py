@@ -11,7 +11,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis, ShapeLike
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import P, handle, nary, see
+from ..dispatch import P, as_tensor, nary, node_of
 from ..tensor import Tensor
 
 
@@ -41,7 +41,7 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
         >>> st.reshape(st.tensor([1, 2, 3, 4]), (2, -1)).tolist()
         [[1, 2], [3, 4]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     try:
         extents = [int(e.__index__()) for e in unpacked(shape)]
     except AttributeError:
@@ -56,7 +56,7 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
         if known == 0 or x.size % known:
             raise ShapeError(f"[reshape] expected a shape with {x.size} elements, got {tuple(extents)} from {x.shape}")
         extents[unknown[0]] = x.size // known
-    return Tensor(build.reshape(see(x), tuple(extents)))
+    return Tensor(build.reshape(node_of(x), tuple(extents)))
 
 
 @torch_spellings
@@ -80,7 +80,7 @@ def squeeze(x: ArrayLike, axis: Axis = None, *, dim: Axis = None) -> Tensor:
         >>> st.squeeze(st.zeros(1, 3, 1)).shape
         (3,)
     """
-    x = handle(x)
+    x = as_tensor(x)
     if axis is None:
         return reshape(x, tuple([e for e in x.shape if e != 1]))
     axes = axes_of(axis, x.ndim, "squeeze")
@@ -113,7 +113,7 @@ def unsqueeze(x: ArrayLike, axis: int | Sequence[int], *, dim: int | Sequence[in
         >>> st.unsqueeze(st.zeros(3), -1).shape
         (3, 1)
     """
-    x = handle(x)
+    x = as_tensor(x)
     axes = axes_of(axis, x.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1), "unsqueeze")
     shape = list(x.shape)
     for a in axes:
@@ -162,7 +162,7 @@ def flatten(x: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         >>> st.flatten(st.zeros(2, 3, 4), 1).shape
         (2, 12)
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim == 0:
         return reshape(x, (1,))
     a, b = axis_of(start_dim, x.ndim, "flatten"), axis_of(end_dim, x.ndim, "flatten")
@@ -185,7 +185,7 @@ def ravel(x: ArrayLike) -> Tensor:
         >>> st.ravel(st.zeros(2, 3)).shape
         (6,)
     """
-    return reshape(x, (handle(x).size,))
+    return reshape(x, (as_tensor(x).size,))
 
 
 def unflatten(x: ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -208,7 +208,7 @@ def unflatten(x: ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
         >>> st.unflatten(st.zeros(6), 0, (2, -1)).shape
         (2, 3)
     """
-    x = handle(x)
+    x = as_tensor(x)
     d = axis_of(dim, x.ndim, "unflatten")
     sizes = list(sizes)
     if sizes.count(-1) == 1:
@@ -236,5 +236,5 @@ def view(x: ArrayLike, *shape: ShapeLike | DType) -> Tensor:
         [1065353216]
     """
     if len(shape) == 1 and isinstance(shape[0], DType):
-        return nary(P["bitcast"], (see(handle(x)),), (shape[0],))
+        return nary(P["bitcast"], (node_of(as_tensor(x)),), (shape[0],))
     return reshape(x, *shape)  # type: ignore[arg-type]

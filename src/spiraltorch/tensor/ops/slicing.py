@@ -8,7 +8,7 @@ from ...errors import ArgumentError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import handle, see
+from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
 from .joining import concat
 from .shape import ravel, reshape, squeeze
@@ -35,7 +35,7 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
         >>> st.narrow(st.tensor([1, 2, 3]), 0, 1, 2).tolist()
         [2, 3]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim == 0:
         raise ShapeError("[narrow] expected at least one axis, got a 0-d tensor; use reshape(1)")
     d = axis_of(dim, x.ndim, "narrow")
@@ -44,7 +44,7 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
         raise IndexOutOfRange(f"[narrow] expected a range within {x.shape[d]}, got {start} and length {length}")
     starts = tuple([start if i == d else 0 for i in range(x.ndim)])
     stops = tuple([start + length if i == d else e for i, e in enumerate(x.shape)])
-    return Tensor(build.slice(see(x), starts, stops, (1,) * x.ndim))
+    return Tensor(build.slice(node_of(x), starts, stops, (1,) * x.ndim))
 
 
 def select(x: ArrayLike, dim: int, index: int) -> Tensor:
@@ -66,7 +66,7 @@ def select(x: ArrayLike, dim: int, index: int) -> Tensor:
         >>> st.select(st.tensor([[1, 2], [3, 4]]), 1, 0).tolist()
         [1, 3]
     """
-    x = handle(x)
+    x = as_tensor(x)
     d = axis_of(dim, x.ndim, "select")
     return x[(slice(None),) * d + (index,)]
 
@@ -95,7 +95,7 @@ def split(
         >>> [t.tolist() for t in st.split(st.tensor([1, 2, 3]), 2)]
         [[1, 2], [3]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     d = axis_of(axis, x.ndim, "split")
     n = x.shape[d]
     sizes = split_size_or_sections
@@ -135,7 +135,7 @@ def chunk(x: ArrayLike, chunks: int, axis: int = 0, *, dim: int = 0) -> tuple[Te
         >>> [t.tolist() for t in st.chunk(st.tensor([1, 2, 3]), 2)]
         [[1, 2], [3]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if chunks < 1:
         raise ArgumentError(f"[chunk] expected at least one chunk, got {chunks}")
     n = x.shape[axis_of(axis, x.ndim, "chunk")]
@@ -162,7 +162,7 @@ def unbind(x: ArrayLike, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
         >>> [t.tolist() for t in st.unbind(st.tensor([[1, 2], [3, 4]]))]
         [[1, 2], [3, 4]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     d = axis_of(axis, x.ndim, "unbind")
     return tuple([squeeze(narrow(x, d, i, 1), d) for i in range(x.shape[d])])
 
@@ -210,9 +210,9 @@ def unfold(x: ArrayLike, dimension: int, size: int, step: int) -> Tensor:
         >>> st.unfold(st.tensor([1, 2, 3]), 0, 2, 1).tolist()
         [[1, 2], [2, 3]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     d = axis_of(dimension, x.ndim, "unfold")
-    return Tensor(build.windows(see(x), (d,), (size,), (step,), (1,)))
+    return Tensor(build.windows(node_of(x), (d,), (size,), (step,), (1,)))
 
 
 @torch_spellings
@@ -237,8 +237,8 @@ def flip(x: ArrayLike, axis: Axis = None, *, dim: Axis = None, dims: Axis = None
         >>> st.flip(st.tensor([1, 2, 3])).tolist()
         [3, 2, 1]
     """
-    x = handle(x)
-    return Tensor(build.flip(see(x), axes_of(axis, x.ndim, "flip")))
+    x = as_tensor(x)
+    return Tensor(build.flip(node_of(x), axes_of(axis, x.ndim, "flip")))
 
 
 @torch_spellings
@@ -273,7 +273,7 @@ def roll(
         >>> st.roll(st.tensor([1, 2, 3]), 1).tolist()
         [3, 1, 2]
     """
-    x = handle(x)
+    x = as_tensor(x)
     amount = shift if shift is not None else shifts
     if amount is None:
         raise ArgumentError("[roll] expected a shift, got none; pass an int, or one for each axis")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...dtypes import default_float
 from ...typing import ArrayLike, Axis, DTypeLike
 from ..arguments import axes_of, torch_spellings
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..tensor import Tensor
 from .casting import cast, in_float32, require_float
 from .extrema import amax
@@ -46,7 +46,7 @@ def logsumexp(
         >>> st.logsumexp(st.tensor([1000.0, -1000.0])).item()
         1000.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     x = x if x.dtype.is_float else cast(x, default_float)
     axes = axes_of(axis, x.ndim, "logsumexp")
     if x.dtype.itemsize == 2:
@@ -79,7 +79,7 @@ def softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *, dim
         >>> st.softmax(st.tensor([1.0, 1.0])).tolist()
         [0.5, 0.5]
     """
-    x = handle(x) if dtype is None else cast(x, dtype)
+    x = as_tensor(x) if dtype is None else cast(x, dtype)
     require_float(x, "softmax")
     if x.dtype.itemsize == 2:
         return in_float32(softmax, x, axis=axis)
@@ -109,7 +109,7 @@ def log_softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *,
         >>> st.log_softmax(st.tensor([1000.0, -1000.0])).tolist()
         [0.0, -2000.0]
     """
-    x = handle(x) if dtype is None else cast(x, dtype)
+    x = as_tensor(x) if dtype is None else cast(x, dtype)
     require_float(x, "log_softmax")
     if x.dtype.itemsize == 2:
         return in_float32(log_softmax, x, axis=axis)

@@ -12,7 +12,7 @@ from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
 from ..arguments import axis_of, torch_spellings
-from ..dispatch import P, handle, handles, nary, see
+from ..dispatch import P, as_tensor, as_tensors, nary, node_of
 from ..tensor import Tensor
 from .casting import cast
 from .extrema import Extreme
@@ -45,11 +45,11 @@ def argsort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool
         >>> st.argsort(st.tensor([3, 1, 2])).tolist()
         [1, 2, 0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     number = axis_of(axis, x.ndim, "argsort")
     if x.ndim == 0:
         return cast(x, int64) * 0
-    return nary(P["argsort"], (see(x),), (number, bool(descending)))
+    return nary(P["argsort"], (node_of(x),), (number, bool(descending)))
 
 
 @torch_spellings
@@ -76,7 +76,7 @@ def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = 
         >>> st.sort(st.tensor([3, 1, 2]), descending=True).tolist()
         [3, 2, 1]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis) if x.ndim else x
 
 
@@ -105,7 +105,7 @@ def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int
         >>> [t.tolist() for t in st.topk(st.tensor([3, 1, 2]), 2)]
         [[3, 2], [0, 2]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim == 0:
         raise ShapeError("[topk] expected at least one axis, got a 0-d tensor; use reshape(1)")
     number = axis_of(axis, x.ndim, "topk")
@@ -115,11 +115,11 @@ def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int
     group = 1 << max(0, round(math.log2(n / k) / 2)) if 0 < k <= n else 1
     if n >= SELECT_FROM and -(-n // group) + k * group <= n // 4:
         last = [d for d in range(x.ndim) if d != number] + [number]
-        selected = _select(build.stop_gradient(build.permute(see(x), tuple(last))), k, group, bool(largest))
+        selected = _select(build.stop_gradient(build.permute(node_of(x), tuple(last))), k, group, bool(largest))
         indices = Tensor(build.permute(selected, tuple([last.index(d) for d in range(x.ndim)])))
     else:
-        indices = Tensor(_first(see(argsort(x, axis=number, descending=largest)), k, number))
-    return Extreme(Tensor(build.take_along(see(x), see(indices), number)), indices)
+        indices = Tensor(_first(node_of(argsort(x, axis=number, descending=largest)), k, number))
+    return Extreme(Tensor(build.take_along(node_of(x), node_of(indices), number)), indices)
 
 
 def _first(x: Node, k: int, axis: int) -> Node:
@@ -187,7 +187,7 @@ def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
-    a, v = handles(x1, x2)
+    a, v = as_tensors(x1, x2)
     if a.ndim != 1:
         raise ShapeError(f"[searchsorted] expected a sorted tensor of one axis, got shape {a.shape}; use ravel()")
     wide = v.reshape((*v.shape, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...typing import ArrayLike
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..tensor import Tensor
 from .casting import in_float32
 from .elementwise import minimum
@@ -37,7 +37,7 @@ def erfc(x: ArrayLike) -> Tensor:
         >>> st.erfc(st.tensor([0.0, -10.0])).tolist()
         [1.0, 2.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not x.dtype.is_float or x.dtype.itemsize == 2:
         return in_float32(erfc, x)
     value = x.detach()

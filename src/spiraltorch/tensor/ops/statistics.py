@@ -13,7 +13,7 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...typing import ArrayLike, Axis, DTypeLike, NDArray
 from ..arguments import axes_of, axis_of, torch_spellings
 from ..creation import asarray
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..ranges import arange
 from ..tensor import Tensor, evaluated
 from .casting import cast
@@ -66,7 +66,7 @@ def median(
         >>> [t.item() for t in st.median(st.tensor([3.0, 1.0, 2.0, 8.0]), dim=0)]
         [2.0, 2]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if dim is None:
         return quantile(x, 0.5, axis=axis, keepdims=keepdims or keepdim, method="midpoint")
     if axis is not None:
@@ -121,7 +121,7 @@ def quantile(
         >>> st.quantile(st.tensor([1.0, 2.0, 4.0]), [0.5, 0.75]).tolist()
         [2.0, 3.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
     if method not in _METHODS:
         raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}")
@@ -189,7 +189,7 @@ def nansum(
         >>> st.nansum(st.tensor([1.0, st.nan, 2.0])).item()
         3.0
     """
-    x = handle(x)
+    x = as_tensor(x)
     return sum(where(isnan(x), 0.0, x) if x.dtype.is_float else x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
@@ -225,7 +225,7 @@ def nanmean(
         >>> st.nanmean(st.tensor([1.0, st.nan, 2.0])).item()
         1.5
     """
-    x = handle(x)
+    x = as_tensor(x)
     x = cast(x, dtype) if dtype is not None else x
     if not x.dtype.is_float:
         return mean(x, axis=axis, keepdims=keepdims)
@@ -266,7 +266,7 @@ def histogram(
         >>> [t.tolist() for t in st.histogram(st.tensor([0.0, 1.0, 1.5, 4.0]), bins=2)]
         [[3, 1], [0.0, 2.0, 4.0]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     flat = x.reshape(-1)
     edges = _edges(flat, bins, range)
     low, high = edges[:-1].unsqueeze(1), edges[1:].unsqueeze(1)
@@ -275,7 +275,7 @@ def histogram(
     if weights is None:
         counts = sum(cast(inside, int64), axis=1)
     else:
-        weights = handle(weights, x)
+        weights = as_tensor(weights, x)
         if weights.shape != x.shape:
             raise ShapeError(f"[histogram] expected weights of shape {x.shape}, got {weights.shape}")
         if weights.dtype.is_bool:
@@ -292,7 +292,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
     if isinstance(bins, str):
         raise ArgumentError(f"[histogram] expected a number of bins or their edges, got {bins!r}")
     if not isinstance(bins, (int, np.integer)):
-        edges = handle(bins, x)
+        edges = as_tensor(bins, x)
         known = edges.numpy() if edges.ndim == 1 else np.empty(0)
         if len(known) < 2 or not (known[1:] >= known[:-1]).all():
             raise ArgumentError(f"[histogram] expected at least 2 edges in ascending order, got {edges.tolist()}")
@@ -337,7 +337,7 @@ def cov(
         >>> st.cov(st.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
         [[1.0, -1.0], [-1.0, 1.0]]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if x.ndim > 2:
         raise ShapeError(f"[cov] expected at most 2 axes, got shape {x.shape}")
     if not x.dtype.is_float:
@@ -353,7 +353,7 @@ def cov(
         total = sum(weight)
         lost: Tensor | float = correction
         if aweights is not None:
-            lost = sum(weight * cast(handle(aweights, x), x.dtype)) / total * correction
+            lost = sum(weight * cast(as_tensor(aweights, x), x.dtype)) / total * correction
         centered = rows - sum(rows * weight, axis=1, keepdims=True) / total
         products = (centered * weight) @ centered.T / maximum(total - lost, 0.0)
     return products.reshape(()) if products.size == 1 else products
@@ -365,7 +365,7 @@ def _observation_weights(rows: Tensor, fweights: ArrayLike | None, aweights: Arr
     for name, weights in (("fweights", fweights), ("aweights", aweights)):
         if weights is None:
             continue
-        w = cast(handle(weights, rows), rows.dtype)
+        w = cast(as_tensor(weights, rows), rows.dtype)
         if w.shape != rows.shape[1:]:
             raise ShapeError(f"[cov] expected {name} of shape {rows.shape[1:]}, got {w.shape}")
         product = w if product is None else product * w

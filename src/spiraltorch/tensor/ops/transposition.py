@@ -8,7 +8,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
 from ..arguments import axis_of
-from ..dispatch import handle, see
+from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
 from .shape import unpacked
 
@@ -32,11 +32,11 @@ def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
         >>> st.permute(st.zeros(2, 3, 4), 2, 0, 1).shape
         (4, 2, 3)
     """
-    x = handle(x)
+    x = as_tensor(x)
     order = tuple([axis_of(a, x.ndim, "permute") for a in unpacked(axes)])
     if sorted(order) != list(range(x.ndim)):
         raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {unpacked(axes)}; name every axis")
-    return Tensor(build.permute(see(x), order))
+    return Tensor(build.permute(node_of(x), order))
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
@@ -81,7 +81,7 @@ def transpose(x: ArrayLike, *axes: ShapeLike) -> Tensor:
         >>> st.transpose(st.zeros(2, 3, 4), 0, 2).shape
         (4, 3, 2)
     """
-    x = handle(x)
+    x = as_tensor(x)
     order = unpacked(axes)
     if len(order) == 2 and not (x.ndim == 2 and isinstance(axes[0], (tuple, list))):
         return swapaxes(x, *order)
@@ -127,12 +127,12 @@ def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
         >>> st.swapaxes(st.zeros(2, 3, 4), 0, -1).shape
         (4, 3, 2)
     """
-    x = handle(x)
+    x = as_tensor(x)
     a, b = axis_of(axis0, x.ndim, "swapaxes"), axis_of(axis1, x.ndim, "swapaxes")
     order = list(range(x.ndim))
     if x.ndim:
         order[a], order[b] = b, a
-    return Tensor(build.permute(see(x), tuple(order)))
+    return Tensor(build.permute(node_of(x), tuple(order)))
 
 
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -155,7 +155,7 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
         >>> st.moveaxis(st.zeros(2, 3, 4), 0, -1).shape
         (3, 4, 2)
     """
-    x = handle(x)
+    x = as_tensor(x)
     source = (source,) if isinstance(source, int) else tuple(source)
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(source) != len(destination):
@@ -165,4 +165,4 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
     order = [d for d in range(x.ndim) if d not in moved]
     for position, axis in sorted(zip(positions, moved, strict=True)):
         order.insert(position, axis)
-    return Tensor(build.permute(see(x), tuple(order)))
+    return Tensor(build.permute(node_of(x), tuple(order)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...dtypes import float32
 from ...typing import ArrayLike
-from ..dispatch import P, float_unary, handle, unary
+from ..dispatch import P, as_tensor, float_unary, unary
 from ..tensor import Tensor
 from .casting import cast
 
@@ -76,7 +76,7 @@ def _integral(name: str, summary: str, result: str) -> UnaryFunction:
     primitive = P[name]
 
     def function(x: ArrayLike) -> Tensor:
-        x = handle(x)
+        x = as_tensor(x)
         return unary(primitive, x) if x.dtype.is_float else x
 
     function.__name__ = function.__qualname__ = name
@@ -138,7 +138,7 @@ def round(x: ArrayLike, decimals: int = 0) -> Tensor:
         >>> st.round(st.tensor([0.5, 1.5, 2.4])).tolist()
         [0.0, 2.0, 2.0]
     """
-    x = handle(x)
+    x = as_tensor(x)
     if not x.dtype.is_float:
         return x if decimals >= 0 or x.dtype.is_bool else _round_integers(x, 10**-decimals)
     if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it
@@ -173,7 +173,7 @@ def negative(x: ArrayLike) -> Tensor:
         >>> st.negative(st.tensor([1, -2])).tolist()
         [-1, 2]
     """
-    return unary(P["neg"], handle(x))
+    return unary(P["neg"], as_tensor(x))
 
 
 def positive(x: ArrayLike) -> Tensor:
@@ -190,7 +190,7 @@ def positive(x: ArrayLike) -> Tensor:
         >>> st.positive(st.tensor([1, -2])).tolist()
         [1, -2]
     """
-    return handle(x)
+    return as_tensor(x)
 
 
 def abs(x: ArrayLike) -> Tensor:
@@ -207,7 +207,7 @@ def abs(x: ArrayLike) -> Tensor:
         >>> st.abs(st.tensor([1, -2])).tolist()
         [1, 2]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return x if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)
 
 
@@ -225,7 +225,7 @@ def sign(x: ArrayLike) -> Tensor:
         >>> st.sign(st.tensor([-2.5, 0.0])).tolist()
         [-1.0, 0.0]
     """
-    return unary(P["sign"], handle(x))
+    return unary(P["sign"], as_tensor(x))
 
 
 def square(x: ArrayLike) -> Tensor:
@@ -242,7 +242,7 @@ def square(x: ArrayLike) -> Tensor:
         >>> st.square(st.tensor([3])).tolist()
         [9]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return x * x
 
 
@@ -260,7 +260,7 @@ def reciprocal(x: ArrayLike) -> Tensor:
         >>> st.reciprocal(st.tensor([4.0])).tolist()
         [0.25]
     """
-    return 1.0 / handle(x)
+    return 1.0 / as_tensor(x)
 
 
 def rsqrt(x: ArrayLike) -> Tensor:
@@ -297,4 +297,4 @@ def bitwise_invert(x: ArrayLike) -> Tensor:
         >>> st.bitwise_invert(st.tensor([0, 5])).tolist()
         [-1, -6]
     """
-    return unary(P["invert"], handle(x))
+    return unary(P["invert"], as_tensor(x))

@@ -9,7 +9,7 @@ import numpy as np
 from ...dtypes import bfloat16
 from ...typing import ArrayLike, NDArray
 from ..creation import asarray
-from ..dispatch import handle
+from ..dispatch import as_tensor
 from ..tensor import Tensor
 from .casting import host_values
 
@@ -58,7 +58,7 @@ def unique_all(x: ArrayLike) -> UniqueAll:
         >>> st.unique_all(st.tensor([3, 1, 3])).counts.tolist()
         [1, 2]
     """
-    x = handle(x)
+    x = as_tensor(x)
     values, first, inverse, counts = np.unique(_sortable(x), True, True, True, equal_nan=False)
     parts = (values.astype(x.dtype.numpy), first, inverse.reshape(x.shape), counts)
     return UniqueAll(*[asarray(p, device=x.device) for p in parts])
@@ -125,7 +125,7 @@ def unique_values(x: ArrayLike) -> Tensor:
         >>> st.unique_values(st.tensor([3, 1, 3])).tolist()
         [1, 3]
     """
-    x = handle(x)
+    x = as_tensor(x)
     return asarray(np.unique(_sortable(x), equal_nan=False).astype(x.dtype.numpy), device=x.device)
 
 
