@@ -39,13 +39,13 @@ class Net(nn.Module):
 
     def forward(self, images: st.Tensor) -> st.Tensor:
         x = self.pool(F.relu(self.norm(self.conv(images))))
-        x = st.permute(st.flatten(x, 2), (0, 2, 1))
+        x = x.flatten(2).permute(0, 2, 1)
         for block in self.blocks:
             x = block(x)
         x, (hidden, _) = self.lstm(x)
         assert_type(hidden, st.Tensor)
         assert_type(self.blocks[1:], nn.ModuleList)
-        logits: st.Tensor = self.heads["digit"](self.dropout(st.mean(x, axis=1)))
+        logits: st.Tensor = self.heads["digit"](self.dropout(x.mean(axis=1)))
         return logits
 
 

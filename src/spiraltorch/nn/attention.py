@@ -193,14 +193,16 @@ class MultiheadAttention(Module):
         if packed is not None and query is key and key is value:
             joined = F.linear(query, packed, bias)
             return [joined[..., part * width : (part + 1) * width] for part in range(3)]
-        weights: list[Tensor | None]
+        weights: list[Tensor]
         if packed is not None:
             weights = [packed[part * width : (part + 1) * width] for part in range(3)]
         else:
+            assert self.q_proj_weight is not None
+            assert self.k_proj_weight is not None
+            assert self.v_proj_weight is not None
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         biases = [None if bias is None else bias[part * width : (part + 1) * width] for part in range(3)]
-        inputs = (query, key, value)  # without packed weights all three matrices exist
-        return [F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases)]  # type: ignore[arg-type]
+        return [F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases)]
 
     def _append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, int]:
         """Keys and values (N, S, E) with those that are learned or zero, and how many these are."""

@@ -12,7 +12,6 @@ import numpy as np
 import spiraltorch as st
 
 from ..errors import ArgumentError, ShapeError
-from ..tensor.random import Generator
 from ..tensor.tensor import Tensor
 from ..typing import NDArray
 from .in_place import set_value
@@ -82,7 +81,7 @@ def _fan(op: str, tensor: Tensor, mode: str) -> int:
     return _fans(op, tensor)[mode == "fan_out"]
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: st.Generator | None = None) -> Tensor:
     """Fills with numbers that are uniform in [a, b).
 
     Args:
@@ -104,7 +103,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     return tensor
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: st.Generator | None = None) -> Tensor:
     """Fills with numbers from a normal distribution.
 
     Args:
@@ -131,7 +130,7 @@ def trunc_normal_(
     std: float = 1.0,
     a: float = -2.0,
     b: float = 2.0,
-    generator: Generator | None = None,
+    generator: st.Generator | None = None,
 ) -> Tensor:
     """Fills with numbers from a normal distribution restricted to [a, b].
 
@@ -256,7 +255,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: st.Generator | None = None) -> Tensor:
     """Fills with numbers uniform in +-gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
 
     Args:
@@ -279,7 +278,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: st.Generator | None = None) -> Tensor:
     """Fills with normal numbers of deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
 
     Args:
@@ -306,7 +305,7 @@ def kaiming_uniform_(
     a: float = 0,
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
-    generator: Generator | None = None,
+    generator: st.Generator | None = None,
 ) -> Tensor:
     """Fills with numbers uniform in +-gain * sqrt(3 / fan) (He et al., 2015).
 
@@ -339,7 +338,7 @@ def kaiming_normal_(
     a: float = 0,
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
-    generator: Generator | None = None,
+    generator: st.Generator | None = None,
 ) -> Tensor:
     """Fills with normal numbers of deviation gain / sqrt(fan) (He et al., 2015).
 
@@ -366,7 +365,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(fan) if fan else 0.0, generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: st.Generator | None = None) -> Tensor:
     """Fills with a (semi-)orthogonal matrix (Saxe et al., 2014), from a QR decomposition on the host.
 
     Args:

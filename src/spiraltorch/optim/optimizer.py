@@ -332,8 +332,7 @@ class Optimizer:
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "
                 f"got shape={tuple(tensor.shape)}; nothing was loaded"
             )
-        loaded: Tensor = tensor.detach().to(p.dtype).to(p.device)
-        return loaded
+        return tensor.detach().to(p.dtype).to(p.device)
 
     def _loaded_group(self, saved: dict[str, Any], group: ParamGroup) -> ParamGroup:
         """A group with saved settings; raises `CheckpointError` for impossible ones."""
