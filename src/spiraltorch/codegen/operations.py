@@ -47,6 +47,7 @@ def operation(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
 
 
 def _float(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
+    """An operation of float32 or float64."""
     x = args[0]
     if name in _FLOAT:
         return e.binary(_FLOAT[name], args[0], args[1])
@@ -107,6 +108,7 @@ def _float_floordiv(e: Instructions, x: Ssa, y: Ssa) -> Ssa:
 
 
 def _integer(e: Instructions, name: str, args: list[Ssa]) -> Ssa:
+    """An operation of integers or bools."""
     x = args[0]
     dtype = x.dtype
     signed = dtype.kind == "i"

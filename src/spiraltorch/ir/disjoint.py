@@ -22,7 +22,7 @@ from .tree import statement_loads
 
 SAMPLED = 1 << 18  # values of a fused variable on which `_determine` compares quotients and remainders
 
-Accesses = list[tuple[tuple[Index, ...], Facts]]  # (position, what holds there)
+Accesses = list[tuple[tuple[Index, ...], Facts]]  # (position, facts that hold there)
 Ints = Union[int, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]
 
 

@@ -273,16 +273,19 @@ class Rewriter:
         self.lookups: dict[int, tuple[Lookup, Index]] = {}
 
     def _guard(self, g: Guard) -> Guard:
+        """The guard with rebuilt terms."""
         if not g.terms:
             return g
         terms = [self.index(t) for t in g.terms]
         return g if all(a is b for a, b in zip(terms, g.terms, strict=True)) else guard(*terms)
 
     def position(self, position: tuple[Index, ...]) -> tuple[Index, ...]:
+        """The position with rebuilt indices."""
         new = tuple([self.index(i) for i in position])
         return position if all(a is b for a, b in zip(new, position, strict=True)) else new
 
     def index(self, i: Index) -> Index:
+        """The rebuilt index."""
         new = self.on_index(i)
         return _map_lookups(new, self) if self.on_load is not None and has_lookup(new) else new
 
@@ -296,6 +299,7 @@ class Rewriter:
         return known[1]
 
     def value(self, v: Value) -> Value:
+        """The rebuilt value."""
         known = self.memo.get(id(v))
         if known is not None:
             return known[1]
@@ -304,6 +308,7 @@ class Rewriter:
         return new
 
     def _value(self, v: Value) -> Value:
+        """The value with its parts rebuilt."""
         if isinstance(v, Op):
             args = tuple([self.value(a) for a in v.args])
             return v if all(a is b for a, b in zip(args, v.args, strict=True)) else Op(v.name, args, v.dtype)

@@ -22,6 +22,7 @@ class Guard:
 
     @property
     def always(self) -> bool:
+        """Whether the guard has no terms."""
         return not self.terms and not self.never
 
     def __and__(self, other: Guard) -> Guard:
@@ -51,15 +52,15 @@ NEVER = Guard(never=True)
 
 def guard(*terms: Index) -> Guard:
     """The conjunction of `term >= 0` over the terms, without those that the bounds of their variables prove."""
-    kept: list[Index] = []
+    undecided: list[Index] = []
     for whole in terms:
         for term in split_minimum(whole):
             low, high = term.bounds
             if high < 0:
                 return NEVER
-            if low < 0 and term not in kept:
-                kept.append(term)
-    return Guard(tuple(kept)) if kept else ALWAYS
+            if low < 0 and term not in undecided:
+                undecided.append(term)
+    return Guard(tuple(undecided)) if undecided else ALWAYS
 
 
 def less(left: IndexLike, right: IndexLike) -> Guard:

@@ -206,14 +206,14 @@ class Index:
     @property
     def variables(self) -> frozenset[Var]:
         if self._vars is None:
-            found: set[Var] = set()
+            variables: set[Var] = set()
             for monomial in self.terms:
                 for atom in monomial:
                     if type(atom) is Var:
-                        found.add(atom)
+                        variables.add(atom)
                     else:
-                        found |= atom_variables(atom)
-            self._vars = frozenset(found)
+                        variables |= atom_variables(atom)
+            self._vars = frozenset(variables)
         return self._vars
 
     def __repr__(self) -> str:
@@ -354,6 +354,7 @@ def format_atom(atom: Atom) -> str:
 
 
 def _substitute_atom(atom: Atom, mapping: Mapping[Var, Index]) -> Index:
+    """The atom with variables replaced, as an index."""
     if isinstance(atom, Var):
         new = mapping.get(atom)
         return new if new is not None else index(atom)
@@ -367,6 +368,7 @@ def _substitute_atom(atom: Atom, mapping: Mapping[Var, Index]) -> Index:
 
 
 def _atom_bounds(atom: Atom) -> tuple[int, int]:
+    """The least and greatest value of an atom."""
     if isinstance(atom, (Var, Opaque)):
         return atom.lower, atom.upper
     if isinstance(atom, FloorDiv):
@@ -379,6 +381,7 @@ def _atom_bounds(atom: Atom) -> tuple[int, int]:
 
 
 def _monomial_bounds(monomial: Monomial) -> tuple[int, int]:
+    """The least and greatest value of a product of atoms."""
     low, high = _atom_bounds(monomial[0])
     for atom in monomial[1:]:
         a, b = _atom_bounds(atom)

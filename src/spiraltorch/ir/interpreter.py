@@ -109,6 +109,7 @@ class _Orders:
         self.shuffler = shuffler
 
     def arrange(self, iterations: list[T], order: str) -> list[T]:
+        """The iterations in an order."""
         if order == "reverse":
             return iterations[::-1]
         if order == "shuffle":
@@ -125,6 +126,7 @@ class _Group:
         self.reader: dict[Buffer, Array] = {}
 
     def allocate(self, buffer: Buffer, shape: tuple[int, ...]) -> Array:
+        """The memory of a buffer, which all items share."""
         if buffer not in self.memory:
             self.memory[buffer] = uninitialized(shape, buffer.dtype)
             self.writer[buffer] = np.full(shape, -1)
@@ -132,10 +134,12 @@ class _Group:
         return self.memory[buffer]
 
     def barrier(self) -> None:
+        """Clears the logs."""
         for log in (*self.writer.values(), *self.reader.values()):
             log[...] = -1
 
     def on_read(self, buffer: Buffer, place: tuple[Array, ...], item: int) -> None:
+        """Logs the elements that an item reads; raises `RaceError` where another item wrote one."""
         wrote = self.writer[buffer][place]
         if np.any((wrote != -1) & (wrote != item)):
             raise RaceError(f"[run] {buffer.name}: item {item} reads what another item wrote; a barrier is missing")
@@ -143,6 +147,7 @@ class _Group:
         log[place] = np.where((log[place] == -1) | (log[place] == item), item, SEVERAL)
 
     def on_write(self, buffer: Buffer, place: tuple[Array, ...], item: int) -> None:
+        """Logs the elements that an item writes; raises `RaceError` where another item accessed one."""
         wrote, read = self.writer[buffer][place], self.reader[buffer][place]
         if np.any((wrote != -1) & (wrote != item)) or np.any((read != -1) & (read != item)):
             raise RaceError(f"[run] {buffer.name}: item {item} writes what another item uses; a barrier is missing")
@@ -178,6 +183,7 @@ class _Machine:
     # ------------------------------------------------ indices
 
     def index(self, i: Index) -> Ints:
+        """The value of an index."""
         total: Ints = i.const
         for monomial, coefficient in i.terms.items():
             product: Ints = coefficient
@@ -187,6 +193,7 @@ class _Machine:
         return total
 
     def atom(self, atom: Atom) -> Ints:
+        """The value of an atom."""
         if isinstance(atom, Var):
             return self.env[atom]
         if isinstance(atom, FloorDiv):
@@ -199,6 +206,7 @@ class _Machine:
         return self.lookup(atom)
 
     def lookup(self, atom: Lookup) -> Ints:
+        """The value of a lookup; raises `IndexOutOfRange` where it is outside its bounds."""
         values: Array = np.where(self.active, self.value(atom.value).astype(np.int64), atom.lower)
         if np.any((values < atom.lower) | (values > atom.upper)):
             raise IndexOutOfRange(
@@ -207,6 +215,7 @@ class _Machine:
         return values if values.ndim else int(values)
 
     def holds(self, g: Guard) -> Bools:
+        """The iterations in which a guard holds."""
         if g.never:
             return False
         result: Bools = True
@@ -217,6 +226,7 @@ class _Machine:
     # ------------------------------------------------ values
 
     def value(self, v: Value) -> Array:
+        """The value of an expression."""
         if isinstance(v, Load):
             return self.read(v)
         if isinstance(v, Op):
@@ -233,6 +243,7 @@ class _Machine:
         return np.asarray(self.holds(v.guard), np.bool_)
 
     def read(self, v: Load) -> Array:
+        """The elements that a load reads, and zero where its guard is false."""
         outer = self.active
         mask = self.active = outer & self.holds(v.guard)
         place = [self.index(i) for i in v.position]
@@ -251,6 +262,7 @@ class _Machine:
         return elements if full else np.where(mask, elements, np.zeros((), array.dtype))
 
     def write(self, s: Store | Accumulate) -> None:
+        """Executes a store or a reduction step."""
         outer = self.active
         mask = self.active = outer & self.holds(s.guard)
         if np.any(mask):
@@ -288,6 +300,7 @@ class _Machine:
     # ------------------------------------------------ statements
 
     def run(self, s: Stmt) -> None:
+        """Executes a statement without barriers."""
         if isinstance(s, For):
             if s.kind is Kind.ITEM:
                 self.run_items(s)
@@ -309,6 +322,7 @@ class _Machine:
             self.group.barrier()
 
     def run_loop(self, s: For) -> None:
+        """Executes a loop that is not over items."""
         if s.kind in (Kind.PARALLEL, Kind.GROUP):
             for i in self.orders.arrange(list(range(int(self.index(s.extent)))), self.orders.loops):
                 if s.kind is Kind.GROUP:
@@ -327,6 +341,7 @@ class _Machine:
             self.run(s.body)
 
     def allocate(self, buffer: Buffer) -> None:
+        """Allocates a buffer."""
         shape = tuple(int(self.index(e)) for e in buffer.shape)
         if buffer.space is Space.WORKGROUP:
             self.group = self.group or _Group()
@@ -352,6 +367,7 @@ class _Machine:
         return known[1], known[2], known[3]
 
     def run_grid(self, loops: list[tuple[For, int]], leaf: Stmt, rank: int) -> None:
+        """Executes a planned nest: loops with an array axis at once, the others iteration by iteration."""
         if not loops:
             assert isinstance(leaf, (Store, Accumulate))
             self.write(leaf)
@@ -377,6 +393,7 @@ class _Machine:
     # ------------------------------------------------ items of a group
 
     def run_items(self, s: For) -> None:
+        """Executes nested item loops: each item until its next barrier, in turn."""
         loops = [s]
         while isinstance(loops[-1].body, For) and loops[-1].body.kind is Kind.ITEM:
             loops.append(loops[-1].body)
@@ -423,6 +440,7 @@ class _Machine:
             yield from self.steps(s.body)
 
     def has_barrier(self, s: Stmt) -> bool:
+        """Whether a tree holds a barrier."""
         known = self.barriers.get(id(s))
         if known is None:
             known = self.barriers[id(s)] = (s, any(isinstance(t, Barrier) for t in walk(s)))

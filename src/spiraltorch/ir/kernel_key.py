@@ -66,6 +66,7 @@ class _KernelText:
         self.names: dict[int, str] = {}  # by identity
 
     def kernel(self, kernel: Kernel) -> str:
+        """The text of a kernel."""
         for b in kernel.params:
             self.buffer(b)
         for s in kernel.scalars:
@@ -109,6 +110,7 @@ class _KernelText:
         return "never" if g.never else "&".join(map(self.index, g.terms))
 
     def value(self, v: Value) -> str:
+        """The name of a value."""
         known = self.names.get(id(v))
         if known is not None:
             return known
@@ -130,9 +132,11 @@ class _KernelText:
         return self.define(v, "x", f"{v.dtype.name} {text}")
 
     def place(self, position: tuple[Index, ...], g: Guard) -> str:
+        """The text of a position and its guard."""
         return f"[{','.join(map(self.index, position))}]{self.guard(g)}"
 
     def stmt(self, s: Stmt) -> None:
+        """Appends the lines of a statement."""
         if isinstance(s, For):
             self.lines.append(f"for {self.var(s.var)}<{self.index(s.extent)} {s.kind.value}{s.axis}" + "{")
             self.stmt(s.body)

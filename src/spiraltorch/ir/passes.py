@@ -56,12 +56,15 @@ class _Barriers:
         self.read: frozenset[Buffer] = frozenset()
 
     def conflicts(self, wrote: frozenset[Buffer], read: frozenset[Buffer]) -> bool:
+        """Whether accesses conflict with those since the last barrier."""
         return bool(read & self.wrote or wrote & self.read)
 
     def clear(self) -> None:
+        """Forgets the accesses: there is a barrier."""
         self.wrote = self.read = frozenset()
 
     def visit(self, s: Stmt) -> Stmt:
+        """The statement with the barriers that it needs, before it and inside."""
         # Only the control flow that all items share may hold a barrier, so the walk enters these alone.
         if isinstance(s, For) and s.kind is Kind.ITEM and self.conflicts(*_shared(s)):
             self.clear()  # before the loop: its items may be fewer than the group's
@@ -85,6 +88,7 @@ class _Barriers:
         return block(Barrier(), s) if barrier else s
 
     def branches(self, s: If) -> If:
+        """A branch whose arms both follow the accesses before it."""
         before = self.wrote, self.read
         parts: list[Stmt] = []
         for branch in children(s):

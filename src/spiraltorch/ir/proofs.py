@@ -28,7 +28,7 @@ class Facts:
         self._add(new)
 
     def _add(self, terms: list[Index]) -> None:
-        """Adds facts that are not there yet, and the definitions of the atoms in them."""
+        """Adds new facts, and the definitions of the atoms in them."""
         new = [t for t in terms if t not in self.seen]
         self.seen |= set(new)
         for term in new:
@@ -56,6 +56,7 @@ class _Search:
         self.failed: dict[Index, int] = {}
 
     def prove(self, term: Index, depth: int) -> bool:
+        """Whether `term >= 0` follows from at most `depth` facts."""
         if term.bounds[0] >= 0:
             return True
         if depth == 0 or term.bounds[1] < 0 or self.failed.get(term, 0) >= depth:

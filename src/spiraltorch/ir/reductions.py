@@ -106,16 +106,16 @@ def accumulate(kernel: Kernel, at: str, name: str = "acc", partial: tuple[str, .
     def rewrite(top: For, enclosing: list[For]) -> Stmt:
         nest, leaves, reductions = _reductions_below(top, partial)
         axes = reductions[0].axes
-        kept = [one for one in nest if one.var not in axes or one.var.name in partial]
+        tile_loops = [one for one in nest if one.var not in axes or one.var.name in partial]
         inner = {one.var for one in nest}
         outer = tuple(a for a in axes if a not in inner)
-        tiles = [_tile(s, kept, name if n == 0 else f"{name}.{n}") for n, s in enumerate(reductions)]
-        updates = {id(s): _update(s, tile, kept) for s, tile in zip(reductions, tiles, strict=True)}
+        tiles = [_tile(s, tile_loops, name if n == 0 else f"{name}.{n}") for n, s in enumerate(reductions)]
+        updates = {id(s): _update(s, tile, tile_loops) for s, tile in zip(reductions, tiles, strict=True)}
         main = loop_nest(nest, block(*(updates.get(id(s), s) for s in leaves)))
         if partial:
-            body = _with_partial_tiles(reductions, tiles, kept, partial, outer, main)
+            body = _with_partial_tiles(reductions, tiles, tile_loops, partial, outer, main)
         else:
-            body = _with_tiles(kernel, reductions, tiles, kept, outer, enclosing, main)
+            body = _with_tiles(kernel, reductions, tiles, tile_loops, outer, enclosing, main)
         for tile in reversed(tiles):
             body = Alloc(tile, body)
         return body
@@ -159,14 +159,14 @@ def _reductions_below(
     return nest, leaves, reductions
 
 
-def _tile(s: Accumulate, kept: list[For], name: str) -> Buffer:
-    """The register tile of a reduction's target, over the loops `kept`."""
-    return Buffer(name, tuple(index(one.var.upper + 1) for one in kept), s.buffer.dtype, Space.REGISTER)
+def _tile(s: Accumulate, tile_loops: list[For], name: str) -> Buffer:
+    """The register tile of a reduction's target, over the loops `tile_loops`."""
+    return Buffer(name, tuple(index(one.var.upper + 1) for one in tile_loops), s.buffer.dtype, Space.REGISTER)
 
 
-def _tile_position(kept: list[For]) -> tuple[Index, ...]:
+def _tile_position(tile_loops: list[For]) -> tuple[Index, ...]:
     """The element of a tile in the current iteration."""
-    return tuple(index(one.var) for one in kept)
+    return tuple(index(one.var) for one in tile_loops)
 
 
 def _split_guard(s: Accumulate) -> tuple[Guard, Guard]:
@@ -177,29 +177,29 @@ def _split_guard(s: Accumulate) -> tuple[Guard, Guard]:
     return Guard(values, s.guard.never), Guard(elements)
 
 
-def _update(s: Accumulate, tile: Buffer, kept: list[For]) -> Stmt:
+def _update(s: Accumulate, tile: Buffer, tile_loops: list[For]) -> Stmt:
     """The reduction's step on the tile. Elements that do not exist are combined too, of zeros, and never stored."""
     on_values, on_elements = _split_guard(s)
-    return Accumulate(tile, _tile_position(kept), s.op, guard_loads(s.value, on_elements), on_values)
+    return Accumulate(tile, _tile_position(tile_loops), s.op, guard_loads(s.value, on_elements), on_values)
 
 
 def _with_partial_tiles(
-    reductions: list[Accumulate], tiles: list[Buffer], kept: list[For], partial: tuple[str, ...], outer: tuple[Var, ...],
+    reductions: list[Accumulate], tiles: list[Buffer], tile_loops: list[For], partial: tuple[str, ...], outer: tuple[Var, ...],
     main: Stmt,
 ) -> Stmt:  # fmt: skip
     """The nest `main` with partial results in the tiles: they start from the identity, and are reduced into the targets
     after the nest."""
-    place = _tile_position(kept)
+    place = _tile_position(tile_loops)
     starts = [Store(t, place, identity(s.op, t.dtype)) for s, t in zip(reductions, tiles, strict=True)]
-    axes = (*(one.var for one in kept if one.var.name in partial), *outer)
+    axes = (*(one.var for one in tile_loops if one.var.name in partial), *outer)
     rest = [
         Accumulate(s.buffer, s.position, s.op, Load(t, place), _split_guard(s)[1], axes, s.init, s.finish)
         for s, t in zip(reductions, tiles, strict=True)
     ]
     # Axes are innermost, so that one target at a time is reduced, in one register.
-    order = sorted(kept, key=lambda one: one.var.name in partial)
+    order = sorted(tile_loops, key=lambda one: one.var.name in partial)
     return block(
-        copy_loop_nest(kept, block(*starts), lambda n: f"{n}.start"),
+        copy_loop_nest(tile_loops, block(*starts), lambda n: f"{n}.start"),
         main,
         copy_loop_nest(order, block(*rest), lambda n: f"{n}.finish"),
     )
@@ -215,21 +215,21 @@ class _TileStores(NamedTuple):
 
 
 def _with_tiles(
-    kernel: Kernel, reductions: list[Accumulate], tiles: list[Buffer], kept: list[For], outer: tuple[Var, ...],
+    kernel: Kernel, reductions: list[Accumulate], tiles: list[Buffer], tile_loops: list[For], outer: tuple[Var, ...],
     enclosing: list[For], main: Stmt,
 ) -> Stmt:  # fmt: skip
     """The nest `main` with whole results in the tiles. With axes `outer` around it, the tiles are started in their first
     iteration, finished in their last one, and loaded and stored in the others."""
-    stores = _tile_stores(kernel, reductions, tiles, _tile_position(kept), outer)
+    stores = _tile_stores(kernel, reductions, tiles, _tile_position(tile_loops), outer)
     finishes = any(s.finish for s in reductions)
-    start = copy_loop_nest(kept, block(*stores.start), lambda n: f"{n}.start")
-    end: Stmt = copy_loop_nest(kept, block(*stores.end), lambda n: f"{n}.finish" if finishes else f"{n}.save")
+    start = copy_loop_nest(tile_loops, block(*stores.start), lambda n: f"{n}.start")
+    end: Stmt = copy_loop_nest(tile_loops, block(*stores.end), lambda n: f"{n}.finish" if finishes else f"{n}.save")
     if outer:
         first = guard(*(-index(a) for a in outer))
         last = guard(*(index(one.var) - one.extent + 1 for one in enclosing if one.var in outer))
-        start = make_if(first, start, copy_loop_nest(kept, block(*stores.resume), lambda n: f"{n}.resume"))
+        start = make_if(first, start, copy_loop_nest(tile_loops, block(*stores.resume), lambda n: f"{n}.resume"))
         if finishes or len(stores.end) != len(stores.save):
-            end = make_if(last, end, copy_loop_nest(kept, block(*stores.save), lambda n: f"{n}.save"))
+            end = make_if(last, end, copy_loop_nest(tile_loops, block(*stores.save), lambda n: f"{n}.save"))
     return block(start, main, end)
 
 
@@ -324,8 +324,10 @@ def explicit_reductions(kernel: Kernel) -> Kernel:
 def _with_start_and_end(path: list[Stmt], pending: Accumulate) -> Stmt:
     """The tree from the outermost axis of a reduction on, between the nests that start and finish its target."""
     loops = [s for s in path if isinstance(s, For)]
-    kept = [one for one in loops if one.var not in pending.axes]
-    if any(isinstance(s, If) for s in path) or any(not one.extent.variables.isdisjoint(pending.axes) for one in kept):
+    element_loops = [one for one in loops if one.var not in pending.axes]
+    if any(isinstance(s, If) for s in path) or any(
+        not one.extent.variables.isdisjoint(pending.axes) for one in element_loops
+    ):
         raise ScheduleError(f"[lower_reductions] a loop or branch inside the axes of {pending.buffer.name} needs them")
     on_values, on_elements = _split_guard(pending)
     plain = Accumulate(pending.buffer, pending.position, pending.op, pending.value, pending.guard)
@@ -336,10 +338,10 @@ def _with_start_and_end(path: list[Stmt], pending: Accumulate) -> Stmt:
     parts = [rebuild(path, plain)]
     if pending.init is not None:
         first = Store(pending.buffer, pending.position, pending.init, ALWAYS if register else on_elements)
-        parts.insert(0, copy_loop_nest(kept, first, lambda n: f"{n}.start"))
+        parts.insert(0, copy_loop_nest(element_loops, first, lambda n: f"{n}.start"))
     if pending.finish:
         last = [Store(f.buffer, f.position, f.value, f.guard & on_elements) for f in pending.finish]
-        parts.append(copy_loop_nest(kept, block(*last), lambda n: f"{n}.finish"))
+        parts.append(copy_loop_nest(element_loops, block(*last), lambda n: f"{n}.finish"))
     return block(*parts)
 
 
@@ -370,7 +372,7 @@ def _sink(buffer: Buffer, body: Stmt, bound: frozenset[Var]) -> Stmt:
         s = users[0]
         path.append(s)
     if not isinstance(s, (For, If, Block, Alloc)) and len(path) > 1:
-        path.pop()  # a single leaf: its memory must be there before it
+        path.pop()  # a single leaf: the allocation is around the statement that holds it
         s = path[-1]
         if isinstance(s, For):
             bound -= {s.var}

@@ -51,6 +51,7 @@ class For:
         self, *, var: Var | None = None, extent: Index | None = None, body: Stmt | None = None,
         kind: Kind | None = None, axis: int | None = None,
     ) -> For:  # fmt: skip
+        """The loop with some of its parts replaced."""
         return For(
             var or self.var, self.extent if extent is None else extent, body or self.body, kind or self.kind,
             self.axis if axis is None else axis,
@@ -299,6 +300,7 @@ def format_kernel(kernel: Kernel) -> str:
 
 
 def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
+    """The lines of a statement."""
     pad = "  " * depth
     if isinstance(stmt, For):
         suffix = "" if stmt.kind is Kind.SERIAL else f" ({stmt.kind.value})"
@@ -330,4 +332,5 @@ def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
 
 
 def _format_guard(g: Guard) -> str:
+    """A guard as the end of a line."""
     return "" if g.always else f"  when {g}"

@@ -34,7 +34,7 @@ from .stmt import (
 
 
 class ScheduleError(SpiralTorchError, ValueError):
-    """A schedule step does not fit the kernel, or would change its meaning."""
+    """A schedule step does not apply to the kernel, or would change its results."""
 
 
 def loop_names(kernel: Kernel) -> list[str]:

@@ -77,7 +77,7 @@ def verify(kernel: Kernel, lowered: bool = False) -> Kernel:
 
 
 class _Scope:
-    """What holds at a statement: loops around it, buffers that exist, proven facts, and whether all items get there."""
+    """The context of a statement: loops around it, allocated buffers, facts, and whether all items of a group reach it."""
 
     __slots__ = ("buffers", "facts", "loops", "uniform")
 
@@ -89,12 +89,14 @@ class _Scope:
 
     @staticmethod
     def of(kernel: Kernel) -> _Scope:
+        """The scope of a kernel's body."""
         return _Scope((), frozenset(kernel.params), Facts(), True)
 
     def extended(
         self, *, loop: For | None = None, buffer: Buffer | None = None, terms: tuple[Index, ...] = (),
         uniform: bool = True,
     ) -> _Scope:  # fmt: skip
+        """The scope inside a loop or an allocation, or under conditions."""
         return _Scope(
             self.loops if loop is None else (*self.loops, loop),
             self.buffers if buffer is None else self.buffers | {buffer},
@@ -113,6 +115,7 @@ class _Verifier:
         self.scalars = {s.name for s in kernel.scalars}
 
     def fail(self, text: str) -> IRError:
+        """The error of a violation."""
         return IRError(f"[verify] {self.kernel.name}: {text}")
 
     # ------------------------------------------------ statements
@@ -210,6 +213,7 @@ class _Verifier:
     # ------------------------------------------------ accesses and values
 
     def access(self, buffer: Buffer, position: tuple[Index, ...], scope: _Scope) -> None:
+        """Verifies that an access is inside its buffer."""
         if buffer not in scope.buffers:
             raise self.fail(f"{buffer.name} is neither a parameter nor allocated around its use")
         if len(position) != len(buffer.shape):
@@ -229,6 +233,7 @@ class _Verifier:
                 raise self.fail(f"register {buffer.name}{list(position)} is addressed by {moving}; unroll these loops")
 
     def index(self, i: Index, scope: _Scope) -> None:
+        """Verifies that variables are used inside their loops, and that lookups are integers."""
         bound = {one.var for one in scope.loops} | set(self.kernel.sizes)
         loose = [v.name for v in i.variables if v not in bound]
         if loose:
@@ -243,6 +248,7 @@ class _Verifier:
             self.index(term, scope)
 
     def value(self, v: Value, scope: _Scope, seen: dict[int, Value]) -> None:
+        """Verifies a value and its parts; `seen` holds those that were verified."""
         if id(v) in seen:
             return
         seen[id(v)] = v

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 
 class _Pickler(pickle.Pickler):
+    """Pickles indices, variables and guards as calls of their constructors."""
+
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, Index):
             return Index, (obj.terms, obj.const)

@@ -154,6 +154,7 @@ class _Block:
         self.minus_infinity = Const(float("-inf"), dtype)
 
     def buffer(self, name: str, *shape: int) -> Buffer:
+        """A new scratch buffer."""
         result = Buffer(name, tuple([index(e) for e in shape]), self.dtype, self.space)
         self.scratch.append(result)
         return result
@@ -446,4 +447,5 @@ class _Backward(_Block):
 
 
 def _at(*variables: Var) -> tuple[Index, ...]:
+    """The position of variables."""
     return tuple([index(v) for v in variables])

@@ -62,10 +62,10 @@ def _merge(
     i = index(at.var)
     pair, offset = i // (2 * width) * (2 * width), i % (2 * width)
     rank = Buffer(f"found{step}", (), int64, Space.REGISTER)
-    mine = Load(source, (*row, i))
-    my_key = key(lookup(mine, n - 1))
+    position = Load(source, (*row, i))
+    own_key = key(lookup(position, n - 1))
     in_left = FromGuard(guard(index(width - 1) - offset))
-    # The other run begins at `other` and holds at most `width` elements, fewer at the end of the row.
+    # The other run begins at `other` and has at most `width` elements, fewer at the end of the row.
     left_start, right_start = FromIndex(pair, int64), FromIndex(pair + width, int64)
     other = op("select", in_left, right_start, left_start)
     end = op("min", op("add", other, Const(width, int64)), Const(n, int64))
@@ -76,18 +76,18 @@ def _merge(
         last = op("sub", op("add", other, probe), Const(1, int64))
         fits = op("lt", last, end)
         safe = op("max", op("min", last, Const(n - 1, int64)), Const(0, int64))
-        theirs = key(lookup(Load(source, (*row, lookup(safe, n - 1))), n - 1))
+        other_key = key(lookup(Load(source, (*row, lookup(safe, n - 1))), n - 1))
         before = op(
-            "select", in_left, _less(theirs, my_key, dtype, descending),
-            op("not", _less(my_key, theirs, dtype, descending)),
+            "select", in_left, _less(other_key, own_key, dtype, descending),
+            op("not", _less(own_key, other_key, dtype, descending)),
         )  # fmt: skip
         take = op("and", fits, before)
         parts.append(Store(rank, (), op("select", take, probe, Load(rank, ()))))
         bit //= 2
     own = op("select", in_left, FromIndex(offset, int64), FromIndex(offset - width, int64))
-    place = op("add", op("add", left_start, own), Load(rank, ()))
-    clamped = op("max", op("min", place, Const(n - 1, int64)), Const(0, int64))
-    parts.append(Store(target, (*row, lookup(clamped, n - 1)), mine))
+    merged = op("add", op("add", left_start, own), Load(rank, ()))
+    clamped = op("max", op("min", merged, Const(n - 1, int64)), Const(0, int64))
+    parts.append(Store(target, (*row, lookup(clamped, n - 1)), position))
     return loop_nest([at], Alloc(rank, block(*parts)))
 
 

@@ -94,6 +94,7 @@ class _Builder:
         self.counts = Buffer("counts", (*extents, index(self.blocks), digits), self.place, space)
 
     def build(self) -> tuple[list[Buffer], list[SortPhase]]:
+        """The scratch buffers and all phases."""
         passes = -(-self.width // self.digit_bits)
         phases = [self._fill()]
         for p in range(passes):
@@ -116,6 +117,7 @@ class _Builder:
         return SortPhase(loop_nest([one], block(*body)), ("fill",), True)
 
     def _store_results(self, copy: int) -> SortPhase:
+        """The results, from a copy of the keys or of the permutation."""
         one = loop("done", self.sort.n)
         position = (*self.row, index(one.var))
         if self.sort.permutation:
@@ -148,6 +150,7 @@ class _Builder:
         return SortPhase(loop_nest([g], block(cleared, counted)), (g.var.name,), False, (b.var.name,))
 
     def _count(self, p: int, element: Index, of_block: Index) -> Stmt:
+        """Adds one element to the histogram of its block."""
         key = Load(self.keys[p % 2], (*self.row, element))
         return Accumulate(self.counts, self._count_of(p, key, of_block), "add", Const(1, self.place))
 

@@ -88,9 +88,11 @@ class Emitter(Instructions):
         return self.scopes[self.level + 1].before
 
     def emit(self, line: str) -> None:
+        """Appends a line to the current scope."""
         self.sink().append(line)
 
     def fresh(self) -> str:
+        """A new name."""
         self.counter += 1
         return f"%v{self.counter}"
 
@@ -120,6 +122,7 @@ class Emitter(Instructions):
         self.loads = {}
 
     def declare(self, text: str) -> None:
+        """Declares a function of LLVM or of the C library."""
         self.declarations.add(f"declare {text}")
 
     # ------------------------------------------------------------ instructions

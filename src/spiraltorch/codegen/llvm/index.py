@@ -175,6 +175,7 @@ class Indices:
         return self.put(depth, (name, "*", coefficient), lambda: f"mul nsw i64 {name}, {coefficient}")
 
     def _add(self, depth: int, left: str, right: str) -> str:
+        """The sum of two i64."""
         return self.put(depth, (left, "+", right), lambda: f"add nsw i64 {left}, {right}")
 
     def atom(self, atom: Atom) -> str:
@@ -234,6 +235,7 @@ class Indices:
         return self._gep(at, t, name, str(o.const)) if o.const else name
 
     def _gep(self, depth: int, t: str, base: str, offset: str) -> str:
+        """The address `offset` elements after `base`."""
         return self.put(depth, (t, base, offset), lambda: f"getelementptr {t}, ptr {base}, i64 {offset}")
 
     def pointers_of(self, buffer: Buffer, o: Offset) -> str:

@@ -52,6 +52,7 @@ class Memory:
         return result
 
     def _value(self, v: Value) -> Ssa:
+        """The value, computed here."""
         if isinstance(v, Load):
             return self.load(v)
         if isinstance(v, Op):
@@ -165,6 +166,7 @@ class Memory:
         return result
 
     def _load_scalar(self, buffer: Buffer, o: Offset, uniform: Ssa | None) -> Ssa:
+        """One element, or zero where `uniform` is false."""
         e, dtype = self.e, buffer.dtype
         reusable = buffer.space is not Space.REGISTER and e.level is None
         key = (buffer, o, uniform.name if uniform else "", 1)
@@ -184,6 +186,7 @@ class Memory:
         return result
 
     def _load_vector(self, buffer: Buffer, o: Offset, mask: Ssa | None) -> Ssa:
+        """The elements of all lanes that are on, and zero in the others."""
         e, n, dtype = self.e, self.ix.lanes, buffer.dtype
         t = vector_type(memory_type(dtype), n)
         raw_dtype = memory_dtype(dtype)
@@ -350,8 +353,10 @@ def _always_inside(v: Load) -> bool:
 
 
 def _reads_memory(i: Index) -> bool:
+    """Whether an index has a lookup that reads memory."""
     return next(index_loads(i), None) is not None
 
 
 def _zero(buffer: Buffer) -> float | int:
+    """Zero, as a constant of the buffer's dtype."""
     return 0.0 if buffer.dtype.is_float else 0

@@ -109,6 +109,7 @@ def _is_parallel(s: Stmt) -> bool:
 
 
 def _statements(s: Stmt) -> tuple[Stmt, ...]:
+    """The statements of a block, or the one statement."""
     return s.body if isinstance(s, Block) else (s,)
 
 
@@ -162,6 +163,7 @@ class _Function(Memory):
     # ------------------------------------------------------------ statements
 
     def stmt(self, s: Stmt) -> None:
+        """Emits a statement."""
         if isinstance(s, Block):
             for part in s.body:
                 self.stmt(part)
@@ -203,6 +205,7 @@ class _Function(Memory):
         self.values = {}
 
     def allocate(self, buffer: Buffer) -> None:
+        """Gives a buffer registers, or a part of the workspace."""
         size = max(buffer.nbytes, 1)
         if buffer.space is Space.REGISTER:
             count = size // buffer.dtype.itemsize
@@ -238,6 +241,7 @@ class _Function(Memory):
         self.guarded_vars = saved
 
     def accumulate(self, s: Accumulate) -> None:
+        """Emits a reduction step, by how its target depends on the lane."""
         if s.axes or s.finish:
             raise ValueError(f"[llvm] {s.buffer.name} still holds a reduction: run schedule.finish")
         e = self.e
@@ -337,6 +341,7 @@ class _Function(Memory):
         self.values = {}
 
     def branch(self, s: If) -> None:
+        """Emits a branch, or the arm that is taken where the condition is decided."""
         uniform, mask = self.ix.condition(s.condition)
         if mask is not None:
             raise ValueError("[llvm] expected a condition without the lane in an If")

@@ -228,6 +228,7 @@ def _log_finite(e: Instructions, x: Ssa, more: Ssa | None = None) -> Ssa:
 
 
 def _log(e: Instructions, x: Ssa) -> Ssa:
+    """The natural logarithm."""
     return _log_special(e, x, _log_finite(e, x))
 
 
@@ -247,10 +248,12 @@ def _log_base(e: Instructions, x: Ssa, scale: float, high: float, low: float) ->
 
 
 def _log2(e: Instructions, x: Ssa) -> Ssa:
+    """The logarithm to base 2."""
     return _log_base(e, x, 1 / LN2, 1.0, 0.0)
 
 
 def _log10(e: Instructions, x: Ssa) -> Ssa:
+    """The logarithm to base 10."""
     high = int(math.log10(2) * 4096) / 4096
     return _log_base(e, x, 1 / math.log(10), high, math.log10(2) - high)
 

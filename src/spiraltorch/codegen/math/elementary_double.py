@@ -186,6 +186,7 @@ def _log_finite(e: Instructions, x: Ssa, more: Ssa | None = None) -> Ssa:
 
 
 def _log(e: Instructions, x: Ssa) -> Ssa:
+    """The natural logarithm."""
     return _log_special(e, x, _log_finite(e, x))
 
 

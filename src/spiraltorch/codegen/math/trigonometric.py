@@ -135,10 +135,12 @@ def _circular(e: Instructions, x: Ssa, shift: int, name: str) -> Ssa:
 
 
 def _sin(e: Instructions, x: Ssa) -> Ssa:
+    """The sine; -0.0 stays."""
     return e.select(e.compare("oeq", x, single(e, 0.0)), x, _circular(e, x, 0, "sin"))  # -0 stays
 
 
 def _cos(e: Instructions, x: Ssa) -> Ssa:
+    """The cosine."""
     return _circular(e, x, 1, "cos")
 
 

@@ -109,10 +109,12 @@ def _circular(e: Instructions, x: Ssa, shift: int) -> Ssa:
 
 
 def _sin(e: Instructions, x: Ssa) -> Ssa:
+    """The sine; -0.0 stays."""
     return e.select(e.compare("oeq", x, double(e, 0.0)), x, _circular(e, x, 0))  # -0 stays
 
 
 def _cos(e: Instructions, x: Ssa) -> Ssa:
+    """The cosine."""
     return _circular(e, x, 1)
 
 

@@ -32,6 +32,7 @@ _NAMED = re.compile(r"(v|r_)\d")  # the beginning of a name of `fresh`, and of n
 
 
 def _is_literal(name: str) -> bool:
+    """Whether an operand is a literal."""
     return _NAMED.match(name) is None
 
 

@@ -90,6 +90,7 @@ class Memory:
         return known[1]
 
     def _index_sources(self, i: Index) -> frozenset[Buffer]:
+        """The buffers that the lookups of an index read."""
         return frozenset[Buffer]().union(*(self.sources(atom.value) for atom in lookups(i)))
 
     # ------------------------------------------------------------ values
@@ -107,6 +108,7 @@ class Memory:
         return result
 
     def _value(self, v: Value) -> Ssa:
+        """The value, computed here."""
         if isinstance(v, Load):
             return self.load(v)
         if isinstance(v, Op):
@@ -123,9 +125,11 @@ class Memory:
         return self._scalar(v)
 
     def _from_index(self, v: FromIndex) -> Ssa:
+        """An index as a value of an integer or float dtype."""
         return cast(self.e, self.e.let(f"i32({self.index(v.position)})", int32), v.dtype)
 
     def _scalar(self, v: Scalar) -> Ssa:
+        """A scalar parameter, from the uniform."""
         self.scalars_used = True
         n = self.numbers[v.name]
         x, y = f"numbers[{n // 2}].{'xz'[n % 2]}", f"numbers[{n // 2}].{'yw'[n % 2]}"
@@ -167,6 +171,7 @@ class Memory:
         return self._lookup(atom)
 
     def _lookup(self, atom: Lookup) -> str:
+        """A lookup as an i32, clamped to its bounds."""
         v = self.value(atom.value)
         if v.dtype.bits == 64:
             plain = self.features.is_pair(v.dtype) or v.dtype.kind == "i"

@@ -145,6 +145,7 @@ class _Shader(Memory):
     # ------------------------------------------------------------ statements
 
     def stmt(self, s: Stmt) -> None:
+        """Emits a statement."""
         if isinstance(s, Block):
             for part in s.body:
                 self.stmt(part)
@@ -163,6 +164,7 @@ class _Shader(Memory):
             self.forget_shared()
 
     def loop(self, s: For) -> None:
+        """Emits a loop by its kind."""
         if s.kind in (Kind.UNROLLED, Kind.VECTOR):
             for i in range(s.extent.const):
                 self.constants[s.var] = i
@@ -209,6 +211,7 @@ class _Shader(Memory):
             self.forget_variable(var)
 
     def branch(self, s: If) -> None:
+        """Emits a branch, or the arm that is taken where the condition is decided."""
         condition = self.condition(s.condition)
         if condition is None:
             self.stmt(s.then)
@@ -221,6 +224,7 @@ class _Shader(Memory):
                 self.nested("else", s.otherwise)
 
     def allocate(self, s: Alloc) -> None:
+        """Declares a buffer: in workgroup memory, as variables, or as a private array."""
         buffer = s.buffer
         count = max(buffer.size, 1)
         kind = self.features.type_of(buffer.dtype)
