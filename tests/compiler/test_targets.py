@@ -71,6 +71,14 @@ def test_tiles_of_a_product_fit_into_shared_memory(limit: int, dtype: DType, mon
         assert limit < 8192 or max(used) > 0  # a smaller tile rather than none
 
 
+def test_positions_must_fit_into_the_width_of_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = replace(GRID, index_bits=16)
+    assert scheduled(lambda: zeros(bool_, 1 << 15).logical_not(), target, monkeypatch)
+    with monkeypatch.context() as patch, pytest.raises(st.OutOfMemoryError, match="expected at most 32,768 bytes"):
+        patch.setattr(device.get("cpu:0"), "target", target)
+        st.eval(zeros(bool_, (1 << 15) + 1).logical_not())
+
+
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
 def test_sums_of_a_row_share_what_memory_there_is(dtype: DType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sum that a group takes together has a part for every item."""

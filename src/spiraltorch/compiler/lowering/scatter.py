@@ -18,8 +18,8 @@ SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 
 def lower_scatter(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
-    """A copy of the base, then the updates: those of one cell in order, for a wide device cells side by side."""
-    val, wide = cluster.members[0], target.throughput_oriented
+    """A copy of the base, then the updates: those of one cell in order, for throughput cells side by side."""
+    val = cluster.members[0]
     base, idx, upd = val.args
     axis, mode = val.params
     emitter = cluster.emitter
@@ -41,7 +41,7 @@ def lower_scatter(cluster: Cluster, stored: set[int], target: Target) -> Lowered
     else:
         leaf = Accumulate(out, destination, SCATTER_OP[mode], value, inside)
     ordered = loops[axis : axis + rank]
-    if wide:
+    if target.throughput_oriented:
         free = [one for d, one in enumerate(loops) if not axis <= d < axis + rank]
         kernel = Kernel(val.prim, (), block(start, loop_nest([*free, *ordered], leaf)))
         phases = [

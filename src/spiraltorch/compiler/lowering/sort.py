@@ -17,9 +17,8 @@ from .registry import Lowering, Operands, Role, register
 
 
 def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
-    """A sort of each row by digits, or of a short one by merging. For a wide device a merge sort with one launch for each
-    pass."""
-    val, wide = cluster.members[0], target.throughput_oriented
+    """A radix sort of each row, or a merge sort of a short one; for throughput a merge sort with a phase for each pass."""
+    val, throughput = cluster.members[0], target.throughput_oriented
     (x,), (axis, descending) = val.args, val.params
     emitter = cluster.emitter
     out = emitter.buffer(val)
@@ -34,14 +33,14 @@ def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
         return Store(out, (*place[:axis], position, *place[axis + 1 :]), value)
 
     n = val.shape[axis]
-    if not wide and n >= SHORTEST_ROW:
+    if not throughput and n >= SHORTEST_ROW:
         return _radix(val, key, store, outer, target)
     work = val.size * max(1, n.bit_length()) ** 2 * 2
     tables, parts = argsort_passes(
-        n, x.dtype, key, store, descending, outer if wide else [], Space.GLOBAL if wide else Space.SCRATCH
+        n, x.dtype, key, store, descending, outer if throughput else [], Space.GLOBAL if throughput else Space.SCRATCH
     )
     phases: list[Phase] = []
-    if wide:
+    if throughput:
         nests = [copy_loop_nest(outer, part, lambda name, k=k: f"{name}.{k}") for k, part in enumerate(parts)]  # type: ignore[misc]
         for k, part in enumerate(parts):
             assert isinstance(part, For)
@@ -51,7 +50,7 @@ def lower_sort(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
         body = block(*parts)
     for table in tables:
         body = Alloc(table, body)
-    if wide:
+    if throughput:
         return Lowered(Kernel("argsort", (), body), KernelKind.PHASES, [], phases, work=work)
     kernel = Kernel("argsort", (), loop_nest(outer, body))
     return Lowered(kernel, KernelKind.SERIAL, named(outer), work=work)
@@ -90,8 +89,8 @@ def _radix(val: Val, key: KeyFn, store: StoreFn, outer: list[For], target: Targe
     for buffer in scratch:
         body = Alloc(buffer, body)
     body = body if shared else loop_nest(outer, body)
-    rows_ = [] if shared else named(outer)
-    return Lowered(Kernel(val.prim, (), body), KernelKind.SORT, rows_, phases, work=val.size * 64)
+    around = [] if shared else named(outer)
+    return Lowered(Kernel(val.prim, (), body), KernelKind.SORT, around, phases, work=val.size * 64)
 
 
 register(["argsort", "sort"], Lowering(Role.STANDALONE, Operands.MEMORY, kernel=lower_sort))

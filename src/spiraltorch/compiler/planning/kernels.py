@@ -80,9 +80,9 @@ def nbytes(val: Val) -> int:
 
 def _check_sizes(fusion: FusionResult, device: str, target: Target) -> None:
     """Raises `OutOfMemoryError` where a value is larger than what a kernel of the device can bind."""
-    most = target.buffer_bytes
     for cluster in fusion.clusters:
         for val in (*cluster.emitter.values.values(), *cluster.members):
+            most = min(target.buffer_bytes, val.dtype.itemsize << (target.index_bits - 1))  # positions are signed
             if nbytes(val) > most and (val.prim == "leaf" or val.id in fusion.stored):
                 raise OutOfMemoryError(
                     f"[{device}] expected at most {most:,} bytes in one tensor, which is what a kernel can bind, got "
