@@ -146,7 +146,7 @@ class _FusionPass:
             if v.id in seen or v.id in self.cluster_of or in_memory(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
-            position = cluster.place_of(v) if not is_view(v) else None
+            position = cluster.position_of(v) if not is_view(v) else None
             emitted = None if position is None else cluster.emitter.memo.get((v.id, position, ALWAYS))
             if emitted is None or isinstance(emitted, Load) or not self._try_join(cluster, v, force=True):
                 stack += v.args
@@ -318,7 +318,7 @@ class _FusionPass:
             key: a key of `Emitter.memo`; only those of elements, (id, position, guard), count.
         """
         if len(key) == 3 and key[2] is ALWAYS and (v := self.storable.get(key[0])) is not None:
-            if v.id not in self.cluster_of and key[1] == cluster.place_of(v):
+            if v.id not in self.cluster_of and key[1] == cluster.position_of(v):
                 self.computed_in.setdefault(v.id, cluster)
 
     def _code_cost(self, cluster: Cluster, value: Value | None) -> int:
@@ -348,7 +348,7 @@ class _FusionPass:
                 emitter.value(arg, free)
             emitter.memo = {}
             return None
-        position = cluster.place_of(val)
+        position = cluster.position_of(val)
         assert position is not None
         return emitter.computed(val, position)
 

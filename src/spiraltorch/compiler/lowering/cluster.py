@@ -75,7 +75,7 @@ class Cluster:
         """The members that are results of a primitive with several results, by their number."""
         return {m.params[0]: m for m in self.members if m.prim == "result"}
 
-    def place_of(self, val: Val) -> Position | None:
+    def position_of(self, val: Val) -> Position | None:
         """The position at which this cluster computes a value of this shape; None where the shape does not match."""
         shape = squeezed(val.shape)
         if val.id in self.computed and is_reduction(val):
@@ -95,7 +95,7 @@ class Cluster:
         if val.id in self.computed:
             if not starts_kernel(val):
                 return None
-            if position != self.place_of(val):
+            if position != self.position_of(val):
                 raise NotFusible
             accumulator = self.accumulators[val.id]
             return Load(accumulator, position if accumulator.shape else ())
@@ -136,7 +136,7 @@ def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def store_member(cluster: Cluster, val: Val, value: Value) -> Store:
     """The statement that stores an element of a member at the position at which the cluster computes it."""
-    position = cluster.place_of(val)
+    position = cluster.position_of(val)
     assert position is not None
     return Store(cluster.emitter.buffer(val), position, value)
 

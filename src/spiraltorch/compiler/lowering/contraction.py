@@ -18,7 +18,7 @@ def lower_contraction(cluster: Cluster, stored: set[int], target: Target) -> Low
     """The kernel of a contraction and its epilogue."""
     val = cluster.members[0]
     acc = cluster.accumulators[val.id]
-    place = cluster.place_of(val)
+    place = cluster.position_of(val)
     assert place is not None
     loops = [For(v, index(e), block()) for v, e in zip(cluster.vars, cluster.shape, strict=True)]
     for n, one in enumerate(loops):

@@ -42,7 +42,7 @@ def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
                 phases.append([m])
                 kinds.append("kept")
             continue
-        place = cluster.place_of(m)
+        place = cluster.position_of(m)
         full = any(v in i.variables for i in place or () for v in (cluster.vars[d] for d in cluster.reduced))
         kind = "full" if full else "kept"
         if kinds and kinds[-1] == kind:
@@ -54,7 +54,7 @@ def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
 
 
 def _is_full(cluster: Cluster, val: Val) -> bool:
-    place = cluster.place_of(val) or ()
+    place = cluster.position_of(val) or ()
     return any(cluster.vars[d] in i.variables for i in place for d in cluster.reduced)
 
 
