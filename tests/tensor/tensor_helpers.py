@@ -1,4 +1,4 @@
-"""What the tests of this room share: comparison with tolerances by dtype, and small arrays."""
+"""What the tests of this folder share: comparison with tolerances by dtype, and small arrays."""
 
 from __future__ import annotations
 
