@@ -1,23 +1,37 @@
 """Data types: one object each, shared by the graph, the kernel IR and the backends.
 
-`float32.name == "float32"`, `.kind` is one of `b` (bool), `i`, `u`, `f`; `.itemsize` is in bytes; `.numpy` is the
-NumPy dtype (bfloat16 through ml_dtypes). `promote` is the array API's table, widened where the standard leaves a
-gap: an integer with a floating dtype gives the floating dtype, float16 with bfloat16 gives float32, and uint64 with
-a signed integer gives float64, as in NumPy.
+`promote` is the array API's table, widened where the standard leaves a gap: an integer with a floating dtype gives the
+floating dtype, float16 with bfloat16 gives float32, and uint64 with a signed integer gives float64, as in NumPy.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
 
 from .errors import DTypeError
 
+if TYPE_CHECKING:
+    from .typing import DTypeLike
+
 
 class DType:
-    """A data type. Compare with `is` or `==`; there is one object for each."""
+    """A data type. There is one object for each: compare with `is` or `==`.
+
+    Attributes:
+        name: as in `st.float32.name == "float32"`.
+        kind: "b" for bool, "i" and "u" for signed and unsigned integers, "f" for floating dtypes.
+        itemsize: the size of an element in bytes.
+        bits: the number of bits that count: 1 for bool, else 8 for each byte.
+        numpy: NumPy's dtype; of bfloat16 that of ml_dtypes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.float32.itemsize, st.float32.is_float
+        (4, True)
+    """
 
     __slots__ = ("bits", "itemsize", "kind", "name", "numpy")
 
@@ -36,14 +50,17 @@ class DType:
 
     @property
     def is_float(self) -> bool:
+        """Whether it is one of float16, bfloat16, float32 and float64."""
         return self.kind == "f"
 
     @property
     def is_integer(self) -> bool:
+        """Whether it is of integers, signed or unsigned."""
         return self.kind in "iu"
 
     @property
     def is_bool(self) -> bool:
+        """Whether it is bool."""
         return self.kind == "b"
 
 
@@ -72,18 +89,49 @@ default_float = float32
 default_int = int64
 
 
-def from_numpy(dtype: Any) -> DType:
-    """The data type of a NumPy dtype; raises `DTypeError` where there is none."""
+def from_numpy(dtype: object) -> DType:
+    """Finds the data type of a NumPy dtype.
+
+    Args:
+        dtype: a NumPy dtype, or what `numpy.dtype` accepts.
+
+    Returns:
+        The data type.
+
+    Raises:
+        DTypeError: there is no such data type.
+
+    Example:
+        >>> import numpy as np
+        >>> import spiraltorch as st
+        >>> st.dtypes.from_numpy(np.int8)
+        spiraltorch.int8
+    """
     try:
-        return _BY_NUMPY[np.dtype(dtype)]
+        return _BY_NUMPY[np.dtype(dtype)]  # type: ignore[call-overload]  # anything else is an error below
     except (KeyError, TypeError):
         raise DTypeError(
             f"[dtype] expected one of {', '.join(BY_NAME)}, got {dtype!r}; convert the data first"
         ) from None
 
 
-def as_dtype(dtype: Any) -> DType:
-    """Accepts a `DType`, its name, `float`, `int`, `bool`, or a NumPy dtype."""
+def as_dtype(dtype: DTypeLike) -> DType:
+    """Finds the data type that an argument names.
+
+    Args:
+        dtype: a data type, its name, `float` (float32), `int` (int64), `bool`, or a NumPy dtype.
+
+    Returns:
+        The data type.
+
+    Raises:
+        DTypeError: there is no such data type.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.dtypes.as_dtype("float16"), st.dtypes.as_dtype(int)
+        (spiraltorch.float16, spiraltorch.int64)
+    """
     if isinstance(dtype, DType):
         return dtype
     if dtype is float:
@@ -98,6 +146,7 @@ def as_dtype(dtype: Any) -> DType:
 
 
 def _promote(a: DType, b: DType) -> DType:
+    """One entry of the table of promotions."""
     if a is b or b.is_bool:
         return a
     if a.is_bool:
@@ -120,12 +169,38 @@ _PROMOTED = {(a, b): _promote(a, b) for a in ALL for b in ALL}
 
 
 def promote(a: DType, b: DType) -> DType:
-    """The dtype that holds both operands of a binary operation."""
+    """Finds the dtype that the operands of a binary operation are promoted to.
+
+    Args:
+        a: the dtype of one operand.
+        b: the dtype of the other.
+
+    Returns:
+        The common dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.dtypes.promote(st.int8, st.uint8)
+        spiraltorch.int16
+    """
     return _PROMOTED[a, b]
 
 
 def scalar_dtype(value: object, other: DType) -> DType:
-    """The dtype of a Python scalar beside an array of dtype `other`: the array's, unless the kind is higher."""
+    """Finds the dtype of a Python number beside a tensor.
+
+    Args:
+        value: a bool, an int or a float.
+        other: the tensor's dtype.
+
+    Returns:
+        The tensor's dtype, unless the number's kind is higher: then the default dtype of that kind.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.dtypes.scalar_dtype(1, st.int8), st.dtypes.scalar_dtype(1.0, st.int8)
+        (spiraltorch.int8, spiraltorch.float32)
+    """
     if isinstance(value, bool):
         return other
     if isinstance(value, int):

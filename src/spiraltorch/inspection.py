@@ -2,58 +2,148 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, Union
 
 import ml_dtypes
 import numpy as np
 
 from . import dtypes
+from .compiler.evaluate import explain as explain_nodes
 from .dtypes import DType, as_dtype, promote, scalar_dtype
 from .errors import DTypeError
 from .runtime import device as devices
 from .tensor import Tensor
 from .tensor.pytree import flatten
+from .typing import DeviceLike, DTypeLike, PyTree, Scalar
+
+if TYPE_CHECKING:
+
+    class FloatInfo(Protocol):
+        """The limits of a floating dtype."""
+
+        @property
+        def bits(self) -> int: ...
+        @property
+        def eps(self) -> float: ...
+        @property
+        def max(self) -> float: ...
+        @property
+        def min(self) -> float: ...
+        @property
+        def smallest_normal(self) -> float: ...
+
+    class IntegerInfo(Protocol):
+        """The limits of an integer dtype."""
+
+        @property
+        def bits(self) -> int: ...
+        @property
+        def max(self) -> int: ...
+        @property
+        def min(self) -> int: ...
 
 
-def finfo(dtype: Any) -> Any:
-    """Limits of a floating dtype: bits, eps, max, min, smallest_normal."""
-    wanted = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
-    if not wanted.is_float:
-        raise DTypeError(f"[finfo] expected a floating dtype, got {wanted.name}")
-    return ml_dtypes.finfo(wanted.numpy)  # type: ignore[no-untyped-call]
+Kind = Union[DTypeLike, tuple["Kind", ...]]
+"""What `isdtype` compares with: a dtype, a word of the array API such as "real floating", or a tuple of these."""
 
 
-def iinfo(dtype: Any) -> Any:
-    """Limits of an integer dtype: bits, max, min."""
-    wanted = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
-    if not wanted.is_integer:
-        raise DTypeError(f"[iinfo] expected an integer dtype, got {wanted.name}")
-    return np.iinfo(wanted.numpy)
+def finfo(dtype: DTypeLike | Tensor) -> FloatInfo:
+    """Returns the limits of a floating dtype.
 
+    Args:
+        dtype: the dtype, or a tensor of it.
 
-def result_type(*args: Any) -> DType:
-    """The dtype that the operands of an operation are promoted to; Python numbers are weak.
+    Returns:
+        An object with the attributes `bits`, `eps`, `max`, `min` and `smallest_normal`.
 
-    >>> result_type(dtypes.int8, dtypes.uint8).name
-    'int16'
+    Raises:
+        DTypeError: the dtype is not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.finfo(st.float16).bits
+        16
     """
-    found: DType | None = None
+    target = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
+    if not target.is_float:
+        raise DTypeError(f"[finfo] expected a floating dtype, got {target.name}")
+    limits: FloatInfo = ml_dtypes.finfo(target.numpy)  # type: ignore[no-untyped-call,assignment]  # NumPy's numbers
+    return limits
+
+
+def iinfo(dtype: DTypeLike | Tensor) -> IntegerInfo:
+    """Returns the limits of an integer dtype.
+
+    Args:
+        dtype: the dtype, or a tensor of it.
+
+    Returns:
+        An object with the attributes `bits`, `max` and `min`.
+
+    Raises:
+        DTypeError: the dtype is not of integers.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.iinfo(st.int8).max
+        127
+    """
+    target = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
+    if not target.is_integer:
+        raise DTypeError(f"[iinfo] expected an integer dtype, got {target.name}")
+    return np.iinfo(target.numpy)
+
+
+def result_type(*args: DTypeLike | Tensor | Scalar) -> DType:
+    """Computes the dtype that operands are promoted to.
+
+    Args:
+        *args: dtypes, tensors and numbers. Python numbers are weak: they count only where their kind is higher.
+
+    Returns:
+        The common dtype.
+
+    Raises:
+        DTypeError: there are only numbers, or an argument names no dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.result_type(st.int8, st.uint8).name
+        'int16'
+    """
+    result: DType | None = None
     numbers = []
     for a in args:
         if isinstance(a, (bool, int, float)):
             numbers.append(a)
             continue
-        own = a.dtype if isinstance(a, Tensor) else as_dtype(a)
-        found = own if found is None else promote(found, own)
-    if found is None:
+        own = a.dtype if isinstance(a, Tensor) else as_dtype(a)  # type: ignore[arg-type]  # NumPy's numbers: an error
+        result = own if result is None else promote(result, own)
+    if result is None:
         raise DTypeError("[result_type] expected at least one dtype or tensor, got only numbers")
     for n in numbers:
-        found = scalar_dtype(n, found)
-    return found
+        result = scalar_dtype(n, result)
+    return result
 
 
-def can_cast(from_: Any, to: Any) -> bool:
-    """Whether promotion can turn one dtype into the other."""
+def can_cast(from_: DTypeLike | Tensor, to: DTypeLike) -> bool:
+    """Tests whether promotion can turn one dtype into another.
+
+    Args:
+        from_: the dtype, or a tensor of it.
+        to: the other dtype.
+
+    Returns:
+        Whether `to` is the common dtype of both.
+
+    Raises:
+        DTypeError: an argument names no dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.can_cast(st.int8, st.int16), st.can_cast(st.int16, st.int8)
+        (True, False)
+    """
     own = from_.dtype if isinstance(from_, Tensor) else as_dtype(from_)
     return promote(own, as_dtype(to)) is as_dtype(to)
 
@@ -64,8 +154,25 @@ _KINDS = {
 }  # fmt: skip
 
 
-def isdtype(dtype: DType, kind: Any) -> bool:
-    """Whether a dtype is of a kind: a dtype, one of the array API's words, or a tuple of these."""
+def isdtype(dtype: DType, kind: Kind) -> bool:
+    """Tests whether a dtype is of a kind.
+
+    Args:
+        dtype: the dtype.
+        kind: a dtype; one of the array API's words "bool", "signed integer", "unsigned integer", "integral",
+            "real floating", "complex floating" and "numeric"; or a tuple of these, of which one must fit.
+
+    Returns:
+        Whether it is.
+
+    Raises:
+        DTypeError: `kind` is none of those.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.isdtype(st.int8, "integral"), st.isdtype(st.int8, (st.bool, "real floating"))
+        (True, False)
+    """
     if isinstance(kind, tuple):
         return any(isdtype(dtype, k) for k in kind)
     if isinstance(kind, str):
@@ -75,46 +182,113 @@ def isdtype(dtype: DType, kind: Any) -> bool:
     return dtype is as_dtype(kind)
 
 
-class _Info:
-    """The array API's inspection object."""
+class ArrayNamespaceInfo:
+    """The array API's inspection object, as `__array_namespace_info__` returns it."""
 
-    def capabilities(self) -> dict[str, Any]:
-        """What the standard lets an implementation choose."""
+    def capabilities(self) -> dict[str, bool | int | None]:
+        """Returns what the array API lets an implementation choose.
+
+        Returns:
+            Whether boolean indexing and shapes that depend on data are supported, and the limit of the rank, if any.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.__array_namespace_info__().capabilities()["boolean indexing"]
+            True
+        """
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}
 
     def default_device(self) -> str:
-        """The device of tensors that name none."""
+        """Returns the device of tensors that are given no other.
+
+        Returns:
+            The device's name.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.__array_namespace_info__().default_device()
+            'cpu:0'
+        """
         return devices.default()
 
-    def default_dtypes(self, *, device: Any = None) -> dict[str, Any]:
-        """The dtypes of Python numbers."""
+    def default_dtypes(self, *, device: DeviceLike | None = None) -> dict[str, DType | None]:
+        """Returns the dtypes of Python numbers.
+
+        Args:
+            device: accepted for the array API's sake; they are the same on every device.
+
+        Returns:
+            The dtype for each of "real floating", "integral", "indexing" and "complex floating"; None for none.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.__array_namespace_info__().default_dtypes()["integral"]
+            spiraltorch.int64
+        """
         return {
             "real floating": dtypes.default_float, "integral": dtypes.default_int, "indexing": dtypes.int64,
             "complex floating": None,
         }  # fmt: skip
 
-    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
-        """All dtypes by name, or those of a kind."""
+    def dtypes(self, *, device: DeviceLike | None = None, kind: Kind | None = None) -> dict[str, DType]:
+        """Returns the dtypes by name.
+
+        Args:
+            device: accepted for the array API's sake; they are the same on every device.
+            kind: which dtypes, as for `isdtype`; all by default.
+
+        Returns:
+            The dtypes.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> sorted(st.__array_namespace_info__().dtypes(kind="real floating"))
+            ['bfloat16', 'float16', 'float32', 'float64']
+        """
         return {d.name: d for d in dtypes.ALL if kind is None or isdtype(d, kind)}
 
     def devices(self) -> list[str]:
-        """All devices that can be used here."""
+        """Returns the devices that can be used on this machine.
+
+        Returns:
+            The devices' names.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> "cpu:0" in st.__array_namespace_info__().devices()
+            True
+        """
         return [name for backend in devices.backends().values() for name in backend.devices()]
 
 
-def __array_namespace_info__() -> _Info:
-    """The array API's inspection namespace."""
-    return _Info()
+def __array_namespace_info__() -> ArrayNamespaceInfo:
+    """Returns the array API's inspection object.
 
+    Returns:
+        An object that knows the capabilities, dtypes and devices.
 
-def explain(*trees: Any) -> str:
-    """The plan that would compute the given tensors: kernels, bytes, memory reuse, and why things were fused.
-
-    >>> import spiraltorch as st
-    >>> print(explain(st.ones(4) + 1).splitlines()[0])
-    plan: 1 kernel for 1 operation on cpu:0
+    Example:
+        >>> import spiraltorch as st
+        >>> st.__array_namespace_info__().default_device()
+        'cpu:0'
     """
-    from .compiler.evaluate import explain as explain_nodes
+    return ArrayNamespaceInfo()
 
+
+def explain(*trees: PyTree) -> str:
+    """Describes the plan that would compute tensors, without computing them.
+
+    Args:
+        *trees: tensors, or nested lists, tuples and dicts of them; other leaves are ignored.
+
+    Returns:
+        A text of several lines: the kernels, what each reads and writes, why operations share a kernel or do not, and
+        which memory is used again.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> print(st.explain(st.ones(4) + 1).splitlines()[0])
+        plan: 1 kernel for 1 operation on cpu:0
+    """
     leaves, _ = flatten(trees)
     return explain_nodes([x.node for x in leaves if isinstance(x, Tensor)])

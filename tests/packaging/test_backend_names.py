@@ -21,6 +21,7 @@ ALLOWED = {
     "benchmark/machine.py": "the suite's device, and what the standard library and XLA call processors",
     "nn/module.py": "Module.cpu, as in PyTorch",
     "tensor/methods.py": "Tensor.cpu, as in PyTorch",
+    "tensor/torch_methods.py": "Tensor.cpu, as in PyTorch",
 }
 
 

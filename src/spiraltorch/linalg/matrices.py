@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import ArgumentError, ShapeError
 from ..tensor.dispatch import as_tensor
 from ..tensor.ops import diagonals
 from ..tensor.ops.contraction import matmul
 from ..tensor.ranges import eye
 from ..tensor.tensor import Tensor
+from ..typing import ArrayLike
 
 
-def diagonal(x: Any, offset: int = 0) -> Tensor:
-    """The diagonal of the last two axes, as the last axis.
+def diagonal(x: ArrayLike, offset: int = 0) -> Tensor:
+    """Takes the diagonal of matrices, in the last two axes.
 
-    >>> import spiraltorch as st
-    >>> diagonal(st.eye(2)).tolist()
-    [1.0, 1.0]
+    Args:
+        x: shape (..., m, n), any dtype.
+        offset: which diagonal: positive ones lie above the main diagonal, negative ones below.
+
+    Returns:
+        A tensor of x's dtype, of shape (..., k), where k is the length of the diagonal.
+
+    Raises:
+        IndexOutOfRange: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linalg.diagonal(st.eye(2)).tolist()
+        [1.0, 1.0]
     """
     return diagonals.diagonal(x, offset, -2, -1)
 
 
-def matrix_power(x: Any, n: int) -> Tensor:
-    """A square matrix multiplied with itself `n` times, n >= 0.
+def matrix_power(x: ArrayLike, n: int) -> Tensor:
+    """Multiplies square matrices with themselves, by repeated squaring.
 
-    >>> import spiraltorch as st
-    >>> matrix_power(st.ones(2, 2), 3).tolist()
-    [[4.0, 4.0], [4.0, 4.0]]
+    Args:
+        x: shape (..., m, m), any dtype.
+        n: the exponent, at least 0; 0 gives identity matrices.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ShapeError: x is not of square matrices.
+        ArgumentError: `n` is negative or no int.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.linalg.matrix_power(st.ones(2, 2), 3).tolist()
+        [[4.0, 4.0], [4.0, 4.0]]
     """
     x = as_tensor(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"[matrix_power] expected square matrices, got shape {x.shape}")
     if not isinstance(n, int) or n < 0:
         raise ArgumentError(f"[matrix_power] expected an int n >= 0, got {n}; inverses are not provided")
-    made: Tensor | None = None
+    product: Tensor | None = None
     while n:
         if n & 1:
-            made = x if made is None else matmul(made, x)
+            product = x if product is None else matmul(product, x)
         n >>= 1
         x = matmul(x, x) if n else x
-    return eye(x.shape[-1], dtype=x.dtype, device=x.device).broadcast_to(x.shape) if made is None else made
+    return eye(x.shape[-1], dtype=x.dtype, device=x.device).broadcast_to(x.shape) if product is None else product

@@ -1,94 +1,36 @@
-"""Counter-based random numbers: Philox 4x32-10, the same numbers for the same seed on every backend.
-
-A generator is a seed and a counter of blocks of four 32-bit words. Each call takes as many blocks as it needs, so the
-numbers depend on the order of calls and on nothing else.
-"""
+"""Random tensors: of distributions, permutations, and dropout. Where the numbers come from is in `generator`."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from ..dtypes import as_dtype, default_float, float32, float64, int64, uint64
+from ..dtypes import DType, as_dtype, default_float, float32, float64, int64, uint64
 from ..errors import ArgumentError, DTypeError
-from ..graph import build
-from ..runtime import device as devices
-from .creation import as_shape
+from ..typing import ArrayLike, DeviceLike, DTypeLike, Shape, ShapeLike
+from .creation import as_shape, device_name
 from .dispatch import P, as_tensor, nary, node_of
+from .generator import Generator, default_generator, manual_seed
 from .ops.selection import where
 from .ops.unary import cos, log, sqrt
 from .tensor import Tensor
-from .tracing.tracer import recorder
+
+__all__ = [
+    "Generator", "bernoulli", "default_generator", "dropout", "manual_seed", "normal", "permutation", "rand",
+    "rand_like", "randint", "randn", "randn_like", "randperm", "uniform",
+]  # fmt: skip
 
 
-class Generator:
-    """A stream of random numbers.
-
-    >>> a, b = Generator(seed=7), Generator(seed=7)
-    >>> rand(3, generator=a).tolist() == rand(3, generator=b).tolist()
-    True
-    """
-
-    def __init__(self, seed: int = 0, device: str | None = None) -> None:
-        self.device = devices.default() if device is None else device
-        self.seed = 0
-        self.counter = 0
-        self.manual_seed(seed)
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Starts the stream of this seed from its beginning."""
-        if not isinstance(seed, int):
-            raise ArgumentError(f"[manual_seed] expected an int, got {seed!r}")
-        self.seed = seed & 0xFFFFFFFFFFFFFFFF
-        self.counter = 0
-        return self
-
-    def initial_seed(self) -> int:
-        """The seed."""
-        return self.seed
-
-    def get_state(self) -> tuple[int, int]:
-        """The seed and the counter."""
-        return self.seed, self.counter
-
-    def set_state(self, state: tuple[int, int]) -> None:
-        """Continues from a state that `get_state` gave."""
-        self.seed, self.counter = state
-
-    def bits(self, shape: tuple[int, ...], device: str) -> Tensor:
-        """uint32 words."""
-        count = math.prod(shape)
-        blocks = -(-count // 4)
-        tracer = recorder()
-        if tracer is not None:
-            seed, counter = tracer.draw(self, blocks, device)
-        else:
-            seed, counter = build.scalar(self.seed, uint64, device), build.scalar(self.counter, uint64, device)
-            self.counter += blocks
-        return Tensor(build.random_bits(seed, counter, shape))
+def _target(
+    shape: tuple[ShapeLike, ...], dtype: DTypeLike | None, device: DeviceLike | None, op: str
+) -> tuple[Shape, DType, str]:
+    """Shape, dtype and device of a floating result, from what the caller gave. Raises `DTypeError`."""
+    target = default_float if dtype is None else as_dtype(dtype)
+    if not target.is_float:
+        raise DTypeError(f"[{op}] expected a floating dtype, got {target.name}")
+    return as_shape(shape[0] if len(shape) == 1 else shape, op), target, device_name(device)
 
 
-default_generator = Generator()
-
-
-def manual_seed(seed: int) -> Generator:
-    """Seeds the generator that random functions use unless given another.
-
-    >>> manual_seed(3).initial_seed()
-    3
-    """
-    return default_generator.manual_seed(seed)
-
-
-def _start(shape: Any, dtype: Any, device: Any, op: str) -> tuple[tuple[int, ...], Any, str]:
-    wanted = default_float if dtype is None else as_dtype(dtype)
-    if not wanted.is_float:
-        raise DTypeError(f"[{op}] expected a floating dtype, got {wanted.name}")
-    name = devices.default() if device is None else devices.canonical(str(device))
-    return as_shape(shape, op), wanted, name
-
-
-def _uniform(shape: tuple[int, ...], dtype: Any, device: str, generator: Generator | None) -> Tensor:
+def _uniform(shape: Shape, dtype: DType, device: str, generator: Generator | None) -> Tensor:
     """Numbers in [0, 1): the top 24 bits of a word, or 53 bits of two for float64."""
     source = generator or default_generator
     if dtype is float64:
@@ -103,147 +45,313 @@ def _uniform(shape: tuple[int, ...], dtype: Any, device: str, generator: Generat
     return ((words >> (32 - bits)).to(float32) * (1.0 / (1 << bits))).to(dtype)
 
 
-def _sized(shape: tuple[Any, ...]) -> Any:
-    return shape[0] if len(shape) == 1 else shape
-
-
-def _done(made: Tensor, requires_grad: bool) -> Tensor:
-    return made.requires_grad_() if requires_grad else made
-
-
 def rand(
-    *shape: Any, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform numbers in [0, 1).
+    """Draws numbers uniformly from [0, 1).
 
-    >>> rand(2, 3).shape
-    (2, 3)
+    Args:
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result, floating; float32 by default.
+        device: the device of the result; by default the default device.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+        requires_grad: whether `backward` computes the tensor's gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.rand(2, 3).shape
+        (2, 3)
     """
-    size, wanted, name = _start(_sized(shape), dtype, device, "rand")
-    return _done(_uniform(size, wanted, name, generator), requires_grad)
+    extents, target, name = _target(shape, dtype, device, "rand")
+    result = _uniform(extents, target, name, generator)
+    return result.requires_grad_() if requires_grad else result
 
 
 def uniform(
-    low: float = 0.0, high: float = 1.0, shape: Any = (), dtype: Any = None, device: Any = None,
+    low: float = 0.0,
+    high: float = 1.0,
+    shape: ShapeLike = (),
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
     generator: Generator | None = None,
-) -> Tensor:  # fmt: skip
-    """Uniform numbers in [low, high).
+) -> Tensor:
+    """Draws numbers uniformly from [low, high).
 
-    >>> uniform(2.0, 3.0, (2,)).shape
-    (2,)
+    Args:
+        low: the lower bound.
+        high: the upper bound.
+        shape: the extents.
+        dtype: the dtype of the result, floating; float32 by default.
+        device: the device of the result; by default the default device.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.uniform(2.0, 3.0, (2,)).shape
+        (2,)
     """
     return rand(as_shape(shape, "uniform"), dtype=dtype, device=device, generator=generator) * (high - low) + low
 
 
 def randn(
-    *shape: Any, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    *shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Standard normal numbers, by the Box-Muller transform of two uniform numbers for each.
+    """Draws numbers from the normal distribution of mean 0 and standard deviation 1.
 
-    >>> randn(2, 3, dtype="float64").dtype
-    spiraltorch.float64
+    Each number is computed from two uniform ones (Box and Muller, "A note on the generation of random normal deviates",
+    1958).
+
+    Args:
+        *shape: the extents, as separate ints or as one sequence.
+        dtype: the dtype of the result, floating; float32 by default.
+        device: the device of the result; by default the default device.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+        requires_grad: whether `backward` computes the tensor's gradient.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.randn(2, 3, dtype="float64").dtype
+        spiraltorch.float64
     """
-    size, wanted, name = _start(_sized(shape), dtype, device, "randn")
-    inner = wanted if wanted.itemsize >= 4 else float32
-    pair = _uniform((2, *size), inner, name, generator)
+    extents, target, name = _target(shape, dtype, device, "randn")
+    inner = target if target.itemsize >= 4 else float32
+    pair = _uniform((2, *extents), inner, name, generator)
     radius = sqrt(log(1.0 - pair[0]) * -2.0)
-    return _done((radius * cos(pair[1] * (2 * math.pi))).to(wanted), requires_grad)
+    result = (radius * cos(pair[1] * (2 * math.pi))).to(target)
+    return result.requires_grad_() if requires_grad else result
 
 
 def normal(
-    mean: float = 0.0, std: float = 1.0, size: Any = (), dtype: Any = None, device: Any = None,
+    mean: float = 0.0,
+    std: float = 1.0,
+    size: ShapeLike = (),
+    dtype: DTypeLike | None = None,
+    device: DeviceLike | None = None,
     generator: Generator | None = None,
-) -> Tensor:  # fmt: skip
-    """Normal numbers with a mean and a standard deviation.
+) -> Tensor:
+    """Draws numbers from a normal distribution.
 
-    >>> normal(0.0, 2.0, (3,)).shape
-    (3,)
+    Args:
+        mean: the mean.
+        std: the standard deviation.
+        size: the extents.
+        dtype: the dtype of the result, floating; float32 by default.
+        device: the device of the result; by default the default device.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        A tensor of the given shape.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.normal(0.0, 2.0, (3,)).shape
+        (3,)
     """
     return randn(as_shape(size, "normal"), dtype=dtype, device=device, generator=generator) * std + mean
 
 
 def randint(
-    low: int, high: int | None = None, size: Any = (), dtype: Any = int64, device: Any = None,
+    low: int,
+    high: int | None = None,
+    size: ShapeLike = (),
+    dtype: DTypeLike = int64,
+    device: DeviceLike | None = None,
     generator: Generator | None = None,
-) -> Tensor:  # fmt: skip
-    """Integers in [low, high): a 32-bit word scaled to the range, which must be below 2**32.
+) -> Tensor:
+    """Draws integers uniformly from [low, high).
 
-    >>> randint(0, 1, (3,)).tolist()
-    [0, 0, 0]
+    Args:
+        low: the lower bound; with one bound, it is the upper one, and the lower one is 0.
+        high: the upper bound, less than 2**32 above the lower one.
+        size: the extents.
+        dtype: the dtype of the result.
+        device: the device of the result; by default the default device.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        A tensor of the given shape: a 32-bit word scaled to the range for each element.
+
+    Raises:
+        ArgumentError: the range is empty or too large.
+        ShapeError: the shape is not of ints of at least 0.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.randint(0, 1, (3,)).tolist()
+        [0, 0, 0]
     """
     if high is None:
         low, high = 0, low
     if not 0 < high - low < 1 << 32:
         raise ArgumentError(f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}")
-    name = devices.default() if device is None else devices.canonical(str(device))
-    words = (generator or default_generator).bits(as_shape(size, "randint"), name)
+    words = (generator or default_generator).bits(as_shape(size, "randint"), device_name(device))
     return (((words.to(uint64) * (high - low)) >> 32).to(int64) + low).to(as_dtype(dtype))
 
 
-def bernoulli(p: Any, generator: Generator | None = None) -> Tensor:
-    """1 with probability `p`, element by element, else 0, in the dtype of `p`.
+def bernoulli(p: ArrayLike, generator: Generator | None = None) -> Tensor:
+    """Draws 1 with a given probability and 0 otherwise, element by element.
 
-    >>> bernoulli(as_tensor([0.0, 1.0])).tolist()
-    [0.0, 1.0]
+    Args:
+        p: the probabilities, any shape.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        A tensor of the shape and dtype of `p`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.bernoulli(st.tensor([0.0, 1.0])).tolist()
+        [0.0, 1.0]
     """
     p = as_tensor(p)
     draw = _uniform(p.shape, float32, p.device, generator)
-    return (draw < p).to(p.dtype)  # type: ignore[no-any-return]
+    return (draw < p).to(p.dtype)
 
 
-def randperm(n: int, device: Any = None, generator: Generator | None = None) -> Tensor:
-    """The numbers 0 to n-1 in random order, as int64.
+def randperm(n: int, device: DeviceLike | None = None, generator: Generator | None = None) -> Tensor:
+    """Puts the integers from 0 to n - 1 in random order.
 
-    >>> sorted(randperm(4).tolist())
-    [0, 1, 2, 3]
+    Args:
+        n: how many.
+        device: the device of the result; by default the default device.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        An int64 tensor of shape (n,).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> sorted(st.randperm(4).tolist())
+        [0, 1, 2, 3]
     """
-    name = devices.default() if device is None else devices.canonical(str(device))
-    words = (generator or default_generator).bits((n, 2), name).to(uint64)
+    words = (generator or default_generator).bits((n, 2), device_name(device)).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
     return nary(P["argsort"], (node_of(keys),), (0, False))
 
 
-def permutation(x: Any, generator: Generator | None = None) -> Tensor:
-    """`randperm(x)` for an int; the rows of a tensor in random order.
+def permutation(x: int | Tensor, generator: Generator | None = None) -> Tensor:
+    """Puts the rows of a tensor in random order.
 
-    >>> sorted(permutation(as_tensor([3, 5])).tolist())
-    [3, 5]
+    Args:
+        x: at least one axis, any dtype; or an int, for `randperm`.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> sorted(st.permutation(st.tensor([3, 5])).tolist())
+        [3, 5]
     """
     if isinstance(x, int):
         return randperm(x, generator=generator)
-    return x[randperm(x.shape[0], device=x.device, generator=generator)]  # type: ignore[no-any-return]
+    return x[randperm(x.shape[0], device=x.device, generator=generator)]
 
 
-def rand_like(x: Tensor, dtype: Any = None) -> Tensor:
-    """Uniform numbers in the shape of `x`.
+def rand_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
+    """Draws numbers uniformly from [0, 1), in another tensor's shape.
 
-    >>> rand_like(as_tensor([1.0])).shape
-    (1,)
+    Args:
+        x: the tensor that gives shape, dtype and device.
+        dtype: the dtype of the result, floating; x's by default.
+
+    Returns:
+        A tensor of x's shape.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.rand_like(st.tensor([1.0])).shape
+        (1,)
     """
     return rand(x.shape, dtype=dtype or x.dtype, device=x.device)
 
 
-def randn_like(x: Tensor, dtype: Any = None) -> Tensor:
-    """Normal numbers in the shape of `x`.
+def randn_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
+    """Draws numbers from the normal distribution of mean 0 and standard deviation 1, in another tensor's shape.
 
-    >>> randn_like(as_tensor([1.0])).shape
-    (1,)
+    Args:
+        x: the tensor that gives shape, dtype and device.
+        dtype: the dtype of the result, floating; x's by default.
+
+    Returns:
+        A tensor of x's shape.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.randn_like(st.tensor([1.0])).shape
+        (1,)
     """
     return randn(x.shape, dtype=dtype or x.dtype, device=x.device)
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
-    """Zeros with probability `p`, the rest scaled by 1/(1-p); the input itself outside training.
+def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+    """Sets elements to 0 at random, and scales the others so that their expected value stays.
 
-    >>> dropout(as_tensor([1.0]), 0.0).tolist()
-    [1.0]
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+
+    Args:
+        x: any shape; floating dtypes.
+        p: the probability of 0 for an element; the others are multiplied by 1 / (1 - p).
+        training: False returns `x` itself.
+        generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ArgumentError: `p` lies outside [0, 1].
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.dropout(st.tensor([1.0]), 0.0).tolist()
+        [1.0]
     """
     x = as_tensor(x)
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}")
     if not training or p == 0.0:
-        return x  # type: ignore[no-any-return]
+        return x
     if p == 1.0:
-        return x * 0.0  # type: ignore[no-any-return]
+        return x * 0.0
     keep = _uniform(x.shape, float32, x.device, generator) >= p
     return where(keep, x * (1.0 / (1.0 - p)), 0.0)

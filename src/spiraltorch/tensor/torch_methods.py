@@ -314,7 +314,7 @@ def var(
 ) -> Tensor: ...
 @overload
 def var(x: Tensor, *, dim: Axis, correction: float = 1, keepdim: bool = False, unbiased: bool = True) -> Tensor: ...
-def var(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def var(x: Tensor, *args: object, **kwargs: object) -> Tensor:
     """Computes the variance over axes, as `st.var`; with PyTorch's arguments the divisor is PyTorch's.
 
     Args:
@@ -351,7 +351,7 @@ def std(
 ) -> Tensor: ...
 @overload
 def std(x: Tensor, *, dim: Axis, correction: float = 1, keepdim: bool = False, unbiased: bool = True) -> Tensor: ...
-def std(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def std(x: Tensor, *args: object, **kwargs: object) -> Tensor:
     """Computes the standard deviation over axes, as `st.std`; with PyTorch's arguments the divisor is PyTorch's.
 
     Args:

@@ -1,0 +1,162 @@
+"""Streams of random numbers: a seed, and a counter of the blocks that were drawn.
+
+A block is four 32-bit words of Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), a
+function of seed and counter. Each call draws as many blocks as it needs, so numbers depend on the order of calls and on
+nothing else, and are the same on every backend.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..dtypes import uint64
+from ..errors import ArgumentError
+from ..graph import build
+from ..runtime import device as devices
+from ..typing import DeviceLike, Shape
+from .tensor import Tensor
+from .tracing.tracer import recorder
+
+
+class Generator:
+    """A stream of random numbers.
+
+    Args:
+        seed: which stream; only its lowest 64 bits count.
+        device: accepted for PyTorch's sake; a stream is the same on every device.
+
+    Attributes:
+        device: the device's name.
+        seed: the seed.
+        counter: how many blocks of four words were drawn.
+
+    Raises:
+        ArgumentError: the seed is no int.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> a, b = st.Generator(seed=7), st.Generator(seed=7)
+        >>> st.rand(3, generator=a).tolist() == st.rand(3, generator=b).tolist()
+        True
+    """
+
+    def __init__(self, seed: int = 0, device: DeviceLike | None = None) -> None:
+        self.device = devices.default() if device is None else device
+        self.seed = 0
+        self.counter = 0
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Starts the stream of a seed from its beginning.
+
+        Args:
+            seed: which stream; only its lowest 64 bits count.
+
+        Returns:
+            The generator itself.
+
+        Raises:
+            ArgumentError: the seed is no int.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.Generator().manual_seed(7).initial_seed()
+            7
+        """
+        if not isinstance(seed, int):
+            raise ArgumentError(f"[manual_seed] expected an int, got {seed!r}")
+        self.seed = seed & 0xFFFFFFFFFFFFFFFF
+        self.counter = 0
+        return self
+
+    def initial_seed(self) -> int:
+        """Returns the seed.
+
+        Returns:
+            The seed, from 0 to 2**64 - 1.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.Generator(3).initial_seed()
+            3
+        """
+        return self.seed
+
+    def get_state(self) -> tuple[int, int]:
+        """Returns where the stream stands.
+
+        Returns:
+            The seed and the counter, for `set_state`.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.Generator(3).get_state()
+            (3, 0)
+        """
+        return self.seed, self.counter
+
+    def set_state(self, state: tuple[int, int]) -> None:
+        """Continues a stream from where it stood.
+
+        Args:
+            state: what `get_state` returned.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> generator = st.Generator(3)
+            >>> state = generator.get_state()
+            >>> first = st.rand(2, generator=generator)
+            >>> generator.set_state(state)
+            >>> st.rand(2, generator=generator).tolist() == first.tolist()
+            True
+        """
+        self.seed, self.counter = state
+
+    def bits(self, shape: Shape, device: DeviceLike) -> Tensor:
+        """Draws uniformly distributed 32-bit words.
+
+        Args:
+            shape: the extents.
+            device: the device of the result.
+
+        Returns:
+            A uint32 tensor of the given shape.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.Generator(3).bits((2,), "cpu:0").dtype
+            spiraltorch.uint32
+        """
+        count = math.prod(shape)
+        blocks = -(-count // 4)
+        tracer = recorder()
+        if tracer is not None:
+            seed, counter = tracer.draw(self, blocks, device)
+        else:
+            seed, counter = build.scalar(self.seed, uint64, device), build.scalar(self.counter, uint64, device)
+            self.counter += blocks
+        return Tensor(build.random_bits(seed, counter, shape))
+
+
+default_generator = Generator()
+"""The generator of all random functions that are given no other."""
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seeds the generator of all random functions that are given no other.
+
+    Args:
+        seed: which stream; only its lowest 64 bits count.
+
+    Returns:
+        That generator.
+
+    Raises:
+        ArgumentError: the seed is no int.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.manual_seed(3).initial_seed()
+        3
+    """
+    return default_generator.manual_seed(seed)
