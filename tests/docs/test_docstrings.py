@@ -59,7 +59,7 @@ def missing(value: object, method: bool) -> list[str]:
     example = doc.partition("\nExample:\n")[2]
     code = re.findall(r"^\s*>>> (.*)", example, re.MULTILINE)
     head = [line for line in code if line.startswith(("import ", "from "))]
-    if code and code[: len(head)] != head or code and "import spiraltorch as st" not in head:
+    if (code and code[: len(head)] != head) or (code and "import spiraltorch as st" not in head):
         lacks.append("import spiraltorch as st")
     if inspect.isclass(value):
         return lacks
