@@ -70,7 +70,7 @@ def signatures(name: str) -> list[Function]:
         return [returning_tensor(f) for f in signatures(name[:-1])]
     if name in methods.ALIASES:
         return signatures(methods.ALIASES[name])
-    function = vars(Tensor)[name]
+    function = vars(Tensor)[name] if name.startswith("__") else inspect.unwrap(vars(Tensor)[name])
     if defined := definitions(function):
         return defined
     if name.startswith("__"):
@@ -84,9 +84,7 @@ def signatures(name: str) -> list[Function]:
 
 def definitions(function: Callable[..., object]) -> list[Function]:
     """The definition of a function in its module, or its overloads; nothing for a generated function."""
-    same_name = [
-        n for n in module_of(function).body if isinstance(n, Function) and n.name == inspect.unwrap(function).__name__
-    ]
+    same_name = [n for n in module_of(function).body if isinstance(n, Function) and n.name == function.__name__]
     overloads = [n for n in same_name if any(isinstance(d, ast.Name) and d.id == "overload" for d in n.decorator_list)]
     return overloads or same_name
 
@@ -122,7 +120,7 @@ def method(name: str, definition: Function, names: list[str], imports: dict[str,
     result.decorator_list = [ast.Name("overload")] if overloaded else []
     if overloaded:
         imports.setdefault("typing", set()).add("overload")
-    qualified = Qualified(set(names), module_of(vars(Tensor)[name]), imports)
+    qualified = Qualified(set(names), module_of(inspect.unwrap(vars(Tensor)[name])), imports)
     for argument in arguments(result):
         if argument.annotation is not None:
             argument.annotation = qualified.visit(argument.annotation)
@@ -180,7 +178,7 @@ def origins(module: ast.Module) -> dict[str, str]:
 
 def module_of(function: Callable[..., object]) -> ast.Module:
     """The syntax tree of the module that defines a function."""
-    return source_of(inspect.unwrap(function).__module__)
+    return source_of(function.__module__)
 
 
 @lru_cache

@@ -86,7 +86,7 @@ ALIASES: dict[str, str] = {
     "absolute": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "astype": "to", "clamp": "clip",
     "movedim": "moveaxis", "swapdims": "swapaxes", "to_device": "to", "type_as": "to",
 }  # fmt: skip
-# The functions whose description operators share.
+# The functions whose description and signature operators share.
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "truediv": elementwise.divide,
     "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.pow,
@@ -200,14 +200,16 @@ def attach() -> None:
     setattr(Tensor, "__imatmul__", _matmul_in_place)  # noqa: B010  # as all the others
     setattr(Tensor, "__rdivmod__", _reflected_divmod)  # noqa: B010
     for name, function in OPERATORS.items():
-        getattr(Tensor, f"__{name}__").__doc__ = function.__doc__
-    for name, method in ALIASES.items():
-        setattr(Tensor, name, getattr(Tensor, method))
+        method = getattr(Tensor, f"__{name}__")
+        method.__doc__, method.__wrapped__ = function.__doc__, function  # for `help`
+    for name, alias in ALIASES.items():
+        setattr(Tensor, name, getattr(Tensor, alias))
     for name in IN_PLACE:
         if not hasattr(Tensor, f"{name}_"):
             setattr(Tensor, f"{name}_", _in_place(name))
         else:  # an operator
-            getattr(Tensor, f"{name}_").__doc__ = _in_place_doc(name)
+            method = getattr(Tensor, f"{name}_")
+            method.__doc__, method.__wrapped__ = _in_place_doc(name), getattr(Tensor, name)
 
 
 attach()

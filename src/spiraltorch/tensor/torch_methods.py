@@ -336,8 +336,7 @@ def var(x: Tensor, *args: object, **kwargs: object) -> Tensor:
         >>> x.var().item(), x.var(dim=0).item()
         (1.0, 2.0)
     """
-    spread: Callable[..., Tensor] = reduction.var
-    return spread(x, *args, **_with_torch_correction(kwargs))
+    return reduction.var(x, *args, **_with_torch_correction(kwargs))  # type: ignore[arg-type]  # the overloads check
 
 
 @overload
@@ -373,8 +372,7 @@ def std(x: Tensor, *args: object, **kwargs: object) -> Tensor:
         >>> st.tensor([1.0, 3.0]).std(dim=0, unbiased=False).item()
         1.0
     """
-    spread: Callable[..., Tensor] = reduction.std
-    return spread(x, *args, **_with_torch_correction(kwargs))
+    return reduction.std(x, *args, **_with_torch_correction(kwargs))  # type: ignore[arg-type]  # the overloads check
 
 
 def _with_torch_correction(kwargs: dict[str, Any]) -> dict[str, Any]:
