@@ -13,7 +13,12 @@ from spiraltorch.ir.index import Index, Var, index
 from spiraltorch.ir.kernel_key import PACKAGE, SOURCES, kernel_key, source_digest
 from spiraltorch.ir.stmt import Kernel, Store, loop, loop_nest
 
-NOT_DECIDING = {"errors.py", "telemetry", "version.py"}  # what SOURCES import, and no kernel's code depends on
+NOT_DECIDING = {
+    "typing.py",
+    "errors.py",
+    "telemetry",
+    "version.py",
+}  # what SOURCES import, and no kernel's code depends on
 
 
 def negation(name: str = "x", extent: int = 8, dtype: DType = float32) -> Kernel:
