@@ -111,6 +111,8 @@ def custom_vjp(forward: Forward, backward: Backward, args: tuple[Node, ...]) -> 
     avals = [v.aval for v in values]
 
     def rule_for(operands: tuple[Node, ...]) -> CustomRule:
+        """The rule for operands, which may be those of a copy."""
+
         def pullback(cotangents: Cotangents, inputs: set[Node]) -> Iterator[tuple[Node, Node | None]]:
             full = tuple([b.zeros(aval) if g is None else g for aval, g in zip(avals, cotangents, strict=True)])
             grads = tuple(backward(residuals, full))
@@ -141,6 +143,7 @@ def with_vjp(
     """
 
     def rule_for(operands: tuple[Node, ...]) -> CustomRule:
+        """The rule for operands, which may be those of a copy."""
         results: list[ref[Node]] = []
 
         def pullback(cotangents: Cotangents, inputs: set[Node]) -> Iterator[tuple[Node, Node | None]]:

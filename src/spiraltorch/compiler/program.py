@@ -98,6 +98,7 @@ class Builder:
         self, prim: str, args: tuple[Val, ...], params: tuple[Any, ...], shape: tuple[int, ...], dtype: DType,
         device: str, slot: int = -1,
     ) -> Val:  # fmt: skip
+        """The value of a primitive on operands, with the type given by the caller; an equal value is reused."""
         key = (prim, tuple([a.id for a in args]), _exact_key(params), shape, dtype, device, slot)
         val = self.known.get(key)
         if val is None:
@@ -123,9 +124,11 @@ class Builder:
         return self.make(prim, args, (), shape, dtype or args[-1].dtype, args[0].device)
 
     def cast(self, x: Val, dtype: DType) -> Val:
+        """`x` converted to `dtype`."""
         return x if x.dtype is dtype else self.make("cast", (x,), (dtype,), x.shape, dtype, x.device)
 
     def reshape(self, x: Val, shape: tuple[int, ...]) -> Val:
+        """`x` with another shape; a reshape of a reshape is one."""
         if x.shape == shape:
             return x
         if x.prim == "reshape":
@@ -133,6 +136,7 @@ class Builder:
         return self.make("reshape", (x,), (shape,), shape, x.dtype, x.device)
 
     def permute(self, x: Val, axes: tuple[int, ...]) -> Val:
+        """`x` with its axes permuted; a permutation of a permutation is one."""
         if axes == tuple(range(len(axes))):
             return x
         if x.prim == "permute":
@@ -141,11 +145,13 @@ class Builder:
         return self.make("permute", (x,), (axes,), tuple([x.shape[a] for a in axes]), x.dtype, x.device)
 
     def expand(self, x: Val, shape: tuple[int, ...]) -> Val:
+        """`x` broadcast to `shape`."""
         if x.shape == shape:
             return x
         return self.make("expand", (x,), (shape,), shape, x.dtype, x.device)
 
     def reduce(self, prim: str, x: Val, axes: tuple[int, ...]) -> Val:
+        """A reduction over sorted axes, which are dropped."""
         if not axes:
             return x
         shape = tuple([e for d, e in enumerate(x.shape) if d not in axes])

@@ -60,6 +60,7 @@ Recorder = TypeVar("Recorder", bound=Callable[..., Node])
 
 
 def _with_docstring(record: Recorder, name: str) -> Recorder:
+    """Names a builder after its primitive and describes it."""
     record.__name__ = record.__qualname__ = name
     record.__doc__ = f"Records `{name}`, element by element, of operands whose shapes broadcast."
     return record

@@ -44,6 +44,7 @@ def evaluate(roots: Sequence[Node]) -> list[np.ndarray[Any, Any]]:
 
 
 def _run(node: Node, args: list[Any]) -> Any:
+    """The value of a node, or the tuple of values of a call, from its operands' values."""
     prim = node.spec.prim
     assert prim is not None, "a leaf without a buffer is a placeholder of jvp, which no result depends on"
     if prim.name == "scalar":
@@ -56,6 +57,7 @@ def _run(node: Node, args: list[Any]) -> Any:
 
 
 def _checked(name: str, value: Any, aval: Aval) -> np.ndarray[Any, Any]:
+    """An array, whose shape and dtype must be those that the primitive's `infer` gave."""
     out: np.ndarray[Any, Any] = np.asarray(value)
     assert out.shape == aval.shape, f"{name}: the reference has shape {out.shape}, the rule {aval.shape}"
     assert out.dtype == aval.dtype.numpy, f"{name}: the reference has dtype {out.dtype}, the rule {aval.dtype}"

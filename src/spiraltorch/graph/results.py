@@ -18,10 +18,12 @@ from .primitive import Primitive
 
 
 def _infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """Results are created by `result_of` alone."""
     raise AssertionError("[result] a result's type comes from its call: record it with result_of")
 
 
 def _reference(values: tuple[Any, ...], params: Params) -> Any:
+    """One of the arrays of a call."""
     return values[params[0]]
 
 

@@ -163,6 +163,7 @@ def _interleave(
 
 
 def _product(shape: tuple[int, ...]) -> int:
+    """The product of extents."""
     size = 1
     for e in shape:
         size *= e

@@ -15,9 +15,11 @@ def decompose_random_bits(b: Builder, val: Val, args: tuple[Val, ...]) -> Val:
     device, shape = val.device, val.shape
 
     def number(value: int) -> Val:
+        """A uint32 constant."""
         return b.const(value, uint32, device)
 
     def halves(x: Val) -> tuple[Val, Val]:
+        """The low and the high word of uint64 values."""
         shift = b.const(32, uint64, device)
         return b.cast(x, uint32), b.cast(b.op("shr", x, shift), uint32)
 

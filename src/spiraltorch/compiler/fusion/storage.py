@@ -150,6 +150,7 @@ def _limit_operand_buffers(program: Program, stored: dict[int, str], max_buffers
     sources: dict[int, frozenset[int]] = {}
 
     def buffers_read_for(v: Val) -> frozenset[int]:
+        """Ids of the buffers that a kernel reads to have an element of `v`."""
         return frozenset((v.id,)) if in_memory(v) or v.id in stored else sources[v.id]
 
     for val in program.vals:

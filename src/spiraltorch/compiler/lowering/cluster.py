@@ -156,6 +156,7 @@ def stores_with_most_reads_first(stores: list[Store]) -> list[Store]:
     """
 
     def reads(s: Store) -> int:
+        """The number of buffers that a store reads."""
         return len({r.buffer for r in leaf_loads(s)})
 
     return sorted(stores, key=reads, reverse=True)

@@ -49,10 +49,12 @@ def _reshape(val: Val, position: Position) -> Position:
 
 
 def _expand(val: Val, position: Position) -> Position:
+    """Index map of a broadcast: 0 along axes of extent 1."""
     return broadcast_position(val.args[0], val, position)
 
 
 def _permute(val: Val, position: Position) -> Position:
+    """Index map of a permutation."""
     axes = val.params[0]
     result: list[Index] = [ZERO] * len(axes)
     for place, axis in enumerate(axes):
@@ -61,16 +63,19 @@ def _permute(val: Val, position: Position) -> Position:
 
 
 def _slice(val: Val, position: Position) -> Position:
+    """Index map of a strided slice."""
     starts, _, steps = val.params
     return tuple([p * step + start for p, start, step in zip(position, starts, steps, strict=True)])
 
 
 def _flip(val: Val, position: Position) -> Position:
+    """Index map of a reversal."""
     axes = val.params[0]
     return tuple([(val.shape[d] - 1) - p if d in axes else p for d, p in enumerate(position)])
 
 
 def _windows(val: Val, position: Position) -> Position:
+    """Index map of sliding windows."""
     axes, _, strides, dilations = val.params
     rank = len(val.args[0].shape)
     result = list(position[:rank])
@@ -89,10 +94,12 @@ for _name, _index_map in {
 
 
 def _const(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """A constant."""
     return Const(val.params[0], val.dtype)
 
 
 def _scalar(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """A scalar parameter of the kernel, which is created at its first use."""
     scalar = e.scalars.get(val.slot)
     if scalar is None:
         scalar = e.scalars[val.slot] = Scalar(f"s{val.slot}", val.dtype)
@@ -100,6 +107,7 @@ def _scalar(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 
 
 def _iota(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """The index along an axis, converted to the dtype."""
     axis = val.params[1]
     if val.dtype.is_integer:
         return FromIndex(position[axis], val.dtype)
@@ -107,6 +115,7 @@ def _iota(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 
 
 def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """The element of the operand inside of the padding, the fill value elsewhere."""
     pads, fill = val.params
     (x,) = val.args
     source: list[Index] = []  # the position in the operand
@@ -130,6 +139,7 @@ def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 
 
 def _concat(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """The element of the operand that holds the position, selected by comparisons."""
     axis = val.params[0]
     start = sum(a.shape[axis] for a in val.args)
     result: Value | None = None
@@ -164,6 +174,7 @@ def _clamped(e: Emitter, idx: Val, position: Position, g: Guard, extent: int) ->
 
 
 def _take(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """The element at an index that is read from memory and clamped."""
     x, idx = val.args
     axis = val.params[0]
     rank = len(idx.shape)
@@ -172,6 +183,7 @@ def _take(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
 
 
 def _take_along(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
+    """The element at an index of the same rank, which is clamped."""
     x, idx = val.args
     axis = val.params[0]
     i = _clamped(e, idx, position, g, x.shape[axis])

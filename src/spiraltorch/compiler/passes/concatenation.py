@@ -37,6 +37,7 @@ def copy_concatenations(program: Program, target: Target) -> Program:
 
 
 def _concat_tree(b: Builder, args: tuple[Val, ...], axis: int, limit: int) -> Val:
+    """A tree of concatenations, each of at most `limit` operands."""
     while len(args) > 1:
         parts = []
         for start in range(0, len(args), limit):

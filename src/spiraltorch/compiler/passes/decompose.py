@@ -14,6 +14,7 @@ def decompose(program: Program, target: Target) -> Program:
 
 
 def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """The decomposition of a value, or None to keep it."""
     if val.size == 0:
         return None if val.prim in ("leaf", "const") else filled(b, val, 0)
     rule = LOWERINGS[val.prim].decompose

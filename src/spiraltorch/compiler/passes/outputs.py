@@ -12,6 +12,7 @@ def share_reshaped_outputs(program: Program, target: Target) -> Program:
 
 
 def _before_reshapes(val: Val) -> Val:
+    """The value under any reshapes."""
     while val.prim == "reshape":
         val = val.args[0]
     return val

@@ -36,11 +36,13 @@ def _constant(val: Val) -> object:
 
 
 def _is_number(val: Val, number: float) -> bool:
+    """Whether a value is a broadcast constant that equals a number."""
     value = _constant(val)
     return value is not None and not isinstance(value, bool) and value == number
 
 
 def _rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """The simplification of a value, or None to keep it."""
     rule = _RULES.get(val.prim)
     return rule(b, val, args) if rule else None
 
@@ -51,6 +53,7 @@ def _broadcast_to(b: Builder, val: Val, x: Val) -> Val:
 
 
 def _mul(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """x * 1 is x, and x * -1 of floats is -x."""
     x, y = args
     if _is_number(y, 1):
         return _broadcast_to(b, val, x)
@@ -62,10 +65,12 @@ def _mul(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 
 def _div(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """x / 1 is x."""
     return _broadcast_to(b, val, args[0]) if _is_number(args[1], 1) else None
 
 
 def _add(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """x + 0 of integers is x; of floats it would lose -0.0."""
     x, y = args
     if val.dtype.is_integer:
         if _is_number(y, 0):
@@ -76,14 +81,17 @@ def _add(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 
 def _sub(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """x - 0 is x."""
     return _broadcast_to(b, val, args[0]) if _is_number(args[1], 0) else None
 
 
 def _neg(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """-(-x) is x."""
     return args[0].args[0] if args[0].prim == "neg" else None
 
 
 def _pow(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """x ** 1 is x, and x ** 2 is x * x."""
     x, y = args
     if _is_number(y, 1):
         return _broadcast_to(b, val, x)
@@ -94,6 +102,7 @@ def _pow(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 
 def _cast(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """A cast of a constant is a constant; a cast back after an exact cast is dropped."""
     (x,) = args
     if x.dtype is val.dtype:
         return x
@@ -105,6 +114,7 @@ def _cast(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 
 def _cast_const(b: Builder, x: Val, dtype: DType) -> Val | None:
+    """A constant in another dtype where that is exact, else None."""
     value = x.params[0]
     if dtype.is_bool:
         return b.const(bool(value), dtype, x.device)
@@ -125,18 +135,22 @@ def _widens(small: DType, large: DType) -> bool:
 
 
 def _stop_gradient(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """The operand: gradients are graphs already."""
     return args[0]
 
 
 def _reshape(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """A reshape of a reshape is one."""
     return b.reshape(args[0], val.shape)
 
 
 def _permute(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """A permutation of a permutation is one."""
     return b.permute(args[0], val.params[0])
 
 
 def _expand(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """A broadcast of a broadcast is one."""
     (x,) = args
     if x.shape == val.shape:
         return x
@@ -144,14 +158,17 @@ def _expand(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
 
 
 def _slice(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """A slice of everything is its operand."""
     return args[0] if args[0].shape == val.shape else None
 
 
 def _pad(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """Padding by nothing is its operand."""
     return args[0] if args[0].shape == val.shape else None
 
 
 def _concat(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
+    """Drops empty operands."""
     kept = tuple([a for a in args if a.shape[val.params[0]]])
     if len(kept) == len(args):
         return None

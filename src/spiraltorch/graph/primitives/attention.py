@@ -20,6 +20,7 @@ from .elementwise import same_device
 
 
 def _infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
+    """The types of the weighted values and of the logarithms of sums, after checks of the operands."""
     q, k, v, *bias = avals
     same_device("attention", avals)
     if not q.dtype.is_float or q.dtype.itemsize < 4 or k.dtype is not q.dtype or v.dtype is not q.dtype:
@@ -41,10 +42,12 @@ def _infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
 
 
 def _grad_infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
+    """The types of the gradients: those of q, k and v."""
     return avals[:3]
 
 
 def _reference_scores(q: Any, k: Any, bias: tuple[Any, ...], causal: bool, scale: float) -> Any:
+    """Scaled and masked scores in NumPy, (B, H, L, S)."""
     scores = np.einsum("bhid,bhjd->bhij", q * q.dtype.type(scale), k)
     minus_infinity = scores.dtype.type(-np.inf)
     for mask in bias:
@@ -56,6 +59,7 @@ def _reference_scores(q: Any, k: Any, bias: tuple[Any, ...], causal: bool, scale
 
 
 def _reference(q: Any, k: Any, v: Any, *bias: Any, params: Params) -> Any:
+    """Attention in NumPy."""
     causal, scale = params
     k, v = (np.repeat(x, q.shape[1] // x.shape[1], axis=1) for x in (k, v))
     with np.errstate(all="ignore"):
@@ -70,6 +74,7 @@ def _reference(q: Any, k: Any, v: Any, *bias: Any, params: Params) -> Any:
 
 
 def _grad_reference(q: Any, k: Any, v: Any, g: Any, sums: Any, shift: Any, *bias: Any, params: Params) -> Any:
+    """The gradients of attention in NumPy."""
     causal, scale = params
     shared, groups = k.shape[:2], q.shape[1] // k.shape[1]
     k, v = (np.repeat(x, groups, axis=1) for x in (k, v))
@@ -93,6 +98,7 @@ def _repeat(x: Node, groups: int) -> Node:
 
 
 def _scores(q: Node, k: Node, bias: tuple[Node, ...], causal: bool, scale: float) -> Node:
+    """Scaled and masked scores as a graph, (B, H, L, S)."""
     dtype, device = q.aval.dtype, q.aval.device
     scores = b.dot(b.mul(q, b.const(scale, dtype, device)), k, (3,), (3,), (0, 1), (0, 1))
     shape, minus_infinity = scores.aval.shape, b.const(float("-inf"), dtype, device)
@@ -111,6 +117,7 @@ def _with_last_axis(x: Node) -> Node:
 
 
 def _decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
+    """Attention in simpler primitives."""
     q, k, v, *bias = args
     groups = q.aval.shape[1] // k.aval.shape[1]
     scores = _scores(q, _repeat(k, groups), tuple(bias), *params)
@@ -128,6 +135,7 @@ def _decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
 
 
 def _grad_decompose(args: tuple[Node, ...], params: Params) -> tuple[Node, ...]:
+    """The gradients of attention in simpler primitives."""
     q, k, v, g, sums, shift, *bias = args
     groups = q.aval.shape[1] // k.aval.shape[1]
     weights, score_gradients = _weights_and_score_gradients(q, k, v, g, sums, shift, tuple(bias), params)

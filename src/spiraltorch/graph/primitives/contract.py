@@ -19,6 +19,7 @@ from .elementwise import same_device
 
 
 def _check(name: str, avals: tuple[Aval, ...]) -> None:
+    """Raises `DTypeError` or `DeviceError` where the operands' dtypes or devices differ."""
     x, y = avals
     if x.dtype is not y.dtype:
         raise DTypeError(f"[{name}] expected operands of one dtype, got {x.dtype.name} and {y.dtype.name}; cast one")
@@ -26,11 +27,13 @@ def _check(name: str, avals: tuple[Aval, ...]) -> None:
 
 
 def _free(ndim: int, *taken: tuple[int, ...]) -> list[int]:
+    """The axes that are in none of the tuples."""
     used = {a for t in taken for a in t}
     return [d for d in range(ndim) if d not in used]
 
 
 def _dot_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of a `dot`."""
     x, y = avals
     xc, yc, xb, yb = params
     _check("dot", avals)
@@ -45,6 +48,7 @@ def _dot_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _dot(x: Any, y: Any, params: Params) -> Any:
+    """`dot` in NumPy."""
     xc, yc, xb, yb = params
     fx, fy = _free(x.ndim, xc, xb), _free(y.ndim, yc, yb)
     dtype = x.dtype
@@ -59,6 +63,7 @@ def _dot(x: Any, y: Any, params: Params) -> Any:
 
 
 def _dot_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
+    """The cotangents of a `dot`, of those operands that require a gradient."""
     x, y = args
     xc, yc, xb, yb = out.spec.params
     gx = _dot_operand_cotangent(g, x, y, xc, yc, xb, yb, False) if x.rg else None
@@ -108,6 +113,7 @@ dot = Primitive("dot", "contract", _dot_infer, _dot, _dot_vjp, _bilinear_jvp)
 
 
 def _conv_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of a `conv`."""
     x, w = avals
     strides, padding, lhs, rhs = params
     _check("conv", avals)
@@ -128,6 +134,7 @@ def _conv_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _conv(x: Any, w: Any, params: Params) -> Any:
+    """`conv` in NumPy."""
     strides, padding, lhs, rhs = params
     dtype = x.dtype
     if dtype.itemsize == 2 and dtype.kind in "fV":
@@ -156,6 +163,7 @@ def _conv(x: Any, w: Any, params: Params) -> Any:
 
 
 def _conv_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
+    """The cotangents of a `conv`, of those operands that require a gradient."""
     x, w = args
     return (_conv_input_cotangent(g, x, w, out) if x.rg else None), (
         _conv_kernel_cotangent(g, x, w, out) if w.rg else None

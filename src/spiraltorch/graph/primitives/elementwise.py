@@ -65,6 +65,7 @@ def same_dtype(name: str, avals: tuple[Aval, ...]) -> DType:
 
 
 def _infer_rule(name: str, kinds: str, result: DType | None) -> Callable[[tuple[Aval, ...], Params], Aval]:
+    """The rule of shapes and dtypes: operands have a dtype of `kinds`; the result has `result` or their dtype."""
     words = {"f": "floating", "i": "integer", "u": "integer", "b": "bool"}
 
     def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
@@ -152,6 +153,7 @@ def _const(value: float, like: Node) -> Node:
 
 
 def _erf(x: Any) -> Any:
+    """The error function in NumPy."""
     if x.dtype == np.float32:
         return _ERF(x.astype(np.float64)).astype(np.float32)
     return _ERF(x)
@@ -161,6 +163,7 @@ _ERF: Any = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def _unary(name: str, kinds: str, fn: Any, partial: Partial) -> Primitive:
+    """Defines a primitive with one operand."""
     return Primitive(name, "elementwise", _infer_rule(name, kinds, None), _through_float32(fn), *_rules(partial))
 
 
@@ -169,10 +172,12 @@ def _zero_partial(*_: Node) -> None:
 
 
 def _one_minus_square(x: Node) -> Node:
+    """1 - x * x."""
     return b.sub(_const(1.0, x), b.mul(x, x))
 
 
 def _one_plus_square(x: Node) -> Node:
+    """1 + x * x."""
     return b.add(_const(1.0, x), b.mul(x, x))
 
 
@@ -214,6 +219,7 @@ isnan = Primitive("isnan", "elementwise", _infer_rule("isnan", "f", bool_), _pre
 
 
 def _binary(name: str, kinds: str, fn: Any, *partials: Partial) -> Primitive:
+    """Defines a primitive with two operands."""
     return Primitive(name, "elementwise", _infer_rule(name, kinds, None), _through_float32(fn), *_rules(*partials))
 
 
@@ -239,6 +245,7 @@ def _constant_value(x: Node) -> Any:
 
 
 def _pow_base(g: Node, x: Node, y: Node, out: Node) -> Node:
+    """The partial derivative of `pow` with respect to the base, 0 where the exponent is 0."""
     known = _constant_value(y)
     if known in (1, 2):
         return g if known == 1 else b.mul(g, b.mul(y, x))
@@ -247,16 +254,20 @@ def _pow_base(g: Node, x: Node, y: Node, out: Node) -> Node:
 
 
 def _pow_exponent(g: Node, x: Node, y: Node, out: Node) -> Node:
+    """The partial derivative of `pow` with respect to the exponent."""
     zero = _const(0.0, x)
     flat = b.bitand(b.eq(x, zero), b.le(zero, y))  # log(1) in place of log(0): the limit from the right is 0
     return b.mul(g, b.mul(out, b.log(b.where(flat, _const(1.0, x), x))))
 
 
 def _sum_of_squares(x: Node, y: Node) -> Node:
+    """x * x + y * y."""
     return b.add(b.mul(x, x), b.mul(y, y))
 
 
 def _int_division(fn: Any) -> Any:
+    """The NumPy reference of a division: integers divided by zero give 0."""
+
     def reference(x: Any, y: Any) -> Any:
         if x.dtype.kind == "f":
             return fn(x, y)
@@ -267,6 +278,7 @@ def _int_division(fn: Any) -> Any:
 
 
 def _pow(x: Any, y: Any) -> Any:
+    """`pow` in NumPy: negative powers of integers are rounded towards zero."""
     if x.dtype.kind == "i" and np.any(y < 0):
         safe = np.where(y < 0, np.zeros((), y.dtype), y)
         small = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0)).astype(x.dtype)
@@ -275,6 +287,8 @@ def _pow(x: Any, y: Any) -> Any:
 
 
 def _shift(right: bool) -> Any:
+    """The NumPy reference of a shift; bits are shifted out where the width is exceeded."""
+
     def reference(x: Any, y: Any, params: Params = ()) -> Any:
         width = x.dtype.itemsize * 8
         big = (y >= width) | (y < 0)
@@ -286,6 +300,7 @@ def _shift(right: bool) -> Any:
 
 
 def _identity_partial(g: Node, x: Node, y: Node, out: Node) -> Node:
+    """The partial derivative 1."""
     return g
 
 
@@ -320,6 +335,7 @@ mod = _binary(
 
 
 def _without_derivative(name: str, kinds: str, fn: Any, result: DType | None = None) -> Primitive:
+    """Defines a primitive without a derivative."""
     return Primitive(name, "elementwise", _infer_rule(name, kinds, result), fn)
 
 
@@ -335,6 +351,7 @@ le = _without_derivative("le", "fiub", _predicate(np.less_equal), bool_)
 
 
 def _where_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `where`."""
     condition, x, y = avals
     if not condition.dtype.is_bool:
         raise DTypeError(f"[where] expected a bool condition, got {condition.dtype.name}; compare first")
@@ -352,10 +369,12 @@ where = Primitive(
 
 
 def _cast_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `cast`."""
     return aval_of(avals[0].shape, params[0], avals[0].device)
 
 
 def _cast(x: Any, params: Params) -> Any:
+    """`cast` in NumPy; float to integer truncates and saturates."""
     target: DType = params[0]
     with np.errstate(all="ignore"):
         if x.dtype.kind in "fV" and target.is_integer:
@@ -375,6 +394,7 @@ cast = Primitive(
 
 
 def _bitcast_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `bitcast`."""
     if avals[0].dtype.itemsize != params[0].itemsize:
         raise DTypeError(f"[bitcast] expected dtypes of one size, got {avals[0].dtype.name} and {params[0].name}")
     return aval_of(avals[0].shape, params[0], avals[0].device)
@@ -386,10 +406,12 @@ bitcast = Primitive(
 
 
 def _infer_first(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of the first operand."""
     return avals[0]
 
 
 def _bounded(x: np.ndarray[Any, Any], params: Params) -> np.ndarray[Any, Any]:
+    """The operand, after the check that `IndexOutOfRange` reports."""
     lower, upper, op = params
     if x.size and (x.min() < lower or x.max() >= upper):
         raise out_of_range(op, lower, upper, int(x.min() if x.min() < lower else x.max()))

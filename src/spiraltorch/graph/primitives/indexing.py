@@ -23,6 +23,7 @@ MODES = ("set", "add", "max", "min", "mul")
 
 
 def _check(name: str, x: Aval, idx: Aval, axis: int) -> None:
+    """Raises a typed error for a wrong axis, indices that are not integers, or different devices."""
     if not 0 <= axis < x.ndim:
         raise ArgumentError(f"[{name}] expected an axis in [0, {x.ndim}), got {axis}")
     if not idx.dtype.is_integer:
@@ -31,10 +32,12 @@ def _check(name: str, x: Aval, idx: Aval, axis: int) -> None:
 
 
 def _take_shape(x: Aval, idx: Aval, axis: int) -> tuple[int, ...]:
+    """The shape of `take`."""
     return x.shape[:axis] + idx.shape + x.shape[axis + 1 :]
 
 
 def _take_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `take`."""
     x, idx = avals
     _check("take", x, idx, params[0])
     if x.shape[params[0]] == 0 and idx.size:
@@ -43,10 +46,12 @@ def _take_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _clip(idx: Any, n: int) -> Any:
+    """Indices clamped to [0, n)."""
     return np.clip(idx.astype(np.int64), 0, max(n - 1, 0))
 
 
 def _gather_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The tangent of a gather: the same gather of the tangent."""
     prim = out.spec.prim
     assert prim is not None
     return None if ts[0] is None else apply(prim, (ts[0], args[1]), out.spec.params)
@@ -60,6 +65,7 @@ take = Primitive(
 
 
 def _along_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `take_along`."""
     x, idx = avals
     _check("take_along", x, idx, params[0])
     axis = params[0]
@@ -79,6 +85,7 @@ take_along = Primitive(
 
 
 def _scatter_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `scatter`."""
     base, idx, upd = avals
     axis, mode = params
     _check("scatter", base, idx, axis)
@@ -92,6 +99,7 @@ def _scatter_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _scatter_along_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `scatter_along`."""
     base, idx, upd = avals
     axis, mode = params
     _check("scatter_along", base, idx, axis)
@@ -109,6 +117,7 @@ _AT = {"add": np.add, "max": np.maximum, "min": np.minimum, "mul": np.multiply}
 
 
 def _combine(base: Any, where: tuple[Any, ...], upd: Any, mode: str) -> Any:
+    """A copy of `base` with updates combined at positions, in their order."""
     out = np.array(base)
     with np.errstate(all="ignore"):
         if mode == "set":
@@ -123,6 +132,7 @@ def _combine(base: Any, where: tuple[Any, ...], upd: Any, mode: str) -> Any:
 
 
 def _scatter(base: Any, idx: Any, upd: Any, params: Params) -> Any:
+    """`scatter` in NumPy."""
     axis, mode = params
     grids = np.indices(upd.shape, sparse=False)
     rank = idx.ndim
@@ -135,6 +145,7 @@ def _scatter(base: Any, idx: Any, upd: Any, params: Params) -> Any:
 
 
 def _scatter_along(base: Any, idx: Any, upd: Any, params: Params) -> Any:
+    """`scatter_along` in NumPy."""
     axis, mode = params
     grids = list(np.indices(upd.shape, sparse=False))
     grids[axis] = idx.astype(np.int64)

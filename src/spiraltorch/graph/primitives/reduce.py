@@ -21,6 +21,8 @@ from ..primitive import Primitive
 
 
 def _reduce_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
+    """The shape and dtype rule of a reduction."""
+
     def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
         (x,), (axes,) = avals, params
         if list(axes) != sorted(set(axes)) or any(not 0 <= a < x.ndim for a in axes):
@@ -33,6 +35,8 @@ def _reduce_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
 
 
 def _reduce(fn: Any) -> Any:
+    """The NumPy reference of a reduction, which accumulates 16-bit floats in float32."""
+
     def reference(x: Any, params: Params) -> Any:
         axes = params[0]
         with np.errstate(all="ignore"):
@@ -44,6 +48,7 @@ def _reduce(fn: Any) -> Any:
 
 
 def _keepdims_shape(x: Node, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of `x` with extents of 1 along axes."""
     return tuple([1 if d in axes else e for d, e in enumerate(x.aval.shape)])
 
 
@@ -53,10 +58,12 @@ def _broadcast_back(g: Node, x: Node, axes: tuple[int, ...]) -> Node:
 
 
 def _sum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangent, broadcast."""
     return (_broadcast_back(g, args[0], out.spec.params[0]),)
 
 
 def _sum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The sum of the tangent."""
     return None if ts[0] is None else b.reduce_sum(ts[0], out.spec.params[0])
 
 
@@ -73,6 +80,7 @@ def _extremum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...
 
 
 def _extremum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The mean of the tangents of the elements that equal the extremum."""
     if ts[0] is None:
         return None
     mask, axes = _extremum_mask(args[0], out), out.spec.params[0]
@@ -80,11 +88,13 @@ def _extremum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node
 
 
 def _prod_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangent times the product of the other elements."""
     (x,), axes = args, out.spec.params[0]
     return (b.mul(_product_of_others(x, axes), _broadcast_back(g, x, axes)),)
 
 
 def _prod_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The sum of the tangents times the products of the other elements."""
     axes = out.spec.params[0]
     return None if ts[0] is None else b.reduce_sum(b.mul(_product_of_others(args[0], axes), ts[0]), axes)
 
@@ -125,6 +135,8 @@ reduce_min = Primitive(
 
 
 def _arg_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
+    """The shape and dtype rule of an arg-reduction."""
+
     def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
         (x,), (axis,) = avals, params
         if not 0 <= axis < x.ndim:
@@ -137,6 +149,8 @@ def _arg_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
 
 
 def _arg(fn: Any) -> Any:
+    """The NumPy reference of an arg-reduction."""
+
     def reference(x: Any, params: Params) -> Any:
         x = x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
         return fn(x, axis=params[0])

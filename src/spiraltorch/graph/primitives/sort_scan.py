@@ -21,11 +21,14 @@ from ..primitive import Primitive
 
 
 def _check_axis(name: str, x: Aval, axis: int) -> None:
+    """Raises `ArgumentError` for an axis that `x` does not have."""
     if not 0 <= axis < x.ndim:
         raise ArgumentError(f"[{name}] expected an axis in [0, {x.ndim}), got {axis}")
 
 
 def _scan_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
+    """The shape and dtype rule of a scan."""
+
     def infer(avals: tuple[Aval, ...], params: Params) -> Aval:
         _check_axis(name, avals[0], params[0])
         if avals[0].dtype is bool_:
@@ -36,6 +39,8 @@ def _scan_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
 
 
 def _scan(fn: Any) -> Any:
+    """The NumPy reference of a scan, which accumulates 16-bit floats in float32."""
+
     def reference(x: Any, params: Params) -> Any:
         axis, reverse = params
         dtype = x.dtype
@@ -49,11 +54,13 @@ def _scan(fn: Any) -> Any:
 
 
 def _cumsum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The sums of the cotangent from the other end."""
     axis, reverse = out.spec.params
     return (b.cumsum(g, axis, not reverse),)
 
 
 def _cumsum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The sums of the tangent."""
     return None if ts[0] is None else b.cumsum(ts[0], *out.spec.params)
 
 
@@ -65,6 +72,7 @@ def _cumprod_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]
 
 
 def _cumprod_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The tangent by the product rule, as a recurrence."""
     (x,), (axis, reverse) = args, out.spec.params
     return (
         None if ts[0] is None else _recurrence(x, b.mul(ts[0], _exclusive_cumprod(x, axis, reverse)), axis, not reverse)
@@ -106,11 +114,13 @@ def _extremum_index(x: Node, out: Node) -> Node:
 
 
 def _running_extremum_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangents, added at the elements that were the extremum."""
     (x,) = args
     return (b.scatter_along(b.zeros(x.aval), _extremum_index(x, out), g, out.spec.params[0], "add"),)
 
 
 def _running_extremum_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The tangents of the elements that were the extremum."""
     return None if ts[0] is None else b.take_along(ts[0], _extremum_index(args[0], out), out.spec.params[0])
 
 
@@ -125,6 +135,7 @@ cummin = Primitive(
 
 
 def _argsort_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `argsort`."""
     _check_axis("argsort", avals[0], params[0])
     return aval_of(avals[0].shape, int64, avals[0].device)
 

@@ -24,11 +24,13 @@ scalar = Primitive(
 
 
 def _number(x: Any, dtype: Any) -> Any:
+    """A 0-d array of a Python number."""
     with np.errstate(all="ignore"):
         return np.asarray(dtype.numpy.type(x))
 
 
 def _iota(params: Params) -> Any:
+    """`iota` in NumPy."""
     shape, axis, dtype, _ = params
     counts = np.arange(shape[axis]).astype(dtype.numpy)
     return np.broadcast_to(counts.reshape([-1 if d == axis else 1 for d in range(len(shape))]), shape)
@@ -38,6 +40,7 @@ iota = Primitive("iota", "source", lambda avals, p: aval_of(p[0], p[2], p[3]), _
 
 
 def _random_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `random_bits`."""
     for a in avals:
         if a.dtype.name != "uint64" or a.shape:
             raise DTypeError(f"[random_bits] expected 0-d uint64 operands, got {a}")
@@ -71,6 +74,7 @@ def philox(seed: int, counter: int, count: int) -> Any:
 
 
 def _random(seed: Any, counter: Any, params: Params) -> Any:
+    """`random_bits` in NumPy."""
     count = int(np.prod(params[0], dtype=np.int64))
     with np.errstate(over="ignore"):
         return philox(int(seed), int(counter), count).reshape(params[0])

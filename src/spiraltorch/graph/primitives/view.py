@@ -19,6 +19,7 @@ from .elementwise import broadcast_shapes, same_device, unbroadcast
 
 
 def _like(aval: Aval, shape: tuple[int, ...]) -> Aval:
+    """The aval with another shape."""
     return aval_of(shape, aval.dtype, aval.device)
 
 
@@ -28,11 +29,13 @@ def _same_view_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Nod
 
 
 def _primitive_of(out: Node) -> Primitive:
+    """The primitive of a node that is no leaf."""
     assert out.spec.prim is not None
     return out.spec.prim
 
 
 def _reshape_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `reshape`."""
     (x,), (shape,) = avals, params
     size = 1
     for e in shape:
@@ -49,6 +52,7 @@ reshape = Primitive(
 
 
 def _expand_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `expand`."""
     (x,), (shape,) = avals, params
     if broadcast_shapes("expand", x.shape, shape) != shape:
         raise ShapeError(f"[expand] expected a shape that {x.shape} broadcasts to, got {shape}")
@@ -62,6 +66,7 @@ expand = Primitive(
 
 
 def _permute_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `permute`."""
     (x,), (axes,) = avals, params
     if sorted(axes) != list(range(x.ndim)):
         raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {axes}")
@@ -69,6 +74,7 @@ def _permute_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _permute_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangent under the inverse permutation."""
     axes = out.spec.params[0]
     return (b.permute(g, tuple([axes.index(d) for d in range(len(axes))])),)
 
@@ -79,6 +85,7 @@ permute = Primitive(
 
 
 def _pad_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `pad`."""
     (x,), (pads, _) = avals, params
     if len(pads) != x.ndim or any(v < 0 for p in pads for v in p):
         raise ArgumentError(f"[pad] expected (lo, hi, interior) >= 0 for each of {x.ndim} axes, got {pads}")
@@ -86,10 +93,12 @@ def _pad_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _padded(shape: tuple[int, ...], pads: Any) -> tuple[int, ...]:
+    """A shape after padding."""
     return tuple([lo + (e + (e - 1) * i if e else 0) + hi for e, (lo, hi, i) in zip(shape, pads, strict=True)])
 
 
 def _pad(x: Any, params: Params) -> Any:
+    """`pad` in NumPy."""
     pads, value = params
     shape = _padded(x.shape, pads)
     out = np.full(shape, value, x.dtype)
@@ -99,6 +108,7 @@ def _pad(x: Any, params: Params) -> Any:
 
 
 def _pad_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangent without the padding."""
     pads, _ = out.spec.params
     shape = out.aval.shape
     starts = tuple([lo for lo, _, _ in pads])
@@ -107,6 +117,7 @@ def _pad_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
 
 
 def _pad_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The tangent, padded with zeros."""
     return None if ts[0] is None else b.pad(ts[0], out.spec.params[0], 0)
 
 
@@ -114,6 +125,7 @@ pad = Primitive("pad", "view", _pad_infer, _pad, _pad_vjp, _pad_jvp)
 
 
 def _slice_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `slice`."""
     (x,), (starts, stops, steps) = avals, params
     for e, start, stop, step in zip(x.shape, starts, stops, steps, strict=True):
         if step < 1 or not 0 <= start <= e or not 0 <= stop <= e:
@@ -123,10 +135,12 @@ def _slice_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _slice(x: Any, params: Params) -> Any:
+    """`slice` in NumPy."""
     return x[tuple([slice(*p) for p in zip(*params, strict=True)])]
 
 
 def _slice_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node, ...]:
+    """The cotangent, padded with zeros to the operand's shape."""
     starts, _, steps = out.spec.params
     pads = []
     for e, n, start, step in zip(args[0].aval.shape, out.aval.shape, starts, steps, strict=True):
@@ -139,6 +153,7 @@ slice_ = Primitive("slice", "view", _slice_infer, _slice, _slice_vjp, _same_view
 
 
 def _flip_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `flip`."""
     if any(not 0 <= a < avals[0].ndim for a in params[0]):
         raise ArgumentError(f"[flip] expected axes in [0, {avals[0].ndim}), got {params[0]}")
     return avals[0]
@@ -151,6 +166,7 @@ flip = Primitive(
 
 
 def _windows_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `windows`."""
     (x,), (axes, sizes, strides, dilations) = avals, params
     shape = list(x.shape)
     for axis, size, stride, dilation in zip(axes, sizes, strides, dilations, strict=True):
@@ -165,6 +181,7 @@ def _windows_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _windows(x: Any, params: Params) -> Any:
+    """`windows` in NumPy."""
     for axis, size, stride, dilation in zip(*params, strict=True):
         view: Any = np.lib.stride_tricks.sliding_window_view(x, (size - 1) * dilation + 1, axis)
         stepped = (*[slice(None)] * axis, slice(None, None, stride), ...)
@@ -205,6 +222,7 @@ def _overlap_add(g: Node, axis: int, extent: int, size: int, stride: int, dilati
 
 
 def _pad_one_axis(rank: int, axis: int, pads: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
+    """The parameter of `pad` that pads one axis."""
     return tuple([pads if d == axis else (0, 0, 0) for d in range(rank)])
 
 
@@ -212,6 +230,7 @@ windows = Primitive("windows", "view", _windows_infer, _windows, _windows_vjp, _
 
 
 def _concat_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
+    """The type of `concat`."""
     axis = params[0]
     first = avals[0]
     for a in avals[1:]:
@@ -229,6 +248,7 @@ def _concat_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
 
 
 def _concat_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None, ...]:
+    """The cotangent's slices, for operands that require a gradient."""
     axis = out.spec.params[0]
     shape = out.aval.shape
     grads: list[Node | None] = []
@@ -243,6 +263,7 @@ def _concat_vjp(g: Node, args: tuple[Node, ...], out: Node) -> tuple[Node | None
 
 
 def _concat_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Node) -> Node | None:
+    """The concatenated tangents."""
     if all(t is None for t in ts):
         return None
     parts = tuple([b.zeros(a.aval) if t is None else t for t, a in zip(ts, args, strict=True)])
