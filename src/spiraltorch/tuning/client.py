@@ -93,6 +93,7 @@ class Client:
         return self._answer(seconds)
 
     def _answer(self, seconds: float) -> Answer:
+        """Waits for the next answer."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:

@@ -56,6 +56,7 @@ def _phase_cycles(s: Stmt, target: Target) -> float:
 
 
 def _extent(s: For) -> int:
+    """The most iterations that a loop may have."""
     return max(1, s.extent.bounds[1])
 
 

@@ -155,6 +155,7 @@ class Search:
     def _record(
         self, decisions: Decisions, outcome: str, *, ratio: float | None = None, reason: str | None = None
     ) -> None:
+        """Adds a candidate, with its `ratio` or the `reason` why it has none, and counts it."""
         candidate: Candidate = {"decisions": decisions, "outcome": outcome}
         if ratio is not None:
             candidate["ratio"] = ratio

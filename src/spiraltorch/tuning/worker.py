@@ -73,6 +73,7 @@ def main(arguments: list[str], alter: Alter | None = None) -> None:
 
 
 def _send(out: IO[str], answer: Answer) -> None:
+    """Writes an answer as one line."""
     print(json.dumps(answer), file=out, flush=True)
 
 
@@ -84,6 +85,7 @@ class _Worker:
         self.alter = alter
 
     def load(self, packed: bytes, target: str) -> Answer:
+        """Takes a kernel, and measures the rule's schedule of it."""
         if target != self.device.target.key:
             raise ArgumentError(
                 f"[tune] expected a device like the caller's, {target!r}, got {self.device.target.key!r}"
@@ -98,6 +100,7 @@ class _Worker:
         return {"seconds": min(self.rule.sample() for _ in range(3))}
 
     def inspect(self, decisions: Decisions) -> Answer:
+        """Schedules the kernel with decisions."""
         kernel, choices = self._schedule(decisions)
         return {
             "asked": {name: (one.default, list(one.options), one.taken) for name, one in choices.asked.items()},
@@ -107,21 +110,25 @@ class _Worker:
         }
 
     def measure(self, decisions: Decisions, best: float) -> Answer:
+        """Compares a candidate with the rule's schedule."""
         candidate = self._compiled(decisions)
         self.trial.check(candidate)
         return _answer(self.trial.compare(self.rule, candidate, best))
 
     def confirm(self, decisions: Decisions, seconds: float) -> Answer:
+        """Compares a candidate with the rule's schedule for longer, and after pauses."""
         candidate = self._compiled(decisions)
         self.trial.check(candidate)
         hot, cold = self.trial.confirm(self.rule, candidate, seconds)
         return {**_answer(hot), "cold_ratio": cold.ratio}
 
     def _schedule(self, decisions: Decisions) -> tuple[Kernel, Choices]:
+        """The kernel as the rule schedules it with decisions, and what the rule asked."""
         choices = Choices(decisions)
         return schedule(self.lowered, self.device.target, choices), choices
 
     def _compiled(self, decisions: Decisions) -> LoadedSchedule:
+        """The compiled schedule, verified where the rule's own can be."""
         name = json.dumps(decisions, sort_keys=True)
         if name not in self.loaded:
             kernel, _ = self._schedule(decisions)
@@ -134,6 +141,7 @@ class _Worker:
 
 
 def _answer(comparison: Comparison) -> Answer:
+    """A comparison as an answer."""
     return {"default": comparison.default, "ratio": comparison.ratio, "spread": comparison.spread}
 
 

@@ -92,6 +92,7 @@ def schedule_attention_groups(lowered: Lowered, target: Target) -> Kernel:
 
 
 def _product_of_item(kernel: Kernel, phase: Phase) -> Kernel:
+    """An item computes a column, a few rows at a time in registers."""
     r, c, t = phase.names()
     kernel = steps.split(kernel, r, ITEM_ROWS, f"{r}r", f"{r}i")
     kernel, terms = _unroll_terms(kernel, t)
@@ -101,6 +102,7 @@ def _product_of_item(kernel: Kernel, phase: Phase) -> Kernel:
 
 
 def _reduction_of_item(kernel: Kernel, phase: Phase) -> Kernel:
+    """An item reduces a column in a register."""
     j, i = phase.names()
     kernel = steps.reorder(kernel, i, j)
     kernel, terms = _unroll_terms(kernel, j)

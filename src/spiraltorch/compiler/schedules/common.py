@@ -149,6 +149,7 @@ def vectorize_copy(kernel: Kernel, name: str, lanes: int) -> Kernel:
 
 
 def _copy_loops(kernel: Kernel, name: str) -> list[For]:
+    """The loops of the copy into a packed operand, outermost first."""
     return [s for s in walk(kernel.body) if isinstance(s, For) and s.var.name.startswith(f"{name}.")]
 
 

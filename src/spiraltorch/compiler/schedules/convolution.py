@@ -48,6 +48,7 @@ class _Loops(NamedTuple):
 
 
 def _loops(lowered: Lowered) -> _Loops:
+    """The loops by their roles: of groups both operands depend, of images only the input."""
     batch, row = LoopRole.BATCH, LoopRole.ROW
     return _Loops(
         lowered.names(batch), lowered.names(row), lowered.names(batch, row), lowered.names(LoopRole.COLUMN),
@@ -99,6 +100,7 @@ def _pack_weights(kernel: Kernel, lowered: Lowered, order: tuple[str, ...], lane
 
 
 def _split_columns(kernel: Kernel, name: str, lanes: int, vectors: int) -> Kernel:
+    """Splits columns into tiles `jr` of vectors `jv` of lanes `jl`."""
     kernel = steps.split(kernel, name, lanes * vectors, "jr", "j2")
     return steps.split(kernel, "j2", lanes, "jv", "jl")
 

@@ -134,7 +134,8 @@ def schedule_sort(lowered: Lowered, target: Target) -> Kernel:
         if phase.role is PhaseRole.ELEMENTWISE:
             name = phase.names(LoopRole.SPATIAL, LoopRole.LANE)[-1]
             kernel, outer, _ = vectorize(kernel, name, target.lanes(widest_dtype(kernel)), 2)
-            spatial = [outer if one == name else one for one in spatial if one != name or outer]  # type: ignore[misc]
+            if name in spatial:
+                spatial = spatial[:-1] + ([outer] if outer else [])
         tasks.append(spatial)
     for spatial in tasks:
         kernel = parallel(kernel, spatial, lowered.work, target, lowered.choices)
