@@ -88,7 +88,7 @@ def link(
     output_bytes = tuple([nbytes(v) for v in outputs.values()])
     number = {i: n for n, i in enumerate(outputs)}
     results = tuple([
-        ResultSource(True, v.slot) if v.prim == "leaf" else ResultSource(False, number[v.id]) for v in interface.results
+        (True, v.slot) if v.prim == "leaf" else (False, number[v.id]) for v in interface.results
     ])  # fmt: skip
     pairs = [in_place_pairs(one) for one in kernels.fused]
     donors = _donors(kernels, pairs, number, results)

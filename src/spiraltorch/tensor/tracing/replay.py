@@ -86,13 +86,14 @@ def install(recording: Recording, arguments: list[Tensor], results: list[Node]) 
         return fresh(source)
 
     outputs = [output(source) for source in recording.outputs]
-    for number, source in recording.updates:
-        tensor, node = recording.tensor(number, arguments), value(source)
-        if recording.requires_grad[number]:
+    for update in recording.updates:  # not unpacked: that is slow for named tuples
+        tensor, node = recording.tensor(update.captured, arguments), value(update.source)
+        if recording.requires_grad[update.captured]:
             set_node(tensor, leaf(node.buf, node.aval, True))
         else:
             tensor.node = node
-    for tensor, kept, grad in recording.grad_updates:
+    for change in recording.grad_updates:
+        tensor, kept, grad = change.tensor, change.kept, change.source
         if kept is not None and grad is not None:
             kept.node = fresh(grad).node
             set_raw_grad(tensor, kept)
