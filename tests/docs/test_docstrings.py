@@ -21,7 +21,8 @@ from spiraltorch.errors import SpiralTorchError
 
 PACKAGES = {
     "st": st, "st.Tensor": st.Tensor, "st.linalg": st.linalg, "st.random": st.random, "st.dtypes": st.dtypes,
-    "st.nn": st.nn, "st.nn.functional": st.nn.functional, "st.nn.init": st.nn.init, "st.optim": st.optim,
+    "st.nn": st.nn, "st.nn.functional": st.nn.functional, "st.nn.init": st.nn.init,
+    "st.nn.utils": st.nn.utils, "st.optim": st.optim, "st.optim.lr_scheduler": st.optim.lr_scheduler,
     "st.io": st.io, "st.data": spiraltorch.data, "st.telemetry": spiraltorch.telemetry, "st.tuning": st.tuning,
     "st.capability": st.capability,
 }  # fmt: skip

@@ -76,6 +76,11 @@ class _ModuleSequence(Module):
 
         Returns:
             The container.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> len(st.nn.ModuleList().append(st.nn.ReLU()))
+            1
         """
         self.add_module(str(len(self)), module)
         return self
@@ -88,6 +93,11 @@ class _ModuleSequence(Module):
 
         Returns:
             The container.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> len(st.nn.ModuleList().extend([st.nn.ReLU(), st.nn.Tanh()]))
+            2
         """
         for module in modules:
             self.append(module)
@@ -102,6 +112,11 @@ class _ModuleSequence(Module):
 
         Returns:
             The container.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.ModuleList([st.nn.ReLU()]).insert(0, st.nn.Tanh())[0]
+            Tanh()
         """
         modules = list(self._modules.values())
         modules.insert(index, module)
@@ -223,15 +238,42 @@ class ModuleDict(Module):
         return key in self._modules
 
     def keys(self) -> KeysView[str]:
-        """Returns the names, as `dict.keys` does."""
+        """Gives the names, as `dict.keys` does.
+
+        Returns:
+            A view of the names.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> list(st.nn.ModuleDict({"a": st.nn.ReLU()}).keys())
+            ['a']
+        """
         return self._modules.keys()
 
     def items(self) -> ItemsView[str, Module]:
-        """Returns pairs of name and module, as `dict.items` does."""
+        """Gives pairs of name and module, as `dict.items` does.
+
+        Returns:
+            A view of the pairs.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> list(st.nn.ModuleDict({"a": st.nn.ReLU()}).items())
+            [('a', ReLU())]
+        """
         return self._modules.items()
 
     def values(self) -> ValuesView[Module]:
-        """Returns the modules, as `dict.values` does."""
+        """Gives the modules, as `dict.values` does.
+
+        Returns:
+            A view of the modules.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> list(st.nn.ModuleDict({"a": st.nn.ReLU()}).values())
+            [ReLU()]
+        """
         return self._modules.values()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
@@ -239,6 +281,13 @@ class ModuleDict(Module):
 
         Args:
             modules: a dict, or pairs of name and module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layers = st.nn.ModuleDict({"a": st.nn.ReLU()})
+            >>> layers.update({"b": st.nn.Tanh()})
+            >>> list(layers)
+            ['a', 'b']
         """
         for key, module in dict(modules).items():
             self[key] = module
@@ -254,6 +303,12 @@ class ModuleDict(Module):
 
         Raises:
             KeyError: there is none of that name.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layers = st.nn.ModuleDict({"a": st.nn.ReLU()})
+            >>> layers.pop("a"), len(layers)
+            (ReLU(), 0)
         """
         module = self[key]
         del self[key]
@@ -286,6 +341,11 @@ class ParameterList(Module):
 
         Returns:
             The list.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> len(st.nn.ParameterList().append(st.ones(2)))
+            1
         """
         self.register_parameter(str(len(self)), value if isinstance(value, Parameter) else Parameter(value))
         return self

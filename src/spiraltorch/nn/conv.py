@@ -73,7 +73,15 @@ class Convolution(Module):
         return padding
 
     def reset_parameters(self) -> None:
-        """Draws weight and bias anew, uniformly from +-1/sqrt(fan_in)."""
+        """Draws weight and bias anew, uniformly from +-1/sqrt(fan_in).
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Conv1d(1, 2, 4)
+            >>> layer.reset_parameters()
+            >>> layer.weight.abs().max().item() <= 0.5
+            True
+        """
         init.reset_linear(self.weight, self.bias, math.prod(self.weight.shape[1:]))
 
     def extra_repr(self) -> str:

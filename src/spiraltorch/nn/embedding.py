@@ -58,7 +58,15 @@ class Embedding(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the table anew from the standard normal distribution; the padding vector is zero."""
+        """Draws the table anew from the standard normal distribution; the padding vector is zero.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Embedding(4, 2, padding_idx=0)
+            >>> layer.reset_parameters()
+            >>> layer.weight[0].tolist()
+            [0.0, 0.0]
+        """
         init.normal_(self.weight)
         if self.padding_idx is not None:
             rows = self.weight.detach()

@@ -74,7 +74,15 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weight and bias anew, uniformly from +-1/sqrt(in_features)."""
+        """Draws weight and bias anew, uniformly from +-1/sqrt(in_features).
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Linear(4, 2)
+            >>> layer.reset_parameters()
+            >>> layer.weight.abs().max().item() <= 0.5
+            True
+        """
         init.reset_linear(self.weight, self.bias, self.in_features)
 
     def forward(self, input: Tensor) -> Tensor:

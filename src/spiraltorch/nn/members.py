@@ -207,6 +207,13 @@ class ModuleMembers:
 
         Returns:
             A handle whose `remove()` takes the hook out.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Identity()
+            >>> handle = layer.register_forward_hook(lambda module, args, output: output + 1)
+            >>> layer(st.zeros(1)).item()
+            1.0
         """
         return register(self._forward_hooks, hook, prepend, with_kwargs)
 
@@ -222,6 +229,13 @@ class ModuleMembers:
 
         Returns:
             A handle whose `remove()` takes the hook out.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Identity()
+            >>> handle = layer.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+            >>> layer(st.zeros(1)).item()
+            1.0
         """
         return register(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
@@ -230,6 +244,11 @@ class ModuleMembers:
 
         Returns:
             What `repr` shows between the parentheses.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(3, 2).extra_repr()
+            'in_features=3, out_features=2, bias=True'
         """
         return ""
 

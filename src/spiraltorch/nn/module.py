@@ -9,7 +9,7 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..dtypes import DType, as_dtype, bfloat16, float16, float32, float64
@@ -19,9 +19,9 @@ from ..tensor.tracing.tracer import TRACING
 from ..typing import ArrayLike, DeviceLike, DTypeLike
 from . import in_place
 from .hooks import call_with_hooks
-from .members import INTERNAL, ModuleMembers
-from .parameter import Parameter
+from .members import INTERNAL
 from .state_dict import load_into
+from .tree import ModuleTree
 
 if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, TypeVar
@@ -49,7 +49,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module(ModuleMembers):
+class Module(ModuleTree):
     """Base class of all layers and models, with PyTorch's interface.
 
     Subclasses call `super().__init__()`, assign parameters and submodules as attributes and define `forward`; calling
@@ -70,8 +70,6 @@ class Module(ModuleMembers):
         ['layer.weight', 'layer.bias']
     """
 
-    _modules: dict[str, Module | None]
-
     # `Any` stands for the signature of the subclass: mypy accepts every override of exactly these parameters.
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the module's output; every subclass defines it.
@@ -85,6 +83,14 @@ class Module(ModuleMembers):
 
         Raises:
             NotImplementedError: the subclass does not define it.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> class Double(st.nn.Module):
+            ...     def forward(self, x):
+            ...         return x * 2
+            >>> Double()(st.ones(1)).item()
+            2.0
         """
         raise NotImplementedError(f"[{type(self).__name__}] expected a method `forward`, got none; define it")
 
@@ -105,193 +111,6 @@ class Module(ModuleMembers):
         hooked = [hook.function for hook in (*self._forward_pre_hooks.values(), *self._forward_hooks.values())]
         plain = [self.__dict__[name] for name in names if name in self.__dict__ and name not in INTERNAL]
         return [self.forward, *self._modules.values(), *hooked, *plain]
-
-    # Members -----------------------------------------------------------------------------------------------------------
-
-    def add_module(self, name: str, module: Module | None) -> None:
-        """Adds a submodule under a name, as assigning it to the attribute does. Also called `register_module`.
-
-        Args:
-            name: the attribute's name, without dots.
-            module: the submodule; None reserves the name.
-
-        Raises:
-            ArgumentError: the name is in use, empty, or has a dot.
-            DTypeError: `module` is no `Module`.
-        """
-        self._check_name("module", name)
-        if module is not None and not isinstance(module, Module):
-            raise DTypeError(f"[add_module] expected a Module or None, got {type(module).__name__}; pass a module")
-        self._register("_modules", name, module)
-
-    register_module = add_module
-
-    def named_modules(
-        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Module]]:
-        """Walks this module and all below it, parents first.
-
-        Args:
-            memo: modules that are skipped; those visited are added.
-            prefix: what precedes every name.
-            remove_duplicate: whether a module that is reachable under several names is visited once.
-
-        Yields:
-            Pairs of dotted name and module; this module's own name is `prefix`.
-        """
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, child in self._modules.items():
-            if child is not None:
-                yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
-
-    def modules(self) -> Iterator[Module]:
-        """Walks this module and all below it.
-
-        Yields:
-            Each module once, parents first.
-        """
-        for _, module in self.named_modules():
-            yield module
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Walks the direct submodules.
-
-        Yields:
-            Pairs of name and module, each module once.
-        """
-        seen: set[Module] = set()
-        for name, child in self._modules.items():
-            if child is not None and child not in seen:
-                seen.add(child)
-                yield name, child
-
-    def children(self) -> Iterator[Module]:
-        """Walks the direct submodules.
-
-        Yields:
-            Each submodule once.
-        """
-        for _, child in self.named_children():
-            yield child
-
-    def _named_tensors(
-        self, table: str, prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
-        """Pairs of dotted name and tensor of one table of every module, each tensor once."""
-        seen: set[int] = set()
-        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
-        for path, module in modules:
-            for name, value in module.__dict__[table].items():
-                if value is None or id(value) in seen:
-                    continue
-                if remove_duplicate:
-                    seen.add(id(value))
-                yield (f"{path}.{name}" if path else name), value
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Walks the parameters.
-
-        Args:
-            prefix: what precedes every name.
-            recurse: whether the parameters of submodules are included.
-            remove_duplicate: whether a shared parameter is yielded once.
-
-        Yields:
-            Pairs of dotted name and parameter.
-
-        Example:
-            >>> import spiraltorch as st
-            >>> [(name, p.shape) for name, p in st.nn.Linear(3, 2).named_parameters()]
-            [('weight', (2, 3)), ('bias', (2,))]
-        """
-        return self._named_tensors("_parameters", prefix, recurse, remove_duplicate)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Walks the parameters, as an optimizer takes them.
-
-        Args:
-            recurse: whether the parameters of submodules are included.
-
-        Yields:
-            Each parameter once.
-        """
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Tensor]]:
-        """Walks the buffers.
-
-        Args:
-            prefix: what precedes every name.
-            recurse: whether the buffers of submodules are included.
-            remove_duplicate: whether a shared buffer is yielded once.
-
-        Yields:
-            Pairs of dotted name and buffer.
-        """
-        return self._named_tensors("_buffers", prefix, recurse, remove_duplicate)
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Walks the buffers.
-
-        Args:
-            recurse: whether the buffers of submodules are included.
-
-        Yields:
-            Each buffer once.
-        """
-        for _, buffer in self.named_buffers(recurse=recurse):
-            yield buffer
-
-    def get_submodule(self, target: str) -> Module:
-        """Finds a submodule by its dotted name.
-
-        Args:
-            target: the name, such as `layers.0.linear`; an empty one is this module.
-
-        Returns:
-            The submodule.
-
-        Raises:
-            AttributeError: there is none of that name.
-        """
-        module: Module = self
-        for name in target.split(".") if target else ():
-            child = module._modules.get(name)
-            if child is None:
-                raise AttributeError(
-                    f"[get_submodule] expected a submodule of {type(self).__name__}, got {target!r}: no {name!r}; "
-                    f"there are {', '.join(module._modules) or 'none'}"
-                )
-            module = child
-        return module
-
-    def get_parameter(self, target: str) -> Parameter:
-        """Finds a parameter by its dotted name.
-
-        Args:
-            target: the name, such as `layers.0.weight`.
-
-        Returns:
-            The parameter.
-
-        Raises:
-            AttributeError: there is none of that name.
-        """
-        path, _, name = target.rpartition(".")
-        parameter = self.get_submodule(path)._parameters.get(name)
-        if parameter is None:
-            raise AttributeError(f"[get_parameter] expected a parameter's name, got {target!r}; see named_parameters()")
-        return parameter
 
     # Changes to the whole tree -----------------------------------------------------------------------------------------
 
@@ -325,6 +144,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Dropout(0.5).train(False).training
+            False
         """
         for module in self.modules():
             module.training = bool(mode)
@@ -335,6 +159,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Dropout(0.5).eval()(st.ones(2)).tolist()
+            [1.0, 1.0]
         """
         return self.train(False)
 
@@ -346,6 +175,12 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Linear(2, 2).requires_grad_(False)
+            >>> layer.weight.requires_grad
+            False
         """
         for parameter in self.parameters():
             if parameter.requires_grad != requires_grad:
@@ -358,6 +193,14 @@ class Module(ModuleMembers):
 
         Args:
             set_to_none: whether `grad` becomes None; otherwise it is filled with zeros.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.Linear(2, 2)
+            >>> layer(st.ones(1, 2)).sum().backward()
+            >>> layer.zero_grad()
+            >>> layer.weight.grad is None
+            True
         """
         in_place.zero_grad(self.parameters(), set_to_none)
 
@@ -408,6 +251,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(2, 2).cpu().weight.device
+            'cpu:0'
         """
         return self.to(device="cpu")
 
@@ -416,6 +264,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(2, 2).float().weight.dtype
+            spiraltorch.float32
         """
         return self.to(dtype=float32)
 
@@ -424,6 +277,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(2, 2).double().weight.dtype
+            spiraltorch.float64
         """
         return self.to(dtype=float64)
 
@@ -432,6 +290,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(2, 2).half().weight.dtype
+            spiraltorch.float16
         """
         return self.to(dtype=float16)
 
@@ -440,6 +303,11 @@ class Module(ModuleMembers):
 
         Returns:
             This module.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> st.nn.Linear(2, 2).bfloat16().weight.dtype
+            spiraltorch.bfloat16
         """
         return self.to(dtype=bfloat16)
 

@@ -60,7 +60,15 @@ class LayerNorm(Module):
         self.register_parameter("bias", zeros_parameter(*shape, device=device, dtype=dtype) if shifted else None)
 
     def reset_parameters(self) -> None:
-        """Sets the weight to 1 and the bias to 0."""
+        """Sets the weight to 1 and the bias to 0.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.LayerNorm(2)
+            >>> layer.reset_parameters()
+            >>> layer.weight.tolist()
+            [1.0, 1.0]
+        """
         reset_affine(self)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -107,7 +115,15 @@ class RMSNorm(Module):
         self.register_parameter("weight", weight)
 
     def reset_parameters(self) -> None:
-        """Sets the weight to 1."""
+        """Sets the weight to 1.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.RMSNorm(2)
+            >>> layer.reset_parameters()
+            >>> layer.weight.tolist()
+            [1.0, 1.0]
+        """
         reset_affine(self)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -165,7 +181,15 @@ class GroupNorm(Module):
         self.register_parameter("bias", zeros_parameter(num_channels, device=device, dtype=dtype) if affine else None)
 
     def reset_parameters(self) -> None:
-        """Sets the weight to 1 and the bias to 0."""
+        """Sets the weight to 1 and the bias to 0.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.GroupNorm(1, 2)
+            >>> layer.reset_parameters()
+            >>> layer.weight.tolist()
+            [1.0, 1.0]
+        """
         reset_affine(self)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -64,7 +64,15 @@ class _Recurrent(Module):
         return [(layer, f"l{layer}{direction}") for layer in range(self.num_layers) for direction in directions]
 
     def reset_parameters(self) -> None:
-        """Draws all parameters anew, uniformly from +-1/sqrt(hidden_size)."""
+        """Draws all parameters anew, uniformly from +-1/sqrt(hidden_size).
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.GRU(3, 4)
+            >>> layer.reset_parameters()
+            >>> layer.weight_hh_l0.abs().max().item() <= 0.5
+            True
+        """
         bound = 1.0 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)

@@ -48,7 +48,16 @@ class RunningNorm(Module):
                 self.register_buffer(name, None)
 
     def reset_running_stats(self) -> None:
-        """Sets the running mean to 0, the running variance to 1 and the number of batches to 0."""
+        """Sets the running mean to 0, the running variance to 1 and the number of batches to 0.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.BatchNorm1d(2)
+            >>> _ = layer(st.tensor([[1.0, 2.0], [3.0, 4.0]]))
+            >>> layer.reset_running_stats()
+            >>> layer.running_mean.tolist()
+            [0.0, 0.0]
+        """
         if self.track_running_stats:
             assert self.running_mean is not None and self.running_var is not None
             assert self.num_batches_tracked is not None
@@ -57,7 +66,15 @@ class RunningNorm(Module):
             set_value(self.num_batches_tracked, st.tensor(0))
 
     def reset_parameters(self) -> None:
-        """Sets the weight to 1 and the bias to 0, and resets the running statistics."""
+        """Sets the weight to 1 and the bias to 0, and resets the running statistics.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> layer = st.nn.BatchNorm1d(2)
+            >>> layer.reset_parameters()
+            >>> layer.weight.tolist()
+            [1.0, 1.0]
+        """
         self.reset_running_stats()
         reset_affine(self)
 

@@ -119,6 +119,14 @@ class Optimizer:
         Raises:
             ArgumentError: an impossible setting, or a parameter that the optimizer has already.
             DTypeError: something that is no tensor, or not floating.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> a, b = st.nn.Parameter(st.ones(1)), st.nn.Parameter(st.ones(1))
+            >>> optimizer = st.optim.SGD([a], lr=0.1)
+            >>> optimizer.add_param_group({"params": [b], "lr": 0.2})
+            >>> [group["lr"] for group in optimizer.param_groups]
+            [0.1, 0.2]
         """
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise ArgumentError(f"[{self._name}] expected a dict with an entry params, got {param_group!r}; add it")
@@ -152,6 +160,15 @@ class Optimizer:
 
         Args:
             set_to_none: whether `grad` becomes None; otherwise it is filled with zeros.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> p = st.nn.Parameter(st.ones(1))
+            >>> optimizer = st.optim.SGD([p], lr=0.1)
+            >>> (p * p).sum().backward()
+            >>> optimizer.zero_grad()
+            >>> p.grad is None
+            True
         """
         in_place.zero_grad((p for group in self.param_groups for p in group["params"]), set_to_none)
 
@@ -169,6 +186,14 @@ class Optimizer:
 
         Returns:
             What `closure` returns, or None.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> p = st.nn.Parameter(st.ones(1))
+            >>> (p * p).sum().backward()
+            >>> st.optim.SGD([p], lr=0.25).step()
+            >>> p.item()
+            0.5
         """
         loss = None
         if closure is not None:
@@ -255,6 +280,15 @@ class Optimizer:
         Returns:
             `{"state": {number: {name: tensor}}, "param_groups": [...]}`: a snapshot that later updates do not change,
             in PyTorch's structure. `st.save` stores it.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> p = st.nn.Parameter(st.ones(1))
+            >>> optimizer = st.optim.SGD([p], lr=0.1, momentum=0.9)
+            >>> (p * p).sum().backward()
+            >>> optimizer.step()
+            >>> optimizer.state_dict()["state"][0]["momentum_buffer"].item()
+            2.0
         """
         numbers = {id(p): n for n, p in enumerate(p for group in self.param_groups for p in group["params"])}
         state = {}
@@ -279,6 +313,14 @@ class Optimizer:
 
         Raises:
             CheckpointError: groups, parameters or shapes do not fit; nothing is changed.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> a, b = st.nn.Parameter(st.ones(1)), st.nn.Parameter(st.ones(1))
+            >>> first, second = st.optim.SGD([a], lr=0.1), st.optim.SGD([b], lr=0.2)
+            >>> second.load_state_dict(first.state_dict())
+            >>> second.param_groups[0]["lr"]
+            0.1
         """
         given: Any = state_dict
         try:

@@ -76,6 +76,13 @@ class LRScheduler:
 
         Raises:
             NotImplementedError: the subclass does not define it.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.get_lr()
+            [1.0]
         """
         raise NotImplementedError(f"[{type(self).__name__}] expected a method `get_lr`, got none; define it")
 
@@ -84,6 +91,13 @@ class LRScheduler:
 
         Returns:
             One rate a group.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.get_last_lr()
+            [1.0]
         """
         return self._last_lr
 
@@ -96,6 +110,14 @@ class LRScheduler:
 
         Raises:
             TracingError: it is called inside a compiled function.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.step()
+            >>> optimizer.param_groups[0]["lr"]
+            0.5
         """
         check_not_recording(type(self).__name__)
         self.last_epoch += 1
@@ -108,6 +130,13 @@ class LRScheduler:
 
         Returns:
             Numbers and lists of them by name. `st.save` stores it.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.state_dict()["last_epoch"]
+            0
         """
         return {
             name: list(value) if isinstance(value, list) else value
@@ -120,5 +149,13 @@ class LRScheduler:
 
         Args:
             state_dict: what `state_dict` returned.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.load_state_dict({"last_epoch": 3})
+            >>> schedule.last_epoch
+            3
         """
         self.__dict__.update(state_dict)

@@ -73,6 +73,14 @@ class ReduceLROnPlateau:
 
         Raises:
             TracingError: it is called inside a compiled function.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+            >>> schedule.step(0.3)
+            >>> schedule.best
+            0.3
         """
         check_not_recording("ReduceLROnPlateau")
         metric = float(metrics)
@@ -106,6 +114,13 @@ class ReduceLROnPlateau:
 
         Returns:
             One rate a group.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+            >>> schedule.get_last_lr()
+            [1.0]
         """
         return self._last_lr
 
@@ -114,6 +129,13 @@ class ReduceLROnPlateau:
 
         Returns:
             Numbers, strings and lists by name. `st.save` stores it.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+            >>> schedule.state_dict()["num_bad_epochs"]
+            0
         """
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
@@ -122,5 +144,13 @@ class ReduceLROnPlateau:
 
         Args:
             state_dict: what `state_dict` returned.
+
+        Example:
+            >>> import spiraltorch as st
+            >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
+            >>> schedule = st.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+            >>> schedule.load_state_dict({"best": 0.5})
+            >>> schedule.best
+            0.5
         """
         self.__dict__.update(state_dict)
