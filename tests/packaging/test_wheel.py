@@ -34,7 +34,8 @@ def test_the_wheel_runs_a_model_in_an_empty_environment(tmp_path: Path) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
     assert wheel.stat().st_size < 5 << 20
     names = zipfile.ZipFile(wheel).namelist()
-    assert "spiraltorch/py.typed" in names and "spiraltorch/data/digits.npz" in names
+    assert "spiraltorch/py.typed" in names and "spiraltorch/tensor/attached.pyi" in names
+    assert "spiraltorch/data/digits.npz" in names
     assert "spiraltorch/data/LICENSE-digits.txt" in names
     assert "spiraltorch/capability/evidence/cpu/tensor-ops.json" in names
     assert "spiraltorch/capability/report/page.html" in names
