@@ -1,8 +1,9 @@
 """SpiralTorch: a tensor runtime for Python. One program, one source for every kernel.
 
->>> import spiraltorch as st
->>> (st.ones(2, 2) @ st.ones(2)).tolist()
-[2.0, 2.0]
+Example:
+    >>> import spiraltorch as st
+    >>> (st.ones(2, 2) @ st.ones(2)).tolist()
+    [2.0, 2.0]
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from . import errors as errors
 from . import telemetry as telemetry
 from . import typing as typing
 from .dtypes import bfloat16 as bfloat16
-from .dtypes import bool_ as bool  # noqa: F401  # the array API's name
+from .dtypes import bool_ as _bool
 from .dtypes import float16 as float16
 from .dtypes import float32 as float32
 from .dtypes import float64 as float64
@@ -35,13 +36,16 @@ from .inspection import finfo as finfo
 from .inspection import iinfo as iinfo
 from .inspection import isdtype as isdtype
 from .inspection import result_type as result_type
-from .runtime.device import canonical as device  # noqa: F401
-from .runtime.device import default as default_device  # noqa: F401
-from .runtime.device import set_default as set_default_device  # noqa: F401
+from .runtime.device import canonical as _canonical
+from .runtime.device import default as _default
+from .runtime.device import set_default as _set_default
 from .tensor import *  # noqa: F403
 from .tensor import Tensor as Tensor
+from .tensor.creation import tensor as tensor  # the function, not the package of this name
 from .version import __version__ as __version__
 
+bool = _bool  # the array API's name
+device, default_device, set_default_device = _canonical, _default, _set_default
 __array_api_version__ = "2024.12"
 _LAZY_PACKAGES = ("capability", "io", "linalg", "nn", "optim", "tuning")
 _LAZY_FUNCTIONS = {"load": "io", "save": "io", "tune": "tuning"}  # by the module that has them

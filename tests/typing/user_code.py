@@ -232,6 +232,7 @@ def inspection(x: Tensor) -> None:
     assert_type(st.explain(x + 1), str)
     assert_type(st.finfo(st.float32).bits, int)
     assert_type(st.result_type(st.int8, x), st.dtypes.DType)
+    assert_type(st.default_device(), str)
     try:
         st.ones(2, 3) @ st.ones(2, 3)
     except st.ShapeError as error:
