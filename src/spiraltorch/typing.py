@@ -10,9 +10,9 @@ The module stands below all others but `dtypes` and imports `Tensor` for type ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeAlias, Union
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .tensor.tensor import Tensor
 
 __all__ = [
-    "ArrayLike", "Axis", "DTypeLike", "DeviceLike", "Index", "NDArray", "Operand", "PyTree", "Scalar", "Shape",
+    "ArrayLike", "Axis", "DTypeLike", "DeviceLike", "Index", "NDArray", "Nested", "Operand", "PyTree", "Scalar", "Shape",
     "ShapeLike", "SupportsArray", "SupportsDLPack",
 ]  # fmt: skip
 
@@ -44,13 +44,22 @@ class SupportsDLPack(Protocol):
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
 
+class Nested(Protocol):
+    """A sequence of numbers, arrays, or such sequences. A string is none, since it contains only strings."""
+
+    def __contains__(self, value: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[ArrayLike]: ...
+    def __getitem__(self, index: int, /) -> ArrayLike: ...
+
+
 Scalar: TypeAlias = bool | int | float | np.generic
 """A number. Beside a tensor it is weak: it takes the tensor's dtype unless its kind (bool, int, float) is higher."""
 
 Operand: TypeAlias = Union["Tensor", NDArray, Scalar]
 """What an operator accepts beside a tensor."""
 
-ArrayLike: TypeAlias = Union[Operand, SupportsArray, SupportsDLPack, Sequence["ArrayLike"]]
+ArrayLike: TypeAlias = Union[Operand, SupportsArray, SupportsDLPack, Nested]
 """What `st.asarray` accepts: a tensor, a number, an array, or (nested) sequences of them."""
 
 DTypeLike: TypeAlias = DType | str | type | np.dtype[Any]
@@ -68,7 +77,17 @@ ShapeLike: TypeAlias = int | Sequence[int]
 Axis: TypeAlias = int | Sequence[int] | None
 """One axis, several, or all of them (None). Negative axes count from the end."""
 
-Index: TypeAlias = Union[int, slice, EllipsisType, "Tensor", NDArray, Sequence["Index"], tuple["Index", ...], None]
+Index: TypeAlias = Union[
+    SupportsIndex,
+    slice,
+    EllipsisType,
+    "Tensor",
+    NDArray,
+    Sequence[int],
+    Sequence[Sequence[int]],
+    tuple["Index", ...],
+    None,
+]
 """What stands between the brackets of `x[...]`: ints, slices, `...`, None, and integer or boolean arrays."""
 
 PyTree: TypeAlias = Any

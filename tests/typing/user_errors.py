@@ -5,6 +5,7 @@ from __future__ import annotations
 import spiraltorch as st
 
 x = st.ones(2, 2)
+st.sum("x")  # E: arg-type
 st.sum(x, axis="rows")  # E: arg-type
 st.sum(x, axes=0)  # E: call-arg
 st.softmax(x, axis=None)  # E: arg-type
@@ -18,9 +19,11 @@ st.nn.NoSuchLayer(2)  # E: attr-defined
 st.linalg.no_such_function(x)  # E: attr-defined
 x.sum(dim="rows")  # E: arg-type
 x.reshape("2")  # E: arg-type
+x.clamp_("0")  # E: arg-type
 x.unsqueeze()  # E: call-overload
 x + "1"  # E: operator
 x @ None  # E: operator
+x["rows"]  # E: index
 x[1.5]  # E: index
 x.backward(create_graph="yes")  # E: arg-type
 st.nn.Linear("2", 3)  # E: arg-type
