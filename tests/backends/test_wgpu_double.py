@@ -116,6 +116,15 @@ def test_special_values(name: str) -> None:
     agree(getattr(st, name)(on_wgpu(SPECIAL)).numpy(), want)
 
 
+@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round"])
+def test_fractions_of_large_values(name: str) -> None:
+    """Drivers that round through 32-bit integers leave the fractions of values above 2**31."""
+    x = np.concatenate([[2.0**52 - 0.5, 2.0**51 - 0.5, 2.0**51 + 0.5, 2.0**50 + 0.25, 2.0**50 + 0.75],
+                        2.0 ** np.arange(53) + 0.5, 2.0 ** np.arange(53) - 0.5, 2.0 ** np.arange(51) + 0.25])  # fmt: skip
+    x = np.concatenate([x, -x])
+    np.testing.assert_array_equal(getattr(st, name)(on_wgpu(x)).numpy(), getattr(np, name)(x))
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [(lambda a, b: a**b, np.power), (st.atan2, np.arctan2), (lambda a, b: a % b, np.remainder),

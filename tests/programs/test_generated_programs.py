@@ -14,7 +14,7 @@ from checking import fault, interpreting, reduced, snippet, verifying
 from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator, Program
 
 from cpu_devices import threads_pay_from
-from spiraltorch.compiler.passes import simplify
+from spiraltorch.compiler.passes.simplify import _RULES as SIMPLIFICATIONS
 from spiraltorch.compiler.state import STATE
 from spiraltorch.runtime import device
 from wgpu_devices import without_features
@@ -122,7 +122,7 @@ def machine_program(salt: int, number: int, where: str) -> Program:
 def test_a_planted_mistake_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     """`minimum` for `maximum` is found, and comes out as one operation."""
     monkeypatch.setattr(STATE, "graphs", {})
-    monkeypatch.setitem(simplify._RULES, "maximum", lambda b, val, args: b.op("minimum", *args))
+    monkeypatch.setitem(SIMPLIFICATIONS, "maximum", lambda b, val, args: b.op("minimum", *args))
     for n in range(100):
         made = program(1, n, 60, FUSIBLE, floats_only=True)
         if fault(made):

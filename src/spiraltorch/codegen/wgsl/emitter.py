@@ -26,6 +26,7 @@ _ZEROS = {
 }  # fmt: skip
 _UNARY = {"fabs": "abs", "sqrt": "sqrt"}
 _INTEGRAL = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round"}
+_INTEGRAL64 = _INTEGRAL | {"trunc": "trunc_f64", "rint": "round_f64"}
 
 
 _NAMED = re.compile(r"(v|r_)\d")  # the beginning of a name of `fresh`, and of no literal
@@ -221,7 +222,8 @@ class WgslEmitter(Instructions):
         if name == "copysign":
             return self.let(f"copysign_{_width(args[0])}({', '.join(names)})", result)
         if name in _INTEGRAL:
-            return self.let(f"integral_{_width(args[0])}({names[0]}, {_INTEGRAL[name]}({names[0]}))", result)
+            function = (_INTEGRAL64 if args[0].dtype is float64 else _INTEGRAL)[name]
+            return self.let(f"integral_{_width(args[0])}({names[0]}, {function}({names[0]}))", result)
         if name in _UNARY:
             return self.let(f"{_UNARY[name]}({names[0]})", result)
         signed, kind = name[0] == "s", name[1:]  # smax, umin, ...

@@ -92,6 +92,19 @@ fn integral_f64(x: f64, r: f64) -> f64 {
   if (!(abs(x) < 4503599627370496.0lf)) { return x; }
   return copysign_f64(r, x);
 }""",
+    "trunc_f64": """
+fn trunc_f64(x: f64) -> f64 {
+  // Mesa's software driver truncates and rounds no float64 above 2**31 on some processors; its floor is right on all.
+  // The caller, integral_f64, restores the sign.
+  return floor(abs(x));
+}""",
+    "round_f64": """
+fn round_f64(x: f64) -> f64 {
+  let low = floor(abs(x));  // instead of the driver's round, as in trunc_f64
+  let rest = abs(x) - low;
+  let odd = floor(low * 0.5lf) * 2.0lf != low;
+  return select(low, low + 1.0lf, rest > 0.5lf || (rest == 0.5lf && odd));
+}""",
     "leading_u64": """
 fn leading_u64(x: u64) -> u32 {
   let high = u32(x >> 32u);
