@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -149,6 +148,8 @@ def write(key: str, facts: Facts, code: bytes) -> None:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Creates or replaces a file as a whole, with its folder. Raises `OSError` and leaves nothing behind."""
+    import tempfile  # 5 ms that an import of the package does not need
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent)
     try:

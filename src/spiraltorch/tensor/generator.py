@@ -26,7 +26,7 @@ class Generator:
         device: accepted for PyTorch's sake; a stream is the same on every device.
 
     Attributes:
-        device: the device's name.
+        device: the given device, or the default one at the time of reading.
         seed: the seed.
         counter: how many blocks of four words were drawn.
 
@@ -41,10 +41,19 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0, device: DeviceLike | None = None) -> None:
-        self.device = devices.default() if device is None else device
+        self._device = device
         self.seed = 0
         self.counter = 0
         self.manual_seed(seed)
+
+    @property
+    def device(self) -> DeviceLike:
+        """The given device, or the default one: to read that loads the backends, which an import must not."""
+        return devices.default() if self._device is None else self._device
+
+    @device.setter
+    def device(self, device: DeviceLike) -> None:
+        self._device = device
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream of a seed from its beginning.
