@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ import pytest
 from spiraltorch.backends import wgpu
 from spiraltorch.capability import Backend, CapabilityMatrix
 from spiraltorch.capability.report import markdown
+from spiraltorch.ir.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "capability-matrix.schema.json").read_text(encoding="utf-8"))
@@ -31,7 +33,9 @@ def test_devices_lists_every_backend_with_facts_or_a_reason() -> None:
     for entry in found.values():
         assert bool(entry["devices"]) == (entry["reason"] is None) and set(entry["facts"]) == set(entry["devices"])
         for facts in entry["facts"].values():
-            assert facts.keys() >= {"device", "vendor", "driver", "software", "dtypes"}
+            assert facts.keys() >= {"device", "vendor", "driver", "software"} | {f.name for f in fields(Target)} - {
+                "key"
+            }
     cpu = found["cpu"]["facts"]["cpu:0"]
     assert cpu["software"] is False and cpu["memory_bytes"] > 1 << 28 and "LLVM" in cpu["driver"]
     if not wgpu.devices():

@@ -76,7 +76,7 @@ def bench(recorder: Recorder, tree: Path, kind: str) -> None:
         full = [
             _named(row, "with_size", "at")(v=min(row.size["v"], LARGEST)) if "v" in row.size else row for row in full
         ]
-    for row in (*full, *map(latency.chain, CHAINS), *(_named(row, "small", "reduced")() for row in rows.ROWS.values())):
+    for row in (*full, *map(latency.chain, CHAINS), *(_named(row, "reduced", "small")() for row in rows.ROWS.values())):
         if library.program(row) is not None:
             sizes = " ".join(f"{name}={size}" for name, size in row.size.items())
             work[f"{row.name} {sizes}"] = lambda row=row: _called(library, row)  # type: ignore[misc]

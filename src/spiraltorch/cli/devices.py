@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TypedDict
 
 from ..capability.rows import Backend
@@ -45,12 +46,9 @@ def list_backends() -> dict[str, BackendListing]:
 
 def _facts(backend: DeviceBackend, name: str) -> dict[str, object]:
     """The facts of a device: those of its compilation target, and those that the backend describes."""
-    target = registry.get(name).target
-    computed = {
-        "vector_bytes": target.vector_bytes, "registers": target.registers, "threads": target.threads,
-        "l1_bytes": target.l1_bytes, "l2_bytes": target.l2_bytes, "group_items": target.group_items,
-        "shared_bytes": target.shared_bytes, "dtypes": sorted(d.name for d in target.dtypes),
-    }  # fmt: skip
+    target, dtypes = registry.get(name).target, ("dtypes", "native_dtypes")
+    computed = {f.name: getattr(target, f.name) for f in fields(target) if f.name not in ("key", *dtypes)}
+    computed |= {name: sorted(d.name for d in getattr(target, name)) for name in dtypes}
     return {**computed, **backend.describe(name)}
 
 

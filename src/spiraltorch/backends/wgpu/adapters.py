@@ -130,7 +130,7 @@ def target(adapter: Any, used: frozenset[str]) -> Target:
 
 
 def _subgroup_width(adapter: Any) -> int:
-    """Items of a subgroup; 0 where the adapter does not tell, or may choose."""
+    """Items of a subgroup; 0 where it may vary, or is not known: wgpu 0.32 does not pass on what the driver says."""
     info = adapter.info
     least, most = (info.get(f"subgroup_{word}_size", 0) for word in ("min", "max"))
     return int(most) if least == most else 0

@@ -20,14 +20,14 @@ from .registry import Lowering, Role, is_reduction, register
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 STASH_ROWS = 8
 NARROW, WIDE = 64, 256  # columns that are walked together
-STASH_BYTES = 128 << 10  # a row of dear values is kept, rather than computed again, up to this size
+STASH_SHARE = 4  # rows of expensive values are kept, not computed again, up to this part of the second-level cache
 
 
 def lower_reduction(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
     """The kernel of a cluster with reductions."""
     if len(cluster.shape) - 1 not in cluster.reduced:
         return _columns(cluster, stored, _width(cluster, target) if target.has_vectors else 1)
-    return _rows(cluster, stored, STASH_BYTES if target.private_scratch else 0)
+    return _rows(cluster, stored, target.l2_bytes // STASH_SHARE if target.private_scratch else 0)
 
 
 def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
