@@ -39,9 +39,8 @@ def test_facts(gpu: WgpuDevice) -> None:
     assert gpu.target.has_grid and gpu.target.max_buffers >= 8 and gpu.target.group_items >= 64
 
 
-@pytest.mark.parametrize("limit", [8, 10])
-def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums and joins of many tensors split where a kernel may bind only 8 buffers, which is all that WebGPU promises."""
+def limit_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lets kernels bind only so many buffers. Returns the list that receives how many each shader binds."""
     target = replace(gpu.target, max_buffers=limit, key=f"{gpu.target.key}|{limit}")
     monkeypatch.setattr(gpu, "target", target)
     monkeypatch.setattr(gpu.kernels, "loaded", {})
@@ -54,6 +53,13 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
         return original(steps, slots)
 
     monkeypatch.setattr(gpu, "program", spy)
+    return bound
+
+
+@pytest.mark.parametrize("limit", [8, 10])
+def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums and joins of many tensors split where a kernel may bind only 8 buffers, which is all that WebGPU promises."""
+    bound = limit_buffers(gpu, limit, monkeypatch)
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((5, 6)).astype(np.float32) for _ in range(23)]
     tensors = [on_wgpu(a) for a in arrays]
@@ -71,6 +77,25 @@ def test_plans_fit_few_buffers(gpu: WgpuDevice, limit: int, monkeypatch: pytest.
     for out, a in zip(outputs, arrays, strict=True):
         np.testing.assert_allclose(out.numpy(), a * 2 + want, rtol=1e-5, atol=1e-5)
     assert max(bound) <= limit
+
+
+@pytest.mark.parametrize("steps", [33, 40])
+def test_gradient_of_a_long_recurrence_fits_the_buffers(
+    gpu: WgpuDevice, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States that are stored after fusion began, as recomputing them is expensive, count against the limit as well."""
+    bound = limit_buffers(gpu, 32, monkeypatch)
+    start = np.array([1.0])
+    x = on_wgpu(start.astype(np.float32)).requires_grad_()
+    y = x
+    state, slope = start, np.ones(1)
+    for _ in range(steps):
+        y = y.sin() + x * 0.01
+        state, slope = np.sin(state) + start * 0.01, np.cos(state) * slope + 0.01
+    y.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), slope, rtol=1e-4)
+    assert max(bound) <= 32
 
 
 def test_training_with_few_buffers(gpu: WgpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,7 @@ class _FusionPass:
             reason = f"a kernel of more than {MAX_KERNEL_OPERATIONS} operations takes too long to compile"
             self._store_from_full_cluster(val, full)
         self._store_expensive_operands(val, [])
+        self._limit_buffers(val)
         cluster = self._new_cluster(val)
         if not self._try_join(cluster, val):
             raise AssertionError(f"[fuse] {val} cannot be computed in a kernel of its own")
@@ -179,6 +180,48 @@ class _FusionPass:
             self.stored.add(v.id)
             self.storage_reasons[v.id] = "another kernel reads it, and recomputing it would be expensive"
             self._record_decision("fuse", v, "the kernel computes it anyway", home)
+
+    def _limit_buffers(self, val: Val) -> None:
+        """Stores operands of a value that is to start a kernel, until the kernel binds no more buffers than it may.
+
+        `materialized_values` keeps that limit, but values that are stored since then are buffers of their own.
+        """
+        if len(self.program.vals) < self.max_buffers:
+            return
+        while len(self._buffers_read_for(val)) >= self.max_buffers:
+            wide = val
+            while len(self._buffers_read_for(wide)) >= self.max_buffers:
+                wide = max(wide.args, key=lambda a: len(self._buffers_read_for(a)))
+                while is_view(wide):
+                    wide = wide.args[0]
+                if self._is_buffer(wide):
+                    raise AssertionError(f"[fuse] {val} has more operands than a kernel may bind: {self.max_buffers}")
+            self.stored.add(wide.id)
+            limit = f"%{val.id} {val.prim} would read more than the {self.max_buffers} buffers a kernel may bind"
+            self.storage_reasons[wide.id] = limit
+            self._place(wide)
+
+    def _buffers_read_for(self, val: Val) -> set[int]:
+        """Ids of the buffers that a kernel reads to have an element of a value: of its operands where it is to be placed."""
+        if self._is_buffer(val):
+            return {val.id}
+        found: set[int] = set()
+        seen: set[int] = set()
+        stack = list(val.args)
+        while stack:
+            v = stack.pop()
+            if v.id in seen:
+                continue
+            seen.add(v.id)
+            if self._is_buffer(v):
+                found.add(v.id)
+            else:
+                stack += v.args
+        return found
+
+    def _is_buffer(self, val: Val) -> bool:
+        """Whether other kernels find a value in memory, with the present placements."""
+        return val.id in self.cluster_of or in_memory(val)
 
     def _record_decision(self, kind: str, val: Val, reason: str, cluster: Cluster) -> None:
         """Records why a value is in a cluster and, if it is stored, why it is."""
