@@ -12,4 +12,6 @@ LATER = ("spiraltorch.backends", "spiraltorch.capability", "spiraltorch.cli", "s
 def test_an_import_loads_no_backend() -> None:
     """Backends and the libraries behind them are loaded at the first use of a device, by which an import is 30 ms shorter."""
     code = f"import sys, spiraltorch; print([m for m in {LATER!r} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
