@@ -83,7 +83,7 @@ class _Recurrent(Module):
         Args:
             projected: the input's projection with its bias, shape (N, gates * hidden_size).
             states: the states before, each of shape (N, hidden_size).
-            suffix: which cell it is.
+            suffix: the suffix of the cell's parameters.
         """
         raise NotImplementedError
 
@@ -175,7 +175,7 @@ class RNN(_Recurrent):
         batch_first: whether the batch is the first axis of input and output; the states are not affected.
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether a second cell of each layer runs backwards in time; then D = 2, otherwise 1.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -183,7 +183,7 @@ class RNN(_Recurrent):
         D * H features; hx and the final state (D * num_layers, N, H), or (D * num_layers, H).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -246,7 +246,7 @@ class GRU(_Recurrent):
         batch_first: whether the batch is the first axis of input and output; the states are not affected.
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether a second cell of each layer runs backwards in time; then D = 2, otherwise 1.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -254,7 +254,7 @@ class GRU(_Recurrent):
         D * H features; hx and the final state (D * num_layers, N, H), or (D * num_layers, H).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -304,7 +304,7 @@ class LSTM(_Recurrent):
         batch_first: whether the batch is the first axis of input and output; the states are not affected.
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether a second cell of each layer runs backwards in time; then D = 2, otherwise 1.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -312,7 +312,7 @@ class LSTM(_Recurrent):
         D * H features; hidden and cell states (D * num_layers, N, H), or (D * num_layers, H).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st

@@ -46,7 +46,7 @@ def interpolate(
         A tensor of shape (N, C, *size) and the input's dtype.
 
     Raises:
-        ArgumentError: both or neither of `size` and `scale_factor`, or an impossible setting.
+        ArgumentError: both or neither of `size` and `scale_factor`, or an invalid setting.
         ShapeError: another number of axes, or an empty axis.
         DTypeError: a linear mode with a dtype that is not floating.
 

@@ -36,10 +36,10 @@ def value_and_grad(
         argument, or a tuple of such if `argnums` is a sequence.
 
     Raises:
-        ShapeError: at a call, if `fn` does not return one number.
-        DTypeError: at a call, if a differentiated argument is not floating.
-        GradientError: at a call, if `fn` returns a number that is not floating.
-        ArgumentError: at a call, if `argnums` are no positions of its arguments.
+        ShapeError: when called, if `fn` does not return one number.
+        DTypeError: when called, if a differentiated argument is not floating.
+        GradientError: when called, if `fn` returns a number that is not floating.
+        ArgumentError: when called, if `argnums` are not positions of its arguments.
 
     Example:
         >>> import spiraltorch as st
@@ -76,10 +76,10 @@ def grad(fn: Callable[P, PyTree], argnums: int | Sequence[int] = 0, has_aux: boo
         `argnums` is a sequence.
 
     Raises:
-        ShapeError: at a call, if `fn` does not return one number.
-        DTypeError: at a call, if a differentiated argument is not floating.
-        GradientError: at a call, if `fn` returns a number that is not floating.
-        ArgumentError: at a call, if `argnums` are no positions of its arguments.
+        ShapeError: when called, if `fn` does not return one number.
+        DTypeError: when called, if a differentiated argument is not floating.
+        GradientError: when called, if `fn` returns a number that is not floating.
+        ArgumentError: when called, if `argnums` are not positions of its arguments.
 
     Example:
         >>> import spiraltorch as st
