@@ -141,7 +141,7 @@ def row(which: Row | str) -> Row:
     for r in ROWS:
         if which is r or str(which).strip().lower() in (r.id, r.label.lower()):
             return r
-    raise ArgumentError(f"[capability] expected a row of {', '.join(r.id for r in ROWS)}, got {which!r}")
+    raise ArgumentError(f"[capability] expected a row of {', '.join(r.id for r in ROWS)}, got {which!r}; choose one")
 
 
 def fact(of: Row, backend: Backend) -> str:

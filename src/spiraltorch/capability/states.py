@@ -45,7 +45,7 @@ class CapabilityState(Enum):
             if which is state or str(which).strip().lower() in (state.value, state.symbol):
                 return state
         known = ", ".join(repr(s.value) for s in cls)
-        raise ArgumentError(f"[capability] expected a state of {known}, got {which!r}")
+        raise ArgumentError(f"[capability] expected a state of {known}, got {which!r}; choose one")
 
 
 def judge(row: Row, backend: Backend, evidence: Evidence | None, digest: str) -> tuple[CapabilityState, str]:

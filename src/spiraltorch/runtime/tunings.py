@@ -123,7 +123,7 @@ def write(entry: Entry) -> None:
         cache.write_atomically(root / f"{entry.key}.json", json.dumps(asdict(entry)).encode())
     except OSError as error:
         warnings.warn(
-            f"[tune] the folder {root} cannot be written ({error}): what was found holds in this process only. Set "
+            f"[tune] the folder {root} cannot be written ({error}): the results are kept for this process only. Set "
             "SPIRALTORCH_CACHE_DIR to a writable folder",
             RuntimeWarning,
             stacklevel=2,

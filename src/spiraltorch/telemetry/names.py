@@ -91,7 +91,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("kernels_launched", "spiraltorch.kernels.launched", "{kernel}", "Kernels launched."),
     Metric(
         "kernels_before_fusion", "spiraltorch.kernels.unfused", "{kernel}",
-        "Kernels that the launched plans would have needed without fusion, one an operation.",
+        "Kernels that the launched plans would have needed without fusion, one per operation.",
     ),
     Metric("bytes_moved", "spiraltorch.kernels.io", "By", "Bytes that launched kernels read and wrote, as planned."),
     Metric(

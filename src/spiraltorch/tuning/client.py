@@ -41,7 +41,7 @@ class Answer(TypedDict, total=False):
 
 
 class WorkerError(Exception):
-    """The worker gave no answer; the text says how it ended. Its process is gone."""
+    """The worker did not answer; the message says why. Its process has ended."""
 
 
 class Client:
@@ -78,7 +78,7 @@ class Client:
         self._answer(START_SECONDS)
 
     def ask(self, *request: object, seconds: float) -> Answer:
-        """Sends a request, a word and its arguments, and waits for the answer.
+        """Sends a request, a name and its arguments, and waits for the answer.
 
         Raises:
             WorkerError: no answer comes within the time, or the process dies.
@@ -99,7 +99,7 @@ class Client:
         except queue.Empty:
             self.close()
             raise WorkerError(f"no answer within {seconds:g} s") from None
-        except BaseException:  # somebody interrupts: the answer would be taken for that of the next request
+        except BaseException:  # interrupted: the answer would be taken for that of the next request
             self.close()
             raise
         if line is None:
@@ -134,7 +134,7 @@ class Client:
                 try:
                     stream.close()
                 except OSError:
-                    pass  # what was not sent to a process that is gone
+                    pass  # data that was not sent to a process that has ended
         self._errors = None
 
 

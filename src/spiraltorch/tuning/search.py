@@ -38,8 +38,8 @@ class Search:
         client: the worker that measures.
         packed: the lowered kernel as bytes.
         target: the key of the target that it is for.
-        seconds: for the whole search.
-        limit: seconds for one answer of the worker.
+        seconds: the time limit of the whole search.
+        limit: the time limit of one answer of the worker, in seconds.
     """
 
     def __init__(self, client: Client, packed: bytes, target: str, seconds: float, limit: float) -> None:
@@ -72,16 +72,16 @@ class Search:
             before = ratio
             for name in list(current["asked"]):
                 for candidate in sorted(self._neighbours(current, name), key=lambda one: one["seconds"]):
-                    if self._is_over():
+                    if self._out_of_time():
                         break
                     measured = self._measure(candidate, ratio)
                     if measured < ratio:
                         ratio, current = measured, candidate
-            if ratio == before or self._is_over():
+            if ratio == before or self._out_of_time():
                 break
         return self._confirmed()
 
-    def _is_over(self) -> bool:
+    def _out_of_time(self) -> bool:
         """Whether the time is over; at least one candidate is tried."""
         return bool(self.tried) and time.monotonic() > self.deadline
 
@@ -118,7 +118,7 @@ class Search:
         default, options, taken = current["asked"][name]
         neighbours = []
         for option in options:
-            if (option == taken and type(option) is type(taken)) or self._is_over():
+            if (option == taken and type(option) is type(taken)) or self._out_of_time():
                 continue
             decisions = {k: v for k, v in current["changed"].items() if k != name}
             if option != default or type(option) is not type(default):

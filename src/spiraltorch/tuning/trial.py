@@ -50,7 +50,7 @@ class Comparison:
 
 
 class Trial:
-    """A kernel's memory on a device, with which schedules of it are checked and compared."""
+    """A kernel's memory on a device, used to check and compare schedules of it."""
 
     def __init__(self, device: Device, kernel: Kernel) -> None:
         self.device = device
@@ -76,7 +76,7 @@ class Trial:
         return LoadedSchedule(self, program, self.device.allocate(size) if size else None)
 
     def set_reference(self, schedule: LoadedSchedule) -> None:
-        """Takes the results of a schedule, the rule's, as right."""
+        """Sets the reference results to those of a schedule, the rule's default."""
         self.expected = self._results(schedule)
 
     def check(self, schedule: LoadedSchedule) -> None:
