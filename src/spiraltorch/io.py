@@ -103,7 +103,9 @@ def save(
     else:
         notes[_STRUCTURE_KEY] = json.dumps(_flatten(state, "", arrays, 0))
     if "__metadata__" in arrays:
-        raise ArgumentError("[save] expected names other than __metadata__, which the format reserves; rename it")
+        raise ArgumentError(
+            "[save] expected names other than __metadata__, which the format reserves, got that name; rename it"
+        )
     try:
         _write(Path(path), arrays, notes)
     except OSError as error:  # names the file that was asked for, not the temporary one

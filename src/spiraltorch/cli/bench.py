@@ -49,7 +49,7 @@ def run(
         raise ArgumentError(f"[bench] expected at least one thread, got {threads}; omit --threads for the default")
     if rows is not None and (write or scaling):
         flag = "--scaling, which has rows of its own" if scaling else "--write, because the table replaces the old one"
-        raise ArgumentError(f"[bench] expected all rows with {flag}; omit --rows")
+        raise ArgumentError(f"[bench] expected all rows with {flag}, got a selection; omit --rows")
     if write:
         documents.require(Path.cwd())
         machine.require_idle()

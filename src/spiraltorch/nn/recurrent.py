@@ -110,12 +110,14 @@ class _Recurrent(Module):
         elif self.batch_first:
             input = input.transpose(0, 1)
         if input.shape[0] == 0:
-            raise ShapeError(f"[{owner}] expected at least one time step, got shape={tuple(input.shape)}; check it")
+            raise ShapeError(
+                f"[{owner}] expected at least one time step, got shape={tuple(input.shape)}; pass a longer sequence"
+            )
         shape = (len(self._cells()), input.shape[1], self.hidden_size)
         for state in initial or ():
             if tuple(state.shape) != shape:
                 raise ShapeError(
-                    f"[{owner}] expected states of shape={shape}, got shape={tuple(state.shape)}; fix them"
+                    f"[{owner}] expected states of shape={shape}, got shape={tuple(state.shape)}; reshape the states"
                 )
         output, final = self._run_layers(input, initial)
         last = [st.stack([states[kind] for states in final], axis=0) for kind in range(self.states)]

@@ -130,7 +130,9 @@ def vjp(
     def pullback(cotangent: PyTree) -> tuple[PyTree, ...]:
         leaves, tree = flatten(cotangent)
         if tree != call.out_tree:
-            raise ArgumentError("[vjp] expected a cotangent nested like the result; pass one tensor for each output")
+            raise ArgumentError(
+                "[vjp] expected a cotangent nested like the result, got another nesting; pass one tensor for each output"
+            )
         outer, call.outer = call.outer, call.outer or (GRAD_MODE.on and any(_carries_gradient(x) for x in leaves))
         try:
             nodes = [cast_like(x, o, "vjp") for x, o in zip(leaves, call.outputs, strict=True)]
@@ -179,7 +181,9 @@ def jvp(
     call = Call("jvp", fn, tuple(primals), range(len(primals)), has_aux)
     leaves, tree = flatten(tuple(tangents))
     if tree != call.tree:
-        raise ArgumentError("[jvp] expected tangents nested like the primals; pass one tensor for each")
+        raise ArgumentError(
+            "[jvp] expected tangents nested like the primals, got another nesting; pass one tensor for each"
+        )
     nodes = [cast_like(x, i, "jvp") for x, i in zip(leaves, call.inputs, strict=True)]
     tangent = unflatten(call.out_tree, call.push(nodes))
     if not (GRAD_MODE.on and any(_carries_gradient(x) for x in leaves)):
