@@ -74,7 +74,7 @@ else:
         raise AttributeError(f"module 'spiraltorch' has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        """The names of this module, with those that are loaded when first named."""
+        """The names of this module, with those that are loaded when first accessed."""
         return sorted({*globals(), *_LAZY_PACKAGES, *_LAZY_FUNCTIONS})
 
 

@@ -24,8 +24,8 @@ class DType:
         name: as in `st.float32.name == "float32"`.
         kind: "b" for bool, "i" and "u" for signed and unsigned integers, "f" for floating dtypes.
         itemsize: the size of an element in bytes.
-        bits: the number of bits that count: 1 for bool, else 8 for each byte.
-        numpy: NumPy's dtype; of bfloat16 that of ml_dtypes.
+        bits: the number of significant bits: 1 for bool, else 8 for each byte.
+        numpy: NumPy's dtype; for bfloat16 that of ml_dtypes.
 
     Example:
         >>> import spiraltorch as st

@@ -50,11 +50,11 @@ class DeviceError(SpiralTorchError, RuntimeError):
 
 
 class DeviceLostError(DeviceError):
-    """A device stopped working: its tensors are lost, other devices go on."""
+    """A device stopped working: its tensors are lost, while other devices still work."""
 
 
 class GradientError(SpiralTorchError, RuntimeError):
-    """A gradient was asked for where there is none."""
+    """A gradient was requested where none exists."""
 
 
 class OutOfMemoryError(SpiralTorchError, MemoryError):

@@ -1,4 +1,4 @@
-"""Questions about dtypes and plans: the array API's inspection functions, and `explain`."""
+"""Inspection of dtypes and plans: the array API's inspection functions, and `explain`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def finfo(dtype: DTypeLike | Tensor) -> FloatInfo:
     """
     target = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
     if not target.is_float:
-        raise DTypeError(f"[finfo] expected a floating dtype, got {target.name}")
+        raise DTypeError(f"[finfo] expected a floating dtype, got {target.name}; use iinfo for integers")
     limits: FloatInfo = ml_dtypes.finfo(target.numpy)  # type: ignore[no-untyped-call,assignment]  # NumPy's numbers
     return limits
 
@@ -90,7 +90,7 @@ def iinfo(dtype: DTypeLike | Tensor) -> IntegerInfo:
     """
     target = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
     if not target.is_integer:
-        raise DTypeError(f"[iinfo] expected an integer dtype, got {target.name}")
+        raise DTypeError(f"[iinfo] expected an integer dtype, got {target.name}; use finfo for floating dtypes")
     return np.iinfo(target.numpy)
 
 
@@ -98,13 +98,13 @@ def result_type(*args: DTypeLike | Tensor | Scalar) -> DType:
     """Computes the dtype that operands are promoted to.
 
     Args:
-        *args: dtypes, tensors and numbers. Python numbers are weak: they count only where their kind is higher.
+        *args: dtypes, tensors and numbers. Python numbers are weak: they matter only if their kind is higher.
 
     Returns:
         The common dtype.
 
     Raises:
-        DTypeError: there are only numbers, or an argument names no dtype.
+        DTypeError: there are only numbers, or an argument is not a dtype or the name of one.
 
     Example:
         >>> import spiraltorch as st
@@ -120,7 +120,9 @@ def result_type(*args: DTypeLike | Tensor | Scalar) -> DType:
         own = a.dtype if isinstance(a, Tensor) else as_dtype(a)  # type: ignore[arg-type]  # NumPy's numbers: an error
         result = own if result is None else promote(result, own)
     if result is None:
-        raise DTypeError("[result_type] expected at least one dtype or tensor, got only numbers")
+        raise DTypeError(
+            "[result_type] expected at least one dtype or tensor, got only numbers; pass a dtype or a tensor"
+        )
     for n in numbers:
         result = scalar_dtype(n, result)
     return result
@@ -137,7 +139,7 @@ def can_cast(from_: DTypeLike | Tensor, to: DTypeLike) -> bool:
         Whether `to` is the common dtype of both.
 
     Raises:
-        DTypeError: an argument names no dtype.
+        DTypeError: an argument is not a dtype or the name of one.
 
     Example:
         >>> import spiraltorch as st
@@ -159,14 +161,14 @@ def isdtype(dtype: DType, kind: Kind) -> bool:
 
     Args:
         dtype: the dtype.
-        kind: a dtype; one of the array API's words "bool", "signed integer", "unsigned integer", "integral",
-            "real floating", "complex floating" and "numeric"; or a tuple of these, of which one must fit.
+        kind: a dtype; one of the array API's strings "bool", "signed integer", "unsigned integer", "integral",
+            "real floating", "complex floating" and "numeric"; or a tuple of these, one of which must match.
 
     Returns:
-        Whether it is.
+        Whether the dtype is of this kind.
 
     Raises:
-        DTypeError: `kind` is none of those.
+        DTypeError: `kind` is not one of these.
 
     Example:
         >>> import spiraltorch as st
@@ -177,7 +179,7 @@ def isdtype(dtype: DType, kind: Kind) -> bool:
         return any(isdtype(dtype, k) for k in kind)
     if isinstance(kind, str):
         if kind not in _KINDS:
-            raise DTypeError(f"[isdtype] expected one of {sorted(_KINDS)}, got {kind!r}")
+            raise DTypeError(f"[isdtype] expected one of {sorted(_KINDS)}, got {kind!r}; choose one")
         return dtype.kind in _KINDS[kind]
     return dtype is as_dtype(kind)
 
@@ -186,7 +188,7 @@ class ArrayNamespaceInfo:
     """The array API's inspection object, as `__array_namespace_info__` returns it."""
 
     def capabilities(self) -> dict[str, bool | int | None]:
-        """Returns what the array API lets an implementation choose.
+        """Returns the capabilities that the array API leaves to the implementation.
 
         Returns:
             Whether boolean indexing and shapes that depend on data are supported, and the limit of the rank, if any.
@@ -199,7 +201,7 @@ class ArrayNamespaceInfo:
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}
 
     def default_device(self) -> str:
-        """Returns the device of tensors that are given no other.
+        """Returns the default device.
 
         Returns:
             The device's name.
@@ -215,7 +217,7 @@ class ArrayNamespaceInfo:
         """Returns the dtypes of Python numbers.
 
         Args:
-            device: accepted for the array API's sake; they are the same on every device.
+            device: accepted for compatibility with the array API; they are the same on every device.
 
         Returns:
             The dtype for each of "real floating", "integral", "indexing" and "complex floating"; None for none.
@@ -234,8 +236,8 @@ class ArrayNamespaceInfo:
         """Returns the dtypes by name.
 
         Args:
-            device: accepted for the array API's sake; they are the same on every device.
-            kind: which dtypes, as for `isdtype`; all by default.
+            device: accepted for compatibility with the array API; they are the same on every device.
+            kind: the kind of the dtypes, as for `isdtype`; all by default.
 
         Returns:
             The dtypes.
@@ -265,7 +267,7 @@ def __array_namespace_info__() -> ArrayNamespaceInfo:
     """Returns the array API's inspection object.
 
     Returns:
-        An object that knows the capabilities, dtypes and devices.
+        An object with methods for the capabilities, dtypes and devices.
 
     Example:
         >>> import spiraltorch as st
@@ -283,7 +285,7 @@ def explain(*trees: PyTree) -> str:
 
     Returns:
         A text of several lines: the kernels, what each reads and writes, why operations share a kernel or do not, and
-        which memory is used again.
+        which memory is reused.
 
     Example:
         >>> import spiraltorch as st

@@ -103,7 +103,9 @@ def save(
     else:
         notes[_STRUCTURE_KEY] = json.dumps(_flatten(state, "", arrays, 0))
     if "__metadata__" in arrays:
-        raise ArgumentError("[save] expected names other than __metadata__, which the format reserves; rename it")
+        raise ArgumentError(
+            "[save] expected names other than __metadata__, which the format reserves, got that name; rename it"
+        )
     try:
         _write(Path(path), arrays, notes)
     except OSError as error:  # names the file that was asked for, not the temporary one
@@ -146,13 +148,13 @@ def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
 
     Args:
         path: the file's name.
-        device: where the tensors are put; the default device if None.
+        device: the device of the tensors; if None, the default device.
 
     Returns:
         Tensors by name, or the nested dict that was saved; arrays come back as tensors.
 
     Raises:
-        CheckpointError: the file is missing, truncated or corrupt, or has a dtype that is not known here.
+        CheckpointError: the file is missing, truncated or corrupt, or has an unsupported dtype.
 
     Example:
         >>> import spiraltorch as st
@@ -179,7 +181,7 @@ def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
 
 
 def load_metadata(path: PathLike) -> dict[str, str]:
-    """Reads the strings that `save` was given as `metadata`.
+    """Reads the metadata that was passed to `save`.
 
     Args:
         path: the file's name.
@@ -249,7 +251,7 @@ def _flatten(value: Any, path: str, arrays: dict[str, NDArray], depth: int) -> A
     """The structure of a value as JSON; tensors go into `arrays` under their dotted path."""
     if depth > _MAX_DEPTH:
         raise ArgumentError(
-            f"[save] expected at most {_MAX_DEPTH} levels, got more at {path[:60]!r}; is there a cycle?"
+            f"[save] expected at most {_MAX_DEPTH} levels, got more at {path[:60]!r}; remove the cycle or flatten the structure"
         )
     if value is None or isinstance(value, (bool, int, float, str)):
         return value

@@ -1,6 +1,7 @@
 """Types of arguments that the public functions share, for annotations: `st.typing.ArrayLike` and so on.
 
-The module stands below all others but `dtypes` and imports `Tensor` for type checkers only, so every package may use it.
+The module stands below all others but `dtypes` and imports `Tensor` for type checkers only, so every package may use
+it.
 
     import spiraltorch as st
 
@@ -88,7 +89,7 @@ Index: TypeAlias = Union[
     tuple["Index", ...],
     None,
 ]
-"""What stands between the brackets of `x[...]`: ints, slices, `...`, None, and integer or boolean arrays."""
+"""The index in `x[...]`: ints, slices, `...`, None, and integer or boolean arrays."""
 
 PyTree: TypeAlias = Any
-"""Tensors and other values in nested lists, tuples, named tuples and dicts. What is no container is a leaf."""
+"""Tensors and other values in nested lists, tuples, named tuples and dicts. Everything else is a leaf."""

@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written_warns_once(monkeypatch: pytest.MonkeyPa
 
 
 def test_bad_text_is_a_compile_error() -> None:
-    with pytest.raises(CompileError, match="LLVM refused nonsense"):
+    with pytest.raises(CompileError, match="LLVM rejected nonsense"):
         jit.emit("define void @f() { ret i32 0 }", host(), "nonsense")
 
 

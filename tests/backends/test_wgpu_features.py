@@ -56,7 +56,7 @@ def test_devices_tell_what_they_use() -> None:
 
 @pytest.mark.skipif(len(BOTH) < 2, reason="wgpu: the adapter has no features to do without")
 def test_float64_is_refused_where_the_tensor_is_made() -> None:
-    with pytest.raises(DTypeError, match=r"got float64; cast to one that it has .* or use .*cpu:0"):
+    with pytest.raises(DTypeError, match=r"got float64; cast to a supported one .* or use .*cpu:0"):
         st.tensor(np.ones(3), device=CORE)
     with pytest.raises(DTypeError, match="float64"):
         st.tensor(np.ones(3, np.float32), device=CORE).to(st.float64)

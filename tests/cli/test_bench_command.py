@@ -93,8 +93,8 @@ def test_a_wrong_result_is_the_exit_code(bench: Bench) -> None:
     ("args", "message"),
     [
         (("--rows", "gelu,none"), "got none"),
-        (("--rows", "gelu", "--write"), "leave --rows out"),
-        (("--rows", "gelu", "--scaling"), "leave --rows out"),
+        (("--rows", "gelu", "--write"), "omit --rows"),
+        (("--rows", "gelu", "--scaling"), "omit --rows"),
         (("--peers", "torch,tensorfloe"), "got tensorfloe"),
         (("--suite", "abacus"), "got 'abacus'"),
         (("--rounds", "-1"), "at least one round, got -1"),

@@ -98,7 +98,7 @@ def test_write_changes_what_is_between_the_markers_and_nothing_else(tmp_path: Pa
     [
         (("verify", "--backend", "tpu"), "CPU (default)"),
         (("verify", "--row", "speed"), "tensor-ops"),
-        (("verify", "--row", "build-flag"), "fact about installing"),
+        (("verify", "--row", "build-flag"), "fact about installation"),
         (("matrix", "--format", "pdf"), "markdown"),
         (("matrix", "--evidence", "nowhere"), "folder of evidence"),
         (("matrix", "--write", "folder/nowhere.md"), "folder/nowhere.md"),

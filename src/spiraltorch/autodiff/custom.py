@@ -117,7 +117,10 @@ def custom_vjp(forward: Forward, backward: Backward, args: tuple[Node, ...]) -> 
             full = tuple([b.zeros(aval) if g is None else g for aval, g in zip(avals, cotangents, strict=True)])
             grads = tuple(backward(residuals, full))
             if len(grads) != len(operands):
-                raise GradientError(f"[custom_vjp] expected {len(operands)} cotangents from backward, got {len(grads)}")
+                raise GradientError(
+                    f"[custom_vjp] expected {len(operands)} cotangents from backward, got {len(grads)}; "
+                    "return one for each operand"
+                )
             for n, (operand, grad) in enumerate(zip(operands, grads, strict=True)):
                 if grad is not None and grad.aval is not operand.aval:
                     raise GradientError(

@@ -203,7 +203,9 @@ def _result_tangents(prim: Primitive, tangents: tuple[Node | None, ...], node: N
         results: Any = prim.jvp(tangents, node.args, node)
         return tuple(results) if node.spec.results else (results,)
     if prim.decompose is None:
-        raise GradientError(f"[jvp] expected operations with a forward derivative, got {prim.name}")
+        raise GradientError(
+            f"[jvp] expected operations with a forward derivative, got {prim.name}; use reverse mode (vjp or grad)"
+        )
     args, outputs = _decompose(node, prim.decompose)
     return jvp(outputs, args, tangents)
 

@@ -24,7 +24,7 @@ def require() -> None:
     """Raises `ArgumentError` if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ArgumentError(
-            '[bench] expected matplotlib, which draws the charts, and it is not installed; `pip install "spiraltorch[bench]"`'
+            '[bench] expected matplotlib for the charts, which is not installed; run `pip install "spiraltorch[bench]"`'
         )
 
 

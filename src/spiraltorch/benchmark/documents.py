@@ -17,8 +17,8 @@ def require(root: Path) -> None:
     for path in (PAGE, FRONT):
         if not (root / path).is_file():
             raise ArgumentError(
-                f"[bench] expected {path} in the current folder, where --write puts the table, and it is not there; "
-                "run it at the root of a checkout"
+                f"[bench] expected {path} in the current folder, which --write updates, got no such file; run the command "
+                "at the root of a checkout"
             )
     chart.require()
 
@@ -45,13 +45,13 @@ def write(report: Report, root: Path) -> list[Path]:
 
 
 def _replace_between(path: Path, marker: str, text: str) -> None:
-    """Replaces the text between the two markers of a name."""
+    """Replaces the text between the two markers with a name."""
     begin, end = f"<!-- {marker}:BEGIN -->", f"<!-- {marker}:END -->"
     old = path.read_text(encoding="utf-8")
     head, found, rest = old.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
         raise ArgumentError(
-            f"[bench] expected the markers {begin} and {end} in {path.name}; put them where the table goes"
+            f"[bench] expected the markers {begin} and {end} in {path.name}, got none; add them where the table belongs"
         )
     path.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8", newline="\n")

@@ -18,7 +18,7 @@ MAX_IDLE_LOAD = 0.25  # the largest load per core, over the last minute, at whic
 def device(suite: str) -> str:
     """The device of a suite. Raises `ArgumentError` for an unknown one."""
     if suite not in SUITES:
-        raise ArgumentError(f"[bench] expected a suite of {', '.join(SUITES)}, got {suite!r}")
+        raise ArgumentError(f"[bench] expected a suite of {', '.join(SUITES)}, got {suite!r}; choose one")
     return SUITES[suite]
 
 
@@ -37,7 +37,7 @@ def require_idle() -> None:
     if (load := load_per_core()) > MAX_IDLE_LOAD:
         raise ArgumentError(
             f"[bench] expected an idle machine with a load of at most {MAX_IDLE_LOAD} a core over the last minute, got {load:.2f}; "
-            "stop what runs beside it, wait a minute, and try again, or leave --write out to see the table only"
+            "stop other programs, wait a minute and try again, or omit --write to print the table only"
         )
 
 

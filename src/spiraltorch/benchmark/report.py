@@ -86,7 +86,7 @@ class Report:
         curves: the scaling curves.
         date: the date, ISO 8601.
         processor: the processor's name.
-        versions: of the libraries, NumPy and llvmlite.
+        versions: the versions of the libraries, NumPy and llvmlite.
     """
 
     libraries: Sequence[str]

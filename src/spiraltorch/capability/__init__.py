@@ -1,12 +1,12 @@
 """The capability matrix: which capability works on which backend, measured by probes.
 
 Rows and backends are data (`rows`); probes measure them through the public API (`probes`, `verify`); their results are
-recorded as evidence, which is valid for the code that it was recorded with (`evidence`, `digest`); states and notes are
-computed from it (`states`, `matrix`).
+recorded as evidence, which is valid only for the source code that it was recorded with (`evidence`, `digest`); states
+and notes are computed from it (`states`, `matrix`).
 
 Example:
-    >>> from spiraltorch import capability
-    >>> capability.CAPABILITY_MATRIX.cell("Tensor ops", "cpu (default)").backend.label
+    >>> import spiraltorch as st
+    >>> st.capability.CAPABILITY_MATRIX.cell("Tensor ops", "cpu (default)").backend.label
     'CPU (default)'
 """
 

@@ -1,4 +1,4 @@
-"""Evidence: the recorded results of a cell's probes on a device, one JSON file a cell.
+"""Evidence: the recorded results of a cell's probes on a device, in one JSON file per cell.
 
 In a checkout the files are `evidence/<backend>/<row>.json`; a wheel contains the same folder inside the package. The
 schema is `docs/capability-matrix.schema.json`.
@@ -52,7 +52,13 @@ class EvidenceJson(TypedDict):
 
 
 class Outcome(str, Enum):
-    """How a probe ended."""
+    """How a probe ended.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.capability.Outcome("pass") is st.capability.Outcome.PASS
+        True
+    """
 
     PASS = "pass"
     FAIL = "fail"  # a result was wrong, or an exception was raised
@@ -69,10 +75,16 @@ class ProbeResult:
 
     Args:
         name: the probe's name.
-        title: what it claims.
-        outcome: how it ended.
-        seconds: its wall time.
+        title: the claim that the probe tests.
+        outcome: how the probe ended.
+        seconds: the elapsed time in seconds.
         detail: what it counted, what is missing, or what was wrong.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> result = st.capability.ProbeResult("sorting", "Sorting is stable.", st.capability.Outcome.PASS, 0.5)
+        >>> result.as_json()["outcome"]
+        'pass'
     """
 
     name: str
@@ -82,7 +94,11 @@ class ProbeResult:
     detail: str = ""
 
     def as_json(self) -> ProbeResultJson:
-        """The result as a JSON object."""
+        """Converts the result to a JSON object.
+
+        Returns:
+            The object, which `from_json` reads.
+        """
         return {
             "name": self.name, "title": self.title, "outcome": self.outcome.value, "seconds": self.seconds,
             "detail": self.detail,
@@ -90,7 +106,19 @@ class ProbeResult:
 
     @classmethod
     def from_json(cls, given: ProbeResultJson) -> ProbeResult:
-        """The inverse of `as_json`. Raises KeyError, TypeError or ValueError for anything else."""
+        """Creates a result from its JSON object: the inverse of `as_json`.
+
+        Args:
+            given: the JSON object.
+
+        Returns:
+            The result.
+
+        Raises:
+            KeyError: a key is missing.
+            TypeError: a value has the wrong type.
+            ValueError: a key or an outcome is unknown.
+        """
         _require_keys(given, ProbeResultJson.__annotations__.keys() - {"detail"}, {"detail"})
         outcome = Outcome(given["outcome"])
         return cls(given["name"], given["title"], outcome, given["seconds"], given.get("detail", ""))
@@ -103,12 +131,19 @@ class Evidence:
     Args:
         backend: the name of the backend's entry point.
         capability: the row's identifier.
-        digest: of the code that the results depend on, see `digest.digest`.
+        digest: the SHA-256 digest of the source code that the results depend on, see `digest.digest`.
         recorded: the date, ISO 8601.
         level: a key of `LEVELS`.
-        device: the device's name and facts as JSON values, from the backend's `describe`.
-        versions: of the package, Python, the platform and the libraries that the backend uses.
+        device: the device's name and properties as JSON values, from the backend's `describe`.
+        versions: the versions of the package, Python, the platform and the libraries that the backend uses.
         probes: the results.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> result = st.capability.ProbeResult("sorting", "Sorting is stable.", st.capability.Outcome.PASS, 0.5)
+        >>> evidence = st.capability.Evidence("cpu", "tensor-ops", "", "2026-01-31", "hardware", {}, {}, (result,))
+        >>> evidence.passed, evidence.holds
+        (1, True)
     """
 
     backend: str
@@ -122,16 +157,20 @@ class Evidence:
 
     @property
     def passed(self) -> int:
-        """The number of probes that passed, expected to or not."""
+        """The number of probes that passed, whether or not they were expected to."""
         return sum(p.outcome in (Outcome.PASS, Outcome.UNEXPECTED_PASS) for p in self.probes)
 
     @property
     def holds(self) -> bool:
-        """Whether it makes a cell ready: every probe passed, at a level of `READY_LEVELS`."""
+        """Whether the evidence makes a cell ready: every probe passed, at a level of `READY_LEVELS`."""
         return self.passed == len(self.probes) > 0 and self.level in READY_LEVELS
 
     def as_json(self) -> EvidenceJson:
-        """The evidence as a JSON object, which `from_json` reads."""
+        """Converts the evidence to a JSON object.
+
+        Returns:
+            The object, which `from_json` reads.
+        """
         return {
             "version": VERSION, "backend": self.backend, "capability": self.capability, "digest": self.digest,
             "recorded": self.recorded, "level": self.level, "device": self.device, "versions": self.versions,
@@ -140,13 +179,16 @@ class Evidence:
 
     @classmethod
     def from_json(cls, given: EvidenceJson) -> Evidence:
-        """The inverse of `as_json`.
+        """Creates evidence from its JSON object: the inverse of `as_json`.
 
         Args:
             given: the JSON object.
 
+        Returns:
+            The evidence.
+
         Raises:
-            ArgumentError: it is no evidence of the version `VERSION`.
+            ArgumentError: the object is not evidence of version `VERSION`.
         """
         try:
             if given["version"] != VERSION or given["level"] not in LEVELS:
@@ -162,9 +204,16 @@ class Evidence:
             ) from None
 
     def confirms(self, known: Evidence | None) -> bool:
-        """Whether it adds nothing to a record: the same code and outcomes, at the record's level or a lower one.
+        """Tests whether new results only confirm recorded ones.
 
-        So a run on a software device leaves the record of a real one as it is.
+        They do if the code and the outcomes are the same and the level is that of the record or a lower one. A run on a
+        software device therefore does not replace the record of a hardware device.
+
+        Args:
+            known: the recorded evidence; None if there is none.
+
+        Returns:
+            Whether the record can stay as it is.
         """
         if known is None or known.digest != self.digest or _outcomes(known) != _outcomes(self):
             return False
@@ -204,7 +253,7 @@ def path_of(row: Row, backend: Backend, root: Path) -> Path:
 
 
 def read(row: Row, backend: Backend, root: Path) -> Evidence | None:
-    """The evidence of a cell, or None if none was recorded. Raises `ArgumentError` if the file is damaged."""
+    """The evidence of a cell, or None if none was recorded. Raises `ArgumentError` if the file is not valid."""
     try:
         text = path_of(row, backend, root).read_text(encoding="utf-8")
     except FileNotFoundError:

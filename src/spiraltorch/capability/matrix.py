@@ -1,7 +1,7 @@
 """The matrix: its rows and cells, summaries and queries, computed from evidence.
 
 Backends are given as a `Backend`, its label or its entry point, states as a `CapabilityState` or its name, in any case;
-an unknown one raises `ArgumentError` with a list of all.
+an unknown name raises `ArgumentError` with the list of known names.
 """
 
 from __future__ import annotations
@@ -72,13 +72,19 @@ class MatrixJson(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class CapabilityCell:
-    """A capability on a backend.
+    """One cell of the matrix: the state of a capability on a backend.
 
     Args:
         backend: the column.
-        state: None for facts about installation, which are not measured.
-        note: what the state rests on, or the fact.
+        state: the state; None for facts about installation, which are not measured.
+        note: the reason for the state, or the text of the fact.
         evidence: the recorded results of the probes; None if there are none.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> cell = st.capability.CAPABILITY_MATRIX.cell("build-flag", "wgpu")
+        >>> cell.state, cell.text
+        (None, '`pip install spiraltorch[wgpu]`')
     """
 
     backend: Backend
@@ -88,7 +94,7 @@ class CapabilityCell:
 
     @property
     def text(self) -> str:
-        """The text of the cell in a table."""
+        """The text of the cell in a table: the symbol of its state and the note."""
         return self.note if self.state is None else f"{self.state.symbol} {self.note}"
 
 
@@ -99,7 +105,13 @@ class CapabilityRow:
     Args:
         id: the row's identifier.
         capability: its text in the specification.
-        cells: one for each backend, in the order of `Backend`.
+        cells: one cell for each backend, in the order of `Backend`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> row = st.capability.CAPABILITY_MATRIX.row("build-flag")
+        >>> row.measured, row.cell("cpu").note
+        (False, 'none')
     """
 
     id: str
@@ -112,14 +124,36 @@ class CapabilityRow:
         return self.cells[0].state is not None
 
     def cell(self, backend: Backend | str) -> CapabilityCell:
-        """The cell of a backend. Raises `ArgumentError` for an unknown one."""
+        """Returns the cell of a backend.
+
+        Args:
+            backend: a backend, its label or its entry point, in any case.
+
+        Returns:
+            The cell.
+
+        Raises:
+            ArgumentError: no backend has this name.
+        """
         column = Backend.of(backend)
         return next(c for c in self.cells if c.backend is column)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of ready, partial and missing cells."""
+    """The numbers of ready, partial and missing cells.
+
+    Args:
+        ready: the number of ready cells.
+        partial: the number of partial cells.
+        missing: the number of missing cells.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> counts = st.capability.Counts(ready=3, partial=1, missing=0)
+        >>> counts.total, counts.readiness
+        (4, 0.75)
+    """
 
     ready: int
     partial: int
@@ -138,7 +172,18 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class BackendSummary:
-    """The counts of a backend over all measured rows."""
+    """The counts of a backend over all measured rows.
+
+    Args:
+        backend: the backend.
+        counts: the numbers of its cells by state.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> summary = st.capability.summarize_backend("cpu")
+        >>> summary.backend.label, summary.counts.total
+        ('CPU (default)', 13)
+    """
 
     backend: Backend
     counts: Counts
@@ -146,7 +191,18 @@ class BackendSummary:
 
 @dataclass(frozen=True, slots=True)
 class CapabilitySummary:
-    """The counts of a row over all backends."""
+    """The counts of a row over all backends.
+
+    Args:
+        capability: the row's text in the specification.
+        counts: the numbers of its cells by state.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> summary = st.capability.capability_summaries()[0]
+        >>> summary.capability, summary.counts.total
+        ('Tensor ops', 5)
+    """
 
     capability: str
     counts: Counts
@@ -154,11 +210,14 @@ class CapabilitySummary:
 
 @dataclass(frozen=True, slots=True)
 class CapabilityMatrix:
-    """All rows, in the specification's order.
+    """The capability matrix.
+
+    Args:
+        rows: all rows, in the specification's order.
 
     Example:
-        >>> from spiraltorch.capability import CapabilityMatrix
-        >>> matrix = CapabilityMatrix.load()
+        >>> import spiraltorch as st
+        >>> matrix = st.capability.CapabilityMatrix.load()
         >>> len(matrix.rows), [c.backend.label for c in matrix.rows[0].cells][:2]
         (15, ['CPU (default)', 'WGPU'])
     """
@@ -167,32 +226,61 @@ class CapabilityMatrix:
 
     @classmethod
     def load(cls, root: Path | None = None) -> CapabilityMatrix:
-        """Computes the matrix from recorded evidence and the present code.
+        """Computes the matrix from recorded evidence and the current code.
 
         Args:
-            root: a folder of evidence; the package's own by default.
+            root: the folder of evidence; by default the package's own.
 
         Returns:
             The matrix.
 
         Raises:
-            ArgumentError: a file of evidence is damaged.
+            ArgumentError: an evidence file is not valid.
         """
         source = records.folder() if root is None else root
         return cls.of({(r, b): records.read(r, b, source) for r in ROWS if r.measured for b in Backend})
 
     @classmethod
     def of(cls, evidence: dict[tuple[Row, Backend], Evidence | None]) -> CapabilityMatrix:
-        """Computes the matrix from given evidence; cells without any count as never measured."""
+        """Computes the matrix from the given evidence and the current code.
+
+        Args:
+            evidence: the evidence of each measured cell, by row and backend; a cell whose entry is missing or None
+                counts as never measured.
+
+        Returns:
+            The matrix.
+        """
         return cls(tuple(CapabilityRow(r.id, r.label, tuple(_cell(r, b, evidence) for b in Backend)) for r in ROWS))
 
     def row(self, which: str) -> CapabilityRow:
-        """The row of an identifier or a label. Raises `ArgumentError` for an unknown one."""
+        """Returns the row with an identifier or a label.
+
+        Args:
+            which: the identifier (`"tensor-ops"`) or the label (`"Tensor ops"`), in any case.
+
+        Returns:
+            The row.
+
+        Raises:
+            ArgumentError: no row has this name.
+        """
         identifier = row(which).id
         return next(r for r in self.rows if r.id == identifier)
 
     def cell(self, which: str, backend: Backend | str) -> CapabilityCell:
-        """The cell of a row (its identifier or label) and a backend. Raises `ArgumentError` for an unknown one."""
+        """Returns the cell of a row and a backend.
+
+        Args:
+            which: the identifier or the label of the row, in any case.
+            backend: a backend, its label or its entry point, in any case.
+
+        Returns:
+            The cell.
+
+        Raises:
+            ArgumentError: no row or no backend has this name.
+        """
         return self.row(which).cell(backend)
 
     @property
@@ -201,49 +289,118 @@ class CapabilityMatrix:
         return tuple(r for r in self.rows if r.measured)
 
     def capabilities_with_state(self, state: CapabilityState | str) -> tuple[CapabilityRow, ...]:
-        """The rows that have a state on at least one backend."""
+        """Finds the rows that have a state on at least one backend.
+
+        Args:
+            state: a state, its name (`"ready"`, `"partial"`, `"missing"`) in any case, or its symbol.
+
+        Returns:
+            The rows, in the specification's order.
+
+        Raises:
+            ArgumentError: no state has this name.
+        """
         asked = CapabilityState.of(state)
         return tuple(r for r in self.measured if any(c.state is asked for c in r.cells))
 
     def capabilities_with_note(self, fragment: str) -> tuple[CapabilityRow, ...]:
-        """The rows with a note that contains a text, in any case."""
+        """Finds the rows with a note that contains a text.
+
+        Args:
+            fragment: the text, in any case.
+
+        Returns:
+            The rows, in the specification's order.
+        """
         return tuple(r for r in self.rows if any(fragment.lower() in c.note.lower() for c in r.cells))
 
     def capabilities_for_backend_with_state(
         self, backend: Backend | str, state: CapabilityState | str
     ) -> tuple[CapabilityRow, ...]:
-        """The rows that have a state on a backend."""
+        """Finds the rows that have a state on a backend.
+
+        Args:
+            backend: a backend, its label or its entry point, in any case.
+            state: a state, its name (`"ready"`, `"partial"`, `"missing"`) in any case, or its symbol.
+
+        Returns:
+            The rows, in the specification's order.
+
+        Raises:
+            ArgumentError: no backend or no state has this name.
+        """
         column, asked = Backend.of(backend), CapabilityState.of(state)
         return tuple(r for r in self.measured if r.cell(column).state is asked)
 
     def pending_capabilities_for_backend(self, backend: Backend | str) -> tuple[CapabilityRow, ...]:
-        """The measured rows that are not ready on a backend."""
+        """Finds the measured rows that are not ready on a backend.
+
+        Args:
+            backend: a backend, its label or its entry point, in any case.
+
+        Returns:
+            The rows, in the specification's order.
+
+        Raises:
+            ArgumentError: no backend has this name.
+        """
         column = Backend.of(backend)
         return tuple(r for r in self.measured if r.cell(column).state is not CapabilityState.READY)
 
     def summarize_backend(self, backend: Backend | str) -> BackendSummary:
-        """The counts of a backend."""
+        """Counts the states of a backend's measured cells.
+
+        Args:
+            backend: a backend, its label or its entry point, in any case.
+
+        Returns:
+            The numbers of ready, partial and missing cells.
+
+        Raises:
+            ArgumentError: no backend has this name.
+        """
         column = Backend.of(backend)
         return BackendSummary(column, _counts(r.cell(column) for r in self.measured))
 
     def backend_summaries(self) -> tuple[BackendSummary, ...]:
-        """The counts of every backend, in the order of the columns."""
+        """Counts the states of every backend's measured cells.
+
+        Returns:
+            One summary for each backend, in the order of the columns.
+        """
         return tuple(self.summarize_backend(b) for b in Backend)
 
     def capability_summaries(self) -> tuple[CapabilitySummary, ...]:
-        """The counts of every measured row."""
+        """Counts the states of every measured row's cells.
+
+        Returns:
+            One summary for each measured row, in the specification's order.
+        """
         return tuple(CapabilitySummary(r.capability, _counts(iter(r.cells))) for r in self.measured)
 
     def summary(self) -> Counts:
-        """The counts of all measured cells."""
+        """Counts the states of all measured cells.
+
+        Returns:
+            The numbers of ready, partial and missing cells.
+        """
         return _counts(c for r in self.measured for c in r.cells)
 
     def readiness_leaderboard(self) -> tuple[BackendSummary, ...]:
-        """The backends by readiness, highest first; ties by partial cells, then by the order of the columns."""
+        """Sorts the backends by readiness.
+
+        Returns:
+            The summaries of all backends, the highest readiness first. Ties are broken by the number of partial cells,
+            then by the order of the columns.
+        """
         return tuple(sorted(self.backend_summaries(), key=lambda s: (-s.counts.readiness, -s.counts.partial)))
 
     def as_json(self) -> MatrixJson:
-        """The matrix as a JSON object of the schema `docs/capability-matrix.schema.json`."""
+        """Converts the matrix to a JSON object.
+
+        Returns:
+            An object that follows the schema `docs/capability-matrix.schema.json`.
+        """
         return {
             "version": records.VERSION,
             "backends": [{"id": b.entry, "label": b.label} for b in Backend],

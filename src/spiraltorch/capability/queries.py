@@ -1,7 +1,7 @@
 """Functions that query `CAPABILITY_MATRIX`, the matrix computed from the package's own evidence.
 
 Backends are given as a `Backend`, its label or its entry point, states as a `CapabilityState` or its name, in any case;
-an unknown one raises `ArgumentError` with a list of all.
+an unknown name raises `ArgumentError` with the list of known names.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from .states import CapabilityState
 
 @lru_cache(maxsize=1)
 def capability_matrix_view() -> CapabilityMatrix:
-    """Returns the matrix computed from the package's own evidence, read once; also `CAPABILITY_MATRIX`.
+    """Returns the matrix computed from the package's own evidence, which is read once.
+
+    `CAPABILITY_MATRIX` is the same object.
 
     Returns:
         The matrix, with all rows, summaries and queries as methods.
 
     Raises:
-        ArgumentError: a file of evidence is damaged.
+        ArgumentError: an evidence file is not valid.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> len(capability.capability_matrix_view().rows)
+        >>> import spiraltorch as st
+        >>> len(st.capability.capability_matrix_view().rows)
         15
     """
     return CapabilityMatrix.load()
@@ -39,11 +41,11 @@ def capability_matrix() -> tuple[CapabilityRow, ...]:
         One row for each capability and each fact about installation, in the specification's order.
 
     Raises:
-        ArgumentError: a file of evidence is damaged.
+        ArgumentError: an evidence file is not valid.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> capability.capability_matrix()[2].capability
+        >>> import spiraltorch as st
+        >>> st.capability.capability_matrix()[2].capability
         'Tensor ops'
     """
     return capability_matrix_view().rows
@@ -53,15 +55,15 @@ def capability_matrix_json() -> str:
     """Returns the matrix with its evidence as JSON.
 
     Returns:
-        A JSON object of the schema `docs/capability-matrix.schema.json`.
+        The text of a JSON object that follows the schema `docs/capability-matrix.schema.json`.
 
     Raises:
-        ArgumentError: a file of evidence is damaged.
+        ArgumentError: an evidence file is not valid.
 
     Example:
         >>> import json
-        >>> from spiraltorch import capability
-        >>> json.loads(capability.capability_matrix_json())["backends"][0]["label"]
+        >>> import spiraltorch as st
+        >>> json.loads(st.capability.capability_matrix_json())["backends"][0]["label"]
         'CPU (default)'
     """
     return json.dumps(capability_matrix_view().as_json(), indent=1, ensure_ascii=False)
@@ -80,8 +82,8 @@ def summarize_backend(backend: Backend | str) -> BackendSummary:
         ArgumentError: no backend has this name.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> capability.summarize_backend("cuda").counts.total
+        >>> import spiraltorch as st
+        >>> st.capability.summarize_backend("cuda").counts.total
         13
     """
     return capability_matrix_view().summarize_backend(backend)
@@ -94,8 +96,8 @@ def backend_summaries() -> tuple[BackendSummary, ...]:
         One summary for each backend, in the order of the columns.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> [s.backend.label for s in capability.backend_summaries()][-1]
+        >>> import spiraltorch as st
+        >>> [s.backend.label for s in st.capability.backend_summaries()][-1]
         'HIP / ROCm'
     """
     return capability_matrix_view().backend_summaries()
@@ -108,8 +110,8 @@ def capability_summaries() -> tuple[CapabilitySummary, ...]:
         One summary for each measured row, in the specification's order.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> capability.capability_summaries()[0].capability
+        >>> import spiraltorch as st
+        >>> st.capability.capability_summaries()[0].capability
         'Tensor ops'
     """
     return capability_matrix_view().capability_summaries()
@@ -128,9 +130,9 @@ def capabilities_with_state(state: CapabilityState | str) -> tuple[CapabilityRow
         ArgumentError: no state has this name.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> rows = capability.capabilities_with_state("ready")
-        >>> all(any(c.state is capability.CapabilityState.READY for c in r.cells) for r in rows)
+        >>> import spiraltorch as st
+        >>> rows = st.capability.capabilities_with_state("ready")
+        >>> all(any(c.state is st.capability.CapabilityState.READY for c in r.cells) for r in rows)
         True
     """
     return capability_matrix_view().capabilities_with_state(state)
@@ -146,8 +148,8 @@ def capabilities_with_note_containing(fragment: str) -> tuple[CapabilityRow, ...
         The rows, in the specification's order.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> [r.id for r in capability.capabilities_with_note_containing("MACOS")]
+        >>> import spiraltorch as st
+        >>> [r.id for r in st.capability.capabilities_with_note_containing("MACOS")]
         ['min-toolchain']
     """
     return capability_matrix_view().capabilities_with_note(fragment)
@@ -169,9 +171,9 @@ def capabilities_for_backend_with_state(
         ArgumentError: no backend or no state has this name.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> rows = capability.capabilities_for_backend_with_state("WGPU", "ready")
-        >>> all(r.cell("wgpu").state is capability.CapabilityState.READY for r in rows)
+        >>> import spiraltorch as st
+        >>> rows = st.capability.capabilities_for_backend_with_state("WGPU", "ready")
+        >>> all(r.cell("wgpu").state is st.capability.CapabilityState.READY for r in rows)
         True
     """
     return capability_matrix_view().capabilities_for_backend_with_state(backend, state)
@@ -190,9 +192,9 @@ def pending_capabilities_for_backend(backend: Backend | str) -> tuple[Capability
         ArgumentError: no backend has this name.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> rows = capability.pending_capabilities_for_backend("wgpu")
-        >>> any(r.cell("wgpu").state is capability.CapabilityState.READY for r in rows)
+        >>> import spiraltorch as st
+        >>> rows = st.capability.pending_capabilities_for_backend("wgpu")
+        >>> any(r.cell("wgpu").state is st.capability.CapabilityState.READY for r in rows)
         False
     """
     return capability_matrix_view().pending_capabilities_for_backend(backend)
@@ -205,8 +207,8 @@ def matrix_summary() -> Counts:
         The numbers of ready, partial and missing cells.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> capability.matrix_summary().total
+        >>> import spiraltorch as st
+        >>> st.capability.matrix_summary().total
         65
     """
     return capability_matrix_view().summary()
@@ -216,11 +218,11 @@ def readiness_leaderboard() -> tuple[BackendSummary, ...]:
     """Sorts the backends by readiness.
 
     Returns:
-        The summaries of all backends, the highest readiness first; ties by partial cells.
+        The summaries of all backends, the highest readiness first. Ties are broken by the number of partial cells.
 
     Example:
-        >>> from spiraltorch import capability
-        >>> ratios = [s.counts.readiness for s in capability.readiness_leaderboard()]
+        >>> import spiraltorch as st
+        >>> ratios = [s.counts.readiness for s in st.capability.readiness_leaderboard()]
         >>> ratios == sorted(ratios, reverse=True)
         True
     """

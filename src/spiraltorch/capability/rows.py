@@ -1,7 +1,7 @@
 """The rows and columns of the matrix, as data: capabilities, the code that each depends on, and backends.
 
 A row is either a capability, which its probes measure (`probes/<module>.py`), or a fact about installation. A column is
-a backend: its label in the specification and the name of its entry point. This is the only list of backends outside of
+a backend: its label in the specification and the name of its entry point. This is the only list of backends outside
 their own packages.
 """
 
@@ -21,8 +21,8 @@ class Backend(Enum):
     """A column of the matrix; the value is its label.
 
     Example:
-        >>> from spiraltorch.capability import Backend
-        >>> Backend.of("wgpu").label, Backend.of("cpu (DEFAULT)").entry
+        >>> import spiraltorch as st
+        >>> st.capability.Backend.of("wgpu").label, st.capability.Backend.of("cpu (DEFAULT)").entry
         ('WGPU', 'cpu')
     """
 
@@ -34,17 +34,17 @@ class Backend(Enum):
 
     @property
     def label(self) -> str:
-        """The column's heading, as in the specification."""
+        """The heading of the column, as in the specification."""
         return self.value
 
     @property
     def entry(self) -> str:
-        """The entry point's name: also that of its devices (`cpu:0`), its extra and its folder of evidence."""
+        """The name of the entry point, which devices (`cpu:0`), the extra and the folder of evidence have as well."""
         return self.name.lower()
 
     @property
     def built_in(self) -> bool:
-        """Whether the backend needs no extra."""
+        """Whether the backend is installed without an extra."""
         return self is Backend.CPU
 
     @property
@@ -54,13 +54,16 @@ class Backend(Enum):
 
     @classmethod
     def of(cls, which: Backend | str) -> Backend:
-        """Returns the backend of a name.
+        """Returns the backend with a name.
 
         Args:
             which: a backend, its label or the name of its entry point, in any case.
 
+        Returns:
+            The backend.
+
         Raises:
-            ArgumentError: no backend has this name; the message lists all.
+            ArgumentError: no backend has this name; the message lists the known names.
         """
         if isinstance(which, Backend):
             return which
@@ -130,7 +133,7 @@ _TOOLCHAIN = {
 
 
 def row(which: Row | str) -> Row:
-    """The row of an identifier or a label, in any case. Raises `ArgumentError` with a list of all for an unknown one.
+    """The row with an identifier or a label, in any case. Raises `ArgumentError`, which lists the known names.
 
     >>> row("Tensor OPS").id
     'tensor-ops'
@@ -138,7 +141,7 @@ def row(which: Row | str) -> Row:
     for r in ROWS:
         if which is r or str(which).strip().lower() in (r.id, r.label.lower()):
             return r
-    raise ArgumentError(f"[capability] expected a row of {', '.join(r.id for r in ROWS)}, got {which!r}")
+    raise ArgumentError(f"[capability] expected a row of {', '.join(r.id for r in ROWS)}, got {which!r}; choose one")
 
 
 def fact(of: Row, backend: Backend) -> str:

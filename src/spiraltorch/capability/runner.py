@@ -45,7 +45,7 @@ def run(
         backend: the device's backend.
         device: the device's name.
         probes: the probes.
-        cache: an empty folder for compiled kernels, so that every kernel is compiled with the present code.
+        cache: an empty folder for compiled kernels, so that every kernel is compiled with the current code.
         advance: called with the name of each probe that has ended.
         worker: the arguments of Python that start a worker.
     """

@@ -1,4 +1,4 @@
-"""The state and the note of a cell, computed from its evidence and the digest of the present code."""
+"""The state and the note of a cell, computed from its evidence and the digest of the current code."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from .rows import Backend, Row
 
 
 class CapabilityState(Enum):
-    """The state of a cell. The value is its name in JSON."""
+    """The state of a cell. The value is its name in JSON.
 
-    READY = "ready"  # every probe passed on a device or its real driver, with the present code
+    Example:
+        >>> import spiraltorch as st
+        >>> st.capability.CapabilityState.of("READY").symbol
+        '✅'
+    """
+
+    READY = "ready"  # every probe passed on a device or its real driver, with the current code
     PARTIAL = "partial"  # some probes passed; the note names those that did not
     MISSING = "missing"  # no probe passed; the note says what is missing
 
     @property
     def symbol(self) -> str:
-        """The symbol in tables."""
+        """The symbol of the state in tables."""
         return {"ready": "✅", "partial": "⚠️", "missing": "❌"}[self.value]
 
     @classmethod
     def of(cls, which: CapabilityState | str) -> CapabilityState:
-        """Returns the state of a name.
+        """Returns the state with a name.
 
         Args:
             which: a state, its name in JSON in any case, or its symbol.
 
+        Returns:
+            The state.
+
         Raises:
-            ArgumentError: no state has this name; the message lists all.
+            ArgumentError: no state has this name; the message lists the known names.
         """
         from ..errors import ArgumentError
 
@@ -36,11 +45,11 @@ class CapabilityState(Enum):
             if which is state or str(which).strip().lower() in (state.value, state.symbol):
                 return state
         known = ", ".join(repr(s.value) for s in cls)
-        raise ArgumentError(f"[capability] expected a state of {known}, got {which!r}")
+        raise ArgumentError(f"[capability] expected a state of {known}, got {which!r}; choose one")
 
 
 def judge(row: Row, backend: Backend, evidence: Evidence | None, digest: str) -> tuple[CapabilityState, str]:
-    """The state and the note of a measured cell. `digest` is that of the present code."""
+    """The state and the note of a measured cell. `digest` is that of the current code."""
     if evidence is None:
         if not backend.exists:
             return CapabilityState.MISSING, "No backend yet"

@@ -151,7 +151,7 @@ def _verdict(fresh: Evidence, recorded: Evidence | None) -> Verdict:
 
 
 def measure(row: Row, backend: Backend, current: str, cache: str, advance: Callable[[str], None]) -> Evidence:
-    """Runs a cell's probes on the backend's first device. `current` is the digest of the present code."""
+    """Runs a cell's probes on the backend's first device. `current` is the digest of the current code."""
     installed = devices.backends()[backend.entry]
     name = installed.devices()[0]
     facts = {"name": name, **installed.describe(name)}

@@ -1,1 +1,1 @@
-"""The command line, `spiraltorch`: one module a command, defined in `main`."""
+"""The command line, `spiraltorch`: one module for each command, defined in `main`."""

@@ -42,18 +42,14 @@ def run(
     machine.device(suite)
     selected, names = select_rows(rows), parse_peers(peers)
     if rounds < 1:
-        raise ArgumentError(f"[bench] expected at least one round, got {rounds}; leave --rounds out for the usual ones")
+        raise ArgumentError(f"[bench] expected at least one round, got {rounds}; omit --rounds for the default")
     if not 0 < seconds < math.inf:
-        raise ArgumentError(
-            f"[bench] expected seconds above 0, got {seconds:g}; leave --seconds out for the usual ones"
-        )
+        raise ArgumentError(f"[bench] expected seconds above 0, got {seconds:g}; omit --seconds for the default")
     if threads is not None and threads < 1:
-        raise ArgumentError(
-            f"[bench] expected at least one thread, got {threads}; leave --threads out for the usual ones"
-        )
+        raise ArgumentError(f"[bench] expected at least one thread, got {threads}; omit --threads for the default")
     if rows is not None and (write or scaling):
         flag = "--scaling, which has rows of its own" if scaling else "--write, because the table replaces the old one"
-        raise ArgumentError(f"[bench] expected all rows with {flag}; leave --rows out")
+        raise ArgumentError(f"[bench] expected all rows with {flag}, got a selection; omit --rows")
     if write:
         documents.require(Path.cwd())
         machine.require_idle()
@@ -81,7 +77,9 @@ def parse_peers(given: str | None) -> list[str]:
     """The peers of a comma-separated list; all for None. Raises `ArgumentError` for an unknown one."""
     names = list(PEERS) if given is None else [name.strip() for name in given.split(",") if name.strip()]
     if unknown := [name for name in names if name not in PEERS]:
-        raise ArgumentError(f"[bench] expected peers of {', '.join(PEERS)}, got {', '.join(unknown)}")
+        raise ArgumentError(
+            f"[bench] expected peers of {', '.join(PEERS)}, got {', '.join(unknown)}; choose from these"
+        )
     return list(dict.fromkeys(names))
 
 

@@ -58,7 +58,7 @@ def run(model: str, device: str, epochs: int | None, seed: int, as_json: bool, c
         model: a key of `MODELS`.
         device: the device's name.
         epochs: the number of epochs, or None for the model's default.
-        seed: of parameters, batches and dropout.
+        seed: the seed of parameters, batches and dropout.
         as_json: prints JSON instead of a table, and no progress.
         checkpoint: the file of the trained model, or None for one in the temporary folder.
 
@@ -69,13 +69,13 @@ def run(model: str, device: str, epochs: int | None, seed: int, as_json: bool, c
         ArgumentError: an argument is invalid, or the checkpoint cannot be written.
     """
     if model not in MODELS:
-        raise ArgumentError(f"[demo] expected a model of {', '.join(MODELS)}, got {model!r}")
+        raise ArgumentError(f"[demo] expected a model of {', '.join(MODELS)}, got {model!r}; choose one")
     recipe = MODELS[model]
     count = recipe.epochs if epochs is None else epochs
     if count < 1:
-        raise ArgumentError(f"[demo] expected at least one epoch, got {count}")
+        raise ArgumentError(f"[demo] expected at least one epoch, got {count}; change --epochs")
     if not 0 <= seed < 1 << 64:
-        raise ArgumentError(f"[demo] expected a seed from 0 to 2**64 - 1, got {seed}")
+        raise ArgumentError(f"[demo] expected a seed from 0 to 2**64 - 1, got {seed}; change --seed")
     path = Path(checkpoint) if checkpoint else Path(tempfile.gettempdir()) / f"spiraltorch-demo-{model}.safetensors"
     folder = path.parent
     if (

@@ -1,4 +1,4 @@
-"""Folders that are given to commands."""
+"""Folders that are passed to commands."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def trace(
     script: Annotated[str, typer.Argument(help="Python program to run.")],
     args: Annotated[
         list[str] | None,
-        typer.Argument(help="Arguments of the program; put -- before those that are options of this command."),
+        typer.Argument(help="Arguments of the program; put -- before arguments that are also options of this command."),
     ] = None,
     output: Annotated[str, typer.Option("-o", "--output", help="File of the trace.")] = "trace.json",
     as_json: Annotated[
@@ -117,7 +117,7 @@ def bench(
     peers: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help='Libraries to compare with, of torch,torch-compile,jax,numpy; "" for none.',
+            help='Libraries to compare with: any of torch,torch-compile,jax,numpy; "" for none.',
             show_default="all that are installed",
         ),
     ] = None,
@@ -138,7 +138,7 @@ def bench(
         typer.Option("--write", help="Write the results to docs/performance.md and the README; needs an idle machine."),
     ] = False,
 ) -> None:
-    """Compare speed with other libraries, results checked against float64; exit with 1 if a result is wrong."""
+    """Compare speed with other libraries and check results against float64; exit with 1 if a result is wrong."""
     from .bench import run
 
     raise typer.Exit(run(suite, peers, threads, rows, rounds, seconds, scaling, as_json, write))
@@ -152,11 +152,11 @@ def tune(
     script: Annotated[Optional[str], typer.Argument(help="Python program to run.")] = None,  # noqa: UP045
     args: Annotated[
         list[str] | None,
-        typer.Argument(help="Arguments of the program; put -- before those that are options of this command."),
+        typer.Argument(help="Arguments of the program; put -- before arguments that are also options of this command."),
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time limit of the search for one kernel, in seconds.")] = 10.0,
     show: Annotated[bool, typer.Option("--show", help="Print all entries of the tuning store.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all entries of the tuning store at first.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all entries of the tuning store first.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; output of SCRIPT goes to stderr.")
     ] = False,

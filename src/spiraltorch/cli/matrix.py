@@ -26,10 +26,10 @@ def run(form: str, output: str | None, evidence: str | None, write: str | None) 
         ArgumentError: the format is unknown, or a folder or document does not exist.
     """
     if form not in FORMATS:
-        raise ArgumentError(f"[matrix] expected a format of {', '.join(FORMATS)}, got {form!r}")
+        raise ArgumentError(f"[matrix] expected a format of {', '.join(FORMATS)}, got {form!r}; choose one")
     root = evidence_folder("matrix", evidence) if evidence else None
     if output is not None and (Path(output).is_dir() or not Path(output).absolute().parent.is_dir()):
-        raise ArgumentError(f"[matrix] expected a file in an existing folder, got {output!r}; make the folder first")
+        raise ArgumentError(f"[matrix] expected a file in an existing folder, got {output!r}; create the folder first")
     matrix = CapabilityMatrix.load(root)
     if write is not None:
         changed = markdown.write(Path(write), matrix)

@@ -19,7 +19,9 @@ def require(command: str, script: str) -> None:
                 f"[{command}] expected an option of its own or a Python program, got {script!r}; see `spiraltorch {command} "
                 "--help`, and put the program's options behind the program"
             )
-        raise ArgumentError(f"[{command}] expected a Python program, got {script!r}, which is no file")
+        raise ArgumentError(
+            f"[{command}] expected a Python program, got {script!r}, which is not a file; check the path"
+        )
 
 
 def execute(script: str, args: list[str]) -> int:

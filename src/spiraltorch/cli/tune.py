@@ -24,9 +24,9 @@ def run(
     Args:
         script: the Python file, or None.
         args: the program's arguments.
-        seconds: how long the search for one kernel may take.
+        seconds: the time limit of the search for one kernel.
         show: prints all entries instead of those of this run.
-        clear: removes all entries at first.
+        clear: removes all entries first.
         as_json: prints JSON; what the program prints goes to stderr then.
 
     Returns:

@@ -34,7 +34,8 @@ def run(backend: str | None, which: str | None, record: bool, evidence: str | No
     selected = cells(backends, rows)
     if not selected:
         raise ArgumentError(
-            f"[verify] expected a row that probes measure, got {which!r}, which is a fact about installing"
+            f"[verify] expected a row that probes measure, got {which!r}, which is a fact about installation; "
+            "choose another row"
         )
     if evidence:
         root = Path(evidence) if record else evidence_folder("verify", evidence)

@@ -1,4 +1,4 @@
-"""The decisions of a schedule rule as data: what it asked, what it takes by default, and what is to be taken instead."""
+"""The decisions of a schedule rule as data: those it requests, their defaults, and the options that replace defaults."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Decision:
 
 
 class Choices:
-    """Options that replace a rule's defaults. An option is a number, a word, a truth value, or a tuple of those.
+    """Options that replace a rule's defaults. An option is a number, a string, a bool, or a tuple of these.
 
     Attributes:
         decisions: the options that replace defaults, by the name of the decision.
-        origin: where they come from, for people.
-        asked: the decisions that rules asked for so far.
+        origin: a description of their source.
+        asked: the decisions that rules have requested so far.
 
     >>> choices = Choices({"tile": [6, 4]})
     >>> choices.pick("tile", (8, 3), [(8, 3), (6, 4)]), choices.pick("unroll", 4, (1, 2, 4))
@@ -49,11 +49,11 @@ class Choices:
 
         Args:
             name: the decision's name, unique in a kernel.
-            default: what the rule takes by itself.
-            options: all that it may take; the default need not be among them.
+            default: the rule's default.
+            options: all options; the default need not be among them.
 
         Returns:
-            The option in `decisions`; the default where there is none, or one that is not offered.
+            The option in `decisions`; the default where there is none, or one that is not among the options.
         """
         offered = tuple(dict.fromkeys((default, *options)))
         decided = self.decisions.get(name, default)
@@ -63,11 +63,11 @@ class Choices:
 
     @property
     def changed(self) -> dict[str, Option]:
-        """What was taken instead of a default, by the schedules made so far."""
+        """The options that replaced defaults in the schedules made so far."""
         return {name: one.taken for name, one in self.asked.items() if one.taken != one.default}
 
     def key(self, kernel: str) -> str:
-        """The key of a kernel's code under these decisions, from the kernel's own key, which it is without decisions."""
+        """The key of a kernel's code under these decisions; without decisions it is the kernel's own key."""
         if not self.decisions:
             return kernel
         return hashlib.sha256(f"{kernel}|{json.dumps(self.decisions, sort_keys=True)}".encode()).hexdigest()[:40]

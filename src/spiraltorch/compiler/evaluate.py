@@ -32,7 +32,7 @@ from .state import STATE, GraphKey, KnownGraph
 
 
 def evaluate(roots: list[Node]) -> None:
-    """Gives every root its buffer, and lets it go of its operands. Where an error is raised nothing has changed."""
+    """Computes the buffer of every root, which releases its operands. If an error is raised, nothing has changed."""
     with STATE.lock:
         pending = [n for n in dict.fromkeys(roots) if n.buf is None]
         if not pending:
@@ -65,7 +65,7 @@ def evaluate(roots: list[Node]) -> None:
         else:
             buffers = _run(plan, [n.buf for n in leaves], scalars, donated)
         for node, buffer in zip(pending, buffers, strict=True):
-            _settle(node, buffer)
+            _set_value(node, buffer)
 
 
 def _donated(graph: KnownGraph, plan: Plan, order: list[Node], leaves: list[Node], pending: list[Node]) -> list[int]:
@@ -78,7 +78,7 @@ def _donated(graph: KnownGraph, plan: Plan, order: list[Node], leaves: list[Node
 
 
 def _run(plan: Plan, leaves: list[Buffer], scalars: list[Number], donated: list[int] | None) -> list[Buffer]:
-    """Runs a plan. At its second run without donated leaves it gets a launcher for the runs to come."""
+    """Runs a plan. The second run without donated leaves generates a launcher for later runs."""
     if donated:
         return plan.run(leaves, scalars, donated)
     buffers = plan.run(leaves, scalars)
@@ -88,8 +88,8 @@ def _run(plan: Plan, leaves: list[Buffer], scalars: list[Number], donated: list[
     return buffers
 
 
-def _settle(node: Node, buffer: Buffer) -> None:
-    """Gives a node its value. The node lets go of its operands, unless a gradient flows on through them."""
+def _set_value(node: Node, buffer: Buffer) -> None:
+    """Sets the value of a node. The node releases its operands unless a gradient flows through them."""
     node.buf = buffer
     if not (node.rg and any(a.rg for a in node.args)):
         node.args = ()
@@ -114,7 +114,7 @@ def _transfer(transfers: list[Node]) -> None:
                 record_decisions([Decision("place", subject, reason)])
             array = devices.get(source.aval.device).to_host(source.buf, source.aval.shape, source.aval.dtype.numpy)
             target = devices.get(node.aval.device)
-            _settle(node, target.from_host(array.copy() if target.host_memory else array))
+            _set_value(node, target.from_host(array.copy() if target.host_memory else array))
 
 
 def on_one_device(order: list[Node]) -> bool:
@@ -146,7 +146,7 @@ def explain(roots: list[Node]) -> str:
 
 
 def _remember(key: GraphKey, order: list[Node], count: int) -> KnownGraph:
-    """Notes the structure of a new graph, whose first `count` nodes are its roots."""
+    """Records the structure of a new graph, whose first `count` nodes are its roots."""
     own, leaves = references.own_references(order, count)
     return STATE.remember(key, KnownGraph(own, leaves, any(map(_is_transfer, order))))
 

@@ -1,12 +1,12 @@
 """Everything that depends on CPython's reference counts.
 
-Two questions are asked of them. Which values inside a graph does something outside still refer to? They are evaluated
+They answer two questions. Which values inside a graph does something outside still refer to? They are evaluated
 with the graph, so that they are computed once. And which leaves does nothing but the graph refer to? Their memory may
 be donated: results are written over it.
 
 Assumption: `sys.getrefcount` counts every reference to an object, and no other thread takes or drops one between the
 count and its use. CPython with its global interpreter lock fulfils this for graph nodes and buffers: they are only
-counted while lists and other objects refer to them, and the caller has no name for any of them. `_ALONE` is measured, so
+counted while lists and other objects refer to them, and the caller has no name for any of them. `_BASELINE` is measured, so
 what the interpreter itself refers to during the count does not matter.
 
 Elsewhere (CPython without the lock, other interpreters) counts are not used (`EXACT` is False) and the answers are
@@ -42,13 +42,13 @@ _getrefcount = getattr(sys, "getrefcount", lambda x: 0)
 _COMPUTED: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
-def _alone() -> int:
+def _baseline() -> int:
     """What `getrefcount` gives for a node that only a list refers to, in this interpreter."""
     (count,) = map(_getrefcount, [Node(aval_of((), float32).leaf, ())])
     return int(count)
 
 
-_ALONE = _alone()
+_BASELINE = _baseline()
 
 
 def own_references(order: list[Node], count: int) -> tuple[list[int], list[int]]:
@@ -56,7 +56,7 @@ def own_references(order: list[Node], count: int) -> tuple[list[int], list[int]]
 
     Args:
         order: the nodes in the order of `graph_key.walk`. The caller refers to them by this list only.
-        count: how many of the first are roots.
+        count: the number of roots, which come first.
 
     Returns:
         A number for each node, which is unlimited for roots and where evaluating a node with the graph saves nothing. And
@@ -67,8 +67,8 @@ def own_references(order: list[Node], count: int) -> tuple[list[int], list[int]]
         if node.buf is None:
             for a in node.args:
                 uses[a] = uses.get(a, 0) + 1
-    inner = [uses[n] + _ALONE if n.buf is None and n.args else _UNLIMITED for n in order[count:]]
-    return [_UNLIMITED] * count + inner, [uses.get(n, 0) + _ALONE + 1 for n in order if n.buf is not None]
+    inner = [uses[n] + _BASELINE if n.buf is None and n.args else _UNLIMITED for n in order[count:]]
+    return [_UNLIMITED] * count + inner, [uses.get(n, 0) + _BASELINE + 1 for n in order if n.buf is not None]
 
 
 def values_in_use(order: list[Node], references: list[int]) -> list[Node]:
@@ -79,7 +79,7 @@ def values_in_use(order: list[Node], references: list[int]) -> list[Node]:
 
     Args:
         order: the nodes of the graph.
-        references: what `own_references` gave for its structure.
+        references: the result of `own_references` for its structure.
     """
     if not EXACT:
         return _computed_before(order, references)
@@ -107,7 +107,7 @@ def donatable(leaves: list[Node], numbers: Sequence[int], references: list[int])
     Args:
         leaves: the leaves of a graph. The caller refers to them by this list and by the list of all nodes only.
         numbers: the leaves in question.
-        references: what `own_references` gave for the leaves.
+        references: the result of `own_references` for the leaves.
     """
     if not EXACT:
         return []
@@ -123,7 +123,7 @@ def needed_later(order: list[Node], references: list[int], roots: Iterable[Node]
 
     Args:
         order: the nodes of the graph.
-        references: what `own_references` gave for its structure.
+        references: the result of `own_references` for its structure.
         roots: the nodes that get buffers.
     """
     counts = list(map(_getrefcount, order))
@@ -143,14 +143,14 @@ def solely_owned(nodes: list[Node]) -> list[bool]:
     if not EXACT:
         return [False] * len(nodes)
     counts = list(map(_getrefcount, nodes))
-    return [c == _ALONE + 1 and own for c, own in zip(counts, _own_memory(nodes), strict=True)]
+    return [c == _BASELINE + 1 and own for c, own in zip(counts, _own_memory(nodes), strict=True)]
 
 
 def _own_memory(nodes: list[Node]) -> list[bool]:
     """Whether a node's memory is its alone: no other value and no array of the host shares it."""
     buffers = [n.buf for n in nodes]
     counts = list(map(_getrefcount, buffers))
-    return [c == _ALONE + 1 and b.keep is None for c, b in zip(counts, buffers, strict=True)]
+    return [c == _BASELINE + 1 and b.keep is None for c, b in zip(counts, buffers, strict=True)]
 
 
 def _worth_keeping(nodes: list[Node], order: list[Node]) -> list[Node]:

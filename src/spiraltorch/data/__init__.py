@@ -1,4 +1,4 @@
-"""Small data sets that ship with the package, each with its licence beside it."""
+"""Small data sets that are part of the package, each with its licence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["digits"]
 def digits() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Loads handwritten digits (UCI Optical Recognition of Handwritten Digits, Alpaydin and Kaynak, 1998).
 
-    Every fifth image is for testing.
+    Every fifth image belongs to the test set.
 
     Returns:
         Train images (1438, 1, 8, 8) as float32 in [0, 1], train labels (1438,) as int64 in [0, 10), test images

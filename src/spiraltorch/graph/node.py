@@ -74,7 +74,7 @@ class Node:
     """One value of the graph, or one call of a primitive with several results.
 
     Attributes:
-        spec: what it computes.
+        spec: the operation and its result type.
         args: the operands; empty once it has its value, unless a gradient flows on through them.
         aval: the type of its value.
         buf: the device memory of its value; None until it is evaluated.
@@ -133,7 +133,7 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
     """The interned spec of a primitive on operands of these types. The primitive's `infer` runs once for each spec.
 
     Raises:
-        SpiralTorchError: what the primitive's `infer` raises.
+        SpiralTorchError: the operands are invalid, as the primitive's `infer` reports.
     """
     key = (prim, avals, params)
     spec = _SPECS.get(key)
@@ -159,7 +159,7 @@ def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:
         The node of the result.
 
     Raises:
-        SpiralTorchError: what the primitive's rule of shapes and dtypes raises.
+        SpiralTorchError: the operands violate the primitive's rule of shapes and dtypes.
     """
     spec = spec_of(prim, tuple([a.aval for a in args]), params)
     rg = False

@@ -43,7 +43,7 @@ def apply_multiple(prim: Primitive, args: tuple[Node, ...], params: Params = ())
         The nodes of all results.
 
     Raises:
-        SpiralTorchError: what the primitive's rule of shapes and dtypes raises.
+        SpiralTorchError: the operands violate the primitive's rule of shapes and dtypes.
     """
     spec = spec_of(prim, tuple([a.aval for a in args]), params)
     rg = prim.differentiable and GRAD_MODE.on and any([a.rg for a in args])

@@ -31,7 +31,7 @@ def meeting_accesses(top: For, facts: Facts) -> str | None:
 
     Args:
         top: the loop.
-        facts: what holds outside the loop.
+        facts: the conditions that hold outside the loop.
     """
     if top.extent == index(1):
         return None

@@ -65,7 +65,7 @@ def run(
         sizes: a number for each symbolic size, by name.
         order: the order of parallel iterations and of groups: `forward`, `reverse` or `shuffle`.
         items: the order of the items in a group, likewise.
-        seed: of `shuffle`.
+        seed: the seed of `shuffle`.
 
     Raises:
         ShapeError: an array does not have the shape and dtype of its parameter.

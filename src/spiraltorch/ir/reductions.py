@@ -386,7 +386,7 @@ def _sink(buffer: Buffer, body: Stmt, bound: frozenset[Var]) -> Stmt:
 
 
 def _space(s: Stmt, buffer: Buffer, dims: bool) -> Space:
-    """The memory that all statements below `s` which access the buffer can share; `dims`: whether it is no single element."""
+    """The memory that all statements below `s` that access the buffer can share; `dims`: whether it is an array."""
     kinds = {
         t.kind for t in walk(s) if isinstance(t, For) and any(touches(u, buffer) for u in walk(t))
     }  # fmt: skip

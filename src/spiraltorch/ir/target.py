@@ -19,8 +19,8 @@ class Target:
     key: str  # everything that generated code depends on, for caches: processor, features, compiler version
 
     # Threads, vectors and caches
-    threads: int = 1  # that share a parallel loop
-    parallel_work: int = 0  # operations below which waking other threads costs more than it gives
+    threads: int = 1  # threads that share a parallel loop
+    parallel_work: int = 0  # operations below which waking other threads costs more than it saves
     vector_bytes: int = 16  # width of a SIMD register; 0: code is scalar, and the device makes vectors of its items
     registers: int = 16  # SIMD registers; 0: unknown, the device's own compiler allocates them
     l1_bytes: int = 32 << 10
@@ -37,13 +37,13 @@ class Target:
     shared_bytes: int = 0  # memory that the items of a group share
     private_scratch: bool = True  # a task may have arrays of its own in memory, beside its registers
     max_buffers: int = 1 << 30  # buffers that one kernel may bind
-    buffer_bytes: int = 1 << 62  # that a kernel may bind as one buffer
-    buffer_align: int = 64  # of a part of a buffer that a kernel binds
+    buffer_bytes: int = 1 << 62  # the largest size that a kernel may bind as one buffer
+    buffer_align: int = 64  # the alignment of a part of a buffer that a kernel binds
     index_bits: int = 64  # width of the signed integers that kernels compute positions with
 
     phases_share_launch: bool = True  # phases of one kernel run in one launch; False: each takes a launch of its own
-    dtypes: frozenset[DType] = frozenset(ALL)  # what memory and arithmetic support, natively or exactly
-    native_dtypes: frozenset[DType] = frozenset(ALL) - {float16, bfloat16}  # those with arithmetic of their own width
+    dtypes: frozenset[DType] = frozenset(ALL)  # dtypes that memory and arithmetic support, natively or emulated
+    native_dtypes: frozenset[DType] = frozenset(ALL) - {float16, bfloat16}  # dtypes with arithmetic of their own width
 
     @property
     def has_grid(self) -> bool:

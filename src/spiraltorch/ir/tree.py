@@ -68,7 +68,7 @@ def iterations(kernel: Kernel, *names: str) -> int:
 
 
 def perfect_nest(top: For) -> tuple[list[For], Stmt]:
-    """The loops from `top` on that are directly inside each other, and the first statement that is no loop."""
+    """The loops from `top` on that are directly inside each other, and the first statement that is not a loop."""
     nest: list[For] = []
     s: Stmt = top
     while isinstance(s, For):

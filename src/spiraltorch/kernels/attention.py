@@ -121,7 +121,7 @@ def backward(
         k: elements of the keys, likewise.
         v: elements of the values, (row, column in value_dim).
         cotangent: elements of the result's cotangent, (row, column in value_dim).
-        logsumexp: what `forward` stored for a row.
+        logsumexp: the value that `forward` stored for a row.
         delta: the sum over a row of the cotangent times the result.
         first: the first query of the block.
         store: stores an element of the gradient of the queries.

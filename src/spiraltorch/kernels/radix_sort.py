@@ -58,7 +58,7 @@ def radix_sort_phases(
     """The scratch buffers and the phases of a sort of `key(0) ... key(n - 1)`.
 
     Args:
-        sort: what is sorted, and how.
+        sort: the description of the sort.
         key: the key at a position.
         store: stores a result: the key, or with `sort.permutation` its position as int64.
         rows: loops over rows around all phases; the scratch buffers have a part for each of their iterations. Empty

@@ -16,7 +16,7 @@ def diagonal(x: ArrayLike, offset: int = 0) -> Tensor:
 
     Args:
         x: shape (..., m, n), any dtype.
-        offset: which diagonal: positive ones lie above the main diagonal, negative ones below.
+        offset: the diagonal: positive ones lie above the main diagonal, negative ones below.
 
     Returns:
         A tensor of x's dtype, of shape (..., k), where k is the length of the diagonal.
@@ -43,8 +43,8 @@ def matrix_power(x: ArrayLike, n: int) -> Tensor:
         A tensor of x's shape and dtype.
 
     Raises:
-        ShapeError: x is not of square matrices.
-        ArgumentError: `n` is negative or no int.
+        ShapeError: x does not hold square matrices.
+        ArgumentError: `n` is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -53,7 +53,7 @@ def matrix_power(x: ArrayLike, n: int) -> Tensor:
     """
     x = as_tensor(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise ShapeError(f"[matrix_power] expected square matrices, got shape {x.shape}")
+        raise ShapeError(f"[matrix_power] expected square matrices, got shape {x.shape}; slice or reshape it")
     if not isinstance(n, int) or n < 0:
         raise ArgumentError(f"[matrix_power] expected an int n >= 0, got {n}; inverses are not provided")
     product: Tensor | None = None

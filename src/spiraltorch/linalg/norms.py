@@ -27,7 +27,7 @@ def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro") 
 
     Raises:
         ShapeError: x has fewer than 2 axes.
-        ArgumentError: `ord` is none of those.
+        ArgumentError: `ord` is not one of these.
 
     Example:
         >>> import spiraltorch as st
@@ -40,17 +40,17 @@ def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro") 
     if ord == "fro":
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
     if isinstance(ord, str) or ord not in (1, -1, math.inf, -math.inf):
-        raise ArgumentError(f"[matrix_norm] expected ord 'fro', 1, -1, inf or -inf, got {ord!r}")
+        raise ArgumentError(f"[matrix_norm] expected ord 'fro', 1, -1, inf or -inf, got {ord!r}; choose one")
     sums = sum(x.abs(), axis=-2 if abs(ord) == 1 else -1, keepdims=True)
     return (amax if ord > 0 else amin)(sums, axis=(-2, -1), keepdims=keepdims)
 
 
 def norm(x: ArrayLike, ord: float | str | None = None, dim: Axis = None, keepdim: bool = False) -> Tensor:
-    """Computes a norm of vectors or of matrices, as PyTorch's `linalg.norm`.
+    """Computes a norm of vectors or of matrices, as PyTorch's `linalg.norm` does.
 
     Args:
         x: any shape and dtype.
-        ord: which norm, as in `vector_norm` and `matrix_norm`; by default the root of the sum of squares.
+        ord: the norm, as in `vector_norm` and `matrix_norm`; by default the root of the sum of squares.
         dim: one axis for vectors; two axes for matrices where `ord` is given; all by default.
         keepdim: whether the axes stay, with extent 1.
 

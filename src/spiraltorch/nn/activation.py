@@ -223,7 +223,7 @@ class ELU(Module):
     """Exponential linear unit: x where x > 0, elsewhere alpha * (exp(x) - 1) (Clevert et al., 2016).
 
     Args:
-        alpha: minus the limit for x to -inf.
+        alpha: the negated limit as x goes to -inf.
         inplace: whether the result is written to the input.
 
     Shape:
@@ -278,8 +278,8 @@ class Softplus(Module):
     """Smooth max(x, 0): log(1 + exp(beta * x)) / beta (Dugas et al., 2001), and x where beta * x > threshold.
 
     Args:
-        beta: how fast it approaches max(x, 0).
-        threshold: where it counts as linear.
+        beta: the sharpness: the greater it is, the closer the function is to max(x, 0).
+        threshold: the value of beta * x above which the function is x.
 
     Shape:
         input (*) of a floating dtype, output (*).
@@ -446,8 +446,8 @@ class PReLU(Module):
 
     Args:
         num_parameters: 1, or C for a slope for each channel.
-        init: the slopes at first.
-        device: where the slopes are.
+        init: the initial slopes.
+        device: the device of the slopes.
         dtype: the slopes' floating dtype; float32 by default.
 
     Shape:

@@ -46,7 +46,7 @@ class MultiheadAttention(Module):
         kdim: features of the keys; E by default.
         vdim: features of the values; E by default.
         batch_first: whether the batch is the first axis.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -134,17 +134,17 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attends from every query to the keys.
+        """Computes the attention of every query over the keys.
 
         Args:
-            query: what attends.
-            key: what is attended to.
-            value: what is averaged with the attention weights.
+            query: the queries.
+            key: the keys.
+            value: the values that are averaged with the attention weights.
             key_padding_mask: shape (N, S) or (S,). True masks a key out; a floating mask is added to the scores.
             need_weights: whether the attention weights are returned; without them long sequences take less memory.
             attn_mask: shape (L, S) or (N * num_heads, L, S), as `key_padding_mask`.
             average_attn_weights: whether the returned weights are averaged over the heads.
-            is_causal: whether query i sees keys 0 to i only, if there is no `attn_mask`.
+            is_causal: whether query i attends to keys 0 to i only, if there is no `attn_mask`.
 
         Returns:
             The output, of the query's shape, and the weights or None.

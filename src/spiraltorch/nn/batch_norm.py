@@ -38,7 +38,7 @@ class _BatchNorm(RunningNorm):
 
         Raises:
             ShapeError: another number of axes or of channels.
-            ArgumentError: one value a channel in training.
+            ArgumentError: only one value per channel in training.
         """
         if input.ndim not in self.ranks or input.shape[1] != self.num_features:
             ranks = " or ".join(map(str, self.ranks))
@@ -70,11 +70,11 @@ class BatchNorm1d(_BatchNorm):
 
     Args:
         num_features: the number of channels, C.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         momentum: the weight of the batch in the running statistics; None for the mean over all batches.
         affine: whether there are a weight and a bias.
         track_running_stats: whether there are running statistics, which evaluation uses.
-        device: where parameters and buffers are.
+        device: the device of parameters and buffers.
         dtype: the floating dtype of parameters and buffers; float32 by default.
 
     Shape:
@@ -98,11 +98,11 @@ class BatchNorm2d(_BatchNorm):
 
     Args:
         num_features: the number of channels, C.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         momentum: the weight of the batch in the running statistics; None for the mean over all batches.
         affine: whether there are a weight and a bias.
         track_running_stats: whether there are running statistics, which evaluation uses.
-        device: where parameters and buffers are.
+        device: the device of parameters and buffers.
         dtype: the floating dtype of parameters and buffers; float32 by default.
 
     Shape:
@@ -126,11 +126,11 @@ class BatchNorm3d(_BatchNorm):
 
     Args:
         num_features: the number of channels, C.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         momentum: the weight of the batch in the running statistics; None for the mean over all batches.
         affine: whether there are a weight and a bias.
         track_running_stats: whether there are running statistics, which evaluation uses.
-        device: where parameters and buffers are.
+        device: the device of parameters and buffers.
         dtype: the floating dtype of parameters and buffers; float32 by default.
 
     Shape:

@@ -133,7 +133,7 @@ class Sequential(_ModuleSequence):
         *args: the modules, or one dict of named modules.
 
     Shape:
-        input as the first module takes it, output as the last one gives it.
+        the input of the first module, the output of the last one.
 
     Example:
         >>> import spiraltorch as st
@@ -160,10 +160,10 @@ class Sequential(_ModuleSequence):
         """Passes `input` through all modules.
 
         Args:
-            input: what the first module takes.
+            input: the input of the first module.
 
         Returns:
-            What the last module returns.
+            The output of the last module.
         """
         for module in self._modules.values():
             input = module(input)
@@ -238,7 +238,7 @@ class ModuleDict(Module):
         return key in self._modules
 
     def keys(self) -> KeysView[str]:
-        """Gives the names, as `dict.keys` does.
+        """Returns the names, as `dict.keys` does.
 
         Returns:
             A view of the names.
@@ -251,7 +251,7 @@ class ModuleDict(Module):
         return self._modules.keys()
 
     def items(self) -> ItemsView[str, Module]:
-        """Gives pairs of name and module, as `dict.items` does.
+        """Returns pairs of name and module, as `dict.items` does.
 
         Returns:
             A view of the pairs.
@@ -264,7 +264,7 @@ class ModuleDict(Module):
         return self._modules.items()
 
     def values(self) -> ValuesView[Module]:
-        """Gives the modules, as `dict.values` does.
+        """Returns the modules, as `dict.values` does.
 
         Returns:
             A view of the modules.
@@ -302,7 +302,7 @@ class ModuleDict(Module):
             The module.
 
         Raises:
-            KeyError: there is none of that name.
+            KeyError: no module has that name.
 
         Example:
             >>> import spiraltorch as st

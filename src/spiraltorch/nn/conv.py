@@ -122,12 +122,13 @@ class Conv1d(Convolution):
         out_channels: channels of the output.
         kernel_size: extent of the kernel.
         stride: step of the kernel.
-        padding: what is added at both ends: numbers, 'valid' (nothing) or 'same' (the output is as large as the input).
-        dilation: distance of the kernel's elements.
+        padding: the number of elements added at both ends, or 'valid' (none), or 'same' (the output is as large as the
+            input).
+        dilation: distance between the kernel's elements.
         groups: groups of channels that are convolved separately; it divides both numbers of channels.
         bias: whether a bias is added.
-        padding_mode: what is padded with: `zeros`, `reflect`, `replicate` or `circular`.
-        device: where the parameters are.
+        padding_mode: the padding values: `zeros`, `reflect`, `replicate` or `circular`.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -136,7 +137,7 @@ class Conv1d(Convolution):
         weight (out_channels, in_channels / groups, K), bias (out_channels,).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -191,12 +192,13 @@ class Conv2d(Convolution):
         out_channels: channels of the output.
         kernel_size: extent of the kernel.
         stride: step of the kernel.
-        padding: what is added at both ends: numbers, 'valid' (nothing) or 'same' (the output is as large as the input).
-        dilation: distance of the kernel's elements.
+        padding: the number of elements added at both ends, or 'valid' (none), or 'same' (the output is as large as the
+            input).
+        dilation: distance between the kernel's elements.
         groups: groups of channels that are convolved separately; it divides both numbers of channels.
         bias: whether a bias is added.
-        padding_mode: what is padded with: `zeros`, `reflect`, `replicate` or `circular`.
-        device: where the parameters are.
+        padding_mode: the padding values: `zeros`, `reflect`, `replicate` or `circular`.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -205,7 +207,7 @@ class Conv2d(Convolution):
         weight (out_channels, in_channels / groups, KH, KW), bias (out_channels,).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -260,12 +262,13 @@ class Conv3d(Convolution):
         out_channels: channels of the output.
         kernel_size: extent of the kernel.
         stride: step of the kernel.
-        padding: what is added at both ends: numbers, 'valid' (nothing) or 'same' (the output is as large as the input).
-        dilation: distance of the kernel's elements.
+        padding: the number of elements added at both ends, or 'valid' (none), or 'same' (the output is as large as the
+            input).
+        dilation: distance between the kernel's elements.
         groups: groups of channels that are convolved separately; it divides both numbers of channels.
         bias: whether a bias is added.
-        padding_mode: what is padded with: `zeros`, `reflect`, `replicate` or `circular`.
-        device: where the parameters are.
+        padding_mode: the padding values: `zeros`, `reflect`, `replicate` or `circular`.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -274,7 +277,7 @@ class Conv3d(Convolution):
         weight (out_channels, in_channels / groups, KD, KH, KW), bias (out_channels,).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st

@@ -19,13 +19,13 @@ class ConvTranspose1d(Convolution):
         out_channels: channels of the output.
         kernel_size: extent of the kernel.
         stride: step of the kernel in the output.
-        padding: what is cut off at both ends of the output.
-        output_padding: what is added at the end of the output; below `stride` or `dilation`.
+        padding: the number of elements removed at both ends of the output.
+        output_padding: the number of elements added at the end of the output; less than `stride` or `dilation`.
         groups: groups of channels that are convolved separately; it divides both numbers of channels.
         bias: whether a bias is added.
-        dilation: distance of the kernel's elements.
+        dilation: distance between the kernel's elements.
         padding_mode: `zeros`.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -34,7 +34,7 @@ class ConvTranspose1d(Convolution):
         weight (in_channels, out_channels / groups, K), bias (out_channels,).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -93,13 +93,13 @@ class ConvTranspose2d(Convolution):
         out_channels: channels of the output.
         kernel_size: extent of the kernel.
         stride: step of the kernel in the output.
-        padding: what is cut off at both ends of the output.
-        output_padding: what is added at the end of the output; below `stride` or `dilation`.
+        padding: the number of elements removed at both ends of the output.
+        output_padding: the number of elements added at the end of the output; less than `stride` or `dilation`.
         groups: groups of channels that are convolved separately; it divides both numbers of channels.
         bias: whether a bias is added.
-        dilation: distance of the kernel's elements.
+        dilation: distance between the kernel's elements.
         padding_mode: `zeros`.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -108,7 +108,7 @@ class ConvTranspose2d(Convolution):
         weight (in_channels, out_channels / groups, KH, KW), bias (out_channels,).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -167,13 +167,13 @@ class ConvTranspose3d(Convolution):
         out_channels: channels of the output.
         kernel_size: extent of the kernel.
         stride: step of the kernel in the output.
-        padding: what is cut off at both ends of the output.
-        output_padding: what is added at the end of the output; below `stride` or `dilation`.
+        padding: the number of elements removed at both ends of the output.
+        output_padding: the number of elements added at the end of the output; less than `stride` or `dilation`.
         groups: groups of channels that are convolved separately; it divides both numbers of channels.
         bias: whether a bias is added.
-        dilation: distance of the kernel's elements.
+        dilation: distance between the kernel's elements.
         padding_mode: `zeros`.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -182,7 +182,7 @@ class ConvTranspose3d(Convolution):
         weight (in_channels, out_channels / groups, KD, KH, KW), bias (out_channels,).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st

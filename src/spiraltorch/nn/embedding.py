@@ -21,7 +21,7 @@ class Embedding(Module):
         num_embeddings: the number of vectors, V.
         embedding_dim: the extent of a vector, D.
         padding_idx: the index of a vector that is zero at first and gets no gradient; it may be negative.
-        device: where the table is.
+        device: the device of the table.
         dtype: the table's floating dtype; float32 by default.
 
     Shape:
@@ -75,7 +75,7 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
-        """Makes a layer with a given table.
+        """Creates a layer with a given table.
 
         Args:
             embeddings: the table, of shape (V, D) and a floating dtype; it is copied.

@@ -1,4 +1,4 @@
-"""Updates of tensors behind their handles: new values, casts, moves to another device, gradients that are dropped.
+"""In-place updates of tensors through their handles: values, casts, moves to another device, gradients.
 
 Layers and optimizers hold handles; a compiled function reads and writes them. Nothing here is recorded for gradients.
 """
@@ -34,7 +34,7 @@ def zero_grad(tensors: Iterable[Tensor], set_to_none: bool) -> None:
 
 
 def convert(tensors: Iterable[Tensor], device: str | None, dtype: DType | None) -> None:
-    """Moves and casts every tensor behind its handle, with its gradient. Only floating tensors are cast."""
+    """Moves and casts every tensor in place, with its gradient. Only floating tensors are cast."""
     for tensor in {id(t): t for t in tensors}.values():
         grad = tensor.grad
         with st.no_grad():

@@ -88,7 +88,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: st.Gener
         tensor: the tensor that is filled, of any shape and a floating dtype.
         a: the least number.
         b: the upper limit.
-        generator: where the random numbers come from; the default generator if None.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -110,7 +110,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: st.G
         tensor: the tensor that is filled, of any shape and a floating dtype.
         mean: the mean.
         std: the standard deviation.
-        generator: where the random numbers come from; the default generator if None.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -142,7 +142,7 @@ def trunc_normal_(
         std: the standard deviation before the restriction.
         a: the least number.
         b: the greatest number.
-        generator: where the random numbers come from; the default generator if None.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -166,7 +166,7 @@ def trunc_normal_(
 
 
 def _erfinv(y: NDArray) -> NDArray:
-    """The inverse of erf on (-1, 1): Winitzki's estimate, polished by Newton steps on a rational erf of 1e-7."""
+    """The inverse of erf on (-1, 1): Winitzki's estimate, refined by Newton steps on a rational erf of 1e-7."""
     y = np.clip(y, -1 + 1e-7, 1 - 1e-7)
     log = np.log1p(-y * y)
     half = 2 / (math.pi * 0.147) + log / 2
@@ -261,7 +261,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: st.Generator |
     Args:
         tensor: the tensor that is filled, a weight of at least 2 axes: (outputs, inputs, *kernel).
         gain: see `calculate_gain`.
-        generator: where the random numbers come from; the default generator if None.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -284,7 +284,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: st.Generator | 
     Args:
         tensor: the tensor that is filled, a weight of at least 2 axes: (outputs, inputs, *kernel).
         gain: see `calculate_gain`.
-        generator: where the random numbers come from; the default generator if None.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -313,8 +313,8 @@ def kaiming_uniform_(
         tensor: the tensor that is filled, a weight of at least 2 axes: (outputs, inputs, *kernel).
         a: the negative slope of `leaky_relu`.
         mode: `fan_in` keeps the variance forwards, `fan_out` that of the gradients.
-        nonlinearity: what follows the layer; see `calculate_gain`.
-        generator: where the random numbers come from; the default generator if None.
+        nonlinearity: the function that follows the layer; see `calculate_gain`.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -346,8 +346,8 @@ def kaiming_normal_(
         tensor: the tensor that is filled, a weight of at least 2 axes: (outputs, inputs, *kernel).
         a: the negative slope of `leaky_relu`.
         mode: `fan_in` keeps the variance forwards, `fan_out` that of the gradients.
-        nonlinearity: what follows the layer; see `calculate_gain`.
-        generator: where the random numbers come from; the default generator if None.
+        nonlinearity: the function that follows the layer; see `calculate_gain`.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.
@@ -371,7 +371,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: st.Generator | None 
     Args:
         tensor: the tensor that is filled, of at least 2 axes; all but the first count as columns.
         gain: the length of its rows, or of its columns where there are fewer of them.
-        generator: where the random numbers come from; the default generator if None.
+        generator: the source of the random numbers; if None, the default generator.
 
     Returns:
         The tensor.

@@ -37,7 +37,7 @@ class _InstanceNorm(RunningNorm):
 
         Raises:
             ShapeError: another number of axes or of channels.
-            ArgumentError: one value a channel, where statistics are taken from the input.
+            ArgumentError: only one value per channel, where statistics are taken from the input.
         """
         channel_axis = input.ndim - self.rank + 1
         if channel_axis not in (0, 1) or input.shape[channel_axis] != self.num_features:
@@ -63,11 +63,11 @@ class InstanceNorm1d(_InstanceNorm):
 
     Args:
         num_features: the number of channels, C.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         momentum: the weight of the batch in the running statistics.
         affine: whether there are a weight and a bias.
         track_running_stats: whether there are running statistics, which evaluation uses.
-        device: where parameters and buffers are.
+        device: the device of parameters and buffers.
         dtype: the floating dtype of parameters and buffers; float32 by default.
 
     Shape:
@@ -91,11 +91,11 @@ class InstanceNorm2d(_InstanceNorm):
 
     Args:
         num_features: the number of channels, C.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         momentum: the weight of the batch in the running statistics.
         affine: whether there are a weight and a bias.
         track_running_stats: whether there are running statistics, which evaluation uses.
-        device: where parameters and buffers are.
+        device: the device of parameters and buffers.
         dtype: the floating dtype of parameters and buffers; float32 by default.
 
     Shape:
@@ -119,11 +119,11 @@ class InstanceNorm3d(_InstanceNorm):
 
     Args:
         num_features: the number of channels, C.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         momentum: the weight of the batch in the running statistics.
         affine: whether there are a weight and a bias.
         track_running_stats: whether there are running statistics, which evaluation uses.
-        device: where parameters and buffers are.
+        device: the device of parameters and buffers.
         dtype: the floating dtype of parameters and buffers; float32 by default.
 
     Shape:

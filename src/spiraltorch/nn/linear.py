@@ -43,7 +43,7 @@ class Linear(Module):
         in_features: extent of the input's last axis.
         out_features: extent of the output's last axis.
         bias: whether a bias is added.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:

@@ -35,7 +35,7 @@ class CrossEntropyLoss(_WeightedLoss):
         weight: a factor for each class, shape (C,); `mean` divides by the sum of the targets' factors.
         ignore_index: a target that does not count.
         reduction: `mean`, `sum`, or `none` for the loss of each element.
-        label_smoothing: the share of the target that is spread over all classes evenly (Szegedy et al., 2016).
+        label_smoothing: the fraction of the target that is distributed evenly over all classes (Szegedy et al., 2016).
 
     Shape:
         input: logits (C,) or (N, C, *); target: integers in [0, C) of shape () or (N, *), or probabilities of the
@@ -142,7 +142,7 @@ class SmoothL1Loss(_Loss):
 
     Args:
         reduction: `mean`, `sum`, or `none` for the loss of each element.
-        beta: where the loss becomes linear; 0 gives `L1Loss`.
+        beta: the difference at which the loss becomes linear; 0 gives `L1Loss`.
 
     Shape:
         input (*), target (*); output () or, with `none`, (*).
@@ -167,7 +167,7 @@ class HuberLoss(_Loss):
 
     Args:
         reduction: `mean`, `sum`, or `none` for the loss of each element.
-        delta: where the loss becomes linear.
+        delta: the difference at which the loss becomes linear.
 
     Shape:
         input (*), target (*); output () or, with `none`, (*).

@@ -21,7 +21,7 @@ from .parameter import Parameter
 _MISSING = object()
 _TABLES = ("_parameters", "_buffers", "_modules")
 INTERNAL = frozenset((*_TABLES, "_non_persistent", "_forward_hooks", "_forward_pre_hooks"))
-"""Attributes of every module that are no members."""
+"""Attributes of every module that are not members."""
 
 
 class ModuleMembers:
@@ -58,7 +58,9 @@ class ModuleMembers:
             for table in _TABLES:
                 if table in members and name in members[table]:
                     return members[table][name]
-            raise AttributeError(f"[{type(self).__name__}] expected an attribute, got {name!r}, which it does not have")
+            raise AttributeError(
+                f"[{type(self).__name__}] expected an existing attribute, got {name!r}; check the name"
+            )
 
     def __setattr__(self, name: str, value: object) -> None:
         members = self.__dict__
@@ -151,7 +153,7 @@ class ModuleMembers:
 
         Raises:
             ArgumentError: the name is in use, empty, or has a dot.
-            DTypeError: `param` is no `Parameter`.
+            DTypeError: `param` is not a `Parameter`.
 
         Example:
             >>> import spiraltorch as st
@@ -177,7 +179,7 @@ class ModuleMembers:
 
         Raises:
             ArgumentError: the name is in use, empty, or has a dot.
-            DTypeError: `tensor` is no tensor.
+            DTypeError: `tensor` is not a tensor.
 
         Example:
             >>> import spiraltorch as st
@@ -243,7 +245,7 @@ class ModuleMembers:
         """Describes the module's settings; subclasses override it.
 
         Returns:
-            What `repr` shows between the parentheses.
+            The text that `repr` shows between the parentheses.
 
         Example:
             >>> import spiraltorch as st

@@ -75,8 +75,8 @@ class Module(ModuleTree):
         """Computes the module's output; every subclass defines it.
 
         Args:
-            *args: what the module is called with.
-            **kwargs: what the module is called with.
+            *args: the arguments of the call.
+            **kwargs: the keyword arguments of the call.
 
         Returns:
             The output of the module.
@@ -214,7 +214,7 @@ class Module(ModuleTree):
 
         Args:
             *args: a device, a dtype, or a tensor whose device and dtype are taken.
-            device: where parameters and buffers move to.
+            device: the new device of parameters and buffers.
             dtype: a floating dtype; integer and boolean tensors keep theirs.
 
         Returns:
@@ -330,7 +330,7 @@ class Module(ModuleTree):
         """Collects all parameters and persistent buffers.
 
         Args:
-            prefix: what precedes every key.
+            prefix: a prefix for every key.
 
         Returns:
             Tensors by dotted name: a snapshot that later updates do not change. `st.save` stores it.

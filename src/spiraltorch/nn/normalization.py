@@ -25,10 +25,10 @@ class LayerNorm(Module):
 
     Args:
         normalized_shape: the extents of the axes over which mean and variance are taken; an int stands for one axis.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         elementwise_affine: whether there are a weight and a bias.
         bias: whether there is a bias.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -84,9 +84,10 @@ class RMSNorm(Module):
 
     Args:
         normalized_shape: the extents of the axes over which the mean is taken; an int stands for one axis.
-        eps: what is added to the mean; the machine epsilon of the dtype of computation by default.
+        eps: the constant added to the mean for numerical stability; the machine epsilon of the dtype of computation by
+            default.
         elementwise_affine: whether there is a weight.
-        device: where the weight is.
+        device: the device of the weight.
         dtype: the weight's floating dtype; float32 by default.
 
     Shape:
@@ -140,9 +141,9 @@ class GroupNorm(Module):
     Args:
         num_groups: the number of groups.
         num_channels: the number of channels, C, a multiple of `num_groups`.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
         affine: whether there are a weight and a bias.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:

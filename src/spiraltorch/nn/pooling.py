@@ -39,8 +39,8 @@ class MaxPool1d(_MaxPool):
         kernel_size: extent of a window.
         stride: step between windows; `kernel_size` by default.
         padding: elements of -inf at both ends, at most half of `kernel_size`.
-        dilation: distance of a window's elements.
-        ceil_mode: whether a last window may reach beyond the end.
+        dilation: distance between a window's elements.
+        ceil_mode: whether the last window may extend beyond the end of the input.
 
     Shape:
         input (N, C, L) or (C, L), output (N, C, L') with
@@ -75,8 +75,8 @@ class MaxPool2d(_MaxPool):
         kernel_size: extent of a window.
         stride: step between windows; `kernel_size` by default.
         padding: elements of -inf at both ends, at most half of `kernel_size`.
-        dilation: distance of a window's elements.
-        ceil_mode: whether a last window may reach beyond the end.
+        dilation: distance between a window's elements.
+        ceil_mode: whether the last window may extend beyond the end of the input.
 
     Shape:
         input (N, C, H, W) or (C, H, W), output (N, C, H', W') with
@@ -111,8 +111,8 @@ class MaxPool3d(_MaxPool):
         kernel_size: extent of a window.
         stride: step between windows; `kernel_size` by default.
         padding: elements of -inf at both ends, at most half of `kernel_size`.
-        dilation: distance of a window's elements.
-        ceil_mode: whether a last window may reach beyond the end.
+        dilation: distance between a window's elements.
+        ceil_mode: whether the last window may extend beyond the end of the input.
 
     Shape:
         input (N, C, D, H, W) or (C, D, H, W), output (N, C, D', H', W') with
@@ -166,7 +166,7 @@ class AvgPool1d(_AvgPool):
         kernel_size: extent of a window.
         stride: step between windows; `kernel_size` by default.
         padding: zeros at both ends, at most half of `kernel_size`.
-        ceil_mode: whether a last window may reach beyond the end.
+        ceil_mode: whether the last window may extend beyond the end of the input.
         count_include_pad: whether padding counts as elements of the mean.
 
     Shape:
@@ -201,9 +201,9 @@ class AvgPool2d(_AvgPool):
         kernel_size: extent of a window.
         stride: step between windows; `kernel_size` by default.
         padding: zeros at both ends, at most half of `kernel_size`.
-        ceil_mode: whether a last window may reach beyond the end.
+        ceil_mode: whether the last window may extend beyond the end of the input.
         count_include_pad: whether padding counts as elements of the mean.
-        divisor_override: what the sum is divided by instead of the number of elements.
+        divisor_override: the divisor of the sum, instead of the number of elements.
 
     Shape:
         input (N, C, H, W) or (C, H, W) of a floating dtype, output (N, C, H', W') with
@@ -247,9 +247,9 @@ class AvgPool3d(_AvgPool):
         kernel_size: extent of a window.
         stride: step between windows; `kernel_size` by default.
         padding: zeros at both ends, at most half of `kernel_size`.
-        ceil_mode: whether a last window may reach beyond the end.
+        ceil_mode: whether the last window may extend beyond the end of the input.
         count_include_pad: whether padding counts as elements of the mean.
-        divisor_override: what the sum is divided by instead of the number of elements.
+        divisor_override: the divisor of the sum, instead of the number of elements.
 
     Shape:
         input (N, C, D, H, W) or (C, D, H, W) of a floating dtype, output (N, C, D', H', W') with

@@ -83,7 +83,7 @@ class _Recurrent(Module):
         Args:
             projected: the input's projection with its bias, shape (N, gates * hidden_size).
             states: the states before, each of shape (N, hidden_size).
-            suffix: which cell it is.
+            suffix: the suffix of the cell's parameters.
         """
         raise NotImplementedError
 
@@ -110,12 +110,14 @@ class _Recurrent(Module):
         elif self.batch_first:
             input = input.transpose(0, 1)
         if input.shape[0] == 0:
-            raise ShapeError(f"[{owner}] expected at least one time step, got shape={tuple(input.shape)}; check it")
+            raise ShapeError(
+                f"[{owner}] expected at least one time step, got shape={tuple(input.shape)}; pass a longer sequence"
+            )
         shape = (len(self._cells()), input.shape[1], self.hidden_size)
         for state in initial or ():
             if tuple(state.shape) != shape:
                 raise ShapeError(
-                    f"[{owner}] expected states of shape={shape}, got shape={tuple(state.shape)}; fix them"
+                    f"[{owner}] expected states of shape={shape}, got shape={tuple(state.shape)}; reshape the states"
                 )
         output, final = self._run_layers(input, initial)
         last = [st.stack([states[kind] for states in final], axis=0) for kind in range(self.states)]
@@ -175,7 +177,7 @@ class RNN(_Recurrent):
         batch_first: whether the batch is the first axis of input and output; the states are not affected.
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether a second cell of each layer runs backwards in time; then D = 2, otherwise 1.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -183,7 +185,7 @@ class RNN(_Recurrent):
         D * H features; hx and the final state (D * num_layers, N, H), or (D * num_layers, H).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -246,7 +248,7 @@ class GRU(_Recurrent):
         batch_first: whether the batch is the first axis of input and output; the states are not affected.
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether a second cell of each layer runs backwards in time; then D = 2, otherwise 1.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -254,7 +256,7 @@ class GRU(_Recurrent):
         D * H features; hx and the final state (D * num_layers, N, H), or (D * num_layers, H).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -304,7 +306,7 @@ class LSTM(_Recurrent):
         batch_first: whether the batch is the first axis of input and output; the states are not affected.
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether a second cell of each layer runs backwards in time; then D = 2, otherwise 1.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
@@ -312,7 +314,7 @@ class LSTM(_Recurrent):
         D * H features; hidden and cell states (D * num_layers, N, H), or (D * num_layers, H).
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st

@@ -27,7 +27,7 @@ def load_into(
     Args:
         owner: the name of the module's class, for errors.
         targets: the module's parameters and persistent buffers by dotted name.
-        values: what to load.
+        values: the tensors to load.
         strict: whether keys that are missing or unexpected are errors.
 
     Returns:

@@ -39,18 +39,18 @@ class TransformerEncoderLayer(Module):
         dim_feedforward: features between the layers of the perceptron.
         dropout: the probability of dropout, in training: of attention weights, in the perceptron, before each sum.
         activation: `relu`, `gelu`, or a function of a tensor.
-        layer_norm_eps: what the layer norms add to the variance.
+        layer_norm_eps: the constant that the layer norms add to the variance.
         batch_first: whether the batch is the first axis.
         norm_first: whether the norms come before attention and perceptron (Xiong et al., 2020) rather than after.
         bias: whether linear layers and norms have biases.
-        device: where the parameters are.
+        device: the device of the parameters.
         dtype: the parameters' floating dtype; float32 by default.
 
     Shape:
         src (L, N, E), or (N, L, E) with `batch_first`, or (L, E); output as src.
 
     Raises:
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -99,7 +99,7 @@ class TransformerEncoderLayer(Module):
             src: the sequence.
             src_mask: the `attn_mask` of `MultiheadAttention`.
             src_key_padding_mask: the `key_padding_mask` of `MultiheadAttention`.
-            is_causal: whether position i sees positions 0 to i only, if there is no `src_mask`.
+            is_causal: whether position i attends to positions 0 to i only, if there is no `src_mask`.
 
         Returns:
             A tensor of the shape and dtype of `src`.

@@ -28,7 +28,7 @@ class ModuleTree(ModuleMembers):
 
         Raises:
             ArgumentError: the name is in use, empty, or has a dot.
-            DTypeError: `module` is no `Module`.
+            DTypeError: `module` is not a `Module`.
 
         Example:
             >>> import spiraltorch as st
@@ -51,7 +51,7 @@ class ModuleTree(ModuleMembers):
 
         Args:
             memo: modules that are skipped; those visited are added.
-            prefix: what precedes every name.
+            prefix: a prefix for every name.
             remove_duplicate: whether a module that is reachable under several names is visited once.
 
         Yields:
@@ -140,7 +140,7 @@ class ModuleTree(ModuleMembers):
         """Walks the parameters.
 
         Args:
-            prefix: what precedes every name.
+            prefix: a prefix for every name.
             recurse: whether the parameters of submodules are included.
             remove_duplicate: whether a shared parameter is yielded once.
 
@@ -177,7 +177,7 @@ class ModuleTree(ModuleMembers):
         """Walks the buffers.
 
         Args:
-            prefix: what precedes every name.
+            prefix: a prefix for every name.
             recurse: whether the buffers of submodules are included.
             remove_duplicate: whether a shared buffer is yielded once.
 
@@ -218,7 +218,7 @@ class ModuleTree(ModuleMembers):
             The submodule.
 
         Raises:
-            AttributeError: there is none of that name.
+            AttributeError: no member has that name.
 
         Example:
             >>> import spiraltorch as st
@@ -246,7 +246,7 @@ class ModuleTree(ModuleMembers):
             The parameter.
 
         Raises:
-            AttributeError: there is none of that name.
+            AttributeError: no member has that name.
 
         Example:
             >>> import spiraltorch as st

@@ -162,7 +162,9 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     targets = _as_list(parameters)
     total = sum(p.size for p in targets)
     if tuple(vec.shape) != (total,):
-        raise ShapeError(f"[vector_to_parameters] expected shape=({total},), got shape={tuple(vec.shape)}; check it")
+        raise ShapeError(
+            f"[vector_to_parameters] expected shape=({total},), got shape={tuple(vec.shape)}; pass as many elements"
+        )
     start = 0
     for p in targets:
         set_value(p, vec[start : start + p.size].reshape(*p.shape))

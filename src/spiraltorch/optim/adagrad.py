@@ -18,15 +18,15 @@ class Adagrad(Optimizer):
     Args:
         params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
         lr: the learning rate.
-        lr_decay: how fast the learning rate falls.
+        lr_decay: the decay of the learning rate.
         weight_decay: the factor of the L2 penalty.
-        initial_accumulator_value: s before the first step.
-        eps: what is added to the divisor.
-        maximize: whether the gradient is followed upwards.
+        initial_accumulator_value: the initial value of s.
+        eps: the constant added to the divisor for numerical stability.
+        maximize: whether the objective is maximized instead of minimized.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st

@@ -41,14 +41,14 @@ class Adam(Optimizer):
         params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
         lr: the learning rate.
         betas: the decay of the averages of the gradient and of its square.
-        eps: what is added to the divisor.
+        eps: the constant added to the divisor for numerical stability.
         weight_decay: the factor of the L2 penalty, which is added to the gradient.
         amsgrad: whether the largest v so far is used (Reddi et al., 2018).
-        maximize: whether the gradient is followed upwards.
+        maximize: whether the objective is maximized instead of minimized.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st
@@ -141,14 +141,14 @@ class AdamW(Adam):
         params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
         lr: the learning rate.
         betas: the decay of the averages of the gradient and of its square.
-        eps: what is added to the divisor.
-        weight_decay: how much parameters shrink, relative to `lr`.
+        eps: the constant added to the divisor for numerical stability.
+        weight_decay: the factor of the decoupled weight decay.
         amsgrad: whether the largest average of the square so far is used (Reddi et al., 2018).
-        maximize: whether the gradient is followed upwards.
+        maximize: whether the objective is maximized instead of minimized.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st

@@ -25,13 +25,13 @@ class Lion(Optimizer):
     Args:
         params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
         lr: the learning rate.
-        betas: the weight of the average in the move, and its decay.
-        weight_decay: how much parameters shrink, relative to `lr`.
-        maximize: whether the gradient is followed upwards.
+        betas: the weight of the average in the update, and the decay of the average.
+        weight_decay: the factor of the decoupled weight decay.
+        maximize: whether the objective is maximized instead of minimized.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st

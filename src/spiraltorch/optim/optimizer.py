@@ -75,8 +75,8 @@ class Optimizer:
         state: the state of each parameter.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st
@@ -100,7 +100,9 @@ class Optimizer:
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
         entries: list[Any] = list(params)
         if not entries:
-            raise ArgumentError(f"[{self._name}] expected at least one parameter, got none; is the iterator used up?")
+            raise ArgumentError(
+                f"[{self._name}] expected at least one parameter, got none; pass parameters, or an iterator that is not exhausted"
+            )
         if not isinstance(entries[0], Mapping):
             entries = [{"params": entries}]
         for entry in entries:
@@ -114,11 +116,11 @@ class Optimizer:
         """Adds parameters with settings of their own.
 
         Args:
-            param_group: `params` (a tensor or several) and settings; what is not given comes from the defaults.
+            param_group: `params` (a tensor or several) and settings; missing settings are taken from the defaults.
 
         Raises:
-            ArgumentError: an impossible setting, or a parameter that the optimizer has already.
-            DTypeError: something that is no tensor, or not floating.
+            ArgumentError: an invalid setting, or a parameter that the optimizer already has.
+            DTypeError: a parameter is not a tensor, or not floating.
 
         Example:
             >>> import spiraltorch as st
@@ -309,7 +311,7 @@ class Optimizer:
         """Loads state and settings, cast to each parameter's dtype and moved to its device.
 
         Args:
-            state_dict: what `state_dict` of an optimizer returned for as many groups and parameters.
+            state_dict: the result of `state_dict` of an optimizer with as many groups and parameters.
 
         Raises:
             CheckpointError: groups, parameters or shapes do not fit; nothing is changed.

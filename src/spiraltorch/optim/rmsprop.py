@@ -23,15 +23,15 @@ class RMSprop(Optimizer):
         params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
         lr: the learning rate.
         alpha: the decay of the averages.
-        eps: what is added to the divisor.
+        eps: the constant added to the divisor for numerical stability.
         weight_decay: the factor of the L2 penalty.
-        momentum: the share of the last move that is kept.
+        momentum: the momentum factor.
         centered: whether v estimates the variance (Graves, 2013).
-        maximize: whether the gradient is followed upwards.
+        maximize: whether the objective is maximized instead of minimized.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st

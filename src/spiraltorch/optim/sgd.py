@@ -23,15 +23,15 @@ class SGD(Optimizer):
     Args:
         params: tensors of floating dtypes, or dicts with an entry `params` and settings of that group.
         lr: the learning rate.
-        momentum: the share of the last move that is kept.
-        dampening: the share of the gradient that is left out of the move.
+        momentum: the momentum factor.
+        dampening: the dampening of the momentum: the fraction of the gradient that is left out.
         weight_decay: the factor of the L2 penalty.
-        nesterov: whether the gradient counts as if it were taken after the move (Nesterov, 1983).
-        maximize: whether the gradient is followed upwards.
+        nesterov: whether to use Nesterov momentum (Nesterov, 1983).
+        maximize: whether the objective is maximized instead of minimized.
 
     Raises:
-        ArgumentError: an impossible setting, no parameters, or one parameter twice.
-        DTypeError: something that is no tensor, or not floating.
+        ArgumentError: an invalid setting, no parameters, or one parameter twice.
+        DTypeError: a parameter is not a tensor, or not floating.
 
     Example:
         >>> import spiraltorch as st

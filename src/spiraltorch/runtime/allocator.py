@@ -19,7 +19,7 @@ SIZE_LIMIT = 4096  # requested sizes whose class is remembered
 
 
 def size_class(nbytes: int) -> int:
-    """The block size for a request: multiples of 64 up to 1 KiB, then four classes an octave."""
+    """The block size for a request: multiples of 64 up to 1 KiB, then four classes per octave."""
     if nbytes <= 1024:
         return max(ALIGN, (nbytes + ALIGN - 1) & -ALIGN)
     step = 1 << ((nbytes - 1).bit_length() - 3)
@@ -79,7 +79,7 @@ class Allocator:
         name: the device, for errors.
         limit: the bytes that the device has.
         make: makes a block of a size. It returns the block's address or handle and the object that owns the memory, or
-            None where the device has not so much memory.
+            None if the device does not have enough memory.
     """
 
     def __init__(self, name: str, limit: int, make: Callable[[int], tuple[int, Any] | None]) -> None:

@@ -23,7 +23,7 @@ class _Unloadable:
         self.error = error
 
     def devices(self) -> list[str]:
-        """None."""
+        """Returns no devices."""
         return []
 
     def reason(self) -> str | None:
@@ -62,7 +62,7 @@ class _Registry:
                 backend: Backend
                 try:
                     backend = entry.load()
-                except Exception as error:  # whatever another package raises when imported is its backend's reason
+                except Exception as error:  # any exception of the import becomes the backend's reason
                     backend = _Unloadable(entry.name, error)
                 loaded.setdefault(entry.name, backend)
             self.backends = self.backends or loaded
@@ -132,7 +132,7 @@ def require_dtype(name: str, dtype: DType) -> None:
             d for kind in backends().values() for d in kind.devices() if d != name and dtype in get(d).target.dtypes
         ]
         raise DTypeError(
-            f"[{name}] expected a dtype that the device has, got {dtype.name}; cast to one that it has (float32), or use "
+            f"[{name}] expected a dtype that the device supports, got {dtype.name}; cast to a supported one (float32), or use "
             f"{' or '.join(having)}"
         )
 

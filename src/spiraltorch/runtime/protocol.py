@@ -6,7 +6,7 @@ Contract
 - A device compiles kernels (`Device.compile`) and links them (`Device.program`). It is only ever given kernels that it
   compiled itself.
 - A program reads its arguments from one table of 8-byte slots in host memory: first the values of `Buffer.ptr`, then the
-  scalars. Whoever launches fills the table, then calls `run` or `timed`. One program runs at a time.
+  scalars. The caller fills the table, then calls `run` or `timed`. One program runs at a time.
 
 mypy checks every backend against these protocols: each of them states so with an annotated assignment. A protocol has
 no base class, so a backend outside this package need not import this module.
@@ -53,7 +53,7 @@ class Buffer:
 
 
 class CompiledKernel(Protocol):
-    """A kernel that a device can launch. Everything but its temporary memory is the device's own affair."""
+    """A kernel that a device can launch. Everything but its temporary memory is internal to the device."""
 
     @property
     def temp_bytes(self) -> Sequence[int]:
@@ -68,7 +68,7 @@ class Program(Protocol):
 
     @property
     def table(self) -> ctypes.Array[ctypes.c_char]:
-        """Host memory of 8 bytes a slot, at least 8 bytes: what the next run reads."""
+        """Host memory that the next run reads: 8 bytes per slot, and at least 8 bytes."""
 
     def run(self) -> None:
         """Launches every kernel on what `table` holds. A later `Device.to_host` waits for the results."""
@@ -130,16 +130,16 @@ class Device(Protocol):
 
 
 class DeviceFacts(TypedDict):
-    """Facts of a device for people and evidence: of JSON's types. A backend may extend it with facts of its own."""
+    """Facts of a device for reports and evidence, as JSON values. A backend may extend it with facts of its own."""
 
     device: str
     vendor: str
     driver: str  # with its version
-    software: bool  # whether a program plays the device
+    software: bool  # whether the device is emulated in software
 
 
 class Backend(Protocol):
-    """What the object behind an entry point offers."""
+    """The interface of the object that an entry point names."""
 
     @property
     def name(self) -> str:

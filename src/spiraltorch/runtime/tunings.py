@@ -1,7 +1,7 @@
 """The tuning store: one small JSON file for each kernel and target, beside the compiled kernels.
 
-Files are replaced as a whole, so processes that tune at once do not disturb each other: the last writer wins. A file that
-is no valid entry is reported and removed; it is written again when its kernel is tuned again.
+Files are replaced atomically, so several processes may tune at the same time: the last writer wins. A file that is not a
+valid entry is reported and removed; it is written again when its kernel is tuned again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from typing import TypedDict, Union
 from ..version import __version__
 from . import cache
 
-VERSION = 1  # of the search and of the format; entries of another version are not found
+VERSION = 1  # the version of the search and of the file format; entries of other versions are ignored
 OUTCOMES = {
     "timed": "timed", "wrong": "with wrong results", "failed": "crashed or hung", "refused": "refused",
     "predicted": "left out by the cost model",
 }  # fmt: skip
-Option = Union[bool, int, float, str, "list[Option]", "tuple[Option, ...]"]  # of a decision; JSON has lists for tuples
-Decisions = dict[str, Option]  # of a rule, by name
-_ENTRIES: dict[tuple[str, str], Entry] = {}  # by folder and key: what this process has read or written
+Option = Union[
+    bool, int, float, str, "list[Option]", "tuple[Option, ...]"
+]  # an option of a decision; lists in JSON are tuples
+Decisions = dict[str, Option]  # the decisions of a rule, by name
+_ENTRIES: dict[tuple[str, str], Entry] = {}  # by folder and key: the entries that this process has read or written
 
 
 class Candidate(TypedDict, total=False):
@@ -31,8 +33,8 @@ class Candidate(TypedDict, total=False):
 
     decisions: Decisions
     outcome: str
-    ratio: float  # of its time to that of the rule's schedule, where it was timed
-    reason: str  # why it was not
+    ratio: float  # its time divided by that of the rule's schedule, if it was timed
+    reason: str  # why it was not timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,15 @@ class Entry:
 
     Args:
         key: the kernel's key in the store, see `entry_key`.
-        kernel: a description of the kernel for people: its kind and shapes.
-        device: where it was tuned.
+        kernel: a description of the kernel: its kind and shapes.
+        device: the name of the device on which it was tuned.
         version: the version of this package.
-        decisions: the winner's decisions where they differ from the rule's; empty where the rule's schedule won.
-        default: the time of the rule's schedule, measured together with `best`.
-        best: the time of the winner.
-        rule: the rule's own decisions.
-        tried: the candidates.
+        decisions: the decisions of the fastest schedule that differ from the rule's defaults; empty if the default
+            schedule is the fastest.
+        default: the time of the default schedule, measured together with `best`.
+        best: the time of the fastest schedule.
+        rule: the default decisions of the rule.
+        tried: the candidates that were considered.
 
     Example:
         >>> import spiraltorch as st
@@ -120,7 +123,7 @@ def write(entry: Entry) -> None:
         cache.write_atomically(root / f"{entry.key}.json", json.dumps(asdict(entry)).encode())
     except OSError as error:
         warnings.warn(
-            f"[tune] the folder {root} cannot be written ({error}): what was found holds in this process only. Set "
+            f"[tune] the folder {root} cannot be written ({error}): the results are kept for this process only. Set "
             "SPIRALTORCH_CACHE_DIR to a writable folder",
             RuntimeWarning,
             stacklevel=2,
@@ -128,10 +131,10 @@ def write(entry: Entry) -> None:
 
 
 def entries() -> list[Entry]:
-    """The entries of the tuning store, of every device and version.
+    """Returns the entries of the tuning store, for all devices and versions.
 
     Returns:
-        The entries, those with the largest speedup first.
+        The entries, sorted by speedup, the largest first.
 
     Example:
         >>> import spiraltorch as st
@@ -148,10 +151,10 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Removes every entry from the tuning store: `SPIRALTORCH_CACHE_DIR`, or the user's cache folder.
+    """Removes all entries from the tuning store, which is in `SPIRALTORCH_CACHE_DIR` or in the user's cache folder.
 
     Returns:
-        How many entries there were.
+        The number of entries that were removed.
 
     Example:
         >>> import spiraltorch as st
@@ -178,20 +181,20 @@ def _read(path: Path) -> Entry | None:
         words = (entry.key, entry.kernel, entry.device, entry.version)
         tables = (entry.decisions, entry.rule, *entry.tried)
         if entry.key != path.stem or not all(isinstance(word, str) for word in words):
-            raise ValueError("it is no entry")
+            raise ValueError("it is not an entry of this kernel")
         if not all(isinstance(table, dict) for table in tables):
-            raise ValueError("its decisions are no decisions")
+            raise ValueError("its decisions are not JSON objects")
         if not all(isinstance(number, (int, float)) and number > 0 for number in (entry.default, entry.best)):
-            raise ValueError("its times are no times")
+            raise ValueError("its times are not positive numbers")
     except (ValueError, TypeError, RecursionError) as error:
         warnings.warn(
-            f"[tune] {path} is damaged ({error}); it is removed, and made anew when its kernel is tuned again",
+            f"[tune] {path} is damaged ({error}); it is removed, and written again when its kernel is tuned again",
             RuntimeWarning,
             stacklevel=3,
         )
         try:
             path.unlink(missing_ok=True)
         except OSError:
-            pass  # the folder cannot be written: the file stays, and is reported again
+            pass  # the folder is not writable: the file stays and is reported again
         return None
     return entry

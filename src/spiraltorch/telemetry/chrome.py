@@ -2,7 +2,7 @@
 
 Process 1 is the host with a track for each thread; every device is a process of its own with a track for its queue.
 Spans and kernels are complete events (`X`), planner decisions instant events (`i`), memory and launched kernels counters
-(`C`), and names of tracks metadata (`M`). Times are microseconds since the trace began, exact to the nanosecond.
+(`C`), and names of tracks metadata (`M`). Times are microseconds since the start of the trace, with a resolution of one nanosecond.
 The format: "Trace Event Format", Chromium project; the subset that Perfetto reads: https://perfetto.dev/docs.
 """
 
@@ -39,26 +39,59 @@ class TraceEvent(_AnyEvent, total=False):
     """One event in Chrome's format."""
 
     cat: str
-    ts: float  # microseconds since the trace began
-    dur: float  # of complete events, in microseconds
+    ts: float  # microseconds since the start of the trace
+    dur: float  # the duration of complete events, in microseconds
     s: str  # the scope of instant events
 
 
 class TraceSummary(TypedDict):
-    """The totals of a trace."""
+    """The totals of a trace.
 
-    seconds: float  # from the trace's begin to its end
+    Attributes:
+        seconds: the time from the start to the end of the trace.
+        launches: the number of launches of plans.
+        kernels: the number of launched kernels.
+        device_seconds: the sum of the kernels' times on their devices.
+        transfers: the number of copies between host and device; accesses to shared memory are not counted.
+        bytes_transferred: the number of bytes of these copies.
+        decisions: the number of the planner's decisions.
+        events: the number of events, without metadata.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> with st.telemetry.trace() as trace:
+        ...     (st.ones(4) + 1).tolist()
+        [2.0, 2.0, 2.0, 2.0]
+        >>> sorted(trace.summary())[:4]
+        ['bytes_transferred', 'decisions', 'device_seconds', 'events']
+    """
+
+    seconds: float
     launches: int
     kernels: int
-    device_seconds: float  # the sum of the kernels' times on their devices
-    transfers: int  # copies between host and device; shared memory is not counted
+    device_seconds: float
+    transfers: int
     bytes_transferred: int
     decisions: int
     events: int
 
 
 class Trace:
-    """The events collected by `trace`: a sink of `spans`."""
+    """The events collected by `trace`. It is a sink of `spans`, and the times of its methods are in nanoseconds.
+
+    Attributes:
+        device_time: True: launches time each kernel.
+        began: the start of the trace.
+        ended: the end of the trace; None while it is being collected.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> with st.telemetry.trace() as trace:
+        ...     (st.ones(4) + 1).tolist()
+        [2.0, 2.0, 2.0, 2.0]
+        >>> any(event["name"] == "spiraltorch.launch" for event in trace.events())
+        True
+    """
 
     device_time = True
 
@@ -72,24 +105,52 @@ class Trace:
         self._kernels_launched = 0
         self._lock = threading.Lock()
 
-    # ------------------------------------------------------------ the sink
+    # ------------------------------------------------------------ the protocol `spans.Sink`
 
     def begin_span(self, name: str, attributes: dict[str, Attribute]) -> int:
-        """See `spans.Sink`."""
+        """Returns the start time of a span; called by `spans.Span`.
+
+        Args:
+            name: the name of the span, a key of `SPANS`.
+            attributes: the attributes that are known at the start.
+
+        Returns:
+            A token for `end_span`: the current time on the clock of `time.perf_counter_ns`.
+        """
         return time.perf_counter_ns()
 
     def end_span(self, token: object, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
-        """See `spans.Sink`."""
+        """Adds a span that has ended; called by `spans.Span`.
+
+        Args:
+            token: the value that `begin_span` returned.
+            name: the name of the span, a key of `SPANS`.
+            attributes: all attributes of the span.
+            error: the exception that its block raised; None if it raised none.
+        """
         if error is not None:
             attributes = {**attributes, "error": f"{type(error).__name__}: {error}"}
         self.add_span(name, cast(int, token), time.perf_counter_ns(), attributes)
 
     def add_span(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
-        """See `spans.Sink`."""
+        """Adds a span that has ended, on the track of the calling thread.
+
+        Args:
+            name: the name of the span, a key of `SPANS`.
+            start: its start on the clock of `time.perf_counter_ns`.
+            stop: its end on that clock.
+            attributes: all attributes of the span.
+        """
         self._complete(name, "host", HOST, self._track(), start, stop, attributes)
 
     def add_decisions(self, decisions: list[Decision], deferred: DeferredDecisions | None) -> None:
-        """See `spans.Sink`. Deferred decisions are computed after the trace has ended, so they take no time in it."""
+        """Adds decisions of the planner as instant events, on the track of the calling thread.
+
+        Args:
+            decisions: the decisions.
+            deferred: computes further decisions; it is called after the trace has ended, so that it takes no time in
+                the trace. None if there are none.
+        """
         now, track = time.perf_counter_ns(), self._track()
         for decision in decisions:
             self._decision(decision, track, now)
@@ -99,7 +160,14 @@ class Trace:
     def add_launch(
         self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]
     ) -> None:
-        """See `spans.Sink`."""
+        """Adds the kernels of one launch, and the counters of memory and of launched kernels.
+
+        Args:
+            device: the name of the device.
+            launch: the number of the launch.
+            kernels: descriptions of the kernels, in launch order.
+            times: the start and the end of each kernel on the clock of `time.perf_counter_ns`.
+        """
         process = self._process(device)
         for n, (facts, (start, stop)) in enumerate(zip(kernels, times, strict=True)):
             args: dict[str, Attribute] = {"launch": launch, "kernel": n, "bytes": facts.nbytes, "makes": facts.makes}
@@ -113,7 +181,7 @@ class Trace:
     # ------------------------------------------------------------ the results
 
     def events(self) -> list[TraceEvent]:
-        """Returns the trace's events: metadata first, then all others by time."""
+        """Returns the events of the trace: first the metadata, then all others, sorted by time."""
         self._compute_deferred()
         metadata = [_name("process_name", HOST, 0, f"host (process {os.getpid()})"), _sort_index(HOST, 0)]
         metadata += [_name("thread_name", HOST, track, name) for track, name in self._threads.values()]
@@ -123,7 +191,7 @@ class Trace:
         return metadata + sorted(self._events, key=lambda e: (e["ts"], -e.get("dur", 0.0)))
 
     def summary(self) -> TraceSummary:
-        """Returns the totals: launches, kernels and their time on devices, transfers, decisions.
+        """Returns the totals of the trace: launches, kernels and their time on devices, transfers, decisions.
 
         Example:
             >>> import spiraltorch as st
@@ -220,13 +288,13 @@ def _sort_index(process: int, index: int) -> TraceEvent:
 
 @contextmanager
 def trace(path: str | os.PathLike[str] | None = None) -> Iterator[Trace]:
-    """Context manager that collects all activity of its block, in all threads, and writes it as a Chrome trace.
+    """Records the activity of a block, in all threads, and writes it as a Chrome trace. It is a context manager.
 
-    Every kernel is timed, so plans are launched kernel by kernel: somewhat slower, with the same results. Traces may be
-    nested. The file is written even if the block raises.
+    Every kernel is timed, so kernels are launched one by one: the results are the same, and the program is somewhat
+    slower. Traces may be nested. The file is written even if the block raises.
 
     Args:
-        path: the JSON file to write; None keeps the events in memory only.
+        path: the JSON file to write; if None, the events are kept in memory only.
 
     Yields:
         The `Trace`, with `events()`, `summary()` and `write(path)`.
@@ -246,7 +314,7 @@ def trace(path: str | os.PathLike[str] | None = None) -> Iterator[Trace]:
     """
     if path is not None and (not Path(path).absolute().parent.is_dir() or Path(path).is_dir()):
         raise ArgumentError(
-            f"[trace] expected a file in an existing folder, got {os.fspath(path)!r}; make the folder first"
+            f"[trace] expected a file in an existing folder, got {os.fspath(path)!r}; create the folder first"
         )
     collected = Trace()
     register(collected)

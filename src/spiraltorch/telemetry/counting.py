@@ -16,7 +16,7 @@ ALLOCATORS: dict[str, Callable[[], tuple[int, int]]] = {}  # device -> (bytes in
 
 
 def watch_allocator(device: str, levels: Callable[[], tuple[int, int]]) -> None:
-    """Registers a device's allocator; `levels` returns its bytes in use and its peak."""
+    """Registers a device's allocator; `levels` returns its bytes in use and its peak in bytes."""
     ALLOCATORS[device] = levels
 
 
@@ -29,8 +29,8 @@ def counters() -> dict[str, int | float]:
     """Returns a snapshot of the process's counters. Counting is always on, whether or not telemetry is exported.
 
     Returns:
-        One value for each row of `METRICS`, by its `key`: integers, but for `compile_seconds`. Memory levels
-        (`bytes_in_use`, `peak_bytes`) are summed over the open devices.
+        One value for each row of `METRICS`, by its `key`. All are integers except `compile_seconds`. `bytes_in_use` and
+        `peak_bytes` are summed over the open devices.
 
     Example:
         >>> import spiraltorch as st

@@ -18,15 +18,15 @@ class Decision(NamedTuple):
 
     Args:
         kind: a key of `KINDS`.
-        subject: what it is about: a value (`%3 exp`), a kernel or the graph.
-        reason: why, as a clause.
+        subject: what was decided about: a value (`%3 exp`), a kernel or the graph.
+        reason: the reason, as a clause.
         kernel: for `fuse` and `split`, the kernel that the subject belongs to, in launch order.
 
     Example:
-        >>> from spiraltorch.telemetry import Decision
-        >>> print(Decision("fuse", "%3 exp", "it is read where it is computed", 0))
+        >>> import spiraltorch as st
+        >>> print(st.telemetry.Decision("fuse", "%3 exp", "it is read where it is computed", 0))
         fuse %3 exp into kernel 0: it is read where it is computed
-        >>> print(Decision("reuse", "%4", "it is written in place of %3"))
+        >>> print(st.telemetry.Decision("reuse", "%4", "it is written in place of %3"))
         reuse %4: it is written in place of %3
     """
 

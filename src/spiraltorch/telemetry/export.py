@@ -1,8 +1,9 @@
 """OpenTelemetry export: spans and metrics for a configured SDK.
 
-The OpenTelemetry API package is loaded here on first need, never by `import spiraltorch`. Where an SDK
-(`opentelemetry.sdk`) is loaded in the process, export begins when the next plan is compiled, which the first evaluation
-does. `enable` begins at once, with any implementation of the API; `disable` ends it. Providers may be set before or after.
+The OpenTelemetry API package is imported when it is first needed, never by `import spiraltorch`. If an SDK
+(`opentelemetry.sdk`) is loaded in the process, export starts when the next plan is compiled, which the first evaluation
+does. `enable` starts it immediately, with any implementation of the API; `disable` ends it. Providers may be set before
+or after.
 
 Metrics are observable instruments that read `counting` when the SDK collects them, so counting costs the same with and
 without export.
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _ExportState:
-    """Whether a loaded SDK enables export by itself, and the metric instruments, which the API cannot remove again."""
+    """Whether a loaded SDK starts export automatically, and the metric instruments, which the API cannot remove."""
 
     automatic = True
     instruments: list[Instrument] = []
@@ -69,7 +70,7 @@ class Exporter:
         span.end(stop + self._epoch)
 
     def add_decisions(self, decisions: list[Decision], deferred: DeferredDecisions | None) -> None:
-        """See `spans.Sink`. Deferred decisions explain schedules, which have spans of their own here."""
+        """See `spans.Sink`. Deferred decisions are left out: they explain schedules, which have spans of their own."""
         span = self._api.get_current_span()
         for decision in decisions:
             span.add_event(DECISION, _prefixed(decision.attributes()))
@@ -88,8 +89,8 @@ class Exporter:
 def enable(*, device_time: bool = False) -> None:
     """Exports spans and metrics to OpenTelemetry from now on.
 
-    They go to whatever implements the OpenTelemetry API in this process; without an SDK they are discarded. Calling it
-    again replaces the former export.
+    They go to the implementation of the OpenTelemetry API in this process; without an SDK they are discarded. Calling
+    it again replaces the previous export.
 
     Args:
         device_time: times every kernel and exports a span for each, with its time on the device.
@@ -119,7 +120,7 @@ def disable() -> None:
 
 
 def enable_if_sdk_loaded() -> None:
-    """Begins export if an SDK is loaded in this process; called whenever a plan is compiled."""
+    """Starts export if an SDK is loaded in this process; called whenever a plan is compiled."""
     if _ExportState.automatic and (
         "opentelemetry.sdk.trace" in sys.modules or "opentelemetry.sdk.metrics" in sys.modules
     ):

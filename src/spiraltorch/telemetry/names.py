@@ -68,11 +68,11 @@ class Metric(NamedTuple):
 
     Args:
         key: its key in `counters()`.
-        name: its name in OpenTelemetry; rows of one name differ in `attributes`.
-        unit: in UCUM notation, as OpenTelemetry wants it.
-        description: what it measures.
-        attributes: names and values that tell rows of one name apart.
-        is_counter: it only grows; otherwise it is a gauge.
+        name: its name in OpenTelemetry; rows with the same name differ in `attributes`.
+        unit: the unit in UCUM notation, as OpenTelemetry requires.
+        description: what the metric measures.
+        attributes: names and values that distinguish rows with the same name.
+        is_counter: whether the value is a counter, which only grows, or a gauge.
     """
 
     key: str
@@ -91,7 +91,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("kernels_launched", "spiraltorch.kernels.launched", "{kernel}", "Kernels launched."),
     Metric(
         "kernels_before_fusion", "spiraltorch.kernels.unfused", "{kernel}",
-        "Kernels that the launched plans would have needed without fusion, one an operation.",
+        "Kernels that the launched plans would have needed without fusion, one per operation.",
     ),
     Metric("bytes_moved", "spiraltorch.kernels.io", "By", "Bytes that launched kernels read and wrote, as planned."),
     Metric(

@@ -47,28 +47,28 @@ class Sink(Protocol):
     device_time: bool  # whether launches should time each kernel
 
     def begin_span(self, name: str, attributes: dict[str, Attribute]) -> object:
-        """A span begins on this thread. Returns a token for `end_span`."""
+        """Called when a span begins on this thread. Returns a token for `end_span`."""
 
     def end_span(self, token: object, name: str, attributes: dict[str, Attribute], error: BaseException | None) -> None:
-        """The span ends; `attributes` is complete now, `error` is what its block raised."""
+        """Called when the span ends; `attributes` is complete, and `error` is the exception that its block raised."""
 
     def add_span(self, name: str, start: int, stop: int, attributes: dict[str, Attribute]) -> None:
-        """A span of this thread that has ended and had no children."""
+        """Called with a span of this thread that has ended and had no children."""
 
     def add_decisions(self, decisions: list[Decision], deferred: DeferredDecisions | None) -> None:
-        """Decisions of the planner. `deferred` computes further ones at some cost, so a sink may call it later or never."""
+        """Called with decisions of the planner; `deferred` computes further, expensive ones and need not be called."""
 
     def add_launch(
         self, device: str, launch: int, kernels: Sequence[KernelFacts], times: list[tuple[int, int]]
     ) -> None:
-        """The kernels of one launch; `times` has their starts and ends, or is empty without device timing."""
+        """Called after a launch; `times` has the start and end of each kernel, or is empty without device timing."""
 
 
 ACTIVE: list[Sink] = []
 
 
 def register(sink: Sink) -> None:
-    """Adds a sink: it receives everything from now on."""
+    """Adds a sink, which receives all events from now on."""
     ACTIVE.append(sink)
 
 
@@ -131,7 +131,7 @@ def span(name: str, **attributes: Attribute) -> Span | _NoOpSpan:
 
     Args:
         name: a key of `names.SPANS`.
-        **attributes: what is known when the span begins; `set` adds the rest.
+        **attributes: the attributes that are known when the span begins; `set` adds the others.
 
     Example:
         >>> from spiraltorch.telemetry.spans import span
@@ -178,7 +178,7 @@ def transfer(direction: str, device: str, nbytes: int, *, shared: bool = False) 
         direction: `names.TO_DEVICE` or `names.TO_HOST`.
         device: the device's name.
         nbytes: the size of the copy in bytes.
-        shared: the memory is shared, so nothing is copied and nothing is counted.
+        shared: whether the memory is shared; then nothing is copied and nothing is counted.
 
     Example:
         >>> from spiraltorch.telemetry import counters

@@ -30,7 +30,7 @@ def torch_spellings(fn: F) -> F:
             for name in SPELLINGS.keys() & kwargs.keys():
                 own = SPELLINGS[name]
                 if own in kwargs:
-                    raise ArgumentError(f"[{fn.__name__}] expected one of {name} and {own}, got both")
+                    raise ArgumentError(f"[{fn.__name__}] expected one of {name} and {own}, got both; pass one of them")
                 kwargs[own] = kwargs.pop(name)
         return fn(*args, **kwargs)
 
@@ -46,16 +46,18 @@ def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
         op: the operation's name, for errors.
 
     Raises:
-        ArgumentError: `axis` is no integer.
+        ArgumentError: `axis` is not an integer.
         IndexOutOfRange: there is no such axis.
     """
     try:
         number = axis.__index__()
     except AttributeError:
-        raise ArgumentError(f"[{op}] expected an int axis, got {axis!r}") from None
+        raise ArgumentError(f"[{op}] expected an int axis, got {axis!r}; pass an int") from None
     bound = max(ndim, 1)
     if not -bound <= number < bound:
-        raise IndexOutOfRange(f"[{op}] expected an axis from {-bound} to {bound - 1}, got {number}")
+        raise IndexOutOfRange(
+            f"[{op}] expected an axis from {-bound} to {bound - 1}, got {number}; check the number of axes"
+        )
     return int(number % bound)
 
 
@@ -63,7 +65,7 @@ def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
     """Axes in ascending order, counted from the front; all of them for None.
 
     Raises:
-        ArgumentError: an axis is no integer, or comes twice.
+        ArgumentError: an axis is not an integer, or is given twice.
         IndexOutOfRange: there is no such axis.
     """
     if axis is None:
@@ -71,5 +73,5 @@ def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
     items = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     axes = [axis_of(a, ndim, op) for a in items]
     if len(set(axes)) != len(axes):
-        raise ArgumentError(f"[{op}] expected distinct axes, got {items}")
+        raise ArgumentError(f"[{op}] expected distinct axes, got {items}; pass each axis once")
     return tuple(sorted(axes)) if ndim else ()

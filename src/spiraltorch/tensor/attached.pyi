@@ -97,7 +97,7 @@ class AttachedMethods:
     def allclose(
         self, y: ArrayLike, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False
     ) -> builtins.bool:
-        """Tests whether all elements are close, as `isclose` does. The values are computed at once."""
+        """Tests whether all elements are close, as `isclose` does. The values are evaluated immediately."""
 
     def amax(
         self, axis: Axis = None, keepdims: builtins.bool = False, *, dim: Axis = None, keepdim: builtins.bool = False
@@ -219,13 +219,13 @@ class AttachedMethods:
         """Limits each element to the range from `min` to `max`."""
 
     def clone(self) -> Tensor:
-        """Makes a tensor of the same value; in-place updates of either leave the other as it is."""
+        """Creates a tensor of the same value; in-place updates of either leave the other as it is."""
 
     def contiguous(self) -> Tensor:
         """Returns the tensor itself: elements always lie in memory in row-major order."""
 
     def copy_(self, other: ArrayLike) -> Tensor:
-        """Takes over the value of `other`, cast to this dtype."""
+        """Copies the values of `other` into the tensor, cast to its dtype."""
 
     def copysign(self, y: ArrayLike) -> Tensor:
         """Gives each element of `x` the sign of `y`."""
@@ -314,7 +314,7 @@ class AttachedMethods:
         """Tests x == y, element by element."""
 
     def equal(self, y: ArrayLike) -> builtins.bool:
-        """Tests whether shapes and all elements are equal. The values are computed at once."""
+        """Tests whether shapes and all elements are equal. The values are evaluated immediately."""
 
     def erf(self) -> Tensor:
         """Computes the error function, element by element."""
@@ -395,7 +395,7 @@ class AttachedMethods:
         """Adds slices at indices along an axis."""
 
     def index_select(self, dim: builtins.int, index: ArrayLike) -> Tensor:
-        """Gathers slices along an axis; PyTorch's name of `take`."""
+        """Gathers slices along an axis; PyTorch's name for `take`."""
 
     def int(self) -> Tensor:
         """Converts to int32, as `to(st.int32)` does."""
@@ -596,7 +596,7 @@ class AttachedMethods:
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:
-        """Makes a tensor whose values are to be written, by default of this dtype and on this device."""
+        """Creates a tensor whose values are to be written, by default of this dtype and on this device."""
 
     def new_full(
         self,
@@ -607,7 +607,7 @@ class AttachedMethods:
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:
-        """Makes a tensor of one value, by default of this dtype and on this device."""
+        """Creates a tensor of one value, by default of this dtype and on this device."""
 
     def new_ones(
         self,
@@ -616,7 +616,7 @@ class AttachedMethods:
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:
-        """Makes a tensor of ones, by default of this dtype and on this device."""
+        """Creates a tensor of ones, by default of this dtype and on this device."""
 
     def new_tensor(
         self,
@@ -626,7 +626,7 @@ class AttachedMethods:
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:
-        """Makes a tensor with a copy of data, by default of this dtype and on this device."""
+        """Creates a tensor with a copy of data, by default of this dtype and on this device."""
 
     def new_zeros(
         self,
@@ -635,7 +635,7 @@ class AttachedMethods:
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:
-        """Makes a tensor of zeros, by default of this dtype and on this device."""
+        """Creates a tensor of zeros, by default of this dtype and on this device."""
 
     @overload
     def nonzero(self, as_tuple: Literal[True] = True) -> tuple[Tensor, ...]:
@@ -646,7 +646,7 @@ class AttachedMethods:
         """Finds the positions of the elements that are not 0."""
 
     def norm(self, p: builtins.float | str = 2, dim: Axis = None, keepdim: builtins.bool = False) -> Tensor:
-        """Computes the p-norm of vectors; PyTorch's spelling of `st.linalg.vector_norm`."""
+        """Computes the p-norm of vectors; PyTorch's name for `st.linalg.vector_norm`."""
 
     def numel(self) -> builtins.int:
         """Returns the number of elements."""
@@ -663,7 +663,7 @@ class AttachedMethods:
         """Adds elements at both ends of axes, or removes them."""
 
     def permute(self, *axes: ShapeLike) -> Tensor:
-        """Puts the axes in another order."""
+        """Permutes the axes."""
 
     def pow(self, y: ArrayLike) -> Tensor:
         """Computes x ** y, element by element."""
@@ -725,7 +725,7 @@ class AttachedMethods:
         """Repeats each element in place."""
 
     def reshape(self, *shape: ShapeLike, copy: builtins.bool | None = None) -> Tensor:
-        """Gives the elements another shape, in row-major order."""
+        """Reshapes the tensor; the elements stay in row-major order."""
 
     def retain_grad(self) -> None:
         """Lets `backward` accumulate the gradient of a result in its `.grad`, as it does for leaves."""
@@ -739,7 +739,7 @@ class AttachedMethods:
         dim: Axis = None,
         dims: Axis = None,
     ) -> Tensor:
-        """Shifts elements along axes; what leaves at one end enters at the other."""
+        """Shifts elements along axes; elements that are shifted past one end re-enter at the other."""
 
     def round(self, decimals: builtins.int = 0) -> Tensor:
         """Rounds to a number of decimals; ties go to the even neighbour."""
@@ -977,7 +977,7 @@ class AttachedMethods:
         """Takes windows that slide along an axis, as PyTorch's `Tensor.unfold`."""
 
     def unique(self) -> Tensor:
-        """Finds the distinct elements; PyTorch's name of `unique_values`."""
+        """Finds the distinct elements; PyTorch's name for `unique_values`."""
 
     @overload
     def unsqueeze(self, axis: builtins.int | Sequence[builtins.int]) -> Tensor:
@@ -1011,10 +1011,10 @@ class AttachedMethods:
         """Computes the variance over axes, as `st.var`; with PyTorch's arguments the divisor is PyTorch's."""
 
     def view(self, *shape: ShapeLike | DType) -> Tensor:
-        """Gives the elements another shape, or their bits another dtype, as PyTorch's `Tensor.view`."""
+        """Reshapes the tensor, or reinterprets its bits as another dtype, as PyTorch's `Tensor.view`."""
 
     def view_as(self, other: Tensor) -> Tensor:
-        """Gives the elements another tensor's shape, in row-major order."""
+        """Reshapes the tensor to another tensor's shape; the elements stay in row-major order."""
 
     def where(self, condition: ArrayLike, y: ArrayLike) -> Tensor:
         """Keeps elements where a condition holds, and takes those of `y` elsewhere."""

@@ -33,7 +33,7 @@ def as_shape(shape: ShapeLike | tuple[ShapeLike, ...], op: str = "shape") -> Sha
         A tuple of ints of at least 0.
 
     Raises:
-        ShapeError: an extent is negative or no int.
+        ShapeError: an extent is negative or not an int.
     """
     if isinstance(shape, tuple) and len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
@@ -42,9 +42,9 @@ def as_shape(shape: ShapeLike | tuple[ShapeLike, ...], op: str = "shape") -> Sha
     try:
         extents = tuple([e.__index__() for e in shape])  # type: ignore[union-attr]  # not of ints: below
     except (TypeError, AttributeError):
-        raise ShapeError(f"[{op}] expected a shape of ints, got {shape!r}") from None
+        raise ShapeError(f"[{op}] expected a shape of ints, got {shape!r}; convert the extents to ints") from None
     if any(e < 0 for e in extents):
-        raise ShapeError(f"[{op}] expected extents of at least 0, got {extents}")
+        raise ShapeError(f"[{op}] expected extents of at least 0, got {extents}; check the shape")
     return extents
 
 
@@ -55,7 +55,7 @@ def asarray(
     copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of numbers or of an array.
+    """Creates a tensor of numbers or of an array.
 
     Args:
         obj: a number, nested sequences of numbers or tensors, a NumPy array, a tensor, or an object with `__dlpack__`
@@ -69,7 +69,7 @@ def asarray(
         A tensor of the shape of `obj`.
 
     Raises:
-        DTypeError: `obj` is no regular nesting of numbers, or the dtype cannot hold them.
+        DTypeError: `obj` is not a regular nesting of numbers, or the dtype cannot hold them.
 
     Example:
         >>> import spiraltorch as st
@@ -94,7 +94,9 @@ def stacked(tensors: list[Tensor], axis: int) -> Tensor:
     """Joins tensors along a new axis, in their common dtype. Raises `ShapeError` where their shapes differ."""
     shape = tensors[0].shape
     if any(x.shape != shape for x in tensors):
-        raise ShapeError(f"[stack] expected one shape, got {[x.shape for x in tensors]}")
+        raise ShapeError(
+            f"[stack] expected tensors of one shape, got {[x.shape for x in tensors]}; reshape or expand them first"
+        )
     dtype = tensors[0].dtype
     for x in tensors[1:]:
         dtype = promote(dtype, x.dtype)
@@ -117,7 +119,8 @@ def _host_array(obj: ArrayLike, requested: DType | None, copy: bool | None) -> N
         array = np.asarray(obj)
     except (ValueError, OverflowError) as error:
         raise DTypeError(
-            f"[asarray] expected numbers in a regular nesting, got {type(obj).__name__}: {error}"
+            f"[asarray] expected numbers in a regular nesting, got {type(obj).__name__}: {error}; "
+            "make nested sequences equally long"
         ) from None
     if requested is None and not typed:
         if array.dtype.kind == "f" or array.size == 0:
@@ -141,13 +144,16 @@ def _require_fit(array: NDArray, dtype: DType) -> None:
     """Raises `DTypeError` for numbers that an integer dtype cannot hold."""
     info = np.iinfo(dtype.numpy)
     if array.dtype.kind in "iuf" and not (array.min() >= info.min and array.max() <= info.max):
-        raise DTypeError(f"[asarray] expected numbers that {dtype.name} can hold, got {array.min()} to {array.max()}")
+        raise DTypeError(
+            f"[asarray] expected numbers that {dtype.name} can hold, got {array.min()} to {array.max()}; "
+            "choose a wider dtype"
+        )
 
 
 def tensor(
     data: ArrayLike, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Makes a new tensor with a copy of data.
+    """Creates a new tensor with a copy of data.
 
     Args:
         data: a number, nested sequences of numbers or tensors, an array, or a tensor.
@@ -159,7 +165,7 @@ def tensor(
         A tensor of the shape of the data.
 
     Raises:
-        DTypeError: `data` is no regular nesting of numbers, or the dtype cannot hold them.
+        DTypeError: `data` is not a regular nesting of numbers, or the dtype cannot hold them.
 
     Example:
         >>> import spiraltorch as st
@@ -177,7 +183,7 @@ def new_tensor(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor with a copy of data, by default of this dtype and on this device.
+    """Creates a tensor with a copy of data, by default of this dtype and on this device.
 
     Args:
         x: the tensor that gives dtype and device.
@@ -190,7 +196,7 @@ def new_tensor(
         A tensor of the shape of the data.
 
     Raises:
-        DTypeError: the data are no numbers in a regular nesting, or the dtype cannot hold them.
+        DTypeError: `data` is not a regular nesting of numbers, or the dtype cannot hold them.
 
     Example:
         >>> import spiraltorch as st
@@ -201,16 +207,16 @@ def new_tensor(
 
 
 def from_numpy(array: NDArray) -> Tensor:
-    """Makes a tensor of a NumPy array.
+    """Creates a tensor of a NumPy array.
 
     Args:
-        array: any shape, and a dtype that `st` has. The memory of a C-contiguous array is shared.
+        array: any shape, and a supported dtype. The memory of a C-contiguous array is shared.
 
     Returns:
         A tensor of the array's shape and dtype, on the default device.
 
     Raises:
-        DTypeError: `array` is no NumPy array, or its dtype is none of `st`'s.
+        DTypeError: `array` is not a NumPy array, or its dtype is not supported.
 
     Example:
         >>> import numpy as np
@@ -219,14 +225,16 @@ def from_numpy(array: NDArray) -> Tensor:
         [0, 1, 2]
     """
     if not isinstance(array, np.ndarray):
-        raise DTypeError(f"[from_numpy] expected a NumPy array, got {type(array).__name__}")
+        raise DTypeError(
+            f"[from_numpy] expected a NumPy array, got {type(array).__name__}; use asarray() for other values"
+        )
     return asarray(array)
 
 
 def from_dlpack(
     obj: SupportsDLPack, dtype: DTypeLike | None = None, device: DeviceLike | None = None, copy: bool | None = None
 ) -> Tensor:
-    """Makes a tensor of another library's array, through DLPack.
+    """Creates a tensor of another library's array, through DLPack.
 
     Args:
         obj: an array with `__dlpack__`, in host memory. Its memory is shared where it is C-contiguous.
@@ -238,7 +246,7 @@ def from_dlpack(
         A tensor of the array's shape.
 
     Raises:
-        DTypeError: the array's dtype is none of `st`'s.
+        DTypeError: the dtype of the array is not supported.
 
     Example:
         >>> import numpy as np

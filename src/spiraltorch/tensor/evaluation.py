@@ -9,11 +9,11 @@ from .tensor import Tensor
 from .tracing.tracer import TRACING, forbid_read
 
 
-def eval(*trees: PyTree) -> None:  # the design's word
+def eval(*trees: PyTree) -> None:  # the established name
     """Computes tensors together, in one plan for each device.
 
     Operations are recorded and run when a value is read; `eval` runs them now, so that a later read does not wait and
-    the recorded graph is let go.
+    the recorded graph is released.
 
     Args:
         *trees: tensors, or nested lists, tuples and dicts of them; other leaves are ignored.

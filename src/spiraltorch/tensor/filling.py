@@ -17,7 +17,7 @@ def full(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of one value.
+    """Creates a tensor of one value.
 
     Args:
         shape: the extents.
@@ -31,7 +31,7 @@ def full(
 
     Raises:
         DTypeError: the dtype cannot hold the value.
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -54,7 +54,7 @@ def zeros(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of zeros.
+    """Creates a tensor of zeros.
 
     Args:
         *shape: the extents, as separate ints or as one sequence.
@@ -66,7 +66,7 @@ def zeros(
         A tensor of the given shape.
 
     Raises:
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -82,7 +82,7 @@ def ones(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of ones.
+    """Creates a tensor of ones.
 
     Args:
         *shape: the extents, as separate ints or as one sequence.
@@ -94,7 +94,7 @@ def ones(
         A tensor of the given shape.
 
     Raises:
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -110,7 +110,7 @@ def empty(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor whose values are to be written. Until then they are zeros.
+    """Creates a tensor whose values are to be written. Until then they are zeros.
 
     Args:
         *shape: the extents, as separate ints or as one sequence.
@@ -122,7 +122,7 @@ def empty(
         A tensor of the given shape.
 
     Raises:
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -147,7 +147,7 @@ def _like(
 def zeros_like(
     x: Tensor, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Makes a tensor of zeros of another tensor's shape.
+    """Creates a tensor of zeros of another tensor's shape.
 
     Args:
         x: the tensor that gives shape, dtype and device.
@@ -169,7 +169,7 @@ def zeros_like(
 def ones_like(
     x: Tensor, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Makes a tensor of ones of another tensor's shape.
+    """Creates a tensor of ones of another tensor's shape.
 
     Args:
         x: the tensor that gives shape, dtype and device.
@@ -195,7 +195,7 @@ def full_like(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of one value of another tensor's shape.
+    """Creates a tensor of one value of another tensor's shape.
 
     Args:
         x: the tensor that gives shape, dtype and device.
@@ -221,7 +221,7 @@ def full_like(
 def empty_like(
     x: Tensor, dtype: DTypeLike | None = None, device: DeviceLike | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Makes a tensor of another tensor's shape whose values are to be written. Until then they are zeros.
+    """Creates a tensor of another tensor's shape whose values are to be written. Until then they are zeros.
 
     Args:
         x: the tensor that gives shape, dtype and device.
@@ -247,7 +247,7 @@ def new_zeros(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of zeros, by default of this dtype and on this device.
+    """Creates a tensor of zeros, by default of this dtype and on this device.
 
     Args:
         x: the tensor that gives dtype and device.
@@ -274,7 +274,7 @@ def new_ones(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of ones, by default of this dtype and on this device.
+    """Creates a tensor of ones, by default of this dtype and on this device.
 
     Args:
         x: the tensor that gives dtype and device.
@@ -301,7 +301,7 @@ def new_empty(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor whose values are to be written, by default of this dtype and on this device.
+    """Creates a tensor whose values are to be written, by default of this dtype and on this device.
 
     Args:
         x: the tensor that gives dtype and device.
@@ -330,7 +330,7 @@ def new_full(
     device: DeviceLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Makes a tensor of one value, by default of this dtype and on this device.
+    """Creates a tensor of one value, by default of this dtype and on this device.
 
     Args:
         x: the tensor that gives dtype and device.

@@ -22,16 +22,16 @@ class Generator:
     """A stream of random numbers.
 
     Args:
-        seed: which stream; only its lowest 64 bits count.
-        device: accepted for PyTorch's sake; a stream is the same on every device.
+        seed: the seed; only its lowest 64 bits are used.
+        device: accepted for compatibility with PyTorch; a stream is the same on every device.
 
     Attributes:
         device: the given device, or the default one at the time of reading.
         seed: the seed.
-        counter: how many blocks of four words were drawn.
+        counter: the number of blocks of four words that were drawn.
 
     Raises:
-        ArgumentError: the seed is no int.
+        ArgumentError: the seed is not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -56,16 +56,16 @@ class Generator:
         self._device = device
 
     def manual_seed(self, seed: int) -> Generator:
-        """Starts the stream of a seed from its beginning.
+        """Restarts the stream with a seed.
 
         Args:
-            seed: which stream; only its lowest 64 bits count.
+            seed: the seed; only its lowest 64 bits are used.
 
         Returns:
             The generator itself.
 
         Raises:
-            ArgumentError: the seed is no int.
+            ArgumentError: the seed is not an int.
 
         Example:
             >>> import spiraltorch as st
@@ -73,7 +73,7 @@ class Generator:
             7
         """
         if not isinstance(seed, int):
-            raise ArgumentError(f"[manual_seed] expected an int, got {seed!r}")
+            raise ArgumentError(f"[manual_seed] expected an int, got {seed!r}; convert the seed")
         self.seed = seed & 0xFFFFFFFFFFFFFFFF
         self.counter = 0
         return self
@@ -92,7 +92,7 @@ class Generator:
         return self.seed
 
     def get_state(self) -> tuple[int, int]:
-        """Returns where the stream stands.
+        """Returns the state of the stream.
 
         Returns:
             The seed and the counter, for `set_state`.
@@ -105,10 +105,10 @@ class Generator:
         return self.seed, self.counter
 
     def set_state(self, state: tuple[int, int]) -> None:
-        """Continues a stream from where it stood.
+        """Restores the state of a stream.
 
         Args:
-            state: what `get_state` returned.
+            state: the result of `get_state`.
 
         Example:
             >>> import spiraltorch as st
@@ -152,16 +152,16 @@ default_generator = Generator()
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seeds the generator of all random functions that are given no other.
+    """Seeds the default generator, which all random functions use unless another one is passed.
 
     Args:
-        seed: which stream; only its lowest 64 bits count.
+        seed: the seed; only its lowest 64 bits are used.
 
     Returns:
-        That generator.
+        The default generator.
 
     Raises:
-        ArgumentError: the seed is no int.
+        ArgumentError: the seed is not an int.
 
     Example:
         >>> import spiraltorch as st

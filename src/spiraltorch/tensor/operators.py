@@ -25,7 +25,7 @@ _COMPARISONS = ("eq", "ne", "lt", "le")
 
 
 def copy_(x: Tensor, other: ArrayLike) -> Tensor:
-    """Takes over the value of `other`, cast to this dtype.
+    """Copies the values of `other` into the tensor, cast to its dtype.
 
     Args:
         x: the tensor to update.

@@ -13,7 +13,7 @@ TreeDef: TypeAlias = tuple[Any, ...] | None
 
 
 def flatten(tree: PyTree) -> tuple[list[Any], TreeDef]:
-    """The leaves of a pytree in order, and its nesting. Whatever is no container is a leaf."""
+    """The leaves of a pytree in order, and its nesting. Everything that is not a container is a leaf."""
     leaves: list[Any] = []
     return leaves, _flatten_into(tree, leaves)
 

@@ -26,7 +26,7 @@ def _target(
     """Shape, dtype and device of a floating result, from what the caller gave. Raises `DTypeError`."""
     target = default_float if dtype is None else as_dtype(dtype)
     if not target.is_float:
-        raise DTypeError(f"[{op}] expected a floating dtype, got {target.name}")
+        raise DTypeError(f"[{op}] expected a floating dtype, got {target.name}; choose float32, for example")
     return as_shape(shape[0] if len(shape) == 1 else shape, op), target, device_name(device)
 
 
@@ -66,7 +66,7 @@ def rand(
 
     Raises:
         DTypeError: the dtype is not floating.
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -101,7 +101,7 @@ def uniform(
 
     Raises:
         DTypeError: the dtype is not floating.
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -135,7 +135,7 @@ def randn(
 
     Raises:
         DTypeError: the dtype is not floating.
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -173,7 +173,7 @@ def normal(
 
     Raises:
         DTypeError: the dtype is not floating.
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -206,7 +206,7 @@ def randint(
 
     Raises:
         ArgumentError: the range is empty or too large.
-        ShapeError: the shape is not of ints of at least 0.
+        ShapeError: an extent is negative or not an int.
 
     Example:
         >>> import spiraltorch as st
@@ -216,7 +216,9 @@ def randint(
     if high is None:
         low, high = 0, low
     if not 0 < high - low < 1 << 32:
-        raise ArgumentError(f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}")
+        raise ArgumentError(
+            f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}; change the range"
+        )
     words = (generator or default_generator).bits(as_shape(size, "randint"), device_name(device))
     return (((words.to(uint64) * (high - low)) >> 32).to(int64) + low).to(as_dtype(dtype))
 
@@ -242,10 +244,10 @@ def bernoulli(p: ArrayLike, generator: Generator | None = None) -> Tensor:
 
 
 def randperm(n: int, device: DeviceLike | None = None, generator: Generator | None = None) -> Tensor:
-    """Puts the integers from 0 to n - 1 in random order.
+    """Returns the integers from 0 to n - 1 in random order.
 
     Args:
-        n: how many.
+        n: the number of integers.
         device: the device of the result; by default the default device.
         generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
 
@@ -263,7 +265,7 @@ def randperm(n: int, device: DeviceLike | None = None, generator: Generator | No
 
 
 def permutation(x: int | Tensor, generator: Generator | None = None) -> Tensor:
-    """Puts the rows of a tensor in random order.
+    """Permutes the rows of a tensor randomly.
 
     Args:
         x: at least one axis, any dtype; or an int, for `randperm`.
@@ -348,7 +350,7 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, generator: Gene
     """
     x = as_tensor(x)
     if not 0.0 <= p <= 1.0:
-        raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}")
+        raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}; change p")
     if not training or p == 0.0:
         return x
     if p == 1.0:

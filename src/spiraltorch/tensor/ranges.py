@@ -19,12 +19,12 @@ def arange(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """Makes a row of evenly spaced numbers from `start` up to `stop`, without it.
+    """Creates a 1-d tensor of evenly spaced numbers from `start` up to `stop`, without it.
 
     Args:
-        start: the first number; with one argument, it is the end, and the row begins at 0.
+        start: the first number; with one argument, it is the end, and the range begins at 0.
         stop: the end.
-        step: the distance of neighbours; negative for a descending row.
+        step: the distance between neighbours; negative for a descending range.
         dtype: the dtype of the result; by default int64 where all arguments are ints, else float32.
         device: the device of the result; by default the default device.
 
@@ -42,7 +42,9 @@ def arange(
     if stop is None:
         start, stop = 0, start
     if step == 0 or any(isinstance(v, float) and not np.isfinite(v) for v in (start, stop, step)):
-        raise ArgumentError(f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}")
+        raise ArgumentError(
+            f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}; change them"
+        )
     integral = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     target = as_dtype(dtype) if dtype is not None else default_int if integral else default_float
     count = max(0, int(np.ceil((stop - start) / step)) if not integral else -(-(stop - start) // step))
@@ -65,12 +67,12 @@ def linspace(
     device: DeviceLike | None = None,
     endpoint: bool = True,
 ) -> Tensor:
-    """Makes a row of `num` evenly spaced numbers from `start` to `stop`.
+    """Creates a 1-d tensor of `num` evenly spaced numbers from `start` to `stop`.
 
     Args:
         start: the first number.
         stop: the last number.
-        num: how many numbers.
+        num: the number of elements.
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         endpoint: False leaves out `stop`, so that the distance is (stop - start) / num.
@@ -87,7 +89,7 @@ def linspace(
         [0.0, 0.5, 1.0]
     """
     if num < 0:
-        raise ArgumentError(f"[linspace] expected num >= 0, got {num}")
+        raise ArgumentError(f"[linspace] expected num >= 0, got {num}; change num")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -102,12 +104,12 @@ def logspace(
     device: DeviceLike | None = None,
     endpoint: bool = True,
 ) -> Tensor:
-    """Makes a row of powers of `base` whose exponents are evenly spaced from `start` to `stop`.
+    """Creates a 1-d tensor of powers of `base` whose exponents are evenly spaced from `start` to `stop`.
 
     Args:
         start: the first exponent.
         stop: the last exponent.
-        num: how many numbers.
+        num: the number of elements.
         base: the base.
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
@@ -125,7 +127,7 @@ def logspace(
         [1.0, 10.0, 100.0]
     """
     if num < 0:
-        raise ArgumentError(f"[logspace] expected num >= 0, got {num}")
+        raise ArgumentError(f"[logspace] expected num >= 0, got {num}; change num")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -138,12 +140,12 @@ def eye(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
 ) -> Tensor:
-    """Makes a matrix with ones on a diagonal and zeros elsewhere.
+    """Creates a matrix with ones on a diagonal and zeros elsewhere.
 
     Args:
         n_rows: the number of rows.
         n_cols: the number of columns; as many as rows by default.
-        k: which diagonal: 0 is the main one, positive ones lie above it, negative ones below.
+        k: the diagonal: 0 is the main one, positive ones lie above it, negative ones below.
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
 
@@ -166,7 +168,7 @@ def eye(
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
-    """Makes the coordinates of a grid from the coordinates along its axes.
+    """Creates the coordinates of a grid from the coordinates along its axes.
 
     Args:
         *arrays: the coordinates along each axis, 1-d.
@@ -184,7 +186,7 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
         [[[0, 1]], [[0, 0]]]
     """
     if indexing not in ("xy", "ij"):
-        raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}")
+        raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}; choose one")
     n = len(arrays)
     axes = list(range(n))  # of the grid, for each array
     if indexing == "xy" and n > 1:

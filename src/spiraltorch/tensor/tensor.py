@@ -130,7 +130,7 @@ class Tensor(AttachedMethods):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it is no result of operations that record gradients."""
+        """Whether the tensor is not the result of operations that record gradients."""
         return not self.node.rg or is_leaf(self.node)
 
     @property
@@ -143,9 +143,11 @@ class Tensor(AttachedMethods):
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None and not isinstance(value, Tensor):
-            raise ArgumentError(f"[grad] expected a Tensor or None, got {type(value).__name__}")
+            raise ArgumentError(
+                f"[grad] expected a Tensor or None, got {type(value).__name__}; convert it with st.tensor()"
+            )
         if value is not None and value.shape != self.shape:
-            raise ShapeError(f"[grad] expected shape {self.shape}, got {value.shape}")
+            raise ShapeError(f"[grad] expected shape {self.shape}, got {value.shape}; reshape it")
         if TRACING.recorder is not None:
             record_read(self)
             record_grad_write(self)
@@ -325,7 +327,7 @@ class Tensor(AttachedMethods):
 
     def __index__(self) -> int:
         if not self.dtype.is_integer:
-            raise DTypeError(f"[index] expected an integer dtype, got {self.dtype.name}")
+            raise DTypeError(f"[index] expected an integer dtype, got {self.dtype.name}; cast with .to(st.int64)")
         return int(self.item())
 
     def __complex__(self) -> complex:
@@ -335,12 +337,12 @@ class Tensor(AttachedMethods):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError("[len] expected at least one axis, got a 0-d tensor")
+            raise ShapeError("[len] expected at least one axis, got a 0-d tensor; use reshape(1)")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise ShapeError("[iter] expected at least one axis, got a 0-d tensor")
+            raise ShapeError("[iter] expected at least one axis, got a 0-d tensor; use reshape(1)")
         return iter([self[i] for i in range(self.shape[0])])
 
     def __contains__(self, value: Operand) -> bool:
@@ -382,11 +384,13 @@ class Tensor(AttachedMethods):
         """Takes over another tensor's value of this shape; what was recorded before keeps the old value."""
         if GRAD_MODE.on and is_leaf(self.node):
             raise GradientError(
-                "[in place] expected no update of a leaf that requires a gradient while gradients are recorded; use "
-                "no_grad()"
+                "[in place] expected no update of a leaf that requires a gradient while gradients are recorded, got "
+                "one; use no_grad()"
             )
         if value.shape != self.shape:
-            raise ShapeError(f"[in place] expected a result of shape {self.shape}, got {value.shape}")
+            raise ShapeError(
+                f"[in place] expected a result of shape {self.shape}, got {value.shape}; reshape the operand"
+            )
         node = node_of(value)
         if node.aval.dtype is not self.dtype:
             if node.aval.dtype.is_float and not self.dtype.is_float:

@@ -143,7 +143,7 @@ def cpu(x: Tensor) -> Tensor:
 
 
 def clone(x: Tensor) -> Tensor:
-    """Makes a tensor of the same value; in-place updates of either leave the other as it is.
+    """Creates a tensor of the same value; in-place updates of either leave the other as it is.
 
     Args:
         x: any shape and dtype.
@@ -226,7 +226,7 @@ def expand_as(x: Tensor, other: Tensor) -> Tensor:
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
-    """Gives the elements another tensor's shape, in row-major order.
+    """Reshapes the tensor to another tensor's shape; the elements stay in row-major order.
 
     Args:
         x: any shape and dtype.
@@ -318,9 +318,9 @@ def var(x: Tensor, *args: object, **kwargs: object) -> Tensor:
     """Computes the variance over axes, as `st.var`; with PyTorch's arguments the divisor is PyTorch's.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         *args: `axis`, `correction` and `keepdims` of `st.var`; `correction` is 0 unless given.
-        **kwargs: likewise; or PyTorch's `dim` and `keepdim`, with which `correction` is 1 unless given, and
+        **kwargs: the same; or PyTorch's `dim` and `keepdim`, with which `correction` is 1 unless given, and
             `unbiased`, which stands for a correction of 1.
 
     Returns:
@@ -355,9 +355,9 @@ def std(x: Tensor, *args: object, **kwargs: object) -> Tensor:
     """Computes the standard deviation over axes, as `st.std`; with PyTorch's arguments the divisor is PyTorch's.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         *args: `axis`, `correction` and `keepdims` of `st.std`; `correction` is 0 unless given.
-        **kwargs: likewise; or PyTorch's `dim` and `keepdim`, with which `correction` is 1 unless given, and
+        **kwargs: the same; or PyTorch's `dim` and `keepdim`, with which `correction` is 1 unless given, and
             `unbiased`, which stands for a correction of 1.
 
     Returns:

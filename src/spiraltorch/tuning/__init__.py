@@ -1,8 +1,9 @@
 """The autotuner: searches for faster schedules than those of the rules, with `st.tune()` or `SPIRALTORCH_TUNE=1`.
 
-The search space is what a rule decides by name (`compiler.choices`). A coordinate descent (`search`) changes one decision at
-a time; a roofline model (`cost`) prunes candidates. A separate process (`worker`, reached through `client`) schedules,
-compiles, checks and times them (`trial`). The winners are kept in the tuning store (`runtime.tunings`).
+The search space consists of the named decisions of a schedule rule (`compiler.choices`). A coordinate descent
+(`search`) changes one decision at a time; a roofline model (`cost`) prunes candidates. A separate process (`worker`,
+reached through `client`) schedules, compiles, checks and times them (`trial`). The fastest schedules are kept in the
+tuning store (`runtime.tunings`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import IO, TypedDict
 from ..runtime.tunings import Decisions, Option
 
 COMMAND = ("-m", "spiraltorch.tuning.worker")
-START_SECONDS = 60.0  # for the interpreter, the imports and opening the device
+START_SECONDS = 60.0  # the time limit for the interpreter, the imports and opening the device
 EXIT_SECONDS = 10.0
 
 
@@ -28,20 +28,20 @@ class Answer(TypedDict, total=False):
     ready: bool
     refused: str  # why a candidate cannot be scheduled or run
     wrong: str  # how its results differ from the rule's
-    seconds: float  # of one run: measured by `load`, predicted by `inspect`
+    seconds: float  # the time of one run: measured by `load`, predicted by `inspect`
     asked: dict[
         str, tuple[Option, list[Option], Option]
-    ]  # of each decision the default, the options, and what was taken
+    ]  # for each decision the default, the options, and the option that was taken
     changed: Decisions  # decisions that differ from defaults
     kernel: str  # a key of the scheduled kernel
     default: float  # median seconds of the rule's schedule
-    ratio: float  # of the candidate's time to the rule's
-    spread: float  # half of the ratio's 95 % confidence interval
+    ratio: float  # the candidate's time divided by that of the rule's schedule
+    spread: float  # half of the 95 % confidence interval of the ratio
     cold_ratio: float  # the same ratio after pauses
 
 
 class WorkerError(Exception):
-    """The worker gave no answer; the text says how it ended. Its process is gone."""
+    """The worker did not answer; the message says why. Its process has ended."""
 
 
 class Client:
@@ -78,7 +78,7 @@ class Client:
         self._answer(START_SECONDS)
 
     def ask(self, *request: object, seconds: float) -> Answer:
-        """Sends a request, a word and its arguments, and waits for the answer.
+        """Sends a request, a name and its arguments, and waits for the answer.
 
         Raises:
             WorkerError: no answer comes within the time, or the process dies.
@@ -89,7 +89,7 @@ class Client:
             self._process.stdin.write(len(data).to_bytes(8, "little") + data)
             self._process.stdin.flush()
         except OSError:
-            pass  # it died: waiting for the answer says how
+            pass  # it has ended: waiting for the answer reports why
         return self._answer(seconds)
 
     def _answer(self, seconds: float) -> Answer:
@@ -99,7 +99,7 @@ class Client:
         except queue.Empty:
             self.close()
             raise WorkerError(f"no answer within {seconds:g} s") from None
-        except BaseException:  # somebody interrupts: the answer would be taken for that of the next request
+        except BaseException:  # interrupted: the answer would be taken for that of the next request
             self.close()
             raise
         if line is None:
@@ -134,7 +134,7 @@ class Client:
                 try:
                     stream.close()
                 except OSError:
-                    pass  # what was not sent to a process that is gone
+                    pass  # data that was not sent to a process that has ended
         self._errors = None
 
 

@@ -17,12 +17,12 @@ from ..ir.target import Target
 
 HERTZ = 3e9
 CACHE_LINE = 64  # bytes
-L2_BYTES_PER_CYCLE, MEMORY_BYTES_PER_CYCLE = 32.0, 4.0  # from the second cache, and from memory
-ADD_LATENCY = 4  # cycles until a sum can be added to again
-VECTORS_PER_CYCLE = 2  # instructions
-TASK_CYCLES, WAKE_CYCLES = 300, 6000  # for a task, and for waking threads
-LEAST_MEMORY_SHARE = 0.25  # of a thread: memory serves a few threads at its full rate, not all
-EXPENSIVE_COST = 8  # of a function, a division or a root, where an addition costs 1
+L2_BYTES_PER_CYCLE, MEMORY_BYTES_PER_CYCLE = 32.0, 4.0  # bandwidth of the second cache and of memory
+ADD_LATENCY = 4  # cycles between dependent additions
+VECTORS_PER_CYCLE = 2  # vector instructions
+TASK_CYCLES, WAKE_CYCLES = 300, 6000  # the cost of a task, and of waking threads
+LEAST_MEMORY_SHARE = 0.25  # of the bandwidth for each thread: a few threads saturate the memory
+EXPENSIVE_COST = 8  # the cost of a function, a division or a root; an addition costs 1
 EXPENSIVE = frozenset("exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
                       "pow atan2 sqrt div mod floordiv mulhi".split())  # fmt: skip
 

@@ -10,24 +10,24 @@ from ..runtime.tunings import Candidate, Decisions
 from ..telemetry.counting import COUNTS
 from .client import Answer, Client, WorkerError
 
-PASSES = 4  # over all decisions
-PRUNED = 3.0  # candidates predicted to take so many times as long as the best prediction are not compiled
-WINNING = 0.97  # a winner takes less than this part of the rule's time, with confidence
-WINNING_COLD = 1.02  # and less than this part of it after pauses
-FINALISTS = 2  # candidates that are measured once more
-CONFIRM_SECONDS = 2.5  # at most for half of the last measurement
+PASSES = 4  # the number of passes over all decisions
+PRUNED = 3.0  # candidates predicted to be slower than the best prediction by this factor are not compiled
+WINNING = 0.97  # a winner takes less than this fraction of the rule's time, with confidence
+WINNING_COLD = 1.02  # and less than this fraction of it after pauses
+FINALISTS = 2  # the number of candidates that are measured once more
+CONFIRM_SECONDS = 2.5  # the time limit of half of the last measurement
 COMPILED = ("timed", "wrong", "failed")  # outcomes of candidates that were compiled
-LOAD_SECONDS = 60.0  # at least, for compiling and running the rule's schedule
+LOAD_SECONDS = 60.0  # the least time limit for compiling and running the rule's schedule
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """How a search ended. Times are seconds for one run."""
 
-    decisions: Decisions  # that differ from the rule's; empty where the rule's schedule won
+    decisions: Decisions  # those that differ from the rule's defaults; empty if the default schedule is the fastest
     default: float
     best: float
-    rule: Decisions  # the rule's own decisions
+    rule: Decisions  # the default decisions of the rule
     tried: list[Candidate]
 
 
@@ -38,8 +38,8 @@ class Search:
         client: the worker that measures.
         packed: the lowered kernel as bytes.
         target: the key of the target that it is for.
-        seconds: for the whole search.
-        limit: seconds for one answer of the worker.
+        seconds: the time limit of the whole search.
+        limit: the time limit of one answer of the worker, in seconds.
     """
 
     def __init__(self, client: Client, packed: bytes, target: str, seconds: float, limit: float) -> None:
@@ -50,8 +50,8 @@ class Search:
         self.deadline = time.monotonic() + seconds
         self.confirm_seconds = min(CONFIRM_SECONDS, seconds / 8)
         self.tried: list[Candidate] = []
-        self.scheduled: set[str] = set()  # keys of scheduled kernels: other decisions may give the same
-        self.timed: list[tuple[float, Decisions]] = []  # with ratios to the rule's time
+        self.scheduled: set[str] = set()  # keys of scheduled kernels; different decisions may give the same kernel
+        self.timed: list[tuple[float, Decisions]] = []  # candidates with their ratio to the rule's time
         self.default = 0.0
         self.best_prediction = math.inf
         self.rule: Decisions = {}
@@ -72,16 +72,16 @@ class Search:
             before = ratio
             for name in list(current["asked"]):
                 for candidate in sorted(self._neighbours(current, name), key=lambda one: one["seconds"]):
-                    if self._is_over():
+                    if self._out_of_time():
                         break
                     measured = self._measure(candidate, ratio)
                     if measured < ratio:
                         ratio, current = measured, candidate
-            if ratio == before or self._is_over():
+            if ratio == before or self._out_of_time():
                 break
         return self._confirmed()
 
-    def _is_over(self) -> bool:
+    def _out_of_time(self) -> bool:
         """Whether the time is over; at least one candidate is tried."""
         return bool(self.tried) and time.monotonic() > self.deadline
 
@@ -118,7 +118,7 @@ class Search:
         default, options, taken = current["asked"][name]
         neighbours = []
         for option in options:
-            if (option == taken and type(option) is type(taken)) or self._is_over():
+            if (option == taken and type(option) is type(taken)) or self._out_of_time():
                 continue
             decisions = {k: v for k, v in current["changed"].items() if k != name}
             if option != default or type(option) is not type(default):

@@ -1,4 +1,4 @@
-"""Tuning sessions: while one is active, every kernel that is compiled or used without an entry in the store is searched."""
+"""Tuning sessions: while one is active, every kernel without an entry in the tuning store has its schedule searched."""
 
 from __future__ import annotations
 
@@ -24,17 +24,30 @@ from ..version import __version__
 from .client import COMMAND, Client, WorkerError
 from .search import Search
 
-SECONDS = 10.0  # of a kernel's search
-LIMIT = 10.0  # seconds for a candidate
-LARGEST_BYTES = 1 << 30  # of a kernel's parameters: the search allocates them again
-SMALLEST_WORK = 1 << 10  # operations of a kernel: below, a launch costs more than any schedule
+SECONDS = 10.0  # the time limit of the search for one kernel
+LIMIT = 10.0  # the time limit of one candidate, in seconds
+LARGEST_BYTES = 1 << 30  # the largest size of a kernel's parameters, which the search allocates again
+SMALLEST_WORK = 1 << 10  # operations below which a launch costs more than any schedule can save
 
 
 class Session:
-    """An active tuner.
+    """An active tuner, as `st.tune` yields it.
+
+    Args:
+        seconds: the time limit of the search for one kernel.
+        limit: the time limit of one candidate, in seconds.
+        worker: the arguments of the Python interpreter that start the worker process, without the device's name.
 
     Attributes:
-        entries: what it stored, in order.
+        entries: the entries that it has stored, in order.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> with st.tune(seconds=1) as session:
+        ...     (st.ones(4) + 1).tolist()  # too small to be worth a search
+        [2.0, 2.0, 2.0, 2.0]
+        >>> session.entries
+        []
     """
 
     def __init__(self, seconds: float, limit: float, worker: Sequence[str]) -> None:
@@ -49,12 +62,12 @@ class Session:
         """Searches the schedule of a kernel and stores the result.
 
         Args:
-            device: where it runs.
-            key: of its entry in the store.
-            lowered: the kernel.
+            device: the device that the kernel runs on.
+            key: the key of the kernel's entry in the store.
+            lowered: the kernel before it is scheduled.
 
         Returns:
-            The entry; None where the kernel is too small or too large, or cannot be tuned, of which a warning tells.
+            The entry; None if the kernel is too small or too large, or if tuning fails, which is reported as a warning.
         """
         if key in self._given_up or device.name in self._given_up or lowered.work < SMALLEST_WORK:
             return None
@@ -88,12 +101,12 @@ class Session:
         return entry
 
     def _give_up(self, subject: str, why: str) -> None:
-        """Warns that a kernel, or all kernels of a device, keep the rule's schedule."""
+        """Warns that a kernel, or all kernels of a device, keep the default schedule of their rule."""
         self._given_up.add(subject)
         warnings.warn(f"[tune] {why}; the rule's schedule is used", RuntimeWarning, stacklevel=2)
 
     def close(self) -> None:
-        """Ends the workers."""
+        """Ends the worker processes."""
         for client in self._clients.values():
             client.close()
 
@@ -108,20 +121,22 @@ def _description(lowered: Lowered) -> str:
 
 @contextmanager
 def tune(seconds: float = SECONDS, *, limit: float = LIMIT, worker: Sequence[str] = COMMAND) -> Iterator[Session]:
-    """Searches the schedule of every kernel that is used inside and was not tuned before, and stores the results.
+    """Searches the schedule of every kernel that is used in a block and was not tuned before. It is a context manager.
 
-    Kernels use the stored schedules from then on, in later processes too, without `tune`.
+    The results are stored, and kernels use the stored schedules from then on, also in later processes and without
+    `tune`.
 
     Args:
-        seconds: how long the search for one kernel may take.
-        limit: how many seconds one candidate may take. Candidates that hang or crash do so in a process of their own.
-        worker: arguments of the Python interpreter that start that process, before the device's name.
+        seconds: the time limit of the search for one kernel.
+        limit: the time limit of one candidate, in seconds. Candidates run in a separate process, which may hang or
+            crash.
+        worker: the arguments of the Python interpreter that start this process, without the device's name.
 
-    Returns:
-        A context manager that gives the session, whose `entries` are the results.
+    Yields:
+        The session, whose `entries` are the results.
 
     Raises:
-        ArgumentError: a time is not positive.
+        ArgumentError: a time limit is not positive.
 
     Example:
         >>> import spiraltorch as st
@@ -133,7 +148,7 @@ def tune(seconds: float = SECONDS, *, limit: float = LIMIT, worker: Sequence[str
     """
     for name, value in (("seconds", seconds), ("limit", limit)):
         if not value > 0:
-            raise ArgumentError(f"[tune] expected {name} above 0, got {value!r}; give how long a search may take")
+            raise ArgumentError(f"[tune] expected {name} above 0, got {value!r}; pass a time limit in seconds")
     session = start(seconds, limit, worker)
     try:
         yield session
@@ -142,7 +157,23 @@ def tune(seconds: float = SECONDS, *, limit: float = LIMIT, worker: Sequence[str
 
 
 def start(seconds: float = SECONDS, limit: float = LIMIT, worker: Sequence[str] = COMMAND) -> Session:
-    """Begins a session that lasts until `stop`, or until the program ends. The arguments are those of `tune`."""
+    """Starts a tuning session that lasts until `stop`, or until the program ends.
+
+    Args:
+        seconds: the time limit of the search for one kernel.
+        limit: the time limit of one candidate, in seconds.
+        worker: the arguments of the Python interpreter that start the worker process, without the device's name.
+
+    Returns:
+        The session.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> session = st.tuning.start(seconds=1)
+        >>> st.tuning.stop(session)
+        >>> session.entries
+        []
+    """
     session = Session(seconds, limit, worker)
     TUNING.activate(session)
     atexit.register(session.close)
@@ -150,10 +181,21 @@ def start(seconds: float = SECONDS, limit: float = LIMIT, worker: Sequence[str] 
 
 
 def start_with(setting: str) -> Session:
-    """Begins a session for a value of `SPIRALTORCH_TUNE` that is neither empty nor 0.
+    """Starts a tuning session as the environment variable `SPIRALTORCH_TUNE` requests it.
+
+    Args:
+        setting: the value of the variable, which is neither empty nor "0".
+
+    Returns:
+        The session, which lasts until the program ends.
 
     Raises:
-        ArgumentError: the value is not 1.
+        ArgumentError: the value is not "1".
+
+    Example:
+        >>> import spiraltorch as st
+        >>> session = st.tuning.start_with("1")
+        >>> st.tuning.stop(session)
     """
     if setting != "1":
         raise ArgumentError(
@@ -163,7 +205,16 @@ def start_with(setting: str) -> Session:
 
 
 def stop(session: Session) -> None:
-    """Ends a session."""
+    """Ends a tuning session and its worker processes.
+
+    Args:
+        session: the session that `start` returned.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> session = st.tuning.start()
+        >>> st.tuning.stop(session)
+    """
     TUNING.deactivate(session)
     session.close()
     atexit.unregister(session.close)

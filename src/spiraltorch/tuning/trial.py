@@ -21,13 +21,13 @@ from ..runtime.protocol import Argument, Buffer, Device, HostArray, Program
 from .inputs import random_inputs
 
 SAMPLE_SECONDS = 2e-4  # a sample of a short kernel is several runs
-MOST_RUNS = 64  # of a sample
+MOST_RUNS = 64  # the most runs of a sample
 SLOWER = 1.15  # a candidate that is slower than the best by this factor is not measured longer
 COMPARE_ROUNDS = (3, 12)  # the least and the most rounds of a comparison
 COMPARE_SECONDS = 0.3
 CONFIRM_ROUNDS = 60
-BLOCK = 5  # rounds of which the least time counts
-PAUSE = 2e-3  # seconds, after which threads sleep
+BLOCK = 5  # the number of rounds of which the minimum is taken
+PAUSE = 2e-3  # seconds after which threads sleep
 
 
 class WrongResultError(Exception):
@@ -50,7 +50,7 @@ class Comparison:
 
 
 class Trial:
-    """A kernel's memory on a device, with which schedules of it are checked and compared."""
+    """A kernel's memory on a device, used to check and compare schedules of it."""
 
     def __init__(self, device: Device, kernel: Kernel) -> None:
         self.device = device
@@ -76,7 +76,7 @@ class Trial:
         return LoadedSchedule(self, program, self.device.allocate(size) if size else None)
 
     def set_reference(self, schedule: LoadedSchedule) -> None:
-        """Takes the results of a schedule, the rule's, as right."""
+        """Sets the reference results to those of a schedule, the rule's default."""
         self.expected = self._results(schedule)
 
     def check(self, schedule: LoadedSchedule) -> None:
@@ -124,7 +124,7 @@ class Trial:
         rule.sample(pause), candidate.sample(pause)
         while len(own) < rounds:
             pair = (rule, default), (candidate, own)
-            for one, times in pair if len(own) % 2 else pair[::-1]:  # neither is always the first
+            for one, times in pair if len(own) % 2 else pair[::-1]:  # alternate which one is first
                 times.append(one.sample(pause))
             if len(own) >= COMPARE_ROUNDS[0]:
                 if best is not None and min(own) > SLOWER * best * min(default):

@@ -1,6 +1,6 @@
 """The process in which candidates are scheduled, compiled and run: `python -m spiraltorch.tuning.worker DEVICE`.
 
-Requests come as pickles on stdin, each after its length in eight bytes; answers go out as JSON lines. A request is a word
+Requests come as pickles on stdin, each after its length in eight bytes; answers go out as JSON lines. A request is a name
 and its arguments:
 
 - `load`, a packed lowered kernel and the target's key: the rule's schedule is compiled and run. Gives its `seconds`.
@@ -67,7 +67,7 @@ def main(arguments: list[str], alter: Alter | None = None) -> None:
                 answer = requests[word](*rest)
         except WrongResultError as wrong:
             answer = {"wrong": str(wrong)}
-        except Exception as error:  # a schedule that cannot be made or run is no candidate, whatever the reason
+        except Exception as error:  # a schedule that cannot be made or run is not a candidate, for any reason
             answer = {"refused": f"{type(error).__name__}: {error}"[:300]}
         _send(out, answer)
 
@@ -85,7 +85,7 @@ class _Worker:
         self.alter = alter
 
     def load(self, packed: bytes, target: str) -> Answer:
-        """Takes a kernel, and measures the rule's schedule of it."""
+        """Loads a kernel and measures its default schedule."""
         if target != self.device.target.key:
             raise ArgumentError(
                 f"[tune] expected a device like the caller's, {target!r}, got {self.device.target.key!r}"
@@ -96,7 +96,7 @@ class _Worker:
         self.verifiable = _verifies(self._schedule({})[0])
         self.rule = self._compiled({})
         self.trial.set_reference(self.rule)
-        self.trial.check(self.rule)  # what is not the same twice cannot be compared
+        self.trial.check(self.rule)  # a result that is not deterministic cannot be compared
         return {"seconds": min(self.rule.sample() for _ in range(3))}
 
     def inspect(self, decisions: Decisions) -> Answer:

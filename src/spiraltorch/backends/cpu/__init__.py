@@ -22,7 +22,7 @@ def devices() -> list[str]:
 
 
 def reason() -> str | None:
-    """None: the host is always there."""
+    """Returns None: the host is always available."""
     return None
 
 
@@ -31,6 +31,6 @@ def describe(name: str) -> HostFacts:
     return describe_host()
 
 
-def open(name: str) -> CpuDevice:  # the protocol's word
+def open(name: str) -> CpuDevice:  # the name in the protocol
     """Opens the host."""
     return CpuDevice(name)

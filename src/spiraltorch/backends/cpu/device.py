@@ -114,7 +114,7 @@ class _BufferArray:
 
 
 def _block(size: int) -> tuple[int, HostArray] | None:
-    """An aligned address and the array that owns the memory; None where there is not so much."""
+    """An aligned address and the array that owns the memory; None if the allocation fails."""
     try:
         raw = np.empty(size + ALIGN, np.uint8)
     except (MemoryError, ValueError):
@@ -172,12 +172,12 @@ class CpuDevice:
         return np.asarray(_BufferArray(buffer))[:count].view(dtype).reshape(shape)
 
     def start_read(self, buffer: Buffer, nbytes: int) -> None:
-        """Nothing: the host sees the memory."""
+        """Does nothing: the host can read the memory directly."""
 
     def workspace(self, nbytes: int) -> int:
         """The address of scratch memory for all threads. All programs share it, since one runs at a time."""
         if nbytes > self._workspace.nbytes:
-            self._old_workspaces.append(self._workspace)  # programs made before still point there
+            self._old_workspaces.append(self._workspace)  # existing programs still point there
             self._workspace = self.allocate(nbytes * 2)
         return self._workspace.ptr
 
@@ -189,7 +189,7 @@ class CpuDevice:
             return self.kernels.get(kernels, keys, executor)
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
-        """Facts of a kernel that no cache has, and the function that makes its machine code."""
+        """The facts of a kernel that is not cached, and the function that generates its machine code."""
         with span(COMPILE_RENDER, kernel=kernel.name):
             half, attributes = self.machine.native_half, self.machine.attributes
             rendered = render(kernel, f"k{key or 'x'}", native_half=half, attributes=attributes)

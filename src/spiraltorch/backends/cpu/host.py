@@ -13,7 +13,7 @@ from ...errors import CompileError
 from ...ir.target import Target
 from ...runtime.protocol import DeviceFacts
 
-PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads costs more than it gives
+PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ def host() -> Machine:
     setting = os.environ.get("SPIRALTORCH_CPU_FEATURES", "")
     for word in filter(None, (w.strip() for w in setting.split(","))):
         if word[0] not in "+-":
-            raise CompileError(f"[cpu] expected SPIRALTORCH_CPU_FEATURES as +name,-name, got {word!r}")
+            raise CompileError(
+                f"[cpu] expected SPIRALTORCH_CPU_FEATURES as +name,-name, got {word!r}; correct or unset the variable"
+            )
         features[word[1:]] = word[0] == "+"
         if word == "-avx512f":
             features.update({n: False for n in features if n.startswith(("avx512", "avx10"))})
@@ -65,11 +67,14 @@ def host() -> Machine:
 
 
 def threads() -> int:
-    """How many threads share a kernel: `SPIRALTORCH_NUM_THREADS`, or the processors this process may use."""
+    """The number of threads that run a kernel: `SPIRALTORCH_NUM_THREADS`, or the processors this process may use."""
     setting = os.environ.get("SPIRALTORCH_NUM_THREADS")
     if setting:
         if not setting.isdigit() or int(setting) < 1:
-            raise CompileError(f"[cpu] expected SPIRALTORCH_NUM_THREADS as a positive integer, got {setting!r}")
+            raise CompileError(
+                f"[cpu] expected SPIRALTORCH_NUM_THREADS as a positive integer, got {setting!r}; "
+                "correct or unset the variable"
+            )
         return int(setting)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -77,7 +82,7 @@ def threads() -> int:
 
 
 def _cache_bytes(level: int, fallback: int) -> int:
-    """The size of a data cache as Linux tells it; `fallback` elsewhere."""
+    """The size of a data cache as Linux reports it; `fallback` elsewhere."""
     root = Path("/sys/devices/system/cpu/cpu0/cache")
     try:
         for entry in sorted(root.glob("index*")):
@@ -108,7 +113,7 @@ def target(of: Machine, thread_count: int) -> Target:
 
 
 class HostFacts(DeviceFacts):
-    """What a report says of a processor."""
+    """The facts of a processor in reports."""
 
     memory_bytes: int
     architecture: str
@@ -117,7 +122,7 @@ class HostFacts(DeviceFacts):
 
 
 def describe_host() -> HostFacts:
-    """What a report says of this processor."""
+    """The facts of this processor in reports."""
     import llvmlite
     import llvmlite.binding as llvm
 
@@ -145,7 +150,7 @@ def physical_memory() -> int:
 
 
 def _windows_memory() -> int:
-    """The bytes of memory as Windows tells them; a very large number on other systems."""
+    """The bytes of memory as Windows reports them; a very large number on other systems."""
     import ctypes
 
     if not hasattr(ctypes, "windll"):

@@ -64,7 +64,7 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
     The module is verified first, since LLVM aborts the process on bad input. SROA is the only optimisation pass.
 
     Raises:
-        CompileError: LLVM refuses the module `name`.
+        CompileError: LLVM rejects the module `name`.
     """
     llvm = _llvm()
     generator = target_machine(of)
@@ -74,7 +74,7 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
         module.data_layout = str(generator.target_data)
         module.verify()
     except RuntimeError as error:
-        raise CompileError(f"[cpu] LLVM refused {name}: {error}") from error
+        raise CompileError(f"[cpu] LLVM rejected {name}: {error}") from error
     builder = llvm.create_pass_builder(generator, llvm.create_pipeline_tuning_options(speed_level=0))
     passes = llvm.create_new_function_pass_manager()
     passes.add_sroa_pass()
@@ -114,7 +114,7 @@ def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = Non
     """Links object code into the process.
 
     Args:
-        code: what `emit` returned.
+        code: the object code that `emit` returned.
         functions: names of the functions to call.
         symbols: addresses of further symbols that the code may refer to.
 

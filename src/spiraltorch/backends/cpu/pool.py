@@ -1,6 +1,6 @@
 """The thread pool and the plan runner, in LLVM IR: one native call runs a whole plan.
 
-`run_plan(plan)` takes six words (records, their number, table, workspace, its stride, threads), because ctypes charges
+`run_plan(plan)` takes six words (records, their number, table, workspace, its stride, threads), because ctypes has a cost
 for each argument. A record is five words: function, tasks, number of arguments, their descriptors (slot and byte offset
 in pairs), and the argument block. Arguments are `table[slot] +
 offset`. A record with one task runs on the caller; otherwise the caller and the workers take chunks of tasks from a
@@ -23,7 +23,7 @@ VERSION = 1
 
 
 def _pause(triple: str) -> tuple[str, str]:
-    """The instruction that a spinning thread gives way with, and its declaration."""
+    """The instruction with which a spinning thread yields, and its declaration."""
     if triple.startswith(("x86_64", "i686")):
         return "call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"
     if triple.startswith(("aarch64", "arm64")):

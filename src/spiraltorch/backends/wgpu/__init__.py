@@ -34,6 +34,6 @@ def describe(name: str) -> adapters.AdapterFacts:
     return adapters.describe(adapters.available()[int(name.partition(":")[2])])
 
 
-def open(name: str) -> WgpuDevice:  # the protocol's word
+def open(name: str) -> WgpuDevice:  # the name in the protocol
     """Opens an adapter."""
     return WgpuDevice(name, adapters.available()[int(name.partition(":")[2])])

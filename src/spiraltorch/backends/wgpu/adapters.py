@@ -31,7 +31,7 @@ _ORDER = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "Unknown": 3, "
 
 def binding() -> Any:
     """The module `wgpu`. Raises `ImportError` where it is not installed."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # Mesa writes a complaint without it
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # Mesa prints a warning without it
     return importlib.import_module("wgpu")
 
 
@@ -61,7 +61,7 @@ def reason() -> str | None:
 
 
 class AdapterFacts(DeviceFacts):
-    """What a report says of an adapter."""
+    """The facts of an adapter in reports."""
 
     api: str
     limits: dict[str, int]
@@ -70,7 +70,7 @@ class AdapterFacts(DeviceFacts):
 
 
 def describe(adapter: Any) -> AdapterFacts:
-    """What a report says of an adapter."""
+    """The facts of an adapter in reports."""
     info = adapter.info
     return {
         "device": info["device"], "vendor": info["vendor"], "driver": info["description"], "api": info["backend_type"],
@@ -105,7 +105,7 @@ def loop_limit(adapter: Any) -> int | None:
 
 
 def tick_ns(queue: Any) -> float:
-    """Nanoseconds in one tick of timestamp queries, which only the native library tells."""
+    """Nanoseconds in one tick of timestamp queries, which only the native library reports."""
     native = importlib.import_module("wgpu.backends.wgpu_native")
     return float(native.lib.wgpuQueueGetTimestampPeriod(queue._internal))
 
@@ -130,7 +130,11 @@ def target(adapter: Any, used: frozenset[str]) -> Target:
 
 
 def _subgroup_width(adapter: Any) -> int:
+<<<<<<< HEAD
     """Items of a subgroup; 0 where it may vary, or is not known: wgpu 0.32 does not pass on what the driver says."""
+=======
+    """Items of a subgroup; 0 if the adapter does not report it, or may choose it."""
+>>>>>>> h-words
     info = adapter.info
     least, most = (info.get(f"subgroup_{word}_size", 0) for word in ("min", "max"))
     return int(most) if least == most else 0

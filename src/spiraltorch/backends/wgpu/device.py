@@ -61,7 +61,7 @@ class WgpuDevice:
         self.staging = Staging(self)
 
     def _block(self, size: int) -> tuple[int, Any] | None:
-        """A fresh buffer, or None where the device has none so large."""
+        """A new buffer, or None if the device cannot allocate it."""
         if size > self.limits["max-buffer-size"]:
             return None
         try:
@@ -138,7 +138,7 @@ class WgpuDevice:
         return self.kernels.get(kernels, keys)
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
-        """Facts of a kernel that no cache has, and the function that packs its shaders."""
+        """The facts of a kernel that is not cached, and the function that packs its shaders."""
         limit = adapters.loop_limit(self.adapter)
         if limit is not None and (count := item_iterations(kernel)) > limit:
             raise CompileError(

@@ -41,7 +41,7 @@ class WgpuKernel:
         self.pipelines: list[Any] = [self._pipeline(s.text) for s in rendered.shaders]
 
     def _pipeline(self, text: str) -> tuple[Any, Any]:
-        """The pipeline of a shader and its layout. Raises `CompileError` where the driver refuses it."""
+        """The pipeline of a shader and its layout. Raises `CompileError` where the driver rejects it."""
         try:
             module = self.device.gpu.create_shader_module(code=text)
             pipeline = self.device.gpu.create_compute_pipeline(
@@ -51,7 +51,7 @@ class WgpuKernel:
             failure = self.device.failure(error)
             if isinstance(failure, DeviceLostError):
                 raise failure from error
-            raise CompileError(f"[{self.device.name}] the driver refused a shader: {error}\n{text}") from error
+            raise CompileError(f"[{self.device.name}] the driver rejected a shader: {error}\n{text}") from error
         return pipeline, pipeline.get_bind_group_layout(0)
 
 
@@ -124,7 +124,7 @@ class WgpuProgram:
         """Runs every kernel, waits and measures. See `runtime.protocol.Program`.
 
         The device's own clock measures, where it has one and the plan is not too long for a query set; the first kernel
-        begins where the plan was submitted. Where kernels overlap, the time belongs to the earlier.
+        begins where the plan was submitted. Where kernels overlap, the time is attributed to the earlier one.
         """
         words = self._arguments()
         self.device.wait()

@@ -17,5 +17,5 @@ def select_rows(names: str | None) -> list[Row]:
     selected = [name.strip() for name in names.split(",") if name.strip()]
     if not selected or (unknown := [name for name in selected if name not in ROWS]):
         got = ", ".join(unknown) if selected else "none"
-        raise ArgumentError(f"[bench] expected rows of {', '.join(ROWS)}, got {got}")
+        raise ArgumentError(f"[bench] expected rows of {', '.join(ROWS)}, got {got}; choose from these")
     return [ROWS[name] for name in dict.fromkeys(selected)]

@@ -1,1 +1,1 @@
-"""Probes: small programs that test the public API, one module a row. `checking.probes_of` lists those of a row."""
+"""Probes: small programs that test the public API, one module for each row. `checking.probes_of` lists those of a row."""

@@ -15,7 +15,7 @@ STEPS = ("ruff format", "ruff check", "mypy --strict", "lint-imports", "make tes
 
 
 def _checkout() -> Path:
-    """The root of the checkout; tests and CI are no part of a wheel."""
+    """The root of the checkout; tests and CI are not part of a wheel."""
     root = PACKAGE.parents[1]
     if not (root / "pyproject.toml").exists():
         raise Missing("a checkout")

@@ -173,7 +173,7 @@ class Emitter(Instructions):
         function = f"@llvm.{name}.{suffix(first.dtype, first.lanes)}"
         type_ = vector_type(scalar_type(result), first.lanes)
         self.declare(f"{type_} {function}({', '.join(a.type for a in args)})")
-        flags = "nsz " if name in ("maximum", "minimum") else ""  # which zero is greater, NumPy leaves open
+        flags = "nsz " if name in ("maximum", "minimum") else ""  # NumPy does not specify which zero is greater
         text = f"call {flags}{type_} {function}({', '.join(f'{a.type} {a.name}' for a in args)})"
         return Ssa(self.let(text), result, first.lanes)
 

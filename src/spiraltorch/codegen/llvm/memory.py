@@ -2,7 +2,7 @@
 
 A value is computed once in a basic block, and loads are reused until a store to the same buffer. A value that reads only
 memory that the kernel never writes is computed in the outermost scope where its operands exist, unless a guard may keep it
-from being computed at all. Lanes that are off are masked, in loads with zero.
+from being computed at all. Inactive lanes are masked, in loads with zero.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Memory:
         return result
 
     def _load_vector(self, buffer: Buffer, o: Offset, mask: Ssa | None) -> Ssa:
-        """The elements of all lanes that are on, and zero in the others."""
+        """The elements of all active lanes, and zero in the others."""
         e, n, dtype = self.e, self.ix.lanes, buffer.dtype
         t = vector_type(memory_type(dtype), n)
         raw_dtype = memory_dtype(dtype)
@@ -226,7 +226,7 @@ class Memory:
         self.e.emit(f"store {raw.type} {raw.name}, ptr {pointer}, align {max(1, buffer.dtype.itemsize)}")
 
     def _store_vector(self, buffer: Buffer, o: Offset, v: Ssa) -> None:
-        """Stores one element for each lane that is on: adjacent ones, or a scatter."""
+        """Stores one element for each active lane: adjacent ones, or a scatter."""
         e, n, mask = self.e, self.ix.lanes, self.mask
         v = e.broadcast(v, n)
         if mask is not None and buffer.space is Space.REGISTER:
@@ -265,7 +265,7 @@ class Memory:
         return self.e.binary("and", mask, self.e.broadcast(Ssa(true, bool_), mask.lanes))
 
     def _store_last(self, node: Store | Accumulate, v: Ssa, mask: Ssa) -> None:
-        """Stores the value of the last lane that is on, if one is, to an element that all lanes share."""
+        """Stores the value of the last active lane, if there is one, to an element that all lanes share."""
         e, n = self.e, self.ix.lanes
         v, mask = e.broadcast(v, n), e.broadcast(mask, n)
         bits = e.let(f"bitcast {mask.type} {mask.name} to i{n}")
@@ -291,7 +291,7 @@ class Memory:
                 del loads[key]
 
     def whole_mask(self, uniform: Ssa | None, mask: Ssa | None) -> Ssa | None:
-        """Both parts of a guard and the mask of the statement, as one mask of lanes; None where all lanes are on."""
+        """Both parts of a guard and the mask of the statement, as one mask of lanes; None where all lanes are active."""
         if uniform is not None:
             mask = self.ix.both(mask, self.e.broadcast(uniform, self.ix.lanes))
         if self.mask is not None and mask is not self.mask:
@@ -313,7 +313,7 @@ class Memory:
     # ------------------------------------------------------------ branches
 
     def any_lane(self, mask: Ssa) -> str:
-        """Whether any lane of a mask is on, as an i1."""
+        """Whether any lane of a mask is active, as an i1."""
         mask = self.e.broadcast(mask, self.ix.lanes)
         symbol = f"@llvm.vector.reduce.or.v{self.ix.lanes}i1"
         self.e.declare(f"i1 {symbol}({mask.type})")

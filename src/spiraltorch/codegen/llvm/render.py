@@ -276,7 +276,7 @@ class _Function(Memory):
         self.mask = None
         if mask is None or s.buffer.space is Space.REGISTER:
             combine()
-        else:  # where no lane is on, the element may be outside the buffer
+        else:  # where no lane is active, the element may be outside the buffer
             self.branch_on(self.any_lane(mask), combine, None)
         self.mask = mask
 

@@ -1,4 +1,4 @@
-"""What elementary functions are result of: constants, arithmetic, polynomials, powers of two."""
+"""Building blocks of the elementary functions: constants, arithmetic, polynomials, powers of two."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class WgslEmitter(Instructions):
         return Ssa(name, dtype)
 
     def named(self, v: Ssa) -> str:
-        """The name of a value; a literal is stored in a variable, which is no constant expression."""
+        """The name of a value; a literal is stored in a variable, which is not a constant expression."""
         if not _is_literal(v.name):
             return v.name
         name = self.fresh()
@@ -75,7 +75,7 @@ class WgslEmitter(Instructions):
         return name
 
     def operands(self, *args: Ssa) -> list[str]:
-        """The operands, of which at least one is no literal."""
+        """The operands, of which at least one is not a literal."""
         names = [a.name for a in args]
         if all(map(_is_literal, names)):
             names[0] = self.named(args[0])
@@ -116,7 +116,7 @@ class WgslEmitter(Instructions):
         return None
 
     def _shift(self, instruction: str, x: str, y: str, dtype: DType) -> str:
-        """A shift of an integer that is no pair; WGSL wants an amount of u32."""
+        """A shift of an integer that is not a pair; WGSL requires an amount of type u32."""
         wide = dtype.bits == 64
         amount = f"{y.rstrip('liu')}u" if _is_literal(y) else y if dtype.kind == "u" and not wide else f"u32({y})"
         if instruction == "shl":
@@ -192,7 +192,7 @@ class WgslEmitter(Instructions):
         return self._from_word(word, dtype)
 
     def _bits(self, x: str, dtype: DType) -> str:
-        """An integer that is no pair, as an unsigned one of its width in registers."""
+        """An integer that is not a pair, as an unsigned one of its width in registers."""
         return x if dtype.kind == "u" else f"bitcast<u{max(dtype.bits, 32)}>({x})"
 
     def _widened(self, x: str, source: DType, dtype: DType, signed: bool) -> Ssa:

@@ -3,7 +3,7 @@
 A value is computed once in a block, and loads are reused until memory may have changed. Elements of one or two bytes are
 packed in an array of words, as on the host. A kernel that writes such a buffer declares its words as atomics: bits of an
 element are cleared and set, which keeps its neighbours whoever writes those. Where the device has `f16`, each 16-bit float
-is an element of its own; its value in registers is an f32 that fits exactly, so that no conversion rounds (how it would,
+is an element of its own; its value in registers is an f32 that fits exactly, so that no conversion rounds (how that rounds,
 WGSL does not define).
 """
 

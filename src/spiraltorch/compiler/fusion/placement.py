@@ -44,7 +44,7 @@ class FusionResult:
 
     Attributes:
         clusters: in launch order.
-        index_check_count: how many of the first clusters compute what index checks depend on. They run, and the checks
+        index_check_count: the number of clusters at the beginning that index checks depend on. They run, and the checks
             are done, before the others.
         stored: ids of the values that are stored in memory.
         decisions: which values joined or started a kernel, and why; `Decision.kernel` is `Cluster.number`.
@@ -64,7 +64,7 @@ def fuse(program: Program, max_buffers: int = 1 << 30) -> FusionResult:
 
     Args:
         program: the values.
-        max_buffers: how many buffers one kernel may bind.
+        max_buffers: the number of buffers that one kernel may bind.
     """
     return _FusionPass(program, max_buffers).run()
 

@@ -21,7 +21,7 @@ def materialized_values(program: Program, max_buffers: int) -> dict[int, str]:
 
     Args:
         program: the values.
-        max_buffers: how many buffers one kernel may bind.
+        max_buffers: the number of buffers that one kernel may bind.
 
     Returns:
         For the id of each such value the reason, as a clause.

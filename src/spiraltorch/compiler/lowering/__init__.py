@@ -1,4 +1,4 @@
-"""From clusters to unscheduled kernels: `LOWERINGS` says how each primitive is lowered, one module to a kind of kernel.
+"""From clusters to unscheduled kernels: `LOWERINGS` says how each primitive is lowered, one module for each kind of kernel.
 
 The loops are named so that the schedules can address them: `o0, o1, ...` over kept axes, `r{phase}_{axis}` over reduced
 ones, `ob` and `oi{phase}` where the innermost kept axis is taken in blocks, and `k0, k1, ...` for a contraction's terms.

@@ -1,4 +1,4 @@
-"""From an attention, or its gradient, to an unscheduled kernel: which blocks, and where its operands and results are."""
+"""Lowers attention and its gradient to unscheduled kernels: block sizes, and positions of operands and results."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _space(target: Target) -> Space:
 
 
 def lower_attention(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
-    """The kernel of `attention`: a task to a block of queries of a head."""
+    """The kernel of `attention`: one task per block of queries of a head."""
     val = cluster.members[0]
     q, k, v, *bias = val.args
     sizes = _sizes(val, target, 2)
@@ -96,7 +96,7 @@ def lower_attention(cluster: Cluster, stored: set[int], target: Target) -> Lower
 
 
 def lower_attention_grad(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
-    """The kernel of `attention_grad`: a task to a head of keys, which alone adds to their gradients."""
+    """The kernel of `attention_grad`: one task per head of keys, so that no other task adds to their gradients."""
     val = cluster.members[0]
     q, k, v, g, sums, shift, *bias = val.args
     sizes = _sizes(val, target, 3)
@@ -174,7 +174,7 @@ def _cleared(out: Buffer, name: str, batch: Index, head: Index) -> tuple[Stmt, L
 
 register(["attention"], Lowering(Role.STANDALONE, Operands.MEMORY, kernel=lower_attention))
 register(
-    ["attention_grad"],  # adds up the gradients of keys in one task to a head: too few for throughput-oriented devices
+    ["attention_grad"],  # one task per head of keys: too few for throughput-oriented devices
     Lowering(
         Role.STANDALONE,
         Operands.MEMORY,

@@ -89,7 +89,7 @@ def _conv_operands(cluster: Cluster, val: Val, place: tuple[Index, ...]) -> _Ope
     for n, one in enumerate(window):
         i = place[3 + n] * strides[n] + index(one.var) * rhs[n] - padding[n][0]
         extent = x.shape[3 + n]
-        if lhs[n] > 1:  # the bounds are of the quotient, which is what the verifier meets at the access
+        if lhs[n] > 1:  # the bounds apply to the quotient, which the verifier sees at the access
             inside.append((i % lhs[n]) * -1)
             i = i // lhs[n]
         inside += [i, index(extent - 1) - i]

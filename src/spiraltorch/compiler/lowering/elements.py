@@ -122,7 +122,7 @@ def _pad(e: Emitter, val: Val, position: Position, g: Guard) -> Value:
     bounds: list[Index] = []  # not negative where that is an element of the operand
     for p, (lo, _, interior), extent in zip(position, pads, x.shape, strict=True):
         i = p - lo
-        if interior:  # the bounds are of the quotient, which is what the verifier meets at the access
+        if interior:  # the bounds apply to the quotient, which the verifier sees at the access
             bounds.append((i % (interior + 1)) * -1)
             i = i // (interior + 1)
         bounds += [i, index(extent - 1) - i]

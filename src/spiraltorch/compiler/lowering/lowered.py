@@ -1,6 +1,6 @@
-"""The result of lowering: an unscheduled kernel, with the roles of its loops, by which the schedules go.
+"""The result of lowering: an unscheduled kernel, with the roles of its loops, on which the schedules depend.
 
-A kernel is a nest of loops around everything, and inside of them maybe several phases, one after the other, each a nest of
+A kernel is a nest of outer loops that contains one or several phases, one after the other, each a nest of
 its own. A role says what a schedule may do with a loop: nothing else is known of the loops than their roles and extents.
 """
 
@@ -25,14 +25,14 @@ class KernelKind(Enum):
     DOT = "dot"  # a product of matrices
     CONV = "conv"  # a contraction with windows
     ATTENTION = "attention"  # phases of tiles, in tasks over queries or heads
-    PHASES = "phases"  # element-wise nests with nothing around them
+    PHASES = "phases"  # element-wise nests without outer loops
     SORT = "sort"  # phases of a radix sort
     SCATTER = "scatter"  # a copy, and updates in order
     SERIAL = "serial"  # independent rows, each in order
 
 
 class LoopRole(Enum):
-    """What the iterations of a loop have to do with each other, and with the operands of a contraction."""
+    """How the iterations of a loop depend on each other, and on the operands of a contraction."""
 
     SPATIAL = "spatial"  # independent: tasks, lanes or items
     BATCH = "batch"  # spatial, and both operands of the contraction depend on it
@@ -66,7 +66,7 @@ class PhaseRole(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A nest of loops that runs when the phase before has ended; its loops outermost first."""
+    """A nest of loops that runs after the previous phase has ended; its loops outermost first."""
 
     role: PhaseRole
     loops: tuple[NamedLoop, ...]
@@ -82,7 +82,7 @@ class Lowered:
 
     kernel: Kernel
     kind: KernelKind
-    loops: list[NamedLoop]  # around everything, outermost first
+    loops: list[NamedLoop]  # the outer loops, outermost first
     phases: list[Phase] = field(default_factory=list)
     work: int = 1  # operations, roughly
     params: list[Val] = field(default_factory=list)
@@ -91,12 +91,12 @@ class Lowered:
     choices: Choices = field(default_factory=Choices)  # what the tuner decided
 
     def names(self, *roles: LoopRole) -> list[str]:
-        """The loops around everything with one of the roles, outermost first; without roles, all."""
+        """The outer loops with one of the roles, outermost first; without roles, all."""
         return _names(self.loops, roles)
 
     @property
     def spatial(self) -> list[str]:
-        """The loops around everything whose iterations are independent, outermost first."""
+        """The outer loops whose iterations are independent, outermost first."""
         return _names(self.loops, _SPATIAL)
 
 

@@ -19,8 +19,8 @@ from .registry import Lowering, Role, is_reduction, register
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 STASH_ROWS = 8
-NARROW, WIDE = 64, 256  # columns that are walked together
-STASH_SHARE = 4  # rows of expensive values are kept, not computed again, up to this part of the second-level cache
+NARROW, WIDE = 64, 256  # columns that are processed together
+STASH_SHARE = 4  # rows of expensive values up to this part of the second-level cache are stored instead of recomputed
 
 
 def lower_reduction(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
@@ -79,8 +79,8 @@ def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
     return bodies
 
 
-def _stash(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]], limit: int) -> list[Buffer]:
-    """Dear values that several phases compute are stored in a row of scratch by the first. Changes `bodies`."""
+def _store_shared_values(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]], limit: int) -> list[Buffer]:
+    """Stores expensive values that several phases compute in a scratch row, in the first phase. Modifies `bodies`."""
     inner = {cluster.vars[d] for d in cluster.reduced}
     extents = tuple([index(cluster.shape[d]) for d in cluster.reduced])
     place = tuple([index(cluster.vars[d]) for d in cluster.reduced])
@@ -153,9 +153,9 @@ def _replace(s: Stmt, old: Value, new: Value) -> Stmt:
 
 
 def _rows(cluster: Cluster, stored: set[int], stash: int) -> Lowered:
-    """The innermost axis is reduced: each row is walked once for each phase."""
+    """The innermost axis is reduced: each row is traversed once for each phase."""
     bodies = _bodies(cluster, stored)
-    scratch = _stash(cluster, bodies, stash)
+    scratch = _store_shared_values(cluster, bodies, stash)
     outer = [For(cluster.vars[d], index(cluster.shape[d]), block()) for d in cluster.kept]
     for n, one in enumerate(outer):
         one.var.name = f"o{n}"
@@ -196,7 +196,7 @@ def _phase(kind: str, reduced: list[For], columns: list[For]) -> Phase:
 
 
 def _width(cluster: Cluster, target: Target) -> int:
-    """How many columns are walked together: more, where they leave every thread enough to do, go along longer stretches."""
+    """The number of columns that are processed together: more, for longer accesses, if all threads still have work."""
     blocks = 1
     for d in cluster.kept:
         blocks *= cluster.shape[d]
@@ -204,7 +204,7 @@ def _width(cluster: Cluster, target: Target) -> int:
 
 
 def _columns(cluster: Cluster, stored: set[int], width: int) -> Lowered:
-    """The innermost axis is kept: a block of it stays in registers while the reduced axes are walked."""
+    """The innermost axis is kept: a block of it stays in registers while the reduced axes are traversed."""
     last = cluster.vars[-1]
     extent = cluster.shape[-1]
     width = min(width, 1 << (extent - 1).bit_length())

@@ -18,7 +18,7 @@ SCATTER_OP = {"add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 
 def lower_scatter(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
-    """A copy of the base, then the updates: those of one cell in order, for throughput cells side by side."""
+    """A copy of the base, then the updates: in order for each element; for throughput, elements in parallel."""
     val = cluster.members[0]
     base, idx, upd = val.args
     axis, mode = val.params

@@ -62,7 +62,7 @@ def _copied(rows: list[For], number: int) -> list[NamedLoop]:
 
 
 def _radix(val: Val, key: KeyFn, store: StoreFn, outer: list[For], target: Target) -> Lowered:
-    """A thread to a row, or where there are fewer long rows than threads, several to each."""
+    """One thread per row, or several threads per row where there are fewer long rows than threads."""
     (x,), (axis, descending) = val.args, val.params
     n = val.shape[axis]
     rows = val.size // n

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...ir.target import Target
 from ..program import Builder, Program, Val, rebuild
 
-MANY_PARTS = 8  # operands from which on copying beats selecting
+MANY_PARTS = 8  # number of operands from which copying is faster than selecting
 
 
 def split_concatenations(program: Program, target: Target) -> Program:

@@ -39,7 +39,7 @@ def phase_decisions(fused: list[FusedKernel]) -> list[Decision]:
 
 
 def reuse_decisions(placed: list[tuple[int, int, int, int, str]]) -> list[Decision]:
-    """Whose memory is used again, from (start, stop, first kernel, last kernel, name) of all values in one region."""
+    """Which values reuse memory, from (start, stop, first kernel, last kernel, name) of all values in one region."""
     decisions = []
     for start, stop, first, _, name in sorted(placed, key=lambda p: p[2]):
         before = [(last, other) for a, b, _, last, other in placed if a < stop and start < b and last < first]
@@ -70,7 +70,7 @@ def schedule_decisions(fused: list[FusedKernel], target: Target) -> list[Decisio
 
 
 def describe(kernel: Kernel, one: FusedKernel, target: Target) -> str:
-    """What a schedule made of a kernel's loops, with the target's facts that decided it."""
+    """How a schedule transformed a kernel's loops, with the facts of the target that decided it."""
     loops = [s for s in walk(kernel.body) if isinstance(s, For)]
     parts = []
     lanes = [_extent(s) for s in loops if s.kind is Kind.VECTOR]

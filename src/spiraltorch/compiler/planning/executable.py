@@ -53,7 +53,7 @@ class Executable(NamedTuple):
         output_bytes: the size of each output, which a run allocates.
         arena_bytes: the size of the memory for intermediate values, which a run allocates and frees.
         results: where each result comes from, those of `checks` last.
-        checks: what the last results are compared with.
+        checks: the bounds that the last results are compared with.
         donors: for an output, the leaves over whose memory it may be written, where the caller donates that memory.
         donatable: those leaves, each once.
     """
@@ -82,7 +82,7 @@ class Executable(NamedTuple):
 
         Raises:
             IndexOutOfRange: a check fails. Nothing has changed then.
-            OutOfMemoryError: the device has not enough memory.
+            OutOfMemoryError: the device does not have enough memory.
         """
         allocate = self.device.allocate
         if donated:

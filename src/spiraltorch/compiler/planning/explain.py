@@ -1,4 +1,4 @@
-"""Plans as text for people: what runs, what it moves, what was fused and why."""
+"""Plans as text: the kernels, the bytes that they move, what was fused and why."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class KernelSet(NamedTuple):
     Attributes:
         fused: the kernels.
         keys: for each kernel, the keys of its nests before any choice of the tuner.
-        checking: how many of the first kernels compute what index checks depend on.
+        checking: the number of kernels at the beginning that index checks depend on.
         decisions: which operations share a kernel or a launch, and why.
     """
 
@@ -50,7 +50,7 @@ class KernelSet(NamedTuple):
         return TUNING.decide(device, named)
 
     def compile(self, device: Device) -> Sequence[CompiledKernel]:
-        """Compiles the kernels as they are decided now."""
+        """Compiles the kernels with their current choices."""
         keys: list[str | None] = [
             one.key([nest.choices.key(key) for nest, key in zip(one.nests, own, strict=True)])
             for one, own in zip(self.fused, self.keys, strict=True)
@@ -85,6 +85,6 @@ def _check_sizes(fusion: FusionResult, device: str, target: Target) -> None:
             most = min(target.buffer_bytes, val.dtype.itemsize << (target.index_bits - 1))  # positions are signed
             if nbytes(val) > most and (val.prim == "leaf" or val.id in fusion.stored):
                 raise OutOfMemoryError(
-                    f"[{device}] expected at most {most:,} bytes in one tensor, which is what a kernel can bind, got "
+                    f"[{device}] expected at most {most:,} bytes in one tensor, the most that a kernel can bind, got "
                     f"{nbytes(val):,} (shape={val.shape}, dtype={val.dtype.name}); split it"
                 )

@@ -45,14 +45,14 @@ class MemoryUse(NamedTuple):
     """Figures of a plan's memory in bytes, and the decisions behind them.
 
     Attributes:
-        arena_bytes: of the arena of intermediate values.
-        peak_bytes: of intermediate values and of the outputs that take no donated memory, at most at once.
-        bound_bytes: below which no placement goes in this order of kernels.
-        reused_bytes: what intermediate values would take more without reuse.
-        decisions: whose memory is used again.
-        output_bytes: of all outputs.
-        donatable_bytes: of the outputs that may be written over donated leaves.
-        moved_bytes: what the kernels read and write.
+        arena_bytes: the size of the arena of intermediate values.
+        peak_bytes: the peak size of intermediate values and of outputs that take no donated memory.
+        bound_bytes: a lower bound for all placements in this order of kernels.
+        reused_bytes: the bytes that reuse saves for intermediate values.
+        decisions: which values reuse memory.
+        output_bytes: the size of all outputs.
+        donatable_bytes: the size of the outputs that may be written over donated leaves.
+        moved_bytes: the bytes that the kernels read and write.
     """
 
     arena_bytes: int
@@ -81,7 +81,7 @@ def link(
     Args:
         interface: the plan's arguments and results.
         kernels: the kernels in launch order.
-        compiled: what the device made of each of them.
+        compiled: the compiled kernels.
         device: where they run.
     """
     outputs = _outputs(interface)

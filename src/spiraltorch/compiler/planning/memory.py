@@ -1,4 +1,4 @@
-"""Where intermediate values lie: offsets in one arena by liveness, first fit over the launch order, largest first.
+"""The placement of intermediate values: offsets in one arena by liveness, first fit over the launch order, largest first.
 
 Times are positions in the launch order: kernel 0, 1, .... A value is live from the first kernel that uses it to the last.
 The memory of a result is free until the kernel that writes the result, so intermediate values may lie there before.
@@ -50,7 +50,7 @@ class Region:
 
 
 class Placement(NamedTuple):
-    """The slot and the offset of each live range, the size of the arena, and which memory is used again."""
+    """The slot and the offset of each live range, the size of the arena, and which memory is reused."""
 
     places: list[Argument]
     arena_bytes: int
@@ -61,7 +61,7 @@ def place(ranges: Sequence[LiveRange], results: Sequence[Region], arena: int, al
     """Places live ranges so that none overlaps another in time and space.
 
     Args:
-        ranges: what to place.
+        ranges: the live ranges to place.
         results: the memory of results, which is tried before the arena.
         arena: the slot of the arena.
         align: the alignment of offsets in bytes.

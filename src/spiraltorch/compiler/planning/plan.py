@@ -1,7 +1,7 @@
 """From a program to an execution plan.
 
 `build` runs the passes of `passes.PIPELINE`, makes kernels (fusion, lowering), compiles them and links them. A `Plan` has
-three parts: the `Executable` runs, the `KernelSet` is what was compiled, the `Statistics` are for people. Running a plan
+three parts: the `Executable` runs, the `KernelSet` is what was compiled, the `Statistics` are for reports. Running a plan
 fills one table of arguments and makes one call into the device's program.
 """
 
@@ -37,9 +37,9 @@ class Statistics(NamedTuple):
 
     Attributes:
         operations: primitives of the graph before fusion; views and constants do not count.
-        kernels: what a run launches.
+        kernels: the number of kernels that a run launches.
         memory: bytes by use.
-        seconds: how long the plan took to compile.
+        seconds: the time that compilation took.
     """
 
     operations: int
@@ -55,12 +55,12 @@ class Plan:
     lock. It changes only where tuners were activated or deactivated since its kernels were looked up: see `refresh`.
 
     Attributes:
-        executable: what runs.
-        kernels: what was compiled.
+        executable: the linked programs.
+        kernels: the kernels of the plan.
         interface: the arguments and the results.
-        statistics: figures for people.
+        statistics: figures for reports.
         avals: the shape, dtype and device of each requested value.
-        generation: of `TUNING`, in which the choices of the kernels were looked up.
+        generation: the generation of `TUNING` in which the choices of the kernels were looked up.
         launch: `run` as one generated function, or None. It is made when the plan runs again: see `planning.launch`.
         has_run: whether the plan has run without donated leaves.
         placement: the decision on which device the plan runs.

@@ -1,4 +1,4 @@
-"""How lowered kernels are scheduled: `schedule` is the one entry, and each kind of kernel has one rule to a table.
+"""How lowered kernels are scheduled: `schedule` is the one entry, and each table has one rule for each kind of kernel.
 
 A rule is a function of the lowered kernel and of the target's facts; it never asks which backend the target is. The rules
 for targets with a grid of groups bind loops to groups and items, the others mark tasks of threads and lanes of vectors.
@@ -51,7 +51,7 @@ def schedule(lowered: Lowered, target: Target, choices: Choices | None = None) -
     Args:
         lowered: the kernel, with the roles of its loops.
         target: facts of the device.
-        choices: what the rule asks at each decision; by default the choices that came with the kernel.
+        choices: the options of decisions; by default the choices that came with the kernel.
 
     Raises:
         ScheduleError: the choices ask for steps that the kernel does not allow.

@@ -76,7 +76,7 @@ def _reduction(kernel: Kernel, phase: Phase, lanes: int) -> Kernel:
 
 
 def schedule_attention_groups(lowered: Lowered, target: Target) -> Kernel:
-    """A group to a block of queries; its items share every phase, and keep a few rows of a product in registers."""
+    """One group per block of queries; its items share every phase, and keep a few rows of a product in registers."""
     kernel = lowered.kernel
     items = min(64, target.group_items)  # a block has 64 queries at most
     items = lowered.choices.pick("items", items, [i for i in (16, 32, 64, 128, 256) if i <= target.group_items])
@@ -110,7 +110,7 @@ def _reduction_of_item(kernel: Kernel, phase: Phase) -> Kernel:
 
 
 def _unroll_terms(kernel: Kernel, name: str) -> tuple[Kernel, list[str]]:
-    """Several terms to an iteration, where there is no remainder; the loops that then run over terms."""
+    """Several terms per iteration, where there is no remainder; the loops that then run over terms."""
     extent = steps.iterations(kernel, name)
     if extent % ITEM_TERMS or extent <= ITEM_TERMS:
         return kernel, [name]

@@ -101,7 +101,7 @@ def lanes_that_fit(lanes: int, extent: int) -> int:
 
 
 def vectorize(kernel: Kernel, name: str, lanes: int, unroll: int) -> tuple[Kernel, str | None, list[str]]:
-    """Splits a loop into vectors, `unroll` of them to an iteration of the outer loop.
+    """Splits a loop into vectors, `unroll` of them per iteration of the outer loop.
 
     Returns:
         The kernel, the outer loop or None where one iteration covers all, and the inner loops, outermost first.
@@ -160,7 +160,7 @@ def parallel(
     kernel: Kernel, names: list[str], work: int, target: Target, choices: Choices | None = None
 ) -> Kernel:  # fmt: skip
     """Makes tasks of the outermost loops, where the work pays for waking threads. Without `choices` nothing is asked."""
-    if not names or not _pays(work, target, choices):
+    if not names or not _is_worth_threads(work, target, choices):
         return kernel
     tasks = target.threads * TASKS_PER_THREAD
     first = names[0]
@@ -184,7 +184,7 @@ def parallel_nest(
     kernel: Kernel, names: list[str], work: int, target: Target, choices: Choices | None = None
 ) -> Kernel:  # fmt: skip
     """Fuses the leading loops until there are enough tasks, then runs them on all threads."""
-    if not _pays(work, target, choices):
+    if not _is_worth_threads(work, target, choices):
         return kernel
     first = names[0]
     for name in names[1:]:
@@ -203,7 +203,7 @@ def parallel_copy(kernel: Kernel, name: str, target: Target, work: int) -> Kerne
     return parallel(kernel, loops[:2], work, target) if len(loops) > 1 else kernel
 
 
-def _pays(work: int, target: Target, choices: Choices | None) -> bool:
+def _is_worth_threads(work: int, target: Target, choices: Choices | None) -> bool:
     """Whether the work is worth waking threads. The tuner is asked where it is near the limit."""
     if target.threads < 2:
         return False

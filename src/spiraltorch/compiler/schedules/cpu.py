@@ -72,7 +72,7 @@ def _transposition(lowered: Lowered, kernel: Kernel, names: list[str], contiguou
 
 
 def schedule_rows(lowered: Lowered, target: Target) -> Kernel:
-    """A task walks its rows once for each phase, with lanes along the row; lanes are reduced at its end."""
+    """A task traverses its rows once for each phase, with lanes along the row; lanes are reduced at its end."""
     kernel = lowered.kernel
     lanes = target.lanes(widest_dtype(kernel))
     for n, phase in enumerate(lowered.phases):
@@ -93,7 +93,7 @@ def schedule_rows(lowered: Lowered, target: Target) -> Kernel:
 
 
 def schedule_columns(lowered: Lowered, target: Target) -> Kernel:
-    """Lanes run over the columns of a block, whose sums are in registers while rows are walked."""
+    """Lanes run over the columns of a block, whose sums are in registers while rows are traversed."""
     kernel = lowered.kernel
     lanes = target.lanes(widest_dtype(kernel))
     for phase in lowered.phases:

@@ -31,12 +31,12 @@ TILE_TERMS = (16, 8, 4)  # terms of a tile in shared memory, best first
 
 
 def schedule_map(lowered: Lowered, target: Target) -> Kernel:
-    """An item to a few elements."""
+    """One item per few elements."""
     return _spread(lowered.kernel, lowered.spatial, target, lowered.choices, ELEMENTS_PER_ITEM)
 
 
 def schedule_spatial(lowered: Lowered, target: Target) -> Kernel:
-    """An item to an iteration of the spatial loops, which does what is inside by itself."""
+    """One item per iteration of the spatial loops, which executes the inner loops serially."""
     return _spread(lowered.kernel, lowered.spatial, target, lowered.choices)
 
 
@@ -52,7 +52,7 @@ def schedule_phases(lowered: Lowered, target: Target) -> Kernel:
 def _spread(
     kernel: Kernel, names: list[str], target: Target, choices: Choices, each: int = 1, part: str = ""
 ) -> Kernel:  # fmt: skip
-    """Every iteration of the loops to one item, or `each` where there are many. Decisions are named after the `part`."""
+    """Assigns one iteration of the loops to an item, or `each` where there are many. `part` is a suffix of decisions' names."""
     if not names:
         return kernel
     kernel, flat = steps.flatten(kernel, names)
@@ -79,7 +79,7 @@ def _power_of_two_within(n: int) -> int:
 
 
 def schedule_rows(lowered: Lowered, target: Target) -> Kernel:
-    """A group to a row: items share its elements. Short rows take one item each."""
+    """One group per row: items share its elements. Short rows take one item each."""
     kernel, choices = lowered.kernel, lowered.choices
     widest = max(steps.iterations(kernel, *phase.names()) for phase in lowered.phases)
     rows = steps.iterations(kernel, *lowered.spatial)
@@ -111,7 +111,7 @@ def _items_within_shared_memory(kernel: Kernel, target: Target) -> int:
 
 
 def schedule_contraction(lowered: Lowered, target: Target) -> Kernel:
-    """Tiles in shared memory where the shape is worth it, else an item to an element.
+    """Tiles in shared memory where the shape is large enough, else one item per element.
 
     The rows of a convolution are the pixels of all images, its columns output channels, its terms the window's elements.
     """
@@ -123,7 +123,7 @@ def schedule_contraction(lowered: Lowered, target: Target) -> Kernel:
 
 
 def _tiled(lowered: Lowered, target: Target) -> Kernel | None:
-    """A tile of the result to a group, both operands' tiles in shared memory; each item keeps a part in registers.
+    """One tile of the result per group, both operands' tiles in shared memory; each item keeps a part in registers.
 
     Returns:
         The kernel, or None where the contraction is too small for tiles, or tiles too large for shared memory.

@@ -140,7 +140,7 @@ def _split_tasks(p: _Product, mr: int) -> list[str]:
 
 
 def _unroll_terms(p: _Product, kernel: Kernel) -> tuple[Kernel, list[str]]:
-    """Several terms to an iteration, as many as divide the innermost loop."""
+    """Several terms per iteration, as many as divide the innermost loop."""
     k = p.terms[-1]
     fitting = [u for u in UNROLL if steps.iterations(kernel, k) % u == 0]
     unroll = p.choices.pick("unroll", max(u for u in fitting if u <= 4), fitting)

@@ -118,7 +118,9 @@ def _conv_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     strides, padding, lhs, rhs = params
     _check("conv", avals)
     if x.ndim != w.ndim or x.shape[1] != w.shape[0] or x.shape[2] != w.shape[2]:
-        raise ShapeError(f"[conv] expected (N, G, C, ...) and (G, O, C, ...), got {x.shape} and {w.shape}")
+        raise ShapeError(
+            f"[conv] expected (N, G, C, ...) and (G, O, C, ...), got {x.shape} and {w.shape}; reshape the operands"
+        )
     shape = [x.shape[0], x.shape[1], w.shape[1]]
     for n, (extent, size) in enumerate(zip(x.shape[3:], w.shape[3:], strict=True)):
         lo, hi = padding[n]

@@ -396,7 +396,10 @@ cast = Primitive(
 def _bitcast_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     """The type of `bitcast`."""
     if avals[0].dtype.itemsize != params[0].itemsize:
-        raise DTypeError(f"[bitcast] expected dtypes of one size, got {avals[0].dtype.name} and {params[0].name}")
+        raise DTypeError(
+            f"[bitcast] expected dtypes of one size, got {avals[0].dtype.name} and {params[0].name}; "
+            "choose a dtype of that size"
+        )
     return aval_of(avals[0].shape, params[0], avals[0].device)
 
 

@@ -41,7 +41,7 @@ def _take_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     x, idx = avals
     _check("take", x, idx, params[0])
     if x.shape[params[0]] == 0 and idx.size:
-        raise ShapeError(f"[take] expected a non-empty axis {params[0]}, got shape {x.shape}")
+        raise ShapeError(f"[take] expected a non-empty axis {params[0]}, got shape {x.shape}; choose another axis")
     return aval_of(_take_shape(x, idx, params[0]), x.dtype, x.device)
 
 
@@ -72,7 +72,7 @@ def _along_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     if x.ndim != idx.ndim or any(d != axis and p != q for d, (p, q) in enumerate(zip(x.shape, idx.shape, strict=True))):
         raise ShapeError(f"[take_along] expected shapes equal except along axis {axis}, got {x.shape} and {idx.shape}")
     if x.shape[axis] == 0 and idx.size:
-        raise ShapeError(f"[take_along] expected a non-empty axis {axis}, got shape {x.shape}")
+        raise ShapeError(f"[take_along] expected a non-empty axis {axis}, got shape {x.shape}; choose another axis")
     return aval_of(idx.shape, x.dtype, x.device)
 
 

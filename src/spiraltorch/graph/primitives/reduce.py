@@ -28,7 +28,10 @@ def _reduce_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
         if list(axes) != sorted(set(axes)) or any(not 0 <= a < x.ndim for a in axes):
             raise ArgumentError(f"[{name}] expected sorted, distinct axes of {x.ndim}, got {axes}")
         if name in ("reduce_max", "reduce_min") and any(x.shape[a] == 0 for a in axes):
-            raise ArgumentError(f"[{name}] expected at least one element, got shape {x.shape}: there is no identity")
+            raise ArgumentError(
+                f"[{name}] expected at least one element, got shape {x.shape}: there is no identity; "
+                "reduce axes that are not empty"
+            )
         return aval_of(tuple([e for d, e in enumerate(x.shape) if d not in axes]), x.dtype, x.device)
 
     return infer
@@ -142,7 +145,10 @@ def _arg_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
         if not 0 <= axis < x.ndim:
             raise ArgumentError(f"[{name}] expected an axis in [0, {x.ndim}), got {axis}")
         if x.shape[axis] == 0:
-            raise ArgumentError(f"[{name}] expected at least one element along axis {axis}, got shape {x.shape}")
+            raise ArgumentError(
+                f"[{name}] expected at least one element along axis {axis}, got shape {x.shape}; "
+                "choose an axis that is not empty"
+            )
         return aval_of(tuple([e for d, e in enumerate(x.shape) if d != axis]), int64, x.device)
 
     return infer

@@ -53,7 +53,7 @@ def philox(seed: int, counter: int, count: int) -> Any:
     Args:
         seed: the key, below 2**64.
         counter: the number of the first block of four words.
-        count: how many words.
+        count: the number of words.
 
     Returns:
         A uint32 array of shape (count,).

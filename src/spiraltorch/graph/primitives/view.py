@@ -29,7 +29,7 @@ def _same_view_jvp(ts: tuple[Node | None, ...], args: tuple[Node, ...], out: Nod
 
 
 def _primitive_of(out: Node) -> Primitive:
-    """The primitive of a node that is no leaf."""
+    """The primitive of a node that is not a leaf."""
     assert out.spec.prim is not None
     return out.spec.prim
 
@@ -41,7 +41,9 @@ def _reshape_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     for e in shape:
         size *= e
     if size != x.size or any(e < 0 for e in shape):
-        raise ShapeError(f"[reshape] expected a shape with {x.size} elements, got {shape} from {x.shape}")
+        raise ShapeError(
+            f"[reshape] expected a shape with {x.size} elements, got {shape} from {x.shape}; change the shape"
+        )
     return _like(x, shape)
 
 
@@ -55,7 +57,9 @@ def _expand_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
     """The type of `expand`."""
     (x,), (shape,) = avals, params
     if broadcast_shapes("expand", x.shape, shape) != shape:
-        raise ShapeError(f"[expand] expected a shape that {x.shape} broadcasts to, got {shape}")
+        raise ShapeError(
+            f"[expand] expected a shape that {x.shape} broadcasts to, got {shape}; reshape or choose another shape"
+        )
     return _like(x, shape)
 
 

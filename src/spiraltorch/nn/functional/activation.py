@@ -126,7 +126,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     Args:
         input: shape (*), a floating dtype.
-        alpha: minus the limit for x to -inf.
+        alpha: the negated limit as x goes to -inf.
         inplace: whether the result is written to `input`, which is returned.
 
     Returns:
@@ -276,8 +276,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
     Args:
         input: shape (*), a floating dtype.
-        beta: how fast it approaches max(x, 0).
-        threshold: where it counts as linear.
+        beta: the sharpness: the greater it is, the closer the function is to max(x, 0).
+        threshold: the value of beta * x above which the function is x.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -350,7 +350,7 @@ def softmax(input: Tensor, dim: int = -1, dtype: DTypeLike | None = None) -> Ten
     Args:
         input: shape (*), a floating dtype.
         dim: the axis.
-        dtype: what `input` is cast to first; None keeps its dtype.
+        dtype: the dtype that `input` is cast to first; None keeps its dtype.
 
     Returns:
         A tensor of the same shape, of `dtype`.
@@ -369,7 +369,7 @@ def log_softmax(input: Tensor, dim: int = -1, dtype: DTypeLike | None = None) ->
     Args:
         input: shape (*), a floating dtype.
         dim: the axis.
-        dtype: what `input` is cast to first; None keeps its dtype.
+        dtype: the dtype that `input` is cast to first; None keeps its dtype.
 
     Returns:
         A tensor of the same shape, of `dtype`.

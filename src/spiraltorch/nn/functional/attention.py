@@ -37,8 +37,8 @@ def scaled_dot_product_attention(
         attn_mask: broadcastable to (..., L, S). A boolean mask is True where a key takes part; a floating one is added
             to the scores. A query without any key gives zeros.
         dropout_p: the probability that a weight is set to 0.
-        is_causal: whether query i sees keys 0 to i only; it excludes `attn_mask`.
-        scale: what the scores are multiplied by; 1 / sqrt(E) by default.
+        is_causal: whether query i attends to keys 0 to i only; it excludes `attn_mask`.
+        scale: the factor of the scores; 1 / sqrt(E) by default.
         enable_gqa: whether groups of query heads (axis -3) share a key head and a value head.
 
     Returns:
@@ -61,7 +61,7 @@ def scaled_dot_product_attention(
         )
     if is_causal and attn_mask is not None:
         raise ArgumentError(
-            "[scaled_dot_product_attention] expected attn_mask or is_causal, got both; put the triangle into the mask"
+            "[scaled_dot_product_attention] expected attn_mask or is_causal, got both; combine the causal mask with attn_mask"
         )
     if enable_gqa:
         _check_head_groups(query, key, value)
@@ -79,9 +79,10 @@ def _check_head_groups(query: Tensor, key: Tensor, value: Tensor) -> None:
     heads = [x.shape[-3] if x.ndim > 2 else 0 for x in (query, key, value)]
     if any(count == 0 or heads[0] % count for count in heads):
         raise ShapeError(
-            f"[scaled_dot_product_attention] expected query heads (axis -3) in whole groups to a key head with "
-            f"enable_gqa, got shape={tuple(query.shape)}, shape={tuple(key.shape)} and shape={tuple(value.shape)}; "
-            f"make the heads of query a multiple of those of key and value"
+            f"[scaled_dot_product_attention] expected a number of query heads (axis -3) that is a multiple of "
+            f"the numbers of key and value heads with enable_gqa, got shape={tuple(query.shape)}, "
+            f"shape={tuple(key.shape)} and shape={tuple(value.shape)}; "
+            f"change the numbers of heads"
         )
 
 

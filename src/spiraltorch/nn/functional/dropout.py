@@ -15,7 +15,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     Args:
         input: shape (*), a floating dtype.
         p: the probability that an element is set to 0.
-        training: whether anything is done; otherwise `input` is returned.
+        training: whether dropout is applied; otherwise `input` is returned.
         inplace: whether the result is written to `input`, which is returned.
 
     Returns:
@@ -45,7 +45,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     Args:
         input: shape (N, C, *), a floating dtype.
         p: the probability that a channel is set to 0.
-        training: whether anything is done; otherwise `input` is returned.
+        training: whether dropout is applied; otherwise `input` is returned.
         inplace: whether the result is written to `input`, which is returned.
 
     Returns:

@@ -46,7 +46,7 @@ def interpolate(
         A tensor of shape (N, C, *size) and the input's dtype.
 
     Raises:
-        ArgumentError: both or neither of `size` and `scale_factor`, or an impossible setting.
+        ArgumentError: both or neither of `size` and `scale_factor`, or an invalid setting.
         ShapeError: another number of axes, or an empty axis.
         DTypeError: a linear mode with a dtype that is not floating.
 
@@ -74,7 +74,9 @@ def interpolate(
         raise DTypeError(f"[interpolate] expected a floating dtype, got {input.dtype.name}; cast with .to(st.float32)")
     old = tuple(input.shape[2:])
     if 0 in input.shape[1:]:
-        raise ShapeError(f"[interpolate] expected axes that are not empty, got shape={tuple(input.shape)}; check it")
+        raise ShapeError(
+            f"[interpolate] expected axes that are not empty, got shape={tuple(input.shape)}; pass a non-empty input"
+        )
     new, factors = _sizes(old, size, scale_factor, bool(recompute_scale_factor))
     if mode in _NEAREST:
         for axis in range(rank):

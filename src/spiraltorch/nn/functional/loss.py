@@ -92,7 +92,7 @@ def _class_weight(op: str, weight: Tensor | None, input: Tensor, axis: int) -> T
         return None
     if tuple(weight.shape) != (input.shape[axis],):
         raise ShapeError(
-            f"[{op}] expected weight of shape=({input.shape[axis]},), got shape={tuple(weight.shape)}; one a class"
+            f"[{op}] expected weight of shape=({input.shape[axis]},), got shape={tuple(weight.shape)}; pass one weight for each class"
         )
     return weight.reshape(*[-1 if a == axis else 1 for a in range(input.ndim)])
 
@@ -174,7 +174,7 @@ def cross_entropy(
         weight: a factor for each class, shape (C,); `mean` divides by the sum of the targets' factors.
         ignore_index: a target that does not count.
         reduction: `mean`, `sum`, or `none` for the loss of each element.
-        label_smoothing: the share of the target that is spread over all classes evenly (Szegedy et al., 2016).
+        label_smoothing: the fraction of the target that is distributed evenly over all classes (Szegedy et al., 2016).
 
     Returns:
         A 0-d tensor of the input's dtype; with `none` one of the input's shape without the class axis.
@@ -262,7 +262,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
         input: shape (*), a floating dtype.
         target: shape (*).
         reduction: `mean`, `sum`, or `none` for the loss of each element.
-        beta: where the loss becomes linear; 0 gives `l1_loss`.
+        beta: the difference at which the loss becomes linear; 0 gives `l1_loss`.
 
     Returns:
         A 0-d tensor of the input's dtype; with `none` one of the input's shape.
@@ -293,7 +293,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
         input: shape (*), a floating dtype.
         target: shape (*).
         reduction: `mean`, `sum`, or `none` for the loss of each element.
-        delta: where the loss becomes linear.
+        delta: the difference at which the loss becomes linear.
 
     Returns:
         A 0-d tensor of the input's dtype; with `none` one of the input's shape.
@@ -428,7 +428,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         x1: vectors along `dim`, a floating dtype.
         x2: vectors along `dim`, of a shape that broadcasts with that of `x1`.
         dim: the axis of the vectors.
-        eps: the least norm that is divided by.
+        eps: the smallest norm that is used as a divisor.
 
     Returns:
         A tensor of the broadcast shape without `dim`.

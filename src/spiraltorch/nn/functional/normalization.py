@@ -64,7 +64,7 @@ def layer_norm(
         normalized_shape: the extents of the axes over which mean and variance are taken.
         weight: shape `normalized_shape`.
         bias: shape `normalized_shape`.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
 
     Returns:
         A tensor of the input's shape and dtype.
@@ -90,7 +90,8 @@ def rms_norm(
         input: shape (..., *normalized_shape), a floating dtype.
         normalized_shape: the extents of the axes over which the mean is taken.
         weight: shape `normalized_shape`.
-        eps: what is added to the mean; the machine epsilon of the dtype of computation by default.
+        eps: the constant added to the mean for numerical stability; the machine epsilon of the dtype of computation by
+            default.
 
     Returns:
         A tensor of the input's shape and dtype.
@@ -120,7 +121,7 @@ def group_norm(
         num_groups: the number of groups, which divides C.
         weight: shape (C,).
         bias: shape (C,).
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
 
     Returns:
         A tensor of the input's shape and dtype.
@@ -164,14 +165,14 @@ def batch_norm(
         bias: shape (C,).
         training: whether mean and variance are the batch's.
         momentum: the weight of the batch in the running statistics.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
 
     Returns:
         A tensor of the input's shape and dtype.
 
     Raises:
         ShapeError: the input has fewer than 2 axes.
-        ArgumentError: one value a channel in training, or no running statistics otherwise.
+        ArgumentError: only one value per channel in training, or no running statistics otherwise.
 
     Example:
         >>> import spiraltorch as st
@@ -190,7 +191,7 @@ def batch_norm(
     count = math.prod(input.shape) // max(input.shape[1], 1)
     if count < 2:
         raise ArgumentError(
-            f"[batch_norm] expected more than 1 value a channel in training, got shape={tuple(input.shape)}; "
+            f"[batch_norm] expected more than 1 value per channel in training, got shape={tuple(input.shape)}; "
             "use a larger batch or eval()"
         )
     mean, centered, var = _moments(wide, (0, *range(2, input.ndim)))
@@ -223,14 +224,14 @@ def instance_norm(
         bias: shape (C,).
         use_input_stats: whether mean and variance are the input's.
         momentum: the weight of the batch in the running statistics.
-        eps: what is added to the variance.
+        eps: the constant added to the variance for numerical stability.
 
     Returns:
         A tensor of the input's shape and dtype.
 
     Raises:
         ShapeError: the input has fewer than 3 axes.
-        ArgumentError: one value a channel with `use_input_stats`, or no running statistics without it.
+        ArgumentError: only one value per channel with `use_input_stats`, or no running statistics without it.
 
     Example:
         >>> import spiraltorch as st
@@ -250,7 +251,7 @@ def instance_norm(
     count = math.prod(input.shape[2:])
     if count < 2:
         raise ArgumentError(
-            f"[instance_norm] expected more than 1 value a channel, got shape={tuple(input.shape)}; use a larger input"
+            f"[instance_norm] expected more than 1 value per channel, got shape={tuple(input.shape)}; use a larger input"
         )
     mean, centered, var = _moments(_at_least_float32(input), tuple(range(2, input.ndim)))
     for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
@@ -269,7 +270,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
         input: shape (*), a floating dtype.
         p: the order of the norm.
         dim: the axis.
-        eps: the least divisor.
+        eps: the smallest divisor.
 
     Returns:
         A tensor of the input's shape and dtype.

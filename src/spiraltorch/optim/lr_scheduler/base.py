@@ -32,7 +32,7 @@ class LRScheduler:
     The constructor sets the rates of the first epoch.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
     Attributes:
@@ -72,7 +72,7 @@ class LRScheduler:
         """Computes the rates of all groups at `last_epoch`; every subclass defines it.
 
         Returns:
-            One rate a group.
+            One learning rate for each group.
 
         Raises:
             NotImplementedError: the subclass does not define it.
@@ -87,10 +87,10 @@ class LRScheduler:
         raise NotImplementedError(f"[{type(self).__name__}] expected a method `get_lr`, got none; define it")
 
     def get_last_lr(self) -> list[float]:
-        """Gives the rates that the last step set.
+        """Returns the learning rates that the last step set.
 
         Returns:
-            One rate a group.
+            One learning rate for each group.
 
         Example:
             >>> import spiraltorch as st
@@ -106,7 +106,7 @@ class LRScheduler:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def step(self) -> None:
-        """Goes to the next epoch and sets its rates.
+        """Advances to the next epoch and sets its learning rates.
 
         Raises:
             TracingError: it is called inside a compiled function.
@@ -148,7 +148,7 @@ class LRScheduler:
         """Loads the numbers of a schedule of the same class.
 
         Args:
-            state_dict: what `state_dict` returned.
+            state_dict: the result of `state_dict`.
 
         Example:
             >>> import spiraltorch as st

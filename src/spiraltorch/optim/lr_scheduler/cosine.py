@@ -15,13 +15,13 @@ class CosineAnnealingLR(LRScheduler):
     eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2, as a recursion.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         T_max: the number of epochs to the lowest rate.
         eta_min: the lowest rate.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st
@@ -54,14 +54,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """Half cosines that start again, each `T_mult` times as long as the one before (Loshchilov and Hutter, 2017).
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         T_0: the number of epochs of the first half cosine.
         T_mult: the factor of the number of epochs.
         eta_min: the lowest rate.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st
@@ -97,14 +97,14 @@ class WarmupCosineLR(LRScheduler):
     initial * (step + 1) / (warmup_steps + 1) in the warm-up.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         warmup_steps: the number of steps of the warm-up.
         total_steps: the step from which on the rate is `eta_min`.
         eta_min: the lowest rate.
         last_epoch: the number of the last step; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st

@@ -11,10 +11,10 @@ from .base import LRScheduler, check_not_negative
 
 
 class LambdaLR(LRScheduler):
-    """The initial rate times a function of the epoch.
+    """Multiplies the initial rate by a function of the epoch.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         lr_lambda: a function from the epoch to a factor, or one for each group.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
@@ -39,7 +39,9 @@ class LambdaLR(LRScheduler):
         groups = len(optimizer.param_groups)
         functions = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
         if len(functions) != groups:
-            raise ArgumentError(f"[LambdaLR] expected {groups} functions, got {len(functions)}; pass one a group")
+            raise ArgumentError(
+                f"[LambdaLR] expected {groups} functions, got {len(functions)}; pass one for each group"
+            )
         self.lr_lambdas = functions
         super().__init__(optimizer, last_epoch)
 
@@ -58,16 +60,16 @@ class LambdaLR(LRScheduler):
 
 
 class StepLR(LRScheduler):
-    """The rate times `gamma` every `step_size` epochs.
+    """Multiplies the rate by `gamma` every `step_size` epochs.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         step_size: epochs between two changes.
         gamma: the factor.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st
@@ -91,10 +93,10 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """The rate times `gamma` at each of the given epochs.
+    """Multiplies the rate by `gamma` at each of the given epochs.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         milestones: the epochs; one that is given twice counts twice.
         gamma: the factor.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
@@ -123,10 +125,10 @@ class MultiStepLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """The rate times `gamma` every epoch.
+    """Multiplies the rate by `gamma` every epoch.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         gamma: the factor.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
@@ -155,7 +157,7 @@ class PolynomialLR(LRScheduler):
     """The initial rate times (1 - epoch / total_iters)**power; 0 from `total_iters` on.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         total_iters: the epoch at which the rate is 0.
         power: the exponent.
         last_epoch: the number of the last epoch; -1 starts at the beginning.

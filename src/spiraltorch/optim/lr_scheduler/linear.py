@@ -8,16 +8,16 @@ from .base import LRScheduler
 
 
 class ConstantLR(LRScheduler):
-    """The rate times `factor` for the first `total_iters` epochs.
+    """Multiplies the rate by `factor` for the first `total_iters` epochs.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         factor: the factor, in (0, 1].
         total_iters: the number of epochs.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st
@@ -42,17 +42,17 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The rate times a factor that moves linearly from `start_factor` to `end_factor` in `total_iters` epochs.
+    """Multiplies the rate by a factor that goes linearly from `start_factor` to `end_factor` in `total_iters` epochs.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         start_factor: the factor of the first epoch, in (0, 1].
         end_factor: the factor from `total_iters` on, in [0, 1].
         total_iters: the number of epochs.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st

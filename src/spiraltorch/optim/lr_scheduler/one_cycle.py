@@ -1,4 +1,4 @@
-"""`OneCycleLR`: a rise and a fall of the rate, with momentum the other way round."""
+"""`OneCycleLR`: the rate rises and falls, while the momentum moves in the opposite direction."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from .base import LRScheduler, check_not_negative
 
 
 class OneCycleLR(LRScheduler):
-    """Up to `max_lr` and down again over `total_steps`, with momentum the other way round (Smith and Topin, 2018).
+    """Raises the rate to `max_lr` and lowers it again, over `total_steps` steps (Smith and Topin, 2018).
+
+    The momentum moves in the opposite direction.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         max_lr: the highest rate, or one for each group.
         total_steps: the number of steps; by default `epochs` times `steps_per_epoch`.
         epochs: the number of epochs.
         steps_per_epoch: the number of steps of an epoch.
-        pct_start: the share of the steps that the rise takes.
+        pct_start: the fraction of the steps during which the rate rises.
         anneal_strategy: `cos` or `linear`.
         cycle_momentum: whether the momentum, or the first of `betas`, moves too.
         base_momentum: the momentum at the highest rate.
@@ -30,7 +32,7 @@ class OneCycleLR(LRScheduler):
         last_epoch: the number of the last step; -1 starts at the beginning.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st
@@ -59,7 +61,9 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ArgumentError("[OneCycleLR] expected total_steps, or epochs and steps_per_epoch, got neither")
+                raise ArgumentError(
+                    "[OneCycleLR] expected total_steps, or epochs and steps_per_epoch, got neither; pass one of them"
+                )
             total_steps = epochs * steps_per_epoch
         if total_steps < 1 or not 0 <= pct_start <= 1 or anneal_strategy not in ("cos", "linear"):
             raise ArgumentError(
@@ -71,9 +75,13 @@ class OneCycleLR(LRScheduler):
         groups = optimizer.param_groups
         peaks = [max_lr] * len(groups) if isinstance(max_lr, (int, float)) else list(max_lr)
         if len(peaks) != len(groups):
-            raise ArgumentError(f"[OneCycleLR] expected {len(groups)} values of max_lr, got {len(peaks)}; one a group")
+            raise ArgumentError(
+                f"[OneCycleLR] expected {len(groups)} values of max_lr, got {len(peaks)}; pass one for each group"
+            )
         if cycle_momentum and not any(name in groups[0] for name in ("momentum", "betas")):
-            raise ArgumentError("[OneCycleLR] expected momentum or betas in the optimizer; pass cycle_momentum=False")
+            raise ArgumentError(
+                "[OneCycleLR] expected an optimizer with momentum or betas, got neither; pass cycle_momentum=False"
+            )
         if last_epoch == -1:
             for group, peak in zip(groups, peaks):
                 check_not_negative("OneCycleLR", max_lr=peak)

@@ -12,21 +12,21 @@ from .base import check_not_recording
 
 
 class ReduceLROnPlateau:
-    """The rate times `factor` when a metric has not improved for more than `patience` epochs.
+    """Multiplies the rate by `factor` when a metric has not improved for more than `patience` epochs.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         mode: `min` or `max`: which way the metric improves.
         factor: the factor, in [0, 1).
         patience: the number of epochs without improvement that are tolerated.
-        threshold: the least improvement that counts.
-        threshold_mode: `rel` (a share of the best metric) or `abs`.
-        cooldown: the number of epochs after a fall in which nothing counts.
+        threshold: the smallest improvement that counts.
+        threshold_mode: `rel` (a fraction of the best metric) or `abs`.
+        cooldown: the number of epochs after a reduction during which the metric is ignored.
         min_lr: the lowest rate, or one for each group.
-        eps: a smaller fall is left out.
+        eps: the smallest reduction that is applied.
 
     Raises:
-        ArgumentError: an impossible setting.
+        ArgumentError: an invalid setting.
 
     Example:
         >>> import spiraltorch as st
@@ -60,13 +60,16 @@ class ReduceLROnPlateau:
         self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
         self.min_lrs = [float(min_lr)] * groups if isinstance(min_lr, (int, float)) else list(min_lr)
         if len(self.min_lrs) != groups:
-            raise ArgumentError(f"[ReduceLROnPlateau] expected {groups} values of min_lr, got {len(self.min_lrs)}")
+            raise ArgumentError(
+                f"[ReduceLROnPlateau] expected {groups} values of min_lr, got {len(self.min_lrs)}; "
+                "pass one for each group"
+            )
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
         self._last_lr: list[float] = [group["lr"] for group in optimizer.param_groups]
 
     def step(self, metrics: float | Tensor) -> None:
-        """Compares a metric with the best one, and lowers the rates when it is time.
+        """Compares a metric with the best one; reduces the rates after more than `patience` epochs without improvement.
 
         Args:
             metrics: the metric of this epoch, a number or a 0-d tensor.
@@ -110,10 +113,10 @@ class ReduceLROnPlateau:
         return metric < limit if self.mode == "min" else metric > limit
 
     def get_last_lr(self) -> list[float]:
-        """Gives the rates after the last step.
+        """Returns the learning rates after the last step.
 
         Returns:
-            One rate a group.
+            One learning rate for each group.
 
         Example:
             >>> import spiraltorch as st
@@ -143,7 +146,7 @@ class ReduceLROnPlateau:
         """Loads the numbers of another schedule of this class.
 
         Args:
-            state_dict: what `state_dict` returned.
+            state_dict: the result of `state_dict`.
 
         Example:
             >>> import spiraltorch as st

@@ -12,10 +12,10 @@ from .base import LRScheduler, check_not_recording
 
 
 class SequentialLR(LRScheduler):
-    """Schedules one after the other; the next one starts at each milestone.
+    """Runs schedules one after the other; the next one starts at each milestone.
 
     Args:
-        optimizer: the optimizer whose groups get their rates.
+        optimizer: the optimizer whose learning rates are scheduled.
         schedulers: the schedules, all of this optimizer.
         milestones: the epochs at which the next one starts, one fewer than schedules.
         last_epoch: the number of the last epoch; -1 starts at the beginning.
@@ -55,7 +55,7 @@ class SequentialLR(LRScheduler):
         self._last_lr = self._schedulers[0].get_last_lr()
 
     def step(self) -> None:
-        """Goes to the next epoch and sets its rates.
+        """Advances to the next epoch and sets its learning rates.
 
         Raises:
             TracingError: it is called inside a compiled function.
@@ -82,10 +82,10 @@ class SequentialLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
-        """Loads the numbers of a schedule that was built alike.
+        """Loads the numbers of a schedule with the same structure.
 
         Args:
-            state_dict: what `state_dict` returned.
+            state_dict: the result of `state_dict`.
         """
         state: dict[str, Any] = dict(state_dict)
         for scheduler, inner in zip(self._schedulers, state.pop("_schedulers")):

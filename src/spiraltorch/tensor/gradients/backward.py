@@ -24,8 +24,8 @@ def backward(
     Args:
         tensor: the differentiated value, of a floating dtype.
         gradient: the gradient of the tensor itself, of its shape; it may be left out for one element, where it is 1.
-        retain_graph: accepted for PyTorch's sake. A graph lives as long as something refers to it, so calling
-            `backward` twice needs no such request.
+        retain_graph: accepted for compatibility with PyTorch. A graph lives as long as something refers to it, so
+            calling `backward` twice needs no such request.
         create_graph: whether the gradients can be differentiated in turn.
 
     Raises:
@@ -53,7 +53,9 @@ def backward(
     else:
         cotangent = as_tensor(gradient, tensor)
         if cotangent.shape != tensor.shape:
-            raise ShapeError(f"[backward] expected a gradient of shape {tensor.shape}, got {cotangent.shape}")
+            raise ShapeError(
+                f"[backward] expected a gradient of shape {tensor.shape}, got {cotangent.shape}; reshape it"
+            )
         seed = build.cast(node_of(cotangent), tensor.dtype)
     leaves = _leaves(node)
     with GradMode(create_graph):

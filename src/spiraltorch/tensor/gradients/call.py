@@ -29,7 +29,7 @@ class Call:
         tree: the nesting of the differentiated arguments.
         inputs: their leaves, as the function got them.
         nodes: the nodes of the inputs.
-        aux: what the function returned beside its value.
+        aux: the auxiliary output that the function returned beside its value.
         out_tree: the nesting of its value.
         outputs: the leaves of its value.
         outer: whether results carry gradients, as something outside requires them.
@@ -50,7 +50,8 @@ class Call:
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
                 raise ArgumentError(
-                    f"[{op}] expected fn to return (value, aux) with has_aux=True, got {type(result).__name__}"
+                    f"[{op}] expected fn to return (value, aux) with has_aux=True, got {type(result).__name__}; "
+                    "return a pair"
                 )
             result, self.aux = result
         leaves, self.out_tree = flatten(result)
@@ -92,7 +93,9 @@ class Call:
                 f"[{self.op}] expected fn to return one number, got shapes {shapes}; reduce it, or use vjp"
             )
         if not self.outputs[0].dtype.is_float:
-            raise GradientError(f"[{self.op}] expected a floating result, got {self.outputs[0].dtype.name}")
+            raise GradientError(
+                f"[{self.op}] expected a floating result, got {self.outputs[0].dtype.name}; cast the result in fn"
+            )
         return self.outputs[0]
 
 
@@ -100,7 +103,9 @@ def positions(argnums: int | Sequence[int], count: int, op: str) -> tuple[int, .
     """The positions of differentiated arguments among `count`, counted from the front."""
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not numbers or any(not -count <= n < count for n in numbers):
-        raise ArgumentError(f"[{op}] expected argnums within {count} positional arguments, got {argnums}")
+        raise ArgumentError(
+            f"[{op}] expected argnums within {count} positional arguments, got {argnums}; correct argnums"
+        )
     return tuple([n % count for n in numbers])
 
 
@@ -108,7 +113,7 @@ def cast_like(x: PyTree, like: Tensor, op: str) -> Node:
     """A cotangent or tangent in the dtype of the value that it belongs to. Raises `ShapeError` for another shape."""
     tensor = as_tensor(x, like)
     if tensor.shape != like.shape:
-        raise ShapeError(f"[{op}] expected a value of shape {like.shape}, got {tensor.shape}")
+        raise ShapeError(f"[{op}] expected a value of shape {like.shape}, got {tensor.shape}; reshape it")
     return build.cast(node_of(tensor), like.dtype)
 
 
@@ -128,7 +133,7 @@ def _input(x: PyTree, op: str, argnums: Sequence[int]) -> Tensor:
 
 
 def _reaches_outside(outputs: Sequence[Node], inputs: set[Node]) -> bool:
-    """Whether the outputs depend on anything with a gradient that is no new leaf."""
+    """Whether the outputs depend on anything with a gradient other than the new leaves."""
     seen: set[Node] = set()
     stack = [o for o in outputs if o.rg]
     while stack:

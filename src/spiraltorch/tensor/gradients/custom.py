@@ -22,13 +22,13 @@ Residuals: TypeAlias = Any  # what a user's `forward` keeps for its `backward`
 
 
 def checkpoint(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Computes `fn(*args, **kwargs)` without keeping its inner values for the gradient.
+    """Computes `fn(*args, **kwargs)` without keeping its intermediate values for the gradient.
 
-    They are computed again in the backward pass: less memory for more time. Random numbers are the same both times.
+    They are recomputed in the backward pass, which saves memory and costs time. Random numbers are the same both times.
 
     Args:
         fn: a function of tensors and other values.
-        *args: its arguments. Pass large tensors here rather than capture them, as what is captured is kept.
+        *args: its arguments. Pass large tensors here rather than capture them, because captured values are kept.
         **kwargs: its keyword arguments; tensors among them count as captured.
 
     Returns:
@@ -58,15 +58,15 @@ def checkpoint(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 class custom_vjp(Generic[R]):  # used like a function, as in JAX
-    """A function with a derivative of your own, set with `defvjp`.
+    """A function with a custom derivative, which `defvjp` sets.
 
     Args:
         fn: the function; its arguments are tensors, and values without gradients. It gives the name and the docstring:
             what is computed is the `forward` of `defvjp`.
 
     Raises:
-        GradientError: at a call, if `defvjp` was not called, or in the backward pass, if `backward` returns a wrong number
-            of cotangents or one of another shape or dtype.
+        GradientError: when called, if `defvjp` was not called, or in the backward pass, if `backward` returns a wrong
+            number of cotangents or one of another shape or dtype.
 
     Example:
         >>> import spiraltorch as st
@@ -90,9 +90,9 @@ class custom_vjp(Generic[R]):  # used like a function, as in JAX
         Args:
             forward: takes the arguments and returns (result, residuals), where residuals are anything that `backward`
                 needs.
-            backward: takes the residuals and the cotangent, nested like the result. It returns a tuple with one cotangent
-                for each tensor argument, of its shape and dtype, or None where there is no gradient. It has to be linear in
-                the cotangent.
+            backward: takes the residuals and the cotangent, nested like the result. It returns a tuple with one
+                cotangent for each tensor argument, of its shape and dtype, or None where there is no gradient. It has
+                to be linear in the cotangent.
 
         Example:
             >>> import spiraltorch as st
@@ -106,7 +106,10 @@ class custom_vjp(Generic[R]):  # used like a function, as in JAX
     def __call__(self, *args: PyTree) -> R:
         """The function's value."""
         if self.forward is None or self.backward is None:
-            raise GradientError(f"[custom_vjp] expected defvjp() to be called before {self.fn!r} is used")
+            raise GradientError(
+                f"[custom_vjp] expected defvjp() to be called before {self.fn!r} is used; "
+                "call defvjp(forward, backward) first"
+            )
         forward, backward = self.forward, self.backward
         places = [n for n, x in enumerate(args) if isinstance(x, Tensor)]
         out_tree: TreeDef = None

@@ -162,7 +162,8 @@ def _after_hook(hook: Hook, gradient: Node) -> Node:
     result = as_tensor(returned, argument)
     if result.shape != argument.shape:
         raise ShapeError(
-            f"[register_hook] expected a gradient of shape {argument.shape} from the hook, got {result.shape}"
+            f"[register_hook] expected a gradient of shape {argument.shape} from the hook, got {result.shape}; "
+            "return a gradient of that shape"
         )
     return build.cast(node_of(result), argument.dtype)
 

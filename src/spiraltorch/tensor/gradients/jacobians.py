@@ -35,8 +35,8 @@ def jacrev(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
         containers of the argument.
 
     Raises:
-        ArgumentError: at a call, if there are several tensors in the argument or the result.
-        DTypeError: at a call, if the argument is not floating.
+        ArgumentError: when called, if there are several tensors in the argument or the result.
+        DTypeError: when called, if the argument is not floating.
 
     Example:
         >>> import spiraltorch as st
@@ -67,8 +67,8 @@ def jacfwd(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
         containers of the argument.
 
     Raises:
-        ArgumentError: at a call, if there are several tensors in the argument or the result.
-        DTypeError: at a call, if the argument is not floating.
+        ArgumentError: when called, if there are several tensors in the argument or the result.
+        DTypeError: when called, if the argument is not floating.
 
     Example:
         >>> import spiraltorch as st
@@ -89,7 +89,7 @@ def jacfwd(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
 
 
 def jacobian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
-    """Returns a function that computes the Jacobian of `fn`: another name of `jacrev`.
+    """Returns a function that computes the Jacobian of `fn`: another name for `jacrev`.
 
     Args:
         fn: a function with one tensor (or a container of one) in the differentiated argument, and one tensor as result.
@@ -100,8 +100,8 @@ def jacobian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
         containers of the argument.
 
     Raises:
-        ArgumentError: at a call, if there are several tensors in the argument or the result.
-        DTypeError: at a call, if the argument is not floating.
+        ArgumentError: when called, if there are several tensors in the argument or the result.
+        DTypeError: when called, if the argument is not floating.
 
     Example:
         >>> import spiraltorch as st
@@ -122,9 +122,9 @@ def hessian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
         A function of the arguments of `fn` that returns a tensor of shape (*argument.shape, *argument.shape).
 
     Raises:
-        ShapeError: at a call, if `fn` does not return one number.
-        ArgumentError: at a call, if there are several tensors in the argument.
-        DTypeError: at a call, if the argument is not floating.
+        ShapeError: when called, if `fn` does not return one number.
+        ArgumentError: when called, if there are several tensors in the argument.
+        DTypeError: when called, if the argument is not floating.
 
     Example:
         >>> import spiraltorch as st
@@ -142,7 +142,8 @@ def _single_tensor_call(
     call = Call(op, fn, args, positions(argnum, len(args), op), False)
     if len(call.inputs) != 1 or len(call.outputs) != 1:
         raise ArgumentError(
-            f"[{op}] expected one tensor argument and one tensor result, got {len(call.inputs)} and {len(call.outputs)}"
+            f"[{op}] expected one tensor argument and one tensor result, got {len(call.inputs)} and {len(call.outputs)}; "
+            "use vjp or jvp for several"
         )
     return call
 

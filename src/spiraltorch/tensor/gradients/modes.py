@@ -86,7 +86,7 @@ def enable_grad(fn: Callable[P, R] | None = None) -> GradMode | Callable[P, R]:
 
 
 class set_grad_enabled(GradMode):  # PyTorch's name
-    """Sets the gradient mode at once; used as a context manager, restores it at the end.
+    """Sets the gradient mode immediately; as a context manager, restores it at the end.
 
     Args:
         mode: whether operations record gradients.

@@ -36,10 +36,10 @@ def value_and_grad(
         argument, or a tuple of such if `argnums` is a sequence.
 
     Raises:
-        ShapeError: at a call, if `fn` does not return one number.
-        DTypeError: at a call, if a differentiated argument is not floating.
-        GradientError: at a call, if `fn` returns a number that is not floating.
-        ArgumentError: at a call, if `argnums` are no positions of its arguments.
+        ShapeError: when called, if `fn` does not return one number.
+        DTypeError: when called, if a differentiated argument is not floating.
+        GradientError: when called, if `fn` returns a number that is not floating.
+        ArgumentError: when called, if `argnums` are not positions of its arguments.
 
     Example:
         >>> import spiraltorch as st
@@ -76,10 +76,10 @@ def grad(fn: Callable[P, PyTree], argnums: int | Sequence[int] = 0, has_aux: boo
         `argnums` is a sequence.
 
     Raises:
-        ShapeError: at a call, if `fn` does not return one number.
-        DTypeError: at a call, if a differentiated argument is not floating.
-        GradientError: at a call, if `fn` returns a number that is not floating.
-        ArgumentError: at a call, if `argnums` are no positions of its arguments.
+        ShapeError: when called, if `fn` does not return one number.
+        DTypeError: when called, if a differentiated argument is not floating.
+        GradientError: when called, if `fn` returns a number that is not floating.
+        ArgumentError: when called, if `argnums` are not positions of its arguments.
 
     Example:
         >>> import spiraltorch as st
@@ -130,7 +130,9 @@ def vjp(
     def pullback(cotangent: PyTree) -> tuple[PyTree, ...]:
         leaves, tree = flatten(cotangent)
         if tree != call.out_tree:
-            raise ArgumentError("[vjp] expected a cotangent nested like the result; pass one tensor for each output")
+            raise ArgumentError(
+                "[vjp] expected a cotangent nested like the result, got another nesting; pass one tensor for each output"
+            )
         outer, call.outer = call.outer, call.outer or (GRAD_MODE.on and any(_carries_gradient(x) for x in leaves))
         try:
             nodes = [cast_like(x, o, "vjp") for x, o in zip(leaves, call.outputs, strict=True)]
@@ -179,7 +181,9 @@ def jvp(
     call = Call("jvp", fn, tuple(primals), range(len(primals)), has_aux)
     leaves, tree = flatten(tuple(tangents))
     if tree != call.tree:
-        raise ArgumentError("[jvp] expected tangents nested like the primals; pass one tensor for each")
+        raise ArgumentError(
+            "[jvp] expected tangents nested like the primals, got another nesting; pass one tensor for each"
+        )
     nodes = [cast_like(x, i, "jvp") for x, i in zip(leaves, call.inputs, strict=True)]
     tangent = unflatten(call.out_tree, call.push(nodes))
     if not (GRAD_MODE.on and any(_carries_gradient(x) for x in leaves)):

@@ -1,1 +1,1 @@
-"""Functions of tensors, one module to a subject."""
+"""Functions of tensors, one module for each subject."""

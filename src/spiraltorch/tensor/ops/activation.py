@@ -38,7 +38,7 @@ def sigmoid(x: ArrayLike) -> Tensor:
     """Computes the logistic function 1 / (1 + e**-x), element by element.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
 
     Returns:
         A tensor of x's shape and floating dtype, in [0, 1].
@@ -63,7 +63,7 @@ def silu(x: ArrayLike) -> Tensor:
     The name and the function are of Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 4.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
 
     Returns:
         A tensor of x's shape and floating dtype.
@@ -83,8 +83,8 @@ def softplus(x: ArrayLike, beta: float = 1.0) -> Tensor:
     """Computes log(1 + e**(beta * x)) / beta without overflow, element by element.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
-        beta: the sharpness: the greater, the nearer to `relu`.
+        x: any shape. Integers and booleans are converted to float32.
+        beta: the sharpness: the greater it is, the closer the function is to `relu`.
 
     Returns:
         A tensor of x's shape and floating dtype.
@@ -108,7 +108,7 @@ def gelu(x: ArrayLike, approximate: str = "none") -> Tensor:
     The Gaussian error linear unit of Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016).
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         approximate: "none" for the exact function, by erf, or "tanh" for the paper's approximation
             x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))).
 
@@ -125,7 +125,7 @@ def gelu(x: ArrayLike, approximate: str = "none") -> Tensor:
     """
     x = as_tensor(x)
     if approximate not in ("none", "tanh"):
-        raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}")
+        raise ArgumentError(f"[gelu] expected approximate 'none' or 'tanh', got {approximate!r}; choose one")
     if not x.dtype.is_float or x.dtype.itemsize == 2:
         return in_float32(gelu, x, approximate)
     if approximate == "none":

@@ -1,4 +1,4 @@
-"""Means of nearly equal bins of the spatial axes, in PyTorch's layout (N, C, *space)."""
+"""Means over nearly equal bins of the spatial axes, in PyTorch's layout (N, C, *space)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def adaptive_avg_pool1d(input: ArrayLike, output_size: int) -> Tensor:
 
     Args:
         input: shape (N, C, L) or (C, L); floating dtypes.
-        output_size: how many bins.
+        output_size: the number of bins.
 
     Returns:
         A tensor with the bins in place of the spatial axes, of the input's dtype.
@@ -48,7 +48,7 @@ def adaptive_avg_pool2d(input: ArrayLike, output_size: int | Sequence[int | None
 
     Args:
         input: shape (N, C, H, W) or (C, H, W); floating dtypes.
-        output_size: how many bins, for all spatial axes or for each; None keeps an axis.
+        output_size: the number of bins, for all spatial axes or for each; None keeps an axis.
 
     Returns:
         A tensor with the bins in place of the spatial axes, of the input's dtype.
@@ -73,7 +73,7 @@ def adaptive_avg_pool3d(input: ArrayLike, output_size: int | Sequence[int | None
 
     Args:
         input: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
-        output_size: how many bins, for all spatial axes or for each; None keeps an axis.
+        output_size: the number of bins, for all spatial axes or for each; None keeps an axis.
 
     Returns:
         A tensor with the bins in place of the spatial axes, of the input's dtype.
@@ -98,12 +98,12 @@ def _adaptive(rank: int, input: ArrayLike, output_size: int | Sequence[int | Non
     if not x.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast it first")
     if x.ndim not in (rank + 1, rank + 2):
-        raise ShapeError(f"[{op}] expected {rank + 2} (or {rank + 1}) axes, got shape {x.shape}")
+        raise ShapeError(f"[{op}] expected {rank + 2} (or {rank + 1}) axes, got shape {x.shape}; add or remove axes")
     sizes: tuple[int | None, ...] = (
         tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * rank  # type: ignore[assignment]
     )
     if len(sizes) != rank or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
-        raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}")
+        raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}; change output_size")
     node = node_of(x)
     for axis, size in zip(range(x.ndim - rank, x.ndim), sizes, strict=True):
         if size is not None:

@@ -55,11 +55,17 @@ def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:
     extents = list(unpacked(shape))
     added = len(extents) - x.ndim
     if added < 0:
-        raise ShapeError(f"[expand] expected at least {x.ndim} extents, got {tuple(extents)} for shape {x.shape}")
+        raise ShapeError(
+            f"[expand] expected at least {x.ndim} extents, got {tuple(extents)} for shape {x.shape}; "
+            "pass an extent for each axis"
+        )
     for n, e in enumerate(extents):
         if e == -1:
             if n < added:
-                raise ShapeError(f"[expand] expected -1 only for existing axes, got {tuple(extents)} for {x.shape}")
+                raise ShapeError(
+                    f"[expand] expected -1 only for existing axes, got {tuple(extents)} for {x.shape}; "
+                    "pass the extents of new axes"
+                )
             extents[n] = x.shape[n - added]
     return broadcast_to(x, tuple(extents))
 
@@ -107,7 +113,7 @@ def broadcast_arrays(*xs: ArrayLike) -> list[Tensor]:
 
 
 def broadcast_tensors(*xs: ArrayLike) -> list[Tensor]:
-    """Repeats tensors to their common shape; PyTorch's name of `broadcast_arrays`.
+    """Repeats tensors to their common shape; PyTorch's name for `broadcast_arrays`.
 
     Args:
         *xs: any shapes that broadcast, any dtypes.

@@ -24,7 +24,7 @@ def cast(x: ArrayLike, dtype: DTypeLike) -> Tensor:
         A tensor of x's shape; `x` itself where it has the dtype already.
 
     Raises:
-        DTypeError: `dtype` names no dtype.
+        DTypeError: `dtype` is not a dtype or the name of one.
 
     Example:
         >>> import spiraltorch as st
@@ -37,20 +37,21 @@ def cast(x: ArrayLike, dtype: DTypeLike) -> Tensor:
 
 
 def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike | None = None) -> Tensor:
-    """Converts to another dtype, and copies to another device; the array API's name of `cast`.
+    """Converts to another dtype, and copies to another device; the array API's name for `cast`.
 
     Args:
         x: any shape and dtype.
         dtype: the dtype of the result. Floating values are truncated towards zero on the way to integers.
-        copy: accepted for the array API's sake; where neither dtype nor device changes, `x` itself is returned.
+        copy: accepted for compatibility with the array API; where neither dtype nor device changes, `x` itself is
+            returned.
         device: the device of the result; None for x's.
 
     Returns:
         A tensor of x's shape.
 
     Raises:
-        DTypeError: `dtype` names no dtype.
-        DeviceError: `device` names no device.
+        DTypeError: `dtype` is not a dtype or the name of one.
+        DeviceError: `device` is not the name of a device.
 
     Example:
         >>> import spiraltorch as st
@@ -80,8 +81,8 @@ def to(
         A tensor of x's shape; `x` itself where nothing changes.
 
     Raises:
-        DTypeError: an argument names no dtype.
-        DeviceError: an argument names no device.
+        DTypeError: an argument is not a dtype or the name of one.
+        DeviceError: an argument is not the name of a device.
 
     Example:
         >>> import spiraltorch as st

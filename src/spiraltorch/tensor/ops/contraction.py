@@ -74,9 +74,10 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool
         q: queries, shape (B, H, L, E).
         k: keys, shape (B, H / n, S, E); n heads of queries share a head of keys.
         v: values, shape (B, H / n, S, Ev).
-        mask: what is added to the products, or booleans of which keys count; it broadcasts to (B, H, L, S).
-        causal: whether a query sees only keys up to its own position.
-        scale: by what products of queries and keys are multiplied.
+        mask: a tensor that is added to the scores, or booleans that are True where a key takes part; it broadcasts to
+            (B, H, L, S).
+        causal: whether a query attends only to keys up to its own position.
+        scale: the factor of the scores.
 
     Returns:
         The weighted values, shape (B, H, L, Ev); zeros for a query without any key.
@@ -103,7 +104,7 @@ def mm(x: ArrayLike, y: ArrayLike) -> Tensor:
         A tensor of shape (m, n) in the common dtype.
 
     Raises:
-        ShapeError: an operand is no matrix, or the extents k differ.
+        ShapeError: an operand is not a matrix, or the extents k differ.
 
     Example:
         >>> import spiraltorch as st
@@ -127,7 +128,7 @@ def bmm(x: ArrayLike, y: ArrayLike) -> Tensor:
         A tensor of shape (b, m, n) in the common dtype.
 
     Raises:
-        ShapeError: an operand has not 3 axes, or the extents b or k differ.
+        ShapeError: an operand does not have 3 axes, or the extents b or k differ.
 
     Example:
         >>> import spiraltorch as st
@@ -169,7 +170,7 @@ def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1, *, dim: int = -1) -> Tens
         x: any shape and dtype.
         y: any shape that broadcasts with x's.
         axis: the axis of the vectors.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of the common shape without the axis, in the common dtype.
@@ -192,7 +193,7 @@ def outer(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: shape (m,), any dtype; more axes are flattened.
-        y: shape (n,), likewise.
+        y: shape (n,), any dtype; more axes are flattened.
 
     Returns:
         A tensor of shape (m, n) in the common dtype.
@@ -230,16 +231,21 @@ def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[S
     a, b = promoted_operands(x, y)
     if isinstance(axes, int):
         if axes < 0:
-            raise ArgumentError(f"[tensordot] expected at least 0 axes, got {axes}")
+            raise ArgumentError(f"[tensordot] expected at least 0 axes, got {axes}; pass a non-negative number")
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
         left, right = ([s] if isinstance(s, int) else list(s) for s in axes)
     ax = tuple([axis_of(d, a.ndim, "tensordot") for d in left])
     by = tuple([axis_of(d, b.ndim, "tensordot") for d in right])
     if len(set(ax)) != len(ax) or len(set(by)) != len(by):
-        raise ArgumentError(f"[tensordot] expected distinct axes of each operand, got {left} and {right}")
+        raise ArgumentError(
+            f"[tensordot] expected distinct axes of each operand, got {left} and {right}; pass each axis once"
+        )
     if [a.shape[d] for d in ax] != [b.shape[d] for d in by]:
-        raise ShapeError(f"[tensordot] expected equal extents on axes {ax} and {by}, got {a.shape} and {b.shape}")
+        raise ShapeError(
+            f"[tensordot] expected equal extents on axes {ax} and {by}, got {a.shape} and {b.shape}; "
+            "transpose or reshape one operand"
+        )
     return Tensor(build.dot(a.node, b.node, ax, by))
 
 
@@ -264,7 +270,10 @@ def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Te
     """
     a, w = promoted_operands(x, weight)
     if w.ndim != 2 or a.shape[-1:] != w.shape[-1:]:
-        raise ShapeError(f"[linear] expected x (..., in) and a weight (out, in), got shapes {a.shape} and {w.shape}")
+        raise ShapeError(
+            f"[linear] expected x (..., in) and a weight (out, in), got shapes {a.shape} and {w.shape}; "
+            "transpose or reshape one of them"
+        )
     product = Tensor(build.dot(a.node, w.node, (a.ndim - 1,), (1,)))
     return product if bias is None else product + as_tensor(bias, product)
 
@@ -314,8 +323,8 @@ def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Tensor:
     """
     a, b = broadcast_arrays(*promoted_operands(x, y))
     if a.ndim == 0:
-        raise ShapeError("[cross] expected vectors of extent 3, got 0-d tensors")
+        raise ShapeError("[cross] expected vectors of extent 3, got 0-d tensors; pass vectors")
     (d,) = axes_of(axis, a.ndim, "cross")
     if a.shape[d] != 3 or b.shape[d] != 3:
-        raise ShapeError(f"[cross] expected extent 3 along axis {d}, got {a.shape} and {b.shape}")
+        raise ShapeError(f"[cross] expected extent 3 along axis {d}, got {a.shape} and {b.shape}; choose another axis")
     return roll(a, -1, axis=d) * roll(b, -2, axis=d) - roll(a, -2, axis=d) * roll(b, -1, axis=d)

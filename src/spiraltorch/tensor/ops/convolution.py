@@ -20,10 +20,12 @@ def per_axis(value: IntPerAxis, rank: int, op: str, name: str, least: int = 0) -
     try:
         ints = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)  # type: ignore[union-attr]
     except AttributeError:
-        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints, got {value!r}") from None
+        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints, got {value!r}; change it") from None
     ints = ints * rank if len(ints) == 1 else ints
     if len(ints) != rank or any(v < least for v in ints):
-        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints of at least {least}, got {value!r}")
+        raise ArgumentError(
+            f"[{op}] expected {name} as an int or {rank} ints of at least {least}, got {value!r}; change it"
+        )
     return ints
 
 
@@ -40,7 +42,7 @@ def _batched(x: Tensor, n: int, op: str) -> tuple[Tensor, bool]:
     if x.ndim == n + 1:
         return x.reshape((1, *x.shape)), True
     if x.ndim != n + 2:
-        raise ShapeError(f"[{op}] expected {n + 1} or {n + 2} axes, got shape {x.shape}")
+        raise ShapeError(f"[{op}] expected {n + 1} or {n + 2} axes, got shape {x.shape}; add or remove axes")
     return x, False
 
 
@@ -56,7 +58,8 @@ def _conv(
     if w.ndim != n + 2 or groups < 1 or a.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
         raise ShapeError(
             f"[{op}] expected input (N, {w.shape[1] * groups if w.ndim == n + 2 else 'C'}, ...) and weight "
-            f"(O, C/groups, ...) with O divisible by groups={groups}, got {a.shape} and {w.shape}"
+            f"(O, C/groups, ...) with O divisible by groups={groups}, got {a.shape} and {w.shape}; "
+            "change the shapes or groups"
         )
     pads = _padding(padding, n, op, strides, dilations, w.shape[2:])
     for e, k, d, p in zip(a.shape[2:], w.shape[2:], dilations, pads, strict=True):
@@ -77,7 +80,7 @@ def _finished(x: Tensor, bias: ArrayLike | None, n: int, single: bool, op: str) 
     if bias is not None:
         b = as_tensor(bias, x)
         if b.shape != (x.shape[1],):
-            raise ShapeError(f"[{op}] expected a bias of shape {(x.shape[1],)}, got {b.shape}")
+            raise ShapeError(f"[{op}] expected a bias of shape {(x.shape[1],)}, got {b.shape}; reshape it")
         x = x + b.reshape((-1, *[1] * n))
     return x.reshape(x.shape[1:]) if single else x
 
@@ -95,11 +98,11 @@ def _padding(
         return ((0, 0),) * n
     if padding == "same":
         if any(s != 1 for s in strides):
-            raise ArgumentError(f"[{op}] expected stride 1 for padding 'same', got {strides}")
+            raise ArgumentError(f"[{op}] expected stride 1 for padding 'same', got {strides}; pass the padding as ints")
         spans = [d * (k - 1) for d, k in zip(dilations, sizes, strict=True)]
         return tuple([(s // 2, s - s // 2) for s in spans])
     if isinstance(padding, str):
-        raise ArgumentError(f"[{op}] expected padding 'same', 'valid' or ints, got {padding!r}")
+        raise ArgumentError(f"[{op}] expected padding 'same', 'valid' or ints, got {padding!r}; choose one")
     return tuple([(p, p) for p in per_axis(padding, n, op, "padding")])
 
 
@@ -119,11 +122,12 @@ def conv1d(
     Args:
         x: shape (N, C, L) or (C, L); floating dtypes.
         weight: the kernels, shape (O, C / groups, K).
-        bias: what is added to each channel of the result, shape (O,).
-        stride: the distance of neighbouring windows, for all spatial axes or for each.
-        padding: how many zeros are added at both ends, likewise; "valid" is 0, "same" keeps the extents (stride 1).
-        dilation: the distance of neighbouring elements of a kernel, likewise.
-        groups: into how many groups the channels are divided, each with kernels of its own.
+        bias: the value added to each channel of the result, shape (O,).
+        stride: the distance between neighbouring windows, for all spatial axes or for each.
+        padding: the number of zeros added at both ends, for all spatial axes or for each; "valid" is 0, "same" keeps
+            the extents (stride 1).
+        dilation: the distance between neighbouring elements of a kernel, for all spatial axes or for each.
+        groups: the number of groups of channels, each with its own kernels.
 
     Returns:
         A tensor of shape (N, O, L') or (O, L'), in the common dtype.
@@ -131,7 +135,7 @@ def conv1d(
     Raises:
         DTypeError: the common dtype is not floating.
         ShapeError: the shapes do not fit, or the kernel is larger than the padded input.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -157,11 +161,12 @@ def conv2d(
     Args:
         x: shape (N, C, H, W) or (C, H, W); floating dtypes.
         weight: the kernels, shape (O, C / groups, KH, KW).
-        bias: what is added to each channel of the result, shape (O,).
-        stride: the distance of neighbouring windows, for all spatial axes or for each.
-        padding: how many zeros are added at both ends, likewise; "valid" is 0, "same" keeps the extents (stride 1).
-        dilation: the distance of neighbouring elements of a kernel, likewise.
-        groups: into how many groups the channels are divided, each with kernels of its own.
+        bias: the value added to each channel of the result, shape (O,).
+        stride: the distance between neighbouring windows, for all spatial axes or for each.
+        padding: the number of zeros added at both ends, for all spatial axes or for each; "valid" is 0, "same" keeps
+            the extents (stride 1).
+        dilation: the distance between neighbouring elements of a kernel, for all spatial axes or for each.
+        groups: the number of groups of channels, each with its own kernels.
 
     Returns:
         A tensor of shape (N, O, H', W') or (O, H', W'), in the common dtype.
@@ -169,7 +174,7 @@ def conv2d(
     Raises:
         DTypeError: the common dtype is not floating.
         ShapeError: the shapes do not fit, or the kernel is larger than the padded input.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -195,11 +200,12 @@ def conv3d(
     Args:
         x: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
         weight: the kernels, shape (O, C / groups, KD, KH, KW).
-        bias: what is added to each channel of the result, shape (O,).
-        stride: the distance of neighbouring windows, for all spatial axes or for each.
-        padding: how many zeros are added at both ends, likewise; "valid" is 0, "same" keeps the extents (stride 1).
-        dilation: the distance of neighbouring elements of a kernel, likewise.
-        groups: into how many groups the channels are divided, each with kernels of its own.
+        bias: the value added to each channel of the result, shape (O,).
+        stride: the distance between neighbouring windows, for all spatial axes or for each.
+        padding: the number of zeros added at both ends, for all spatial axes or for each; "valid" is 0, "same" keeps
+            the extents (stride 1).
+        dilation: the distance between neighbouring elements of a kernel, for all spatial axes or for each.
+        groups: the number of groups of channels, each with its own kernels.
 
     Returns:
         A tensor of shape (N, O, D', H', W') or (O, D', H', W'), in the common dtype.
@@ -207,7 +213,7 @@ def conv3d(
     Raises:
         DTypeError: the common dtype is not floating.
         ShapeError: the shapes do not fit, or the kernel is larger than the padded input.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -230,10 +236,10 @@ def _transposed(
     if w.ndim != n + 2 or groups < 1 or a.shape[1] != w.shape[0] or w.shape[0] % groups:
         raise ShapeError(
             f"[{op}] expected input (N, C, ...) and weight (C, O/groups, ...) with C divisible by groups={groups}, got "
-            f"{a.shape} and {w.shape}"
+            f"{a.shape} and {w.shape}; change the shapes or groups"
         )
     if any(e >= s and e >= d for e, s, d in zip(extra, strides, dilations, strict=True)):
-        raise ArgumentError(f"[{op}] expected output_padding below stride or dilation, got {extra}")
+        raise ArgumentError(f"[{op}] expected output_padding below stride or dilation, got {extra}; reduce it")
     channels = a.shape[1] // groups
     data = a.reshape((a.shape[0], groups, channels, *a.shape[2:]))
     kernel = w.reshape((groups, channels, *w.shape[1:])).swapaxes(1, 2).flip(axis=tuple(range(3, 3 + n)))
@@ -260,12 +266,13 @@ def conv_transpose1d(
     Args:
         x: shape (N, C, L) or (C, L); floating dtypes.
         weight: the kernels, shape (C, O / groups, K).
-        bias: what is added to each channel of the result, shape (O,).
+        bias: the value added to each channel of the result, shape (O,).
         stride: the stride of the convolution, for all spatial axes or for each.
-        padding: the padding of the convolution, likewise.
-        output_padding: what is added to the extents of the result, below stride or dilation, likewise.
-        groups: into how many groups the channels are divided, each with kernels of its own.
-        dilation: the distance of neighbouring elements of a kernel, likewise.
+        padding: the padding of the convolution, for all spatial axes or for each.
+        output_padding: the number of elements added to the extents of the result, for all spatial axes or for each;
+            less than the stride or the dilation.
+        groups: the number of groups of channels, each with its own kernels.
+        dilation: the distance between neighbouring elements of a kernel, for all spatial axes or for each.
 
     Returns:
         A tensor of shape (N, O, L') or (O, L'), in the common dtype.
@@ -273,7 +280,7 @@ def conv_transpose1d(
     Raises:
         DTypeError: the common dtype is not floating.
         ShapeError: the shapes do not fit.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -300,12 +307,13 @@ def conv_transpose2d(
     Args:
         x: shape (N, C, H, W) or (C, H, W); floating dtypes.
         weight: the kernels, shape (C, O / groups, KH, KW).
-        bias: what is added to each channel of the result, shape (O,).
+        bias: the value added to each channel of the result, shape (O,).
         stride: the stride of the convolution, for all spatial axes or for each.
-        padding: the padding of the convolution, likewise.
-        output_padding: what is added to the extents of the result, below stride or dilation, likewise.
-        groups: into how many groups the channels are divided, each with kernels of its own.
-        dilation: the distance of neighbouring elements of a kernel, likewise.
+        padding: the padding of the convolution, for all spatial axes or for each.
+        output_padding: the number of elements added to the extents of the result, for all spatial axes or for each;
+            less than the stride or the dilation.
+        groups: the number of groups of channels, each with its own kernels.
+        dilation: the distance between neighbouring elements of a kernel, for all spatial axes or for each.
 
     Returns:
         A tensor of shape (N, O, H', W') or (O, H', W'), in the common dtype.
@@ -313,7 +321,7 @@ def conv_transpose2d(
     Raises:
         DTypeError: the common dtype is not floating.
         ShapeError: the shapes do not fit.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -341,12 +349,13 @@ def conv_transpose3d(
     Args:
         x: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
         weight: the kernels, shape (C, O / groups, KD, KH, KW).
-        bias: what is added to each channel of the result, shape (O,).
+        bias: the value added to each channel of the result, shape (O,).
         stride: the stride of the convolution, for all spatial axes or for each.
-        padding: the padding of the convolution, likewise.
-        output_padding: what is added to the extents of the result, below stride or dilation, likewise.
-        groups: into how many groups the channels are divided, each with kernels of its own.
-        dilation: the distance of neighbouring elements of a kernel, likewise.
+        padding: the padding of the convolution, for all spatial axes or for each.
+        output_padding: the number of elements added to the extents of the result, for all spatial axes or for each;
+            less than the stride or the dilation.
+        groups: the number of groups of channels, each with its own kernels.
+        dilation: the distance between neighbouring elements of a kernel, for all spatial axes or for each.
 
     Returns:
         A tensor of shape (N, O, D', H', W') or (O, D', H', W'), in the common dtype.
@@ -354,7 +363,7 @@ def conv_transpose3d(
     Raises:
         DTypeError: the common dtype is not floating.
         ShapeError: the shapes do not fit.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st

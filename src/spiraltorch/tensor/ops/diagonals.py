@@ -22,7 +22,7 @@ def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
 
     Args:
         x: at least 2 axes, any dtype.
-        offset: which diagonal: positive ones lie above the main diagonal, negative ones below.
+        offset: the diagonal: positive ones lie above the main diagonal, negative ones below.
         dim1: the axis of rows.
         dim2: the axis of columns.
 
@@ -41,7 +41,7 @@ def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
     x = as_tensor(x)
     a, b = axis_of(dim1, x.ndim, "diagonal"), axis_of(dim2, x.ndim, "diagonal")
     if a == b:
-        raise ArgumentError(f"[diagonal] expected two axes, got {dim1} twice")
+        raise ArgumentError(f"[diagonal] expected two axes, got {dim1} twice; choose two different axes")
     x = moveaxis(x, (a, b), (-2, -1))
     rows, columns = x.shape[-2:]
     first = max(-offset, 0)
@@ -56,7 +56,7 @@ def trace(x: ArrayLike, offset: int = 0) -> Tensor:
 
     Args:
         x: shape (..., m, n), any dtype.
-        offset: which diagonal: positive ones lie above the main diagonal, negative ones below.
+        offset: the diagonal: positive ones lie above the main diagonal, negative ones below.
 
     Returns:
         A tensor of shape (...), of x's dtype where that is floating, else of 64-bit integers.
@@ -78,7 +78,7 @@ def diag(x: ArrayLike, k: int = 0) -> Tensor:
 
     Args:
         x: shape (m, n) or (n,), any dtype.
-        k: which diagonal: positive ones lie above the main diagonal, negative ones below.
+        k: the diagonal: positive ones lie above the main diagonal, negative ones below.
 
     Returns:
         Of a matrix its diagonal, 1-d; of a 1-d tensor a square matrix of n + |k| rows, 0 elsewhere.
@@ -99,7 +99,9 @@ def diag(x: ArrayLike, k: int = 0) -> Tensor:
 def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
     """The elements on one side of the `k`-th diagonal, itself included; zeros on the other."""
     if x.ndim < 2:
-        raise ShapeError(f"[{'tril' if lower else 'triu'}] expected at least 2 axes, got shape {x.shape}")
+        raise ShapeError(
+            f"[{'tril' if lower else 'triu'}] expected at least 2 axes, got shape {x.shape}; add axes with reshape()"
+        )
     n = node_of(x)
     shape = x.shape[-2:]
     i, j = build.iota(shape, 0, int64, x.device), build.iota(shape, 1, int64, x.device)

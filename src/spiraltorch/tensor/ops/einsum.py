@@ -19,17 +19,17 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
 
     Args:
         equation: a term of letters for each operand, one letter for each axis, separated by commas; then "->" and the
-            letters of the result. Letters that the result has not are summed over; a letter repeated in one term takes
-            the diagonal; "..." stands for axes that broadcast. Without "->" the result has the letters that occur once,
-            in alphabetical order.
+            letters of the result. Letters that are not in the result are summed over; a letter repeated in one term
+            takes the diagonal; "..." stands for axes that broadcast. Without "->" the result has the letters that occur
+            once, in alphabetical order.
         *operands: any dtypes, as separate arguments or as one list.
 
     Returns:
         A tensor in the common dtype.
 
     Raises:
-        ArgumentError: the equation is malformed, or has not a term for each operand.
-        ShapeError: an operand has not the axes of its term, or axes of one letter have different extents.
+        ArgumentError: the equation is malformed, or does not have one term for each operand.
+        ShapeError: an operand does not have the axes of its term, or axes of one letter have different extents.
 
     Example:
         >>> import spiraltorch as st
@@ -39,7 +39,10 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     if not operands:
-        raise ArgumentError(f"[einsum] expected an operand for each term of {equation!r}, got none")
+        raise ArgumentError(
+            f"[einsum] expected an operand for each term of {equation!r}, got none; "
+            "pass the operands after the equation"
+        )
     tensors = as_tensors(*operands)
     dtype = tensors[0].dtype
     for t in tensors[1:]:
@@ -61,22 +64,30 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
 
 
 def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[str]]:
-    """The labels of each operand's axes and of the result's; axes of an ellipsis get labels that are no letters."""
+    """The labels of each operand's axes and of the result's; axes of an ellipsis get labels that are not letters."""
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     for part in (*terms, right):
         if (symbols := part.replace("...", "", 1)) and not symbols.isalpha():
-            raise ArgumentError(f"[einsum] expected letters, commas, '...' and '->', got {part!r} in {equation!r}")
+            raise ArgumentError(
+                f"[einsum] expected letters, commas, '...' and '->', got {part!r} in {equation!r}; correct the equation"
+            )
     if len(terms) != len(tensors):
-        raise ArgumentError(f"[einsum] expected {len(terms)} operands for {equation!r}, got {len(tensors)}")
+        raise ArgumentError(
+            f"[einsum] expected {len(terms)} operands for {equation!r}, got {len(tensors)}; "
+            "pass one operand for each term"
+        )
     rank = 0
     for term, t in zip(terms, tensors, strict=True):
         named = len(term.replace("...", ""))
         if "..." in term:
             rank = max(rank, t.ndim - named)
         if named > t.ndim or ("..." not in term and named != t.ndim):
-            raise ShapeError(f"[einsum] expected {named} axes for {term!r} in {equation!r}, got shape {t.shape}")
+            raise ShapeError(
+                f"[einsum] expected {named} axes for {term!r} in {equation!r}, got shape {t.shape}; "
+                "reshape the operand or correct the equation"
+            )
     dots = [chr(0x100 + n) for n in range(rank)]
     split: list[list[str]] = []
     for term, t in zip(terms, tensors, strict=True):
@@ -91,7 +102,10 @@ def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[
         result = dots + sorted(c for c in set(letters) if letters.count(c) == 1)
     known = {c for s in split for c in s}
     if any(c not in known for c in result) or len(set(result)) != len(result):
-        raise ArgumentError(f"[einsum] expected result letters that occur once and in an operand, got {equation!r}")
+        raise ArgumentError(
+            f"[einsum] expected result letters that occur once and in an operand, got {equation!r}; "
+            "correct the equation"
+        )
     return split, result
 
 
@@ -108,7 +122,10 @@ def _single(t: Tensor, labels: list[str], needed: set[str]) -> tuple[Tensor, lis
             a = labels.index(c)
             b = labels.index(c, a + 1)
             if t.shape[a] != t.shape[b]:
-                raise ShapeError(f"[einsum] expected equal extents for {c!r}, got {t.shape[a]} and {t.shape[b]}")
+                raise ShapeError(
+                    f"[einsum] expected equal extents for {c!r}, got {t.shape[a]} and {t.shape[b]}; "
+                    "reshape an operand or correct the equation"
+                )
             t = t.diagonal(0, a, b)
             labels = [x for n, x in enumerate(labels) if n not in (a, b)] + [c]
     gone = tuple([n for n, c in enumerate(labels) if c not in needed])
@@ -138,7 +155,10 @@ def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set
     for c in shared:
         p, q = a.shape[left.index(c)], b.shape[right.index(c)]
         if p != q and 1 not in (p, q):
-            raise ShapeError(f"[einsum] expected equal extents for {c!r}, got {p} and {q}")
+            raise ShapeError(
+                f"[einsum] expected equal extents for {c!r}, got {p} and {q}; "
+                "reshape an operand or correct the equation"
+            )
         if p != q:
             wide = max(p, q)
             a = a.expand(tuple([wide if d == c else e for d, e in zip(left, a.shape, strict=True)]))

@@ -39,7 +39,7 @@ _BINARY_DOC = """{summary}, element by element.
 
     Args:
         x: {operands}
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, {returns}.
@@ -127,10 +127,10 @@ def pow(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: the base, any shape; floating or integer dtypes, or a number.
-        y: the exponent, any shape that broadcasts with x's, likewise.
+        y: the exponent, any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is no integer.
+        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer.
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -149,7 +149,7 @@ def greater(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: any shape and dtype, or a number.
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, of booleans.
@@ -172,7 +172,7 @@ def greater_equal(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: any shape and dtype, or a number.
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, of booleans.
@@ -195,7 +195,7 @@ def divide(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: any shape and dtype, or a number.
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, in the common floating dtype; float32 where neither operand is floating.
@@ -218,8 +218,8 @@ def atan2(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Computes the angle of the point (y, x) with the positive first axis, in radians.
 
     Args:
-        x: the second coordinate, as in the array API: any shape. Integers and booleans are taken as float32.
-        y: the first coordinate, any shape that broadcasts with x's, likewise.
+        x: the second coordinate, as in the array API: any shape. Integers and booleans are converted to float32.
+        y: the first coordinate, any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape and floating dtype, in [-pi, pi].
@@ -251,11 +251,11 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Computes sqrt(x*x + y*y) without overflow in between.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
-        y: any shape that broadcasts with x's, likewise.
+        x: any shape. Integers and booleans are converted to float32.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and floating dtype; infinite where either operand is.
+        A tensor of the common shape and floating dtype; infinite where either operand is infinite.
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -278,8 +278,8 @@ def logaddexp(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Computes log(e**x + e**y) without overflow in between.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
-        y: any shape that broadcasts with x's, likewise.
+        x: any shape. Integers and booleans are converted to float32.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape and floating dtype.
@@ -304,8 +304,8 @@ def xlogy(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Computes x * log(y), which is 0 where x is 0.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
-        y: any shape that broadcasts with x's, likewise. NaN gives NaN, also where x is 0.
+        x: any shape. Integers and booleans are converted to float32.
+        y: any shape that broadcasts with x's; dtypes as for `x`. NaN gives NaN, also where x is 0.
 
     Returns:
         A tensor of the common shape and floating dtype.
@@ -329,7 +329,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
     Args:
         x: any shape and dtype. NaN stays NaN.
         min: the lower bound, a number or a shape that broadcasts with x's; None for no bound.
-        max: the upper bound, likewise. It wins where it lies below `min`.
+        max: the upper bound, of the same kind; it takes precedence where it is less than `min`.
 
     Returns:
         A tensor of the common shape and dtype. At a bound the derivative is 1.
@@ -347,7 +347,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
     if min is None and max is None:
         return x
     if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
-        raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}")
+        raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}; pass None for no bound")
     x = x if min is None else _bounded(x, min, greater_equal)
     return x if max is None else _bounded(x, max, less_equal)
 

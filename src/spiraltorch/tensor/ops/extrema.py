@@ -28,11 +28,11 @@ def amax(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis =
         x: any shape and dtype.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A tensor of x's dtype, and of its shape without the axes. NaN where an element is. Equal maxima share the
+        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN. Equal maxima share the
         gradient.
 
     Raises:
@@ -56,11 +56,11 @@ def amin(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis =
         x: any shape and dtype.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A tensor of x's dtype, and of its shape without the axes. NaN where an element is. Equal minima share the
+        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN. Equal minima share the
         gradient.
 
     Raises:
@@ -77,7 +77,7 @@ def amin(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis =
 
 
 def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Finds the greatest element over axes; the array API's name of `amax`.
+    """Finds the greatest element over axes; the array API's name for `amax`.
 
     Args:
         x: any shape and dtype.
@@ -85,7 +85,7 @@ def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         keepdims: whether the axes stay, with extent 1.
 
     Returns:
-        A tensor of x's dtype, and of its shape without the axes. NaN where an element is.
+        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN.
 
     Raises:
         ArgumentError: there is no element, or an axis is given twice.
@@ -100,7 +100,7 @@ def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Finds the least element over axes; the array API's name of `amin`.
+    """Finds the least element over axes; the array API's name for `amin`.
 
     Args:
         x: any shape and dtype.
@@ -108,7 +108,7 @@ def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         keepdims: whether the axes stay, with extent 1.
 
     Returns:
-        A tensor of x's dtype, and of its shape without the axes. NaN where an element is.
+        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN.
 
     Raises:
         ArgumentError: there is no element, or an axis is given twice.
@@ -219,8 +219,8 @@ def argmax(
         x: any shape and dtype. NaN counts as the greatest.
         axis: the axis that is searched; by default the flattened tensor is.
         keepdims: whether the axis stays, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         An int64 tensor of x's shape without the axis.
@@ -247,8 +247,8 @@ def argmin(
         x: any shape and dtype. NaN counts as the least.
         axis: the axis that is searched; by default the flattened tensor is.
         keepdims: whether the axis stays, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         An int64 tensor of x's shape without the axis.

@@ -22,7 +22,7 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None, *, dim: int 
         x: at least one axis, any dtype.
         indices: integers in [-n, n), where n is the extent of the axis; any shape.
         axis: the axis; by default the flattened tensor is indexed.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's dtype, with the axes of `indices` in place of the axis.
@@ -52,7 +52,7 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1, *, dim: in
         x: shape (..., n, ...), any dtype.
         indices: integers in [-n, n), of x's rank; other axes equal to x's or 1.
         axis: the axis that is indexed.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's dtype and of the shape of `indices`, other axes broadcast against x's.
@@ -70,7 +70,9 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1, *, dim: in
     x, idx = as_tensors(x, indices)
     d = axis_of(axis, x.ndim, "take_along_axis")
     if x.ndim != idx.ndim:
-        raise ShapeError(f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}")
+        raise ShapeError(
+            f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}; reshape the indices"
+        )
     a, b = list(x.shape), list(idx.shape)
     a[d] = b[d] = 1
     common = list(broadcast_shapes("take_along_axis", tuple(a), tuple(b)))
@@ -111,13 +113,15 @@ def gather(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
 def cropped(x: Tensor, shape: Shape, d: int, op: str) -> Tensor:
     """The leading part of x that has the given extents on all axes but `d`. Raises `ShapeError` where x is smaller."""
     if len(shape) != x.ndim or any(n > e for a, (n, e) in enumerate(zip(shape, x.shape, strict=True)) if a != d):
-        raise ShapeError(f"[{op}] expected an index no larger than {x.shape} beside axis {d}, got {shape}")
+        raise ShapeError(
+            f"[{op}] expected an index no larger than {x.shape} beside axis {d}, got {shape}; slice the index"
+        )
     stops = tuple([x.shape[d] if a == d else n for a, n in enumerate(shape)])
     return Tensor(build.slice(node_of(x), (0,) * x.ndim, stops, (1,) * x.ndim))
 
 
 def index_select(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
-    """Gathers slices along an axis; PyTorch's name of `take`.
+    """Gathers slices along an axis; PyTorch's name for `take`.
 
     Args:
         x: at least one axis, any dtype.
@@ -142,7 +146,7 @@ def index_select(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
 def masked_select(x: ArrayLike, mask: ArrayLike) -> Tensor:
     """Picks the elements at which a mask holds, in row-major order.
 
-    The value of the mask is computed at once, because the result's shape depends on it.
+    The value of the mask is evaluated immediately, because the result's shape depends on it.
 
     Args:
         x: any shape and dtype.

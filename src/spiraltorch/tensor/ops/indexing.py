@@ -26,8 +26,9 @@ def getitem(x: Tensor, key: Index) -> Tensor:
 
     Args:
         x: any shape and dtype.
-        key: an int, a slice, `...`, None for a new axis, an integer array, a boolean array over leading axes, or a tuple
-            of these. The values of boolean arrays are computed at once, because the result's shape depends on them.
+        key: an int, a slice, `...`, None for a new axis, an integer array, a boolean array over leading axes, or a
+            tuple of these. The values of boolean arrays are evaluated immediately, because the result's shape depends
+            on them.
 
     Returns:
         A tensor of x's dtype. Axes of arrays that stand together take their place; else they come first.
@@ -36,7 +37,7 @@ def getitem(x: Tensor, key: Index) -> Tensor:
         IndexOutOfRange: an index lies outside its axis, or there are more indices than axes.
         ShapeError: a boolean array has another shape than the axes that it stands for.
         DTypeError: an index is a bool or a floating array.
-        ArgumentError: a part of the key is none of those.
+        ArgumentError: a part of the key is not one of these.
 
     Example:
         >>> import spiraltorch as st
@@ -63,7 +64,9 @@ def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
     value = as_tensor(value, x)
     if isinstance(key, Tensor) and key.dtype.is_bool and value.size == 1:
         if key.shape != x.shape[: key.ndim]:
-            raise ShapeError(f"[setitem] expected a mask of shape {x.shape[: key.ndim]}, got {key.shape}")
+            raise ShapeError(
+                f"[setitem] expected a mask of shape {x.shape[: key.ndim]}, got {key.shape}; pass a mask of that shape"
+            )
         mask = key.reshape((*key.shape, *[1] * (x.ndim - key.ndim)))
         return where(mask, cast(value, x.dtype).reshape(()), x)
     parsed = _Key(x, key)
@@ -111,7 +114,9 @@ class _Key:
             else:
                 i = int(part)
                 if not -n <= i < n:
-                    raise IndexOutOfRange(f"[index] expected an index from {-n} to {n - 1} for axis {axis}, got {i}")
+                    raise IndexOutOfRange(
+                        f"[index] expected an index from {-n} to {n - 1} for axis {axis}, got {i}; check the index"
+                    )
                 i %= n
                 self.starts.append(i)
                 self.stops.append(i + 1)
@@ -136,7 +141,7 @@ class _Key:
             start, stop, step = part.indices(n)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
-                f"[index] expected slices of ints with a step that is not 0, got {part}: {error}"
+                f"[index] expected slices of ints with a step that is not 0, got {part}: {error}; correct the slice"
             ) from None
         count = len(range(start, stop, step))
         if step < 0:
@@ -153,10 +158,12 @@ class _Key:
         parts = [self._checked_part(p, x) for p in key]
         used = sum([0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1 for p in parts])
         if used > x.ndim:
-            raise IndexOutOfRange(f"[index] expected at most {x.ndim} indices, got {used} for shape {x.shape}")
+            raise IndexOutOfRange(
+                f"[index] expected at most {x.ndim} indices, got {used} for shape {x.shape}; remove indices"
+            )
         dots = [n for n, p in enumerate(parts) if p is Ellipsis]
         if len(dots) > 1:
-            raise ArgumentError("[index] expected at most one ellipsis, got several")
+            raise ArgumentError("[index] expected at most one ellipsis, got several; keep one")
         at = dots[0] if dots else len(parts)
         parts[at : at + 1] = [slice(None)] * (x.ndim - used)
         result: list[Any] = []
@@ -167,7 +174,10 @@ class _Key:
                 axis += p is not None
                 continue
             if x.shape[axis : axis + p.ndim] != p.shape:
-                raise ShapeError(f"[index] expected a mask of shape {x.shape[axis : axis + p.ndim]}, got {p.shape}")
+                raise ShapeError(
+                    f"[index] expected a mask of shape {x.shape[axis : axis + p.ndim]}, got {p.shape}; "
+                    "pass a mask of that shape"
+                )
             forbid_read(p.node, "index by a boolean mask")
             result += [asarray(i, device=x.device) for i in np.nonzero(host_values(p, "index"))]
             axis += p.ndim
@@ -186,7 +196,8 @@ class _Key:
             return p.__index__() if known else p
         if not hasattr(p, "__index__"):
             raise ArgumentError(
-                f"[index] expected ints, slices, None, ..., integer or boolean arrays, got {type(p).__name__}"
+                f"[index] expected ints, slices, None, ..., integer or boolean arrays, got {type(p).__name__}; "
+                "convert the index"
             )
         return p
 
@@ -247,7 +258,9 @@ def _fitted(value: Tensor, shape: Shape, op: str) -> Tensor:
     try:
         return value.broadcast_to(shape)
     except ShapeError:
-        raise ShapeError(f"[{op}] expected a value that broadcasts to {shape}, got shape {value.shape}") from None
+        raise ShapeError(
+            f"[{op}] expected a value that broadcasts to {shape}, got shape {value.shape}; reshape the value"
+        ) from None
 
 
 def _write_box(x: Tensor, key: _Key, value: Tensor) -> Tensor:

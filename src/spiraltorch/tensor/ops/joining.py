@@ -22,7 +22,7 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
     Args:
         arrays: at least one tensor; shapes are equal but for the axis.
         axis: the axis; None flattens the tensors first.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of the common dtype, whose extent along the axis is the sum of theirs.
@@ -39,7 +39,7 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
     """
     tensors = as_tensors(*arrays)
     if not tensors:
-        raise ArgumentError("[concat] expected at least one tensor, got none")
+        raise ArgumentError("[concat] expected at least one tensor, got none; pass a non-empty sequence")
     if axis is None:
         tensors, axis = [ravel(t) for t in tensors], 0
     number = axis_of(axis, tensors[0].ndim, "concat")
@@ -58,7 +58,7 @@ def stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dim: int = 0) -> Tensor
     Args:
         arrays: at least one tensor; all of one shape.
         axis: the position of the new axis in the result.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of the common dtype, whose extent along the new axis is the number of tensors.
@@ -75,5 +75,5 @@ def stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dim: int = 0) -> Tensor
     """
     tensors = as_tensors(*arrays)
     if not tensors:
-        raise ArgumentError("[stack] expected at least one tensor, got none")
+        raise ArgumentError("[stack] expected at least one tensor, got none; pass a non-empty sequence")
     return stacked(tensors, axis_of(axis, tensors[0].ndim + 1, "stack"))

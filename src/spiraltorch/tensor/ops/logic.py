@@ -21,7 +21,7 @@ def logical_and(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: any shape and dtype; numbers are true where they are not 0.
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, of booleans.
@@ -43,7 +43,7 @@ def logical_or(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: any shape and dtype; numbers are true where they are not 0.
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, of booleans.
@@ -65,7 +65,7 @@ def logical_xor(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     Args:
         x: any shape and dtype; numbers are true where they are not 0.
-        y: any shape that broadcasts with x's, likewise.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
         A tensor of the common shape, of booleans.
@@ -186,8 +186,8 @@ def copysign(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Gives each element of `x` the sign of `y`.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
-        y: any shape that broadcasts with x's, likewise; its sign bit counts, also in -0.0.
+        x: any shape. Integers and booleans are converted to float32.
+        y: any shape that broadcasts with x's, dtypes as for `x`; its sign bit counts, also in -0.0.
 
     Returns:
         A tensor of the common shape and floating dtype.
@@ -210,11 +210,11 @@ def nextafter(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Finds the next representable number after each element of `x` in the direction of `y`.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
-        y: any shape that broadcasts with x's, likewise.
+        x: any shape. Integers and booleans are converted to float32.
+        y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and floating dtype; y where both are equal, NaN where either is.
+        A tensor of the common shape and floating dtype; y where both are equal, NaN where either is NaN.
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -273,7 +273,7 @@ def _exact_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
 
 
 def allclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Tests whether all elements are close, as `isclose` does. The values are computed at once.
+    """Tests whether all elements are close, as `isclose` does. The values are evaluated immediately.
 
     Args:
         x: any shape and dtype.
@@ -298,7 +298,7 @@ def allclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8,
 
 
 def array_equal(x: ArrayLike, y: ArrayLike) -> bool:
-    """Tests whether shapes and all elements are equal. The values are computed at once.
+    """Tests whether shapes and all elements are equal. The values are evaluated immediately.
 
     Args:
         x: any shape and dtype.

@@ -31,8 +31,8 @@ def vector_norm(
         axis: the axes that make up a vector; all by default.
         keepdims: whether the axes stay, with extent 1.
         ord: the order p. inf is the greatest magnitude, -inf the least, 0 the number of elements that are not 0.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         A tensor of x's shape without the axes. The gradient of a norm that is 0 is 0.
@@ -65,7 +65,7 @@ def vector_norm(
 
 
 def norm(x: ArrayLike, p: float | str = 2, dim: Axis = None, keepdim: bool = False) -> Tensor:
-    """Computes the p-norm of vectors; PyTorch's spelling of `st.linalg.vector_norm`.
+    """Computes the p-norm of vectors; PyTorch's name for `st.linalg.vector_norm`.
 
     Args:
         x: any shape and dtype.

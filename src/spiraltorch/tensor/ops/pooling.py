@@ -37,9 +37,13 @@ def _windows(
     pads = per_axis(padding, rank, op, "padding", 0)
     dilations = per_axis(dilation, rank, op, "dilation", 1)
     if x.ndim not in (rank + 1, rank + 2):
-        raise ShapeError(f"[{op}] expected an input of {rank + 2} (or {rank + 1}) axes, got shape {x.shape}")
+        raise ShapeError(
+            f"[{op}] expected an input of {rank + 2} (or {rank + 1}) axes, got shape {x.shape}; add or remove axes"
+        )
     if any(2 * p > k for p, k in zip(pads, kernel, strict=True)):
-        raise ArgumentError(f"[{op}] expected padding of at most half the kernel, got {pads} and {kernel}")
+        raise ArgumentError(
+            f"[{op}] expected padding of at most half the kernel, got {pads} and {kernel}; reduce the padding"
+        )
     lead = x.ndim - rank
     edges, out = [(0, 0, 0)] * lead, []
     for d in range(rank):
@@ -133,10 +137,11 @@ def max_pool1d(
     Args:
         input: shape (N, C, L) or (C, L), any dtype.
         kernel_size: the extents of a window, for all spatial axes or for each.
-        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
-        padding: how many elements are added at both ends, likewise; at most half a window.
-        dilation: the distance of neighbouring elements of a window, likewise.
-        ceil_mode: whether a last window may run over the end, rather than be left out.
+        stride: the distance between neighbouring windows, for all spatial axes or for each; by default the extent of a
+            window.
+        padding: the number of elements added at both ends, for all spatial axes or for each; at most half a window.
+        dilation: the distance between neighbouring elements of a window, for all spatial axes or for each.
+        ceil_mode: whether the last window may extend beyond the end of the input.
         return_indices: whether the positions of the elements are returned as well.
 
     Returns:
@@ -146,7 +151,7 @@ def max_pool1d(
 
     Raises:
         ShapeError: the input has another number of axes, or no window fits.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -191,10 +196,11 @@ def max_pool2d(
     Args:
         input: shape (N, C, H, W) or (C, H, W), any dtype.
         kernel_size: the extents of a window, for all spatial axes or for each.
-        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
-        padding: how many elements are added at both ends, likewise; at most half a window.
-        dilation: the distance of neighbouring elements of a window, likewise.
-        ceil_mode: whether a last window may run over the end, rather than be left out.
+        stride: the distance between neighbouring windows, for all spatial axes or for each; by default the extent of a
+            window.
+        padding: the number of elements added at both ends, for all spatial axes or for each; at most half a window.
+        dilation: the distance between neighbouring elements of a window, for all spatial axes or for each.
+        ceil_mode: whether the last window may extend beyond the end of the input.
         return_indices: whether the positions of the elements are returned as well.
 
     Returns:
@@ -204,7 +210,7 @@ def max_pool2d(
 
     Raises:
         ShapeError: the input has another number of axes, or no window fits.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -249,10 +255,11 @@ def max_pool3d(
     Args:
         input: shape (N, C, D, H, W) or (C, D, H, W), any dtype.
         kernel_size: the extents of a window, for all spatial axes or for each.
-        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
-        padding: how many elements are added at both ends, likewise; at most half a window.
-        dilation: the distance of neighbouring elements of a window, likewise.
-        ceil_mode: whether a last window may run over the end, rather than be left out.
+        stride: the distance between neighbouring windows, for all spatial axes or for each; by default the extent of a
+            window.
+        padding: the number of elements added at both ends, for all spatial axes or for each; at most half a window.
+        dilation: the distance between neighbouring elements of a window, for all spatial axes or for each.
+        ceil_mode: whether the last window may extend beyond the end of the input.
         return_indices: whether the positions of the elements are returned as well.
 
     Returns:
@@ -262,7 +269,7 @@ def max_pool3d(
 
     Raises:
         ShapeError: the input has another number of axes, or no window fits.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -285,7 +292,9 @@ def _avg_pool(
     total = Tensor(build.reduce_sum(node, tuple(range(len(shape), len(shape) + rank))))
     if divisor_override is not None:
         if divisor_override == 0:
-            raise ArgumentError(f"[{op}] expected a divisor that is not 0, got {divisor_override}")
+            raise ArgumentError(
+                f"[{op}] expected a divisor that is not 0, got {divisor_override}; change divisor_override"
+            )
         return total / divisor_override
     counts = np.ones((1,) * rank)
     for d in range(rank):
@@ -313,11 +322,12 @@ def avg_pool1d(
     Args:
         input: shape (N, C, L) or (C, L); floating dtypes.
         kernel_size: the extents of a window, for all spatial axes or for each.
-        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
-        padding: how many elements are added at both ends, likewise; at most half a window.
-        ceil_mode: whether a last window may run over the end, rather than be left out; what it adds never counts.
+        stride: the distance between neighbouring windows, for all spatial axes or for each; by default the extent of a
+            window.
+        padding: the number of elements added at both ends, for all spatial axes or for each; at most half a window.
+        ceil_mode: whether the last window may extend beyond the end of the input; elements beyond it never count.
         count_include_pad: whether padding counts, as zeros.
-        divisor_override: what sums are divided by, instead of the number of elements.
+        divisor_override: the divisor of the sums, instead of the number of elements.
 
     Returns:
         A tensor with the windows in place of the spatial axes, of the input's dtype.
@@ -325,7 +335,7 @@ def avg_pool1d(
     Raises:
         DTypeError: the input is not floating.
         ShapeError: the input has another number of axes, or no window fits.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -349,11 +359,12 @@ def avg_pool2d(
     Args:
         input: shape (N, C, H, W) or (C, H, W); floating dtypes.
         kernel_size: the extents of a window, for all spatial axes or for each.
-        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
-        padding: how many elements are added at both ends, likewise; at most half a window.
-        ceil_mode: whether a last window may run over the end, rather than be left out; what it adds never counts.
+        stride: the distance between neighbouring windows, for all spatial axes or for each; by default the extent of a
+            window.
+        padding: the number of elements added at both ends, for all spatial axes or for each; at most half a window.
+        ceil_mode: whether the last window may extend beyond the end of the input; elements beyond it never count.
         count_include_pad: whether padding counts, as zeros.
-        divisor_override: what sums are divided by, instead of the number of elements.
+        divisor_override: the divisor of the sums, instead of the number of elements.
 
     Returns:
         A tensor with the windows in place of the spatial axes, of the input's dtype.
@@ -361,7 +372,7 @@ def avg_pool2d(
     Raises:
         DTypeError: the input is not floating.
         ShapeError: the input has another number of axes, or no window fits.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st
@@ -385,11 +396,12 @@ def avg_pool3d(
     Args:
         input: shape (N, C, D, H, W) or (C, D, H, W); floating dtypes.
         kernel_size: the extents of a window, for all spatial axes or for each.
-        stride: the distance of neighbouring windows, likewise; by default the windows lie side by side.
-        padding: how many elements are added at both ends, likewise; at most half a window.
-        ceil_mode: whether a last window may run over the end, rather than be left out; what it adds never counts.
+        stride: the distance between neighbouring windows, for all spatial axes or for each; by default the extent of a
+            window.
+        padding: the number of elements added at both ends, for all spatial axes or for each; at most half a window.
+        ceil_mode: whether the last window may extend beyond the end of the input; elements beyond it never count.
         count_include_pad: whether padding counts, as zeros.
-        divisor_override: what sums are divided by, instead of the number of elements.
+        divisor_override: the divisor of the sums, instead of the number of elements.
 
     Returns:
         A tensor with the windows in place of the spatial axes, of the input's dtype.
@@ -397,7 +409,7 @@ def avg_pool3d(
     Raises:
         DTypeError: the input is not floating.
         ShapeError: the input has another number of axes, or no window fits.
-        ArgumentError: a setting is impossible.
+        ArgumentError: a setting is invalid.
 
     Example:
         >>> import spiraltorch as st

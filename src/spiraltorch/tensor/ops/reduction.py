@@ -52,8 +52,8 @@ def sum(
         axis: the axes that are summed over; all by default.
         dtype: the dtype of the sum; by default x's where that is floating, else a 64-bit integer.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         A tensor of x's shape without the axes. The sum of no elements is 0.
@@ -90,8 +90,8 @@ def prod(
         axis: the axes that are multiplied over; all by default.
         dtype: the dtype of the product; by default x's where that is floating, else a 64-bit integer.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         A tensor of x's shape without the axes. The product of no elements is 1.
@@ -122,12 +122,12 @@ def mean(
     """Computes the arithmetic mean over axes.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         axis: the axes that are averaged over; all by default.
         dtype: the dtype in which the mean is computed and returned.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         A floating tensor of x's shape without the axes. The mean of no elements is NaN.
@@ -165,14 +165,14 @@ def var(
     """Computes the variance over axes: the mean of squared distances from the mean.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         axis: the axes over which elements vary; all by default.
-        correction: what is subtracted from the number of elements to give the divisor: 0 as in NumPy, 1 for the
+        correction: the number subtracted from the number of elements to give the divisor: 0 as in NumPy, 1 for the
             unbiased estimate of a sample's distribution (Bessel's correction), as in PyTorch.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
-        unbiased: PyTorch's older spelling of `correction`: True is 1.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
+        unbiased: alias of `correction`, as in older versions of PyTorch: True is 1.
 
     Returns:
         A floating tensor of x's shape without the axes. NaN where the divisor is not positive.
@@ -212,14 +212,14 @@ def std(
     """Computes the standard deviation over axes: the square root of `var`.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         axis: the axes over which elements vary; all by default.
-        correction: what is subtracted from the number of elements to give the divisor: 0 as in NumPy, 1 for Bessel's
+        correction: the number subtracted from the number of elements to give the divisor: 0 as in NumPy, 1 for Bessel's
             correction, as in PyTorch.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
-        unbiased: PyTorch's older spelling of `correction`: True is 1.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
+        unbiased: alias of `correction`, as in older versions of PyTorch: True is 1.
 
     Returns:
         A floating tensor of x's shape without the axes. NaN where the divisor is not positive. Where the deviation is
@@ -255,11 +255,11 @@ def any(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = 
         x: any shape and dtype; numbers are true where they are not 0.
         axis: the axes that are reduced; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A tensor of booleans, of x's shape without the axes. Of no elements none is true.
+        A tensor of booleans, of x's shape without the axes. False over no elements.
 
     Raises:
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
@@ -281,11 +281,11 @@ def all(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = 
         x: any shape and dtype; numbers are true where they are not 0.
         axis: the axes that are reduced; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A tensor of booleans, of x's shape without the axes. Of no elements all are true.
+        A tensor of booleans, of x's shape without the axes. True over no elements.
 
     Raises:
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
@@ -318,8 +318,8 @@ def count_nonzero(
         x: any shape and dtype.
         axis: the axes that are counted over; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         An int64 tensor of x's shape without the axes.

@@ -28,9 +28,9 @@ def pad(
 
     Args:
         x: any shape and dtype.
-        pad: how many elements to add: as in PyTorch, flat pairs (before, after) from the last axis on; or as in NumPy,
-            a pair for each axis from the first on. Negative numbers remove elements.
-        mode: what to add: "constant", "reflect" (mirrored at the outermost element), "replicate" (the outermost
+        pad: the number of elements to add: as in PyTorch, flat pairs (before, after) from the last axis on; or as in
+            NumPy, a pair for each axis from the first on. Negative numbers remove elements.
+        mode: the added values: "constant", "reflect" (mirrored at the outermost element), "replicate" (the outermost
             element) or "circular" (from the other end).
         value: the number that "constant" adds.
 
@@ -38,7 +38,7 @@ def pad(
         A tensor of x's dtype.
 
     Raises:
-        ArgumentError: the pairs do not fit the axes, `mode` is none of those, or more is asked for than x has.
+        ArgumentError: the pairs do not fit the axes, `mode` is not one of these, or the padding exceeds the extent of x.
         DTypeError: x's dtype cannot hold `value`.
 
     Example:
@@ -56,7 +56,7 @@ def pad(
         value = scalar_value(value, x.dtype)
         return Tensor(build.pad(node_of(x), tuple([(lo, hi, 0) for lo, hi in pairs]), value))
     if mode not in ("reflect", "replicate", "circular"):
-        raise ArgumentError(f"[pad] expected mode constant, reflect, replicate or circular, got {mode!r}")
+        raise ArgumentError(f"[pad] expected mode constant, reflect, replicate or circular, got {mode!r}; choose one")
     for d, (lo, hi) in enumerate(pairs):
         if lo or hi:
             x = _pad_axis(x, d, lo, hi, mode)
@@ -68,7 +68,7 @@ def _pairs(pad: Sequence[int] | Sequence[Sequence[int]], ndim: int) -> list[tupl
     if pad and isinstance(pad[0], (tuple, list)):
         return [tuple(p) for p in pad]  # type: ignore[arg-type,misc]
     if len(pad) % 2 or len(pad) // 2 > ndim:
-        raise ArgumentError(f"[pad] expected pairs for at most {ndim} axes, got {tuple(pad)}")
+        raise ArgumentError(f"[pad] expected pairs for at most {ndim} axes, got {tuple(pad)}; remove pairs")
     pairs: list[tuple[int, int]] = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]  # type: ignore[misc]
     return [(0, 0)] * (ndim - len(pairs)) + pairs[::-1]
 
@@ -78,7 +78,10 @@ def _pad_axis(x: Tensor, d: int, lo: int, hi: int, mode: str) -> Tensor:
     n = x.shape[d]
     limit = n - 1 if mode == "reflect" else n if mode == "circular" else math.inf if n else 0
     if lo > limit or hi > limit:
-        raise ArgumentError(f"[pad] expected at most {limit} elements of {mode} padding on axis {d}, got {lo} and {hi}")
+        raise ArgumentError(
+            f"[pad] expected at most {limit} elements of {mode} padding on axis {d}, got {lo} and {hi}; "
+            "pad fewer elements"
+        )
     if mode == "circular":
         parts = [narrow(x, d, n - lo, lo), x, narrow(x, d, 0, hi)]
     elif mode == "reflect":
@@ -97,8 +100,8 @@ def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
 
     Args:
         x: any shape and dtype.
-        *repetitions: how often, for each of the last axes, as separate ints or as one sequence; more than x has axes
-            add leading axes.
+        *repetitions: the number of repetitions for each of the last axes, as separate ints or as one sequence; more
+            than x has axes add leading axes.
 
     Returns:
         A tensor of x's dtype, each extent multiplied by its repetitions.
@@ -114,7 +117,7 @@ def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
     x = as_tensor(x)
     reps = list(unpacked(repetitions))
     if any(r < 0 for r in reps):
-        raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}")
+        raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}; change them")
     reps = [1] * (x.ndim - len(reps)) + reps
     shape = [1] * (len(reps) - x.ndim) + list(x.shape)
     wide = reshape(x, tuple([v for e in shape for v in (1, e)]))
@@ -127,7 +130,8 @@ def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = 
 
     Args:
         x: any shape and dtype.
-        repeats: how often, for all elements or for each position of the axis; the latter is needed at once.
+        repeats: the number of repetitions, for all elements or for each position of the axis; the latter are evaluated
+            immediately.
         dim: the axis; by default the flattened tensor is repeated.
 
     Returns:
@@ -152,17 +156,19 @@ def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = 
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
     if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (x.shape[d],)) or (counts < 0).any():
         raise ArgumentError(
-            f"[repeat_interleave] expected one repetition or {x.shape[d]}, ints of at least 0, got {counts.tolist()}"
+            f"[repeat_interleave] expected one repetition or {x.shape[d]}, ints of at least 0, got {counts.tolist()}; "
+            "change repeats"
         )
     return take(x, asarray(np.repeat(np.arange(x.shape[d]), counts), device=x.device), axis=d)
 
 
 def repeat(x: ArrayLike, repeats: int | ArrayLike, axis: int | None = None) -> Tensor:
-    """Repeats each element in place; the array API's name of `repeat_interleave`.
+    """Repeats each element in place; the array API's name for `repeat_interleave`.
 
     Args:
         x: any shape and dtype.
-        repeats: how often, for all elements or for each position of the axis; the latter is needed at once.
+        repeats: the number of repetitions, for all elements or for each position of the axis; the latter are evaluated
+            immediately.
         axis: the axis; by default the flattened tensor is repeated.
 
     Returns:
@@ -185,7 +191,7 @@ def repeat_method(x: Tensor, *sizes: ShapeLike) -> Tensor:
 
     Args:
         x: any shape and dtype.
-        *sizes: how often, for each of the last axes, as separate ints or as one sequence.
+        *sizes: the number of repetitions for each of the last axes, as separate ints or as one sequence.
 
     Returns:
         A tensor of x's dtype, each extent multiplied by its repetitions.

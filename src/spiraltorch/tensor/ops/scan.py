@@ -34,7 +34,7 @@ def cumsum(x: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None
         x: any shape and dtype.
         axis: the axis; by default the flattened tensor is summed.
         dtype: the dtype of the sums; by default x's where that is floating, else a 64-bit integer.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape; 1-d without an axis.
@@ -59,14 +59,14 @@ def cumulative_sum(
     *,
     dim: int | None = None,
 ) -> Tensor:
-    """Computes inclusive sums along an axis; the array API's name of `cumsum`.
+    """Computes inclusive sums along an axis; the array API's name for `cumsum`.
 
     Args:
         x: any shape and dtype.
         axis: the axis; by default the flattened tensor is summed.
         dtype: the dtype of the sums; by default x's where that is floating, else a 64-bit integer.
         include_initial: whether the result begins with 0, the sum of no elements.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape (1-d without an axis), one element longer with `include_initial`.
@@ -92,14 +92,14 @@ def cumulative_prod(
     *,
     dim: int | None = None,
 ) -> Tensor:
-    """Computes inclusive products along an axis; the array API's name of `cumprod`.
+    """Computes inclusive products along an axis; the array API's name for `cumprod`.
 
     Args:
         x: any shape and dtype.
         axis: the axis; by default the flattened tensor is multiplied.
         dtype: the dtype of the products; by default x's where that is floating, else a 64-bit integer.
         include_initial: whether the result begins with 1, the product of no elements.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape (1-d without an axis), one element longer with `include_initial`.
@@ -138,10 +138,10 @@ def diff(
     Args:
         x: at least one axis, any dtype. Of booleans the difference is whether they differ.
         axis: the axis.
-        n: how often differences are taken.
+        n: the number of times that differences are taken.
         prepend: joined before `x` along the axis first.
         append: joined after `x` along the axis first.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's dtype, `n` elements shorter along the axis, but not shorter than 0.
@@ -159,7 +159,10 @@ def diff(
     result = concat(parts, axis=axis) if len(parts) > 1 else parts[0]
     d = axis_of(axis, result.ndim, "diff")
     if n < 0 or result.ndim == 0:
-        raise ArgumentError(f"[diff] expected n >= 0 and at least one axis, got n={n} and shape {result.shape}")
+        raise ArgumentError(
+            f"[diff] expected n >= 0 and at least one axis, got n={n} and shape {result.shape}; "
+            "change n, or add an axis"
+        )
     for _ in range(n):
         extent = result.shape[d] - 1
         if extent < 0:
@@ -177,7 +180,7 @@ def cumprod(x: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = Non
         x: any shape and dtype.
         axis: the axis; by default the flattened tensor is multiplied.
         dtype: the dtype of the products; by default x's where that is floating, else a 64-bit integer.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape; 1-d without an axis.
@@ -200,7 +203,7 @@ def cummax(x: ArrayLike, axis: int | None = 0, *, dim: int | None = 0) -> Tensor
     Args:
         x: any shape and dtype. After a NaN all are NaN.
         axis: the axis; None flattens the tensor first.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype; 1-d without an axis.
@@ -223,7 +226,7 @@ def cummin(x: ArrayLike, axis: int | None = 0, *, dim: int | None = 0) -> Tensor
     Args:
         x: any shape and dtype. After a NaN all are NaN.
         axis: the axis; None flattens the tensor first.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype; 1-d without an axis.

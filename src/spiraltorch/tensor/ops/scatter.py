@@ -24,14 +24,14 @@ def scatter(x: ArrayLike, dim: int, index: ArrayLike, src: ArrayLike, reduce: st
         dim: the axis that is indexed.
         index: integers in [-n, n), of x's rank; other axes may be shorter than x's, whose rest then stays.
         src: a number, or a tensor at least as large as `index`; it is cast to x's dtype.
-        reduce: how an element is combined with what stands there: None writes it (of equal indices the last wins),
+        reduce: how an element is combined with the existing one: None replaces it (of equal indices the last wins),
             "add" or "sum", "multiply" or "prod", "amax", "amin".
 
     Returns:
         A new tensor of x's shape and dtype.
 
     Raises:
-        ArgumentError: `reduce` is none of those.
+        ArgumentError: `reduce` is not one of these.
         IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
         DTypeError: `index` is not of integers.
         ShapeError: the ranks differ, or `index` is too long on another axis.
@@ -43,7 +43,9 @@ def scatter(x: ArrayLike, dim: int, index: ArrayLike, src: ArrayLike, reduce: st
     """
     x, index = as_tensors(x, index)
     if reduce not in _MODES:
-        raise ArgumentError(f"[scatter] expected reduce of {sorted(m for m in _MODES if m)}, got {reduce!r}")
+        raise ArgumentError(
+            f"[scatter] expected reduce of {sorted(m for m in _MODES if m)}, got {reduce!r}; choose one"
+        )
     d = axis_of(dim, x.ndim, "scatter")
     src = as_tensor(src, x)
     src = cropped(src, index.shape, -1, "scatter") if src.ndim else src.expand(index.shape)

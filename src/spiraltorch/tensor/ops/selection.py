@@ -83,7 +83,7 @@ def nonzero(x: ArrayLike, as_tuple: Literal[False]) -> Tensor: ...
 def nonzero(x: ArrayLike, as_tuple: bool = True) -> tuple[Tensor, ...] | Tensor:
     """Finds the positions of the elements that are not 0.
 
-    The value of `x` is computed at once, because the result's shape depends on it.
+    The value of `x` is evaluated immediately, because the result's shape depends on it.
 
     Args:
         x: any shape and dtype.

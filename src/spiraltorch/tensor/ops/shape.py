@@ -23,12 +23,12 @@ def unpacked(arguments: tuple[Any, ...]) -> tuple[Any, ...] | list[Any]:
 
 
 def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor:
-    """Gives the elements another shape, in row-major order.
+    """Reshapes the tensor; the elements stay in row-major order.
 
     Args:
         x: any shape and dtype.
         *shape: the extents, as separate ints or as one sequence; one of them may be -1, which is computed.
-        copy: accepted for the array API's sake: whether memory is shared does not show.
+        copy: accepted for compatibility with the array API: it has no effect.
 
     Returns:
         A tensor of x's dtype and of the given shape.
@@ -51,10 +51,13 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
     unknown = [n for n, e in enumerate(extents) if e == -1]
     known = math.prod([e for e in extents if e != -1])
     if len(unknown) > 1 or any(e < -1 for e in extents):
-        raise ShapeError(f"[reshape] expected extents >= 0 and at most one -1, got {tuple(extents)}")
+        raise ShapeError(f"[reshape] expected extents >= 0 and at most one -1, got {tuple(extents)}; change the shape")
     if unknown:
         if known == 0 or x.size % known:
-            raise ShapeError(f"[reshape] expected a shape with {x.size} elements, got {tuple(extents)} from {x.shape}")
+            raise ShapeError(
+                f"[reshape] expected a shape with {x.size} elements, got {tuple(extents)} from {x.shape}; "
+                "change the shape"
+            )
         extents[unknown[0]] = x.size // known
     return Tensor(build.reshape(node_of(x), tuple(extents)))
 
@@ -66,7 +69,7 @@ def squeeze(x: ArrayLike, axis: Axis = None, *, dim: Axis = None) -> Tensor:
     Args:
         x: any shape and dtype.
         axis: the axes to remove; by default all of extent 1. A single axis of another extent stays, as in PyTorch.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's dtype without the axes.
@@ -85,7 +88,7 @@ def squeeze(x: ArrayLike, axis: Axis = None, *, dim: Axis = None) -> Tensor:
         return reshape(x, tuple([e for e in x.shape if e != 1]))
     axes = axes_of(axis, x.ndim, "squeeze")
     if any(x.shape[a] != 1 for a in axes) and isinstance(axis, (tuple, list)):
-        raise ShapeError(f"[squeeze] expected axes of extent 1, got axes {axes} of shape {x.shape}")
+        raise ShapeError(f"[squeeze] expected axes of extent 1, got axes {axes} of shape {x.shape}; choose other axes")
     return reshape(x, tuple([e for d, e in enumerate(x.shape) if d not in axes or e != 1]))
 
 
@@ -100,7 +103,7 @@ def unsqueeze(x: ArrayLike, axis: int | Sequence[int], *, dim: int | Sequence[in
     Args:
         x: any shape and dtype.
         axis: the positions of the new axes in the result.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's dtype with the new axes.
@@ -122,7 +125,7 @@ def unsqueeze(x: ArrayLike, axis: int | Sequence[int], *, dim: int | Sequence[in
 
 
 def expand_dims(x: ArrayLike, axis: int | Sequence[int] = 0) -> Tensor:
-    """Inserts axes of extent 1; the array API's name of `unsqueeze`.
+    """Inserts axes of extent 1; the array API's name for `unsqueeze`.
 
     Args:
         x: any shape and dtype.
@@ -167,7 +170,7 @@ def flatten(x: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(x, (1,))
     a, b = axis_of(start_dim, x.ndim, "flatten"), axis_of(end_dim, x.ndim, "flatten")
     if a > b:
-        raise ArgumentError(f"[flatten] expected start_dim <= end_dim, got {start_dim} and {end_dim}")
+        raise ArgumentError(f"[flatten] expected start_dim <= end_dim, got {start_dim} and {end_dim}; swap them")
     return reshape(x, (*x.shape[:a], math.prod(x.shape[a : b + 1]), *x.shape[b + 1 :]))
 
 
@@ -217,11 +220,11 @@ def unflatten(x: ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def view(x: ArrayLike, *shape: ShapeLike | DType) -> Tensor:
-    """Gives the elements another shape, or their bits another dtype, as PyTorch's `Tensor.view`.
+    """Reshapes the tensor, or reinterprets its bits as another dtype, as PyTorch's `Tensor.view`.
 
     Args:
         x: any shape and dtype.
-        *shape: the extents, as for `reshape`; or one dtype of the same size, as which the bits are taken.
+        *shape: the extents, as for `reshape`; or one dtype of the same size, to reinterpret the bits as.
 
     Returns:
         A tensor of the given shape, or of the given dtype.

@@ -41,7 +41,9 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
     d = axis_of(dim, x.ndim, "narrow")
     start = start + x.shape[d] if start < 0 else start
     if not 0 <= start <= start + length <= x.shape[d]:
-        raise IndexOutOfRange(f"[narrow] expected a range within {x.shape[d]}, got {start} and length {length}")
+        raise IndexOutOfRange(
+            f"[narrow] expected a range within {x.shape[d]}, got {start} and length {length}; change start or length"
+        )
     starts = tuple([start if i == d else 0 for i in range(x.ndim)])
     stops = tuple([start + length if i == d else e for i, e in enumerate(x.shape)])
     return Tensor(build.slice(node_of(x), starts, stops, (1,) * x.ndim))
@@ -81,7 +83,7 @@ def split(
         x: at least one axis, any dtype.
         split_size_or_sections: the extent of the pieces, of which the last may be smaller; or the extent of each.
         axis: the axis.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         The pieces, of x's dtype.
@@ -101,10 +103,10 @@ def split(
     sizes = split_size_or_sections
     if isinstance(sizes, int):
         if sizes <= 0:
-            raise ArgumentError(f"[split] expected a positive size, got {sizes}")
+            raise ArgumentError(f"[split] expected a positive size, got {sizes}; change it")
         sizes = [min(sizes, n - start) for start in range(0, n, sizes)] or [0]
     if sum(sizes) != n:
-        raise ArgumentError(f"[split] expected sizes that add up to {n}, got {list(sizes)}")
+        raise ArgumentError(f"[split] expected sizes that add up to {n}, got {list(sizes)}; change the sizes")
     pieces, start = [], 0
     for size in sizes:
         pieces.append(narrow(x, d, start, size))
@@ -121,7 +123,7 @@ def chunk(x: ArrayLike, chunks: int, axis: int = 0, *, dim: int = 0) -> tuple[Te
         chunks: the number of pieces. Where it does not divide the extent, the last piece is smaller, and there may be
             fewer.
         axis: the axis.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         The pieces, of x's dtype.
@@ -137,7 +139,7 @@ def chunk(x: ArrayLike, chunks: int, axis: int = 0, *, dim: int = 0) -> tuple[Te
     """
     x = as_tensor(x)
     if chunks < 1:
-        raise ArgumentError(f"[chunk] expected at least one chunk, got {chunks}")
+        raise ArgumentError(f"[chunk] expected at least one chunk, got {chunks}; pass a positive number")
     n = x.shape[axis_of(axis, x.ndim, "chunk")]
     return split(x, max(1, -(-n // chunks)), axis=axis)
 
@@ -149,7 +151,7 @@ def unbind(x: ArrayLike, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
     Args:
         x: at least one axis, any dtype.
         axis: the axis.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         As many tensors of x's dtype as the axis has positions.
@@ -168,7 +170,7 @@ def unbind(x: ArrayLike, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
-    """Takes each position along an axis as a tensor without that axis; the array API's name of `unbind`.
+    """Takes each position along an axis as a tensor without that axis; the array API's name for `unbind`.
 
     Args:
         x: at least one axis, any dtype.
@@ -222,8 +224,8 @@ def flip(x: ArrayLike, axis: Axis = None, *, dim: Axis = None, dims: Axis = None
     Args:
         x: any shape and dtype.
         axis: the axes that are reversed; all by default.
-        dim: PyTorch's spelling of `axis`.
-        dims: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
+        dims: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype.
@@ -251,15 +253,15 @@ def roll(
     dim: Axis = None,
     dims: Axis = None,
 ) -> Tensor:
-    """Shifts elements along axes; what leaves at one end enters at the other.
+    """Shifts elements along axes; elements that are shifted past one end re-enter at the other.
 
     Args:
         x: any shape and dtype.
-        shift: by how many positions, for all axes or for each.
+        shift: the number of positions, for all axes or for each.
         axis: the axes; by default the flattened tensor is shifted.
-        shifts: PyTorch's spelling of `shift`.
-        dim: PyTorch's spelling of `axis`.
-        dims: PyTorch's spelling of `axis`.
+        shifts: alias of `shift`, as in PyTorch.
+        dim: alias of `axis`, as in PyTorch.
+        dims: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype.
@@ -284,7 +286,9 @@ def roll(
     if len(amounts) == 1:
         amounts = tuple(amounts) * len(axes)
     if len(amounts) != len(axes):
-        raise ArgumentError(f"[roll] expected as many shifts as axes, got {amounts} and {axes}")
+        raise ArgumentError(
+            f"[roll] expected as many shifts as axes, got {amounts} and {axes}; pass one shift for each axis"
+        )
     for a, s in zip(axes, amounts, strict=True):
         d = axis_of(a, x.ndim, "roll")
         n = x.shape[d] if x.ndim else 1

@@ -28,14 +28,14 @@ def logsumexp(
     """Computes log(sum(e**x)) over axes without overflow.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         axis: the axes that are summed over; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A floating tensor of x's shape without the axes. Of no elements it is -inf.
+        A floating tensor of x's shape without the axes. -inf over no elements.
 
     Raises:
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
@@ -65,7 +65,7 @@ def softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *, dim
         x: any shape; floating dtypes.
         axis: the axis along which the results add up to 1.
         dtype: the dtype to which x is cast first.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype, in [0, 1].
@@ -95,7 +95,7 @@ def log_softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *,
         x: any shape; floating dtypes.
         axis: the axis along which the exponentials of the results add up to 1.
         dtype: the dtype to which x is cast first.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype, at most 0.

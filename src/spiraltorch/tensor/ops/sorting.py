@@ -31,8 +31,8 @@ def argsort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool
         x: any shape and dtype. NaN counts as the greatest.
         axis: the axis.
         descending: whether the greatest comes first.
-        stable: accepted for the array API's sake: equal elements always keep their order.
-        dim: PyTorch's spelling of `axis`.
+        stable: accepted for compatibility with the array API: equal elements always keep their order.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         An int64 tensor of x's shape.
@@ -62,8 +62,8 @@ def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = 
         x: any shape and dtype. NaN counts as the greatest.
         axis: the axis.
         descending: whether the greatest comes first.
-        stable: accepted for the array API's sake: other equal elements cannot be told apart.
-        dim: PyTorch's spelling of `axis`.
+        stable: accepted for compatibility with the array API: other equal elements cannot be told apart.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's shape and dtype.
@@ -86,10 +86,10 @@ def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int
 
     Args:
         x: at least one axis, any dtype. NaN counts as the greatest.
-        k: how many, from 0 to the extent of the axis.
+        k: the number of elements, from 0 to the extent of the axis.
         axis: the axis.
         largest: whether the greatest are wanted, in descending order, or the least, in ascending order.
-        dim: PyTorch's spelling of `axis`.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A pair (values, indices) of x's shape with extent `k` along the axis; indices are int64. Of equal elements the
@@ -110,7 +110,7 @@ def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int
         raise ShapeError("[topk] expected at least one axis, got a 0-d tensor; use reshape(1)")
     number = axis_of(axis, x.ndim, "topk")
     if not isinstance(k, int) or not 0 <= k <= x.shape[number]:
-        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}")
+        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}; change k")
     n = x.shape[number]
     group = 1 << max(0, round(math.log2(n / k) / 2)) if 0 < k <= n else 1
     if n >= SELECT_FROM and -(-n // group) + k * group <= n // 4:
@@ -186,7 +186,7 @@ def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
         [1, 3]
     """
     if side not in ("left", "right"):
-        raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}")
+        raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}; choose one")
     a, v = as_tensors(x1, x2)
     if a.ndim != 1:
         raise ShapeError(f"[searchsorted] expected a sorted tensor of one axis, got shape {a.shape}; use ravel()")

@@ -27,7 +27,7 @@ def erfc(x: ArrayLike) -> Tensor:
     """Computes 1 - erf(x) with full relative accuracy, also where erf(x) rounds to 1.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
 
     Returns:
         A tensor of x's shape and floating dtype.

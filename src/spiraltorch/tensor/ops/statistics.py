@@ -41,19 +41,19 @@ def median(
 ) -> Tensor | Extreme:
     """Finds the middle element in order, over axes.
 
-    Of an even number of elements NumPy takes the mean of the middle two, PyTorch the lower of them. With PyTorch's
+    For an even number of elements NumPy takes the mean of the middle two, PyTorch the lower of them. With PyTorch's
     argument `dim` the result is PyTorch's.
 
     Args:
-        x: any shape and dtype. Integers and booleans are taken as float32, unless `dim` is given.
+        x: any shape and dtype. Integers and booleans are converted to float32, unless `dim` is given.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: the axis that is searched in PyTorch's way.
+        dim: the axis that is searched, with PyTorch's result.
         keepdim: whether that axis stays, with extent 1.
 
     Returns:
-        A floating tensor of x's shape without the axes, NaN where an element is. With `dim` a pair (values, indices):
-        the lower middle element, of x's dtype, and its int64 position.
+        A floating tensor of x's shape without the axes, NaN where any element is NaN. With `dim` a pair (values,
+        indices): the lower middle element, of x's dtype, and its int64 position.
 
     Raises:
         ArgumentError: there is no element, or both `axis` and `dim` are given.
@@ -70,12 +70,15 @@ def median(
     if dim is None:
         return quantile(x, 0.5, axis=axis, keepdims=keepdims or keepdim, method="midpoint")
     if axis is not None:
-        raise ArgumentError("[median] expected one of dim and axis, got both")
+        raise ArgumentError("[median] expected one of dim and axis, got both; pass one of them")
     d = axis_of(dim, x.ndim, "median")
     rows = x if x.ndim else x.reshape(1)
     n = rows.shape[d]
     if n == 0:
-        raise ArgumentError(f"[median] expected at least one element along axis {d}, got shape {x.shape}")
+        raise ArgumentError(
+            f"[median] expected at least one element along axis {d}, got shape {x.shape}; "
+            "reduce axes that are not empty"
+        )
     order = argsort(rows, axis=d)
     indices = take(order, [(n - 1) // 2], axis=d)
     if rows.dtype.is_float:  # NaN is the last in order
@@ -101,19 +104,20 @@ def quantile(
     """Finds the values below which given fractions of the elements lie, over axes.
 
     Args:
-        x: any shape and dtype, at least one element. Integers and booleans are taken as float32.
-        q: fractions from 0 to 1, any shape. They are needed at once.
+        x: any shape and dtype, at least one element. Integers and booleans are converted to float32.
+        q: fractions from 0 to 1, any shape. They are evaluated immediately.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
-        method: what to take between two elements: "linear", "lower", "higher", "midpoint" or "nearest", as in NumPy.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        method: the interpolation between two elements: "linear", "lower", "higher", "midpoint" or "nearest", as in
+            NumPy.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A floating tensor of the shape of `q`, followed by x's without the axes. NaN where an element is.
+        A floating tensor of the shape of `q`, followed by x's without the axes. NaN where any element is NaN.
 
     Raises:
-        ArgumentError: a fraction lies outside [0, 1], there is no element, or `method` is none of those.
+        ArgumentError: a fraction lies outside [0, 1], there is no element, or `method` is not one of these.
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
 
     Example:
@@ -124,9 +128,9 @@ def quantile(
     x = as_tensor(x)
     fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
     if method not in _METHODS:
-        raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}")
+        raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}; choose one")
     if not ((fractions >= 0) & (fractions <= 1)).all():
-        raise ArgumentError(f"[quantile] expected fractions from 0 to 1, got {fractions.tolist()}")
+        raise ArgumentError(f"[quantile] expected fractions from 0 to 1, got {fractions.tolist()}; change q")
     if not x.dtype.is_float:
         x = cast(x, default_float)
     if x.dtype.itemsize == 2:
@@ -135,7 +139,10 @@ def quantile(
     rows = moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim)))
     n = math.prod([x.shape[a] for a in axes])
     if n == 0:
-        raise ArgumentError(f"[quantile] expected at least one element over axes {axes}, got shape {x.shape}")
+        raise ArgumentError(
+            f"[quantile] expected at least one element over axes {axes}, got shape {x.shape}; "
+            "reduce axes that are not empty"
+        )
     rest = rows.shape[: x.ndim - len(axes)]
     rows = sort(rows.reshape((*rest, n)), axis=-1)
     result = _interpolated(rows, fractions.reshape(-1) * (n - 1), method)
@@ -174,8 +181,8 @@ def nansum(
         axis: the axes that are summed over; all by default.
         dtype: the dtype of the sum; by default x's where that is floating, else a 64-bit integer.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         A tensor of x's shape without the axes.
@@ -206,15 +213,15 @@ def nanmean(
     """Computes the mean over axes of the elements that are not NaN.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.
+        x: any shape. Integers and booleans are converted to float32.
         axis: the axes that are averaged over; all by default.
         dtype: the dtype in which the mean is computed and returned.
         keepdims: whether the axes stay, with extent 1.
-        dim: PyTorch's spelling of `axis`.
-        keepdim: PyTorch's spelling of `keepdims`.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A floating tensor of x's shape without the axes; NaN where all elements are.
+        A floating tensor of x's shape without the axes; NaN where all elements are NaN.
 
     Raises:
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
@@ -249,15 +256,16 @@ def histogram(
     Args:
         x: any shape and dtype; it is flattened.
         bins: a number of equal bins over `range`, or the edges of the bins in ascending order.
-        range: the lower and upper end of the bins; by default the extremes of `x`, whose value is then needed at once.
-        weights: what each element counts instead of 1, of x's shape.
+        range: the lower and upper end of the bins; by default the extremes of `x`, whose value is then evaluated
+            immediately.
+        weights: the weight of each element, of x's shape; 1 by default.
         density: whether the counts are divided so that their sum times the widths of the bins is 1.
 
     Returns:
         The counts (int64; floating with `density`; in their dtype with `weights`), and the edges, one more than bins.
 
     Raises:
-        ArgumentError: `bins` are no positive number and no ascending edges, or `range` is not finite.
+        ArgumentError: `bins` is neither a positive number nor ascending edges, or `range` is not finite.
         ShapeError: `weights` have another shape than `x`.
         DTypeError: `weights` are booleans.
 
@@ -277,7 +285,7 @@ def histogram(
     else:
         weights = as_tensor(weights, x)
         if weights.shape != x.shape:
-            raise ShapeError(f"[histogram] expected weights of shape {x.shape}, got {weights.shape}")
+            raise ShapeError(f"[histogram] expected weights of shape {x.shape}, got {weights.shape}; reshape them")
         if weights.dtype.is_bool:
             raise DTypeError("[histogram] expected weights that are numbers, got bool; cast with .to(st.int64)")
         counts = sum(where(inside, weights.reshape(-1), 0), axis=1)
@@ -290,15 +298,19 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
     """The edges of the bins, in the dtype of `x` where that is floating and of at least 32 bits, else in float32."""
     dtype = x.dtype if x.dtype.is_float and x.dtype.itemsize > 2 else default_float
     if isinstance(bins, str):
-        raise ArgumentError(f"[histogram] expected a number of bins or their edges, got {bins!r}")
+        raise ArgumentError(
+            f"[histogram] expected a number of bins or their edges, got {bins!r}; pass an int or a 1-d tensor"
+        )
     if not isinstance(bins, (int, np.integer)):
         edges = as_tensor(bins, x)
         known = edges.numpy() if edges.ndim == 1 else np.empty(0)
         if len(known) < 2 or not (known[1:] >= known[:-1]).all():
-            raise ArgumentError(f"[histogram] expected at least 2 edges in ascending order, got {edges.tolist()}")
+            raise ArgumentError(
+                f"[histogram] expected at least 2 edges in ascending order, got {edges.tolist()}; sort the edges"
+            )
         return edges
     if bins < 1:
-        raise ArgumentError(f"[histogram] expected at least 1 bin, got {bins}")
+        raise ArgumentError(f"[histogram] expected at least 1 bin, got {bins}; pass a positive number")
     if limits is None:
         evaluated(x, "histogram without a range")
         limits = (amin(x).item(), amax(x).item()) if x.size else (0.0, 1.0)
@@ -320,9 +332,9 @@ def cov(
     """Computes the covariance matrix of variables over observations.
 
     Args:
-        x: shape (variables, observations), or (observations,) for one variable. Integers are taken as float32.
-        correction: what is subtracted from the number of observations to give the divisor; 1 is Bessel's correction.
-        fweights: how often each observation counts, shape (observations,).
+        x: shape (variables, observations), or (observations,) for one variable. Integers are converted to float32.
+        correction: the number subtracted from the number of observations to give the divisor; 1 is Bessel's correction.
+        fweights: the number of times that each observation counts, shape (observations,).
         aweights: the importance of each observation, shape (observations,).
         rowvar: False where x is (observations, variables).
 
@@ -339,7 +351,7 @@ def cov(
     """
     x = as_tensor(x)
     if x.ndim > 2:
-        raise ShapeError(f"[cov] expected at most 2 axes, got shape {x.shape}")
+        raise ShapeError(f"[cov] expected at most 2 axes, got shape {x.shape}; reshape it")
     if not x.dtype.is_float:
         x = cast(x, default_float)
     if x.dtype.itemsize == 2:
@@ -367,6 +379,6 @@ def _observation_weights(rows: Tensor, fweights: ArrayLike | None, aweights: Arr
             continue
         w = cast(as_tensor(weights, rows), rows.dtype)
         if w.shape != rows.shape[1:]:
-            raise ShapeError(f"[cov] expected {name} of shape {rows.shape[1:]}, got {w.shape}")
+            raise ShapeError(f"[cov] expected {name} of shape {rows.shape[1:]}, got {w.shape}; reshape them")
         product = w if product is None else product * w
     return product

@@ -14,7 +14,7 @@ from .shape import unpacked
 
 
 def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
-    """Puts the axes in another order.
+    """Permutes the axes.
 
     Args:
         x: any shape and dtype.
@@ -40,7 +40,7 @@ def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
-    """Puts the axes in another order; the array API's name of `permute`.
+    """Permutes the axes; the array API's name for `permute`.
 
     Args:
         x: any shape and dtype.
@@ -159,7 +159,9 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
     source = (source,) if isinstance(source, int) else tuple(source)
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(source) != len(destination):
-        raise ArgumentError(f"[moveaxis] expected as many sources as destinations, got {source} and {destination}")
+        raise ArgumentError(
+            f"[moveaxis] expected as many sources as destinations, got {source} and {destination}; pass as many of both"
+        )
     moved = [axis_of(a, x.ndim, "moveaxis") for a in source]
     positions = [axis_of(a, x.ndim, "moveaxis") for a in destination]
     order = [d for d in range(x.ndim) if d not in moved]

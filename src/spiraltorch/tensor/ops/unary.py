@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FLOAT_DOC = """{summary}, element by element.{more}
 
     Args:
-        x: any shape. Integers and booleans are taken as float32.{domain}
+        x: any shape. Integers and booleans are converted to float32.{domain}
 
     Returns:
         A tensor of x's shape and floating dtype (float32 for integers and booleans).
@@ -250,7 +250,7 @@ def reciprocal(x: ArrayLike) -> Tensor:
     """Computes 1 / x, element by element.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32. Infinite at 0.
+        x: any shape. Integers and booleans are converted to float32. Infinite at 0.
 
     Returns:
         A tensor of x's shape and floating dtype (float32 for integers and booleans).
@@ -267,7 +267,7 @@ def rsqrt(x: ArrayLike) -> Tensor:
     """Computes 1 / sqrt(x), element by element.
 
     Args:
-        x: any shape. Integers and booleans are taken as float32. Infinite at 0, NaN below.
+        x: any shape. Integers and booleans are converted to float32. Infinite at 0, NaN below.
 
     Returns:
         A tensor of x's shape and floating dtype (float32 for integers and booleans).

@@ -1,4 +1,4 @@
-"""Distinct elements. Their number depends on the values, which are therefore computed at once."""
+"""Distinct elements. Their number depends on the values, which are therefore evaluated immediately."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def unique_all(x: ArrayLike) -> UniqueAll:
     As in the array API no NaN equals another: each is an element of its own, at the end.
 
     Args:
-        x: any shape and dtype; its value is computed at once.
+        x: any shape and dtype; its value is evaluated immediately.
 
     Returns:
         A named tuple of `values`, the distinct elements in ascending order, 1-d and of x's dtype; `indices`, the first
@@ -68,7 +68,7 @@ def unique_counts(x: ArrayLike) -> UniqueCounts:
     """Finds the distinct elements and how often each occurs.
 
     Args:
-        x: any shape and dtype; its value is computed at once.
+        x: any shape and dtype; its value is evaluated immediately.
 
     Returns:
         A named tuple of `values`, in ascending order, 1-d and of x's dtype, and int64 `counts`. Each NaN is an element
@@ -90,7 +90,7 @@ def unique_inverse(x: ArrayLike) -> UniqueInverse:
     """Finds the distinct elements, and the position of each element among them.
 
     Args:
-        x: any shape and dtype; its value is computed at once.
+        x: any shape and dtype; its value is evaluated immediately.
 
     Returns:
         A named tuple of `values`, in ascending order, 1-d and of x's dtype, and int64 `inverse_indices` of x's shape:
@@ -112,7 +112,7 @@ def unique_values(x: ArrayLike) -> Tensor:
     """Finds the distinct elements.
 
     Args:
-        x: any shape and dtype; its value is computed at once.
+        x: any shape and dtype; its value is evaluated immediately.
 
     Returns:
         The distinct elements in ascending order, 1-d and of x's dtype. Each NaN is an element of its own.
@@ -136,10 +136,10 @@ def _sortable(x: Tensor) -> NDArray:
 
 
 def unique(x: ArrayLike) -> Tensor:
-    """Finds the distinct elements; PyTorch's name of `unique_values`.
+    """Finds the distinct elements; PyTorch's name for `unique_values`.
 
     Args:
-        x: any shape and dtype; its value is computed at once.
+        x: any shape and dtype; its value is evaluated immediately.
 
     Returns:
         The distinct elements in ascending order, 1-d and of x's dtype. Each NaN is an element of its own.

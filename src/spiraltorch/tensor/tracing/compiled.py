@@ -62,7 +62,7 @@ RECORDINGS_PER_KEY = 8
 SNAPSHOT_LIMIT = 4
 
 
-def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the field's word
+def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established name
     """Returns a function that records `fn` at its first call and replays the recording afterwards.
 
     The recorded graph is fused and planned as a whole, gradients and in-place updates included, and a replay is one call
@@ -74,10 +74,10 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the field's word
             is recorded only. It must not read values of tensors on the host.
 
     Returns:
-        A function of the same arguments. Its `report()` tells about the newest recording.
+        A function of the same arguments. Its `report()` describes the most recent recording.
 
     Raises:
-        TracingError: at a call, where `fn` reads a value on the host.
+        TracingError: when called, if `fn` reads a value on the host.
 
     Example:
         >>> import spiraltorch as st
@@ -93,12 +93,12 @@ class _Call:
     """One call that is recorded.
 
     Attributes:
-        key: under which the recording is kept.
+        key: the key of the recording.
         args, kwargs: the arguments.
-        traced: the same with other handles in place of tensors that require no gradients.
+        traced: the arguments, with new handles in place of tensors that require no gradients.
         tensors: the tensors among the arguments.
-        positions: of the traced tensors among these, by id.
-        version: of `TRACING` before the function runs.
+        positions: the positions of the traced tensors among them, by id.
+        version: the version of `TRACING` before the function runs.
     """
 
     key: Key
@@ -115,7 +115,7 @@ class CompiledFunction(Generic[P, R]):
 
     Attributes:
         fn: the function that was compiled.
-        traces: how often it was recorded.
+        traces: the number of times that it was recorded.
     """
 
     def __init__(self, fn: Callable[P, R]) -> None:
@@ -142,7 +142,7 @@ class CompiledFunction(Generic[P, R]):
             return self._call(args, kwargs)  # type: ignore[no-any-return]
 
     def report(self) -> dict[str, int | float]:
-        """Figures of the newest recording that has kernels.
+        """Returns figures of the most recent recording that has kernels.
 
         Returns:
             A dict of `kernels`, `kernels_unfused` (before fusion), `bytes_moved` (read and written by a call),
@@ -181,7 +181,7 @@ class CompiledFunction(Generic[P, R]):
                 if not kwargs:
                     self._replay = _replay_of(recording, state, args)
                 return install(recording, tensors, run(recording, tensors))
-        handles = {i: _another_handle(tensors[n]) for i, n in first.items()}
+        handles = {i: _new_handle(tensors[n]) for i, n in first.items()}
         traced = unflatten(tree, [handles.get(id(x), x) for x in leaves])
         positions = {id(handles[i]): n for i, n in first.items()}
         return self._record(_Call(key, args, kwargs, traced, tensors, positions, TRACING.version))
@@ -205,7 +205,7 @@ class CompiledFunction(Generic[P, R]):
         try:
             outputs, out_tree = self._run_recorded(call, recorder)
             result = self._finish(call, recorder, outputs, out_tree)
-        except BaseException:  # an interrupt may come anywhere
+        except BaseException:  # KeyboardInterrupt may be raised anywhere
             TRACING.stop()
             recorder.abort()
             raise
@@ -223,7 +223,7 @@ class CompiledFunction(Generic[P, R]):
             result = self.fn(*args, **kwargs)
         outputs, out_tree = flatten(result)
         for x in (*outputs, *(raw_grad(t) for t, _ in recorder.grads.values())):
-            if isinstance(x, Tensor):  # one that is only handed on was read by no operation
+            if isinstance(x, Tensor):  # a tensor that is only returned was read by no operation
                 recorder.read(x)
         TRACING.stop()
         return outputs, out_tree
@@ -311,8 +311,8 @@ def _argument_key(x: Any) -> object:
     return type(x)
 
 
-def _another_handle(tensor: Tensor) -> Tensor:
-    """A handle on an argument's value, by which the argument is told from the same tensor reached through a closure."""
+def _new_handle(tensor: Tensor) -> Tensor:
+    """A new handle on an argument's value, which distinguishes it from the same tensor reached through a closure."""
     if tensor.node.rg:
         return tensor
     handle: Tensor = type(tensor).__new__(type(tensor))

@@ -86,8 +86,8 @@ class _Walk:
     """One walk over the reachable objects.
 
     Attributes:
-        names: of globals and attributes in the code reached so far.
-        followed: those of the attributes that are followed; `names` of the walk before.
+        names: the names of globals and attributes in the code reached so far.
+        followed: the names of attributes that are followed: `names` of the previous walk.
         key: tokens in the order of visits.
         tests: conditions, as source text, that hold as long as nothing has changed.
         scope: the objects that the tests name.

@@ -87,7 +87,7 @@ class Donation(NamedTuple):
 
 
 class Placeholder:
-    """Stands for the buffer of a tensor while a function is recorded."""
+    """The placeholder for the buffer of a tensor while a function is recorded."""
 
     __slots__ = ()
 
@@ -122,8 +122,8 @@ class Recording:
 
     Attributes:
         plan: computes all new values; None if there are none.
-        inputs: of the plan: the value of a captured tensor, or a buffer that is the same in each call.
-        scalars: of the plan.
+        inputs: the inputs of the plan: the value of a captured tensor, or a buffer that is the same in each call.
+        scalars: the scalars of the plan.
         captured: the tensors that the function reads, arguments included.
         arguments: for each captured tensor its number among the tensor arguments, or None.
         avals: for each captured tensor its shape, dtype and device.
@@ -142,8 +142,8 @@ class Recording:
         donations: inputs of the plan whose memory it may write over.
         one_shot: whether the recording holds for the recorded call only.
         replay: the generated function, made when the recording is replayed first.
-        snapshot: of the Python state for which `replay` was generated.
-        generation: of tunings for which `replay` was generated.
+        snapshot: the Python state for which `replay` was generated.
+        generation: the generation of tunings for which `replay` was generated.
     """
 
     plan: Plan | None
@@ -203,7 +203,7 @@ class Recorder:
     """Collects what a function reads and changes. `tracer` says who calls it.
 
     Attributes:
-        thread: of the recorded function.
+        thread: the thread of the recorded function.
         existing: the tensors that existed before, by id.
         captured: those of them that were read, in order.
         originals: their nodes before the recording.
@@ -223,7 +223,7 @@ class Recorder:
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.drawn: dict[int, tuple[Generator, int]] = {}
         self._draw_nodes: list[Node] = []
-        # Tensors of the recording that were changed: what node and gradient they had at first.
+        # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
 
     # ------------------------------------------------------------ called while the function runs
@@ -271,7 +271,7 @@ class Recorder:
         self._draw_nodes += seed, counter
         return seed, counter
 
-    # ------------------------------------------------------------ asked afterwards
+    # ------------------------------------------------------------ results of the recording
 
     def updates(self) -> list[tuple[int, Node]]:
         """Captured tensors, by number, that were updated in place, with their new nodes."""
@@ -301,7 +301,7 @@ class Recorder:
     # ------------------------------------------------------------ the end
 
     def restore(self) -> None:
-        """Puts every captured tensor and gradient back as it was."""
+        """Restores every captured tensor and gradient."""
         # Without `strict`: an interrupt may have come in the middle of `read`.
         for tensor, node, _ in zip(self.captured, self.originals, self.placeholders, strict=False):
             tensor.node = node

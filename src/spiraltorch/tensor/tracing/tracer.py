@@ -37,7 +37,7 @@ class TracingState:
             `invalidate_recordings`, from any thread and without a lock, as values are never used twice; read by the
             guards.
         leaf_hooks: the functions that `register_hook` put on leaves, by number. A leaf's node changes with its value, so
-            unlike other hooks they are no part of a recorded graph, and guards have to look at them. Written without a
+            unlike other hooks they are not part of a recorded graph, and guards have to look at them. Written without a
             lock, one dict operation at a time.
         deferred: weak references to tensors that the next `eval` computes too. Appended to from any thread; a race can
             only make one of them be computed later.
