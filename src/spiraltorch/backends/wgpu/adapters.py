@@ -130,11 +130,7 @@ def target(adapter: Any, used: frozenset[str]) -> Target:
 
 
 def _subgroup_width(adapter: Any) -> int:
-<<<<<<< HEAD
-    """Items of a subgroup; 0 where it may vary, or is not known: wgpu 0.32 does not pass on what the driver says."""
-=======
-    """Items of a subgroup; 0 if the adapter does not report it, or may choose it."""
->>>>>>> h-words
+    """Items of a subgroup; 0 if it may vary or is unknown: wgpu 0.32 does not report the driver's answer."""
     info = adapter.info
     least, most = (info.get(f"subgroup_{word}_size", 0) for word in ("min", "max"))
     return int(most) if least == most else 0
