@@ -17,13 +17,13 @@ def check_positive(owner: str, **sizes: int) -> None:
     """Raises `ArgumentError` for a size below 1."""
     for name, size in sizes.items():
         if not isinstance(size, int) or size < 1:
-            raise ArgumentError(f"[{owner}] expected a positive integer for {name}, got {size!r}; change it")
+            raise ArgumentError(f"[{owner}] expected a positive integer for {name}, got {size!r}")
 
 
 def check_probability(owner: str, name: str, value: float) -> None:
     """Raises `ArgumentError` for a probability outside [0, 1]."""
     if not 0.0 <= value <= 1.0:
-        raise ArgumentError(f"[{owner}] expected {name} in [0, 1], got {value}; change it")
+        raise ArgumentError(f"[{owner}] expected {name} in [0, 1], got {value}")
 
 
 def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int, minimum: int = 0) -> tuple[int, ...]:
@@ -34,7 +34,5 @@ def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int, minim
     """
     entries = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(entries) != axes or not all(isinstance(entry, int) and entry >= minimum for entry in entries):
-        raise ArgumentError(
-            f"[{owner}] expected {name} as an integer >= {minimum} or {axes} of them, got {value!r}; change it"
-        )
+        raise ArgumentError(f"[{owner}] expected {name} as an integer >= {minimum} or {axes} of them, got {value!r}")
     return entries

@@ -67,7 +67,7 @@ class Convolution(Module):
         if not isinstance(padding, str):
             return per_axis(owner, "padding", padding, self.axes)
         if padding not in ("same", "valid"):
-            raise ArgumentError(f"[{owner}] expected padding 'same', 'valid' or numbers, got {padding!r}; change it")
+            raise ArgumentError(f"[{owner}] expected padding 'same', 'valid' or numbers, got {padding!r}")
         if padding == "same" and any(step != 1 for step in self.stride):
             raise ArgumentError(f"[{owner}] expected stride 1 for padding 'same', got {self.stride}; give numbers")
         return padding

@@ -50,7 +50,7 @@ class Embedding(Module):
         super().__init__()
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ArgumentError(
-                f"[Embedding] expected padding_idx in [{-num_embeddings}, {num_embeddings}), got {padding_idx}; change it"
+                f"[Embedding] expected padding_idx in [{-num_embeddings}, {num_embeddings}), got {padding_idx}"
             )
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = padding_idx + num_embeddings if padding_idx is not None and padding_idx < 0 else padding_idx

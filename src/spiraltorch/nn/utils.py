@@ -44,7 +44,7 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0) -> Tensor:
         5.0
     """
     if not norm_type > 0:
-        raise ArgumentError(f"[get_total_norm] expected norm_type > 0, got {norm_type}; change it")
+        raise ArgumentError(f"[get_total_norm] expected norm_type > 0, got {norm_type}")
     wide = [t.to(float32) if t.dtype.itemsize < 4 else t for t in _as_list(tensors)]
     if not wide:
         return st.zeros(())
@@ -87,7 +87,7 @@ def clip_grad_norm_(
         6.0
     """
     if not max_norm >= 0:
-        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0, got {max_norm}; change it")
+        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0, got {max_norm}")
     grads = [p.grad for p in _as_list(parameters) if p.grad is not None]
     with st.no_grad():
         total = get_total_norm(grads, norm_type)
@@ -118,7 +118,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         1.0
     """
     if not clip_value >= 0:
-        raise ArgumentError(f"[clip_grad_value_] expected clip_value >= 0, got {clip_value}; change it")
+        raise ArgumentError(f"[clip_grad_value_] expected clip_value >= 0, got {clip_value}")
     with st.no_grad():
         for p in _as_list(parameters):
             if p.grad is not None:

@@ -30,7 +30,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         [1.0, 1.0]
     """
     if not 0.0 <= p <= 1.0:
-        raise ArgumentError(f"[dropout] expected p in [0, 1], got {p}; change it")
+        raise ArgumentError(f"[dropout] expected p in [0, 1], got {p}")
     if not training or p == 0.0:
         return input
     if p == 1.0:
@@ -60,7 +60,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
         0.0
     """
     if not 0.0 <= p <= 1.0:
-        raise ArgumentError(f"[dropout2d] expected p in [0, 1], got {p}; change it")
+        raise ArgumentError(f"[dropout2d] expected p in [0, 1], got {p}")
     if not training or p == 0.0:
         return input
     mask = dropout(st.ones(*input.shape[:2], *[1] * (input.ndim - 2), dtype=input.dtype, device=input.device), p)

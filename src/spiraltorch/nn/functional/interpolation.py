@@ -103,14 +103,12 @@ def _sizes(
             raise ArgumentError("[interpolate] expected a scale_factor to recompute, got size; omit one of them")
         new = (size,) * rank if isinstance(size, int) else tuple(size)
         if len(new) != rank or not all(isinstance(n, int) and n > 0 for n in new):
-            raise ArgumentError(f"[interpolate] expected size as 1 or {rank} positive integers, got {size}; change it")
+            raise ArgumentError(f"[interpolate] expected size as 1 or {rank} positive integers, got {size}")
         return new, (None,) * rank
     assert scale_factor is not None
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
     if len(factors) != rank or not all(isinstance(f, (int, float)) and 0 < f < math.inf for f in factors):
-        raise ArgumentError(
-            f"[interpolate] expected scale_factor as 1 or {rank} positive numbers, got {scale_factor}; change it"
-        )
+        raise ArgumentError(f"[interpolate] expected scale_factor as 1 or {rank} positive numbers, got {scale_factor}")
     new = tuple([math.floor(n * float(f)) for n, f in zip(old, factors)])
     if 0 in new:
         raise ShapeError(f"[interpolate] expected a result with elements, got shape {new}; raise scale_factor")

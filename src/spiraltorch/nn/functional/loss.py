@@ -192,7 +192,7 @@ def cross_entropy(
     """
     _check_reduction("cross_entropy", reduction)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise ArgumentError(f"[cross_entropy] expected label_smoothing in [0, 1], got {label_smoothing}; change it")
+        raise ArgumentError(f"[cross_entropy] expected label_smoothing in [0, 1], got {label_smoothing}")
     axis = _class_axis("cross_entropy", input)
     log_probs = st.log_softmax(input, axis=axis)
     if not (target.dtype.is_float and tuple(target.shape) == tuple(input.shape)):
@@ -277,7 +277,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
         2.5
     """
     if not beta >= 0:
-        raise ArgumentError(f"[smooth_l1_loss] expected beta >= 0, got {beta}; change it")
+        raise ArgumentError(f"[smooth_l1_loss] expected beta >= 0, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _check_reduction("smooth_l1_loss", reduction)
@@ -308,7 +308,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
         4.0
     """
     if not delta > 0:
-        raise ArgumentError(f"[huber_loss] expected delta > 0, got {delta}; change it")
+        raise ArgumentError(f"[huber_loss] expected delta > 0, got {delta}")
     _check_reduction("huber_loss", reduction)
     _check_same_shape("huber_loss", input, target)
     distance = st.abs(input - target)

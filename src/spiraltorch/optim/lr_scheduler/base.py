@@ -14,7 +14,7 @@ def check_not_negative(owner: str, **numbers: float) -> None:
     """Raises `ArgumentError` for a setting that is negative, infinite or NaN."""
     for name, number in numbers.items():
         if not math.isfinite(number) or number < 0:
-            raise ArgumentError(f"[{owner}] expected {name} >= 0 and finite, got {number!r}; change it")
+            raise ArgumentError(f"[{owner}] expected {name} >= 0 and finite, got {number!r}")
 
 
 def check_not_recording(owner: str) -> None:

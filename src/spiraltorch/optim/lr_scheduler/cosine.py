@@ -35,7 +35,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         check_not_negative("CosineAnnealingLR", eta_min=eta_min)
         if T_max < 1:
-            raise ArgumentError(f"[CosineAnnealingLR] expected T_max >= 1, got {T_max}; change it")
+            raise ArgumentError(f"[CosineAnnealingLR] expected T_max >= 1, got {T_max}")
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 

@@ -83,7 +83,7 @@ class StepLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         check_not_negative("StepLR", gamma=gamma)
         if step_size < 1:
-            raise ArgumentError(f"[StepLR] expected step_size >= 1, got {step_size}; change it")
+            raise ArgumentError(f"[StepLR] expected step_size >= 1, got {step_size}")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 

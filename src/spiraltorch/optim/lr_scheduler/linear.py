@@ -31,7 +31,7 @@ class ConstantLR(LRScheduler):
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
         if not 0 < factor <= 1:
-            raise ArgumentError(f"[ConstantLR] expected factor in (0, 1], got {factor}; change it")
+            raise ArgumentError(f"[ConstantLR] expected factor in (0, 1], got {factor}")
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 

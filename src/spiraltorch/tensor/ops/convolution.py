@@ -20,12 +20,10 @@ def per_axis(value: IntPerAxis, rank: int, op: str, name: str, least: int = 0) -
     try:
         ints = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)  # type: ignore[union-attr]
     except AttributeError:
-        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints, got {value!r}; change it") from None
+        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints, got {value!r}") from None
     ints = ints * rank if len(ints) == 1 else ints
     if len(ints) != rank or any(v < least for v in ints):
-        raise ArgumentError(
-            f"[{op}] expected {name} as an int or {rank} ints of at least {least}, got {value!r}; change it"
-        )
+        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints of at least {least}, got {value!r}")
     return ints
 
 

@@ -103,7 +103,7 @@ def split(
     sizes = split_size_or_sections
     if isinstance(sizes, int):
         if sizes <= 0:
-            raise ArgumentError(f"[split] expected a positive size, got {sizes}; change it")
+            raise ArgumentError(f"[split] expected a positive size, got {sizes}")
         sizes = [min(sizes, n - start) for start in range(0, n, sizes)] or [0]
     if sum(sizes) != n:
         raise ArgumentError(f"[split] expected sizes that add up to {n}, got {list(sizes)}; change the sizes")
