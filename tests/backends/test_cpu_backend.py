@@ -93,9 +93,20 @@ def test_statistics() -> None:
     assert allocator.size_class(65) is allocator.size_class(128) is small
 
 
-def test_freed_blocks_beyond_the_limit_go_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spiraltorch.runtime.allocator.KEEP_LIMIT", 100)
+def test_a_block_is_freed_while_the_interpreter_shuts_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then global names of modules may be None."""
     allocator = Allocator("cpu", physical_memory(), _block)
+    blocks = allocator.size_class(64)
+    block = blocks.take()
+    for name in ("KEEP_LIMIT", "ALIGN", "SIZE_LIMIT", "size_class"):
+        monkeypatch.setattr(f"spiraltorch.runtime.allocator.{name}", None)
+    blocks.release(block)
+    assert allocator.in_use == 0
+
+
+def test_freed_blocks_beyond_the_limit_go_back_to_the_system() -> None:
+    allocator = Allocator("cpu", physical_memory(), _block)
+    allocator.keep_limit = 100
     blocks = allocator.size_class(64)
     first, second = blocks.take(), blocks.take()
     blocks.release(first)

@@ -46,10 +46,13 @@ class SizeClass:
         return address
 
     def release(self, address: int) -> None:
-        """Gives a block back: to the free blocks, or to the system where those exceed `KEEP_LIMIT`."""
+        """Gives a block back: to the free blocks, or to the system where those exceed the allocator's `keep_limit`.
+
+        It reads no global name: buffers may be freed while the interpreter shuts down, when those are None.
+        """
         allocator = self.allocator
         allocator.in_use = in_use = allocator.in_use - self.size
-        if allocator.reserved - in_use > KEEP_LIMIT:
+        if allocator.reserved - in_use > allocator.keep_limit:
             del allocator.blocks[address]
             allocator.reserved -= self.size
         else:
@@ -93,6 +96,7 @@ class Allocator:
         self.peak = 0
         self.reserved = 0  # bytes of all blocks, free ones too
         self.limit = limit
+        self.keep_limit = KEEP_LIMIT
         self._by_request: dict[int, SizeClass] = {}  # by sizes as requested
 
     def size_class(self, nbytes: int) -> SizeClass:
