@@ -11,7 +11,10 @@ import spiraltorch as st
 from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.lowering.registry import LOWERINGS, Lowering
 from spiraltorch.graph import build as b
+from spiraltorch.graph.primitive import REGISTRY, Primitive
+from spiraltorch.graph.results import apply_multiple
 
 
 def kernels(*tensors: st.Tensor) -> int:
@@ -159,3 +162,20 @@ def test_a_join_of_many_copies_each_part() -> None:
     assert "join" in text and "concat" not in text
     want = np.concatenate([p.numpy() for p in parts], 1)
     np.testing.assert_array_equal(st.concat(parts, 1).numpy(), want)
+
+
+def test_several_results_need_a_kernel_or_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that nothing computes must not be compiled: its results would be whatever is in their memory."""
+    pair = Primitive(
+        "pair", "elementwise", lambda avals, params: (avals[0], avals[0]), lambda x, params: (-x, x * x),
+        decompose=lambda args, params: (b.neg(args[0]), b.mul(args[0], args[0])),
+    )  # fmt: skip
+    try:
+        first, second = map(st.Tensor, apply_multiple(pair, (rows(5).node,)))
+        np.testing.assert_array_equal((first + second).numpy(), -rows(5).numpy() + rows(5).numpy() ** 2)
+        monkeypatch.setitem(LOWERINGS, "pair", Lowering())
+        third, _ = map(st.Tensor, apply_multiple(pair, (rows(6).node,)))
+        with pytest.raises(AssertionError, match="pair has several results"):
+            third.numpy()
+    finally:
+        del REGISTRY["pair"]

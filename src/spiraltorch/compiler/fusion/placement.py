@@ -86,7 +86,12 @@ class _FusionPass:
         self.results_of_call: dict[int, list[Val]] = {}  # of calls with several results
         for v in program.vals:
             if v.prim == "result":
-                self.results_of_call.setdefault(v.args[0].id, []).append(v)
+                call = v.args[0]
+                if not starts_kernel(call):  # nothing would store its results
+                    raise AssertionError(
+                        f"[fuse] {call.prim} has several results: expected a lowering with a kernel, or a decomposition"
+                    )
+                self.results_of_call.setdefault(call.id, []).append(v)
         self.dependents: dict[int, set[int]] = {}  # numbers of the clusters that depend on one
 
     def run(self) -> FusionResult:
