@@ -57,14 +57,27 @@ def test_the_performance_page_names_every_row() -> None:
     assert re.findall(r"`(\w+)`", text.split("\n\n")[1]) == list(ROWS)
 
 
-def test_functions_that_the_architecture_names_exist() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text()
+@pytest.mark.parametrize(("name", "least"), [("architecture.md", 100), ("adding_a_primitive.md", 5)])
+def test_functions_that_are_named_exist(name: str, least: int) -> None:
+    text = (ROOT / "docs" / name).read_text()
     named = re.findall(r"`([a-z_/]+)\.py:([A-Za-z_.]+)`", text)
-    assert len(named) > 15
+    assert len(named) > least
     for path, name in named:
         target = importlib.import_module("spiraltorch." + path.replace("/", "."))
         for part in name.split("."):
             target = getattr(target, part)
+
+
+def test_builders_and_files_that_the_guide_names_exist() -> None:
+    text = (ROOT / "docs" / "adding_a_primitive.md").read_text()
+    package = ROOT / "src" / "spiraltorch"
+    paths = set(re.findall(r"`([a-z_]+/[a-z_/]+(?:\.pyi?|\.md)?)[`:]", text))
+    assert len(paths) > 8
+    assert not {p for p in paths if not (package / p).exists() and not (ROOT / p).exists()}
+    build = importlib.import_module("spiraltorch.graph.build")
+    called = {part for chain in re.findall(r"`([a-z_]+\([a-z_]+)\(\"my_op", text) for part in chain.split("(")}
+    assert {"_apply", "apply_multiple", "_primitive"} <= called
+    assert not {name for name in called if not hasattr(build, name)}
 
 
 def documents() -> list[Path]:

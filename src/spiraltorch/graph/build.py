@@ -301,7 +301,7 @@ def dot(x: Node, y: Node, x_contract: Shape, y_contract: Shape, x_batch: Shape =
 def conv(
     x: Node, w: Node, strides: Shape, padding: tuple[tuple[int, int], ...], lhs_dilation: Shape, rhs_dilation: Shape
 ) -> Node:
-    """A grouped cross-correlation: (N, G, C, *S) with (G, O, C, *K) to (N, G, O, *S'); see the table of primitives."""
+    """A grouped cross-correlation: (N, G, C, *S) with (G, O, C, *K) to (N, G, O, *S'); see `docs/primitives.md`."""
     return _apply(_primitive("conv"), (x, w), (strides, padding, lhs_dilation, rhs_dilation))
 
 

@@ -29,13 +29,14 @@ class Primitive:
 
     Attributes:
         name: its name, unique.
-        kind: `elementwise` (operands broadcast as in NumPy), `view` (an index map), `reduce`, `contract`, `scan`,
+        kind: `elementwise` (operands broadcast as in NumPy; computed by the operation of the kernel IR of its name, or by
+            its decomposition), `view` (an index map), `reduce`, `contract`, `scan`,
             `index` (gather, scatter), `sort`, `attention`, `source` (no array operand), `move`, `result`.
         infer: from the operands' types and the parameters to the type of the result, or of all results. Raises a typed
             error that names the operation.
         reference: `reference(*arrays, params=params)`, the same in NumPy: what every test compares with.
         vjp: `vjp(cotangent, args, node)`, a cotangent or None for each operand, of that operand's shape and dtype.
-        jvp: `jvp(tangents, args, node)`, the tangent of the result; None is zero.
+        jvp: `jvp(tangents, args, node)`, the tangent of the result, of its shape; None is zero.
         decompose: `decompose(args, params)`, the same in other primitives. Derivatives without a rule are those of the
             decomposition, and the compiler uses it for primitives without a lowering.
     """

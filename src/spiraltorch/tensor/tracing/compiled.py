@@ -69,6 +69,10 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established na
     into native code. The function is recorded again whenever something changes that the recording depends on: shapes,
     dtypes, Python values of arguments, or the Python state that `fn` can reach.
 
+    A function runs as plain Python at every call, with the same results, where a replay could not do what it does: where a
+    gradient could flow on through what it returns or through a new `.grad`, and where its graph spans devices. So a
+    training step returns `loss.detach()`. `report()` stays empty then.
+
     Args:
         fn: a function of tensors, numbers, and nested lists, tuples and dicts of them. Python code in it runs while it
             is recorded only. It must not read values of tensors on the host.
@@ -147,7 +151,7 @@ class CompiledFunction(Generic[P, R]):
         Returns:
             A dict of `kernels`, `kernels_unfused` (before fusion), `bytes_moved` (read and written by a call),
             `intermediate_bytes`, `compile_seconds`, and `recordings` (how often the function was recorded). It is empty
-            before the first call.
+            before the first call, and of a function that always runs as plain Python.
 
         Example:
             >>> import spiraltorch as st
