@@ -28,8 +28,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ...compiler import evaluate
 from ...compiler.graph_key import walk
-from ...compiler.schedules.tuned import TUNING
 from ...compiler.state import STATE
+from ...compiler.tuning_state import TUNING
 from ...graph.node import GRAD_MODE, Node
 from ...telemetry.names import RECORD
 from ...telemetry.spans import span
