@@ -11,7 +11,12 @@ import spiraltorch as st
 from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.compiler import evaluate
+from spiraltorch.compiler.lowering.registry import LOWERINGS, Lowering
 from spiraltorch.graph import build as b
+from spiraltorch.graph import primitive
+from spiraltorch.graph.node import Node
+from spiraltorch.graph.primitive import REGISTRY, Decomposition
+from spiraltorch.graph.results import apply_multiple
 
 
 def kernels(*tensors: st.Tensor) -> int:
@@ -159,3 +164,25 @@ def test_a_join_of_many_copies_each_part() -> None:
     assert "join" in text and "concat" not in text
     want = np.concatenate([p.numpy() for p in parts], 1)
     np.testing.assert_array_equal(st.concat(parts, 1).numpy(), want)
+
+
+def _sum_and_difference(monkeypatch: pytest.MonkeyPatch, decompose: Decomposition | None) -> tuple[Node, ...]:
+    """The results of a primitive that only the test has."""
+    monkeypatch.setattr(primitive, "REGISTRY", {})
+    both = primitive.Primitive(
+        "both", "elementwise", lambda avals, params: avals, lambda x, y, params: (x + y, x - y), decompose=decompose
+    )
+    monkeypatch.setitem(REGISTRY, "both", both)
+    return apply_multiple(both, (normal(4, 5), normal(4, 5)))
+
+
+def test_an_element_wise_primitive_with_several_results_is_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    total, difference = _sum_and_difference(monkeypatch, lambda args, params: (b.add(*args), b.sub(*args)))
+    assert plan(b.mul(total, difference)).statistics.kernels == 1
+    compare(b.mul(total, difference), total, difference)
+
+
+def test_several_results_need_a_kernel_or_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOWERINGS, "both", Lowering())
+    with pytest.raises(AssertionError, match="both has several results and neither"):
+        plan(*_sum_and_difference(monkeypatch, None))

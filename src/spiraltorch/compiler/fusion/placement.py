@@ -86,7 +86,9 @@ class _FusionPass:
         self.results_of_call: dict[int, list[Val]] = {}  # of calls with several results
         for v in program.vals:
             if v.prim == "result":
-                self.results_of_call.setdefault(v.args[0].id, []).append(v)
+                (call,) = v.args
+                assert starts_kernel(call), f"{call.prim} has several results and neither a kernel nor a decomposition"
+                self.results_of_call.setdefault(call.id, []).append(v)
         self.dependents: dict[int, set[int]] = {}  # numbers of the clusters that depend on one
 
     def run(self) -> FusionResult:
