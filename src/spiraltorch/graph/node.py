@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .primitive import Primitive
 
 Shape = tuple[int, ...]
-Params = tuple[Any, ...]  # static, hashable parameters; their types are the primitive's, see docs/architecture.md
+Params = tuple[Any, ...]  # static, hashable parameters; their types are the primitive's, see docs/primitives.md
 
 
 class Aval:

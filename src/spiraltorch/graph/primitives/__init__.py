@@ -1,4 +1,4 @@
-"""Definitions of all primitives, which importing this package registers. `docs/architecture.md` has the table."""
+"""Definitions of all primitives, which importing this package registers. `docs/primitives.md` has the table."""
 
 from . import attention, contract, elementwise, indexing, reduce, sort_scan, source, view
 
