@@ -78,7 +78,8 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established na
             is recorded only. It must not read values of tensors on the host.
 
     Returns:
-        A function of the same arguments. Its `report()` describes the most recent recording.
+        A function of the same arguments. Its `report()` describes the most recent recording. Where a gradient could
+        flow on through a result, it runs `fn` at every call and records nothing: return `loss.detach()`, not `loss`.
 
     Raises:
         TracingError: when called, if `fn` reads a value on the host.
