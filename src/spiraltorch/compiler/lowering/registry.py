@@ -10,9 +10,8 @@ primitives without a decomposition get their entries in `elementwise`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...graph.primitive import REGISTRY
 from ...ir.target import Target
@@ -49,8 +48,7 @@ class Operands(Enum):
     MEMORY = "memory"  # in memory
 
 
-@dataclass(frozen=True, slots=True)
-class Lowering:
+class Lowering(NamedTuple):
     """How the compiler treats a primitive.
 
     Attributes:
