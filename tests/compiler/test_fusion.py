@@ -11,10 +11,19 @@ import spiraltorch as st
 from peers import torch
 from spiraltorch import nn, optim
 from spiraltorch.compiler import evaluate
-from spiraltorch.compiler.lowering.registry import LOWERINGS, Lowering
+from spiraltorch.compiler.lowering.cluster import Cluster
+from spiraltorch.compiler.lowering.emitter import broadcast_position
+from spiraltorch.compiler.lowering.loops import axis_loops, positions
+from spiraltorch.compiler.lowering.lowered import KernelKind, Lowered, named
+from spiraltorch.compiler.lowering.registry import LOWERINGS, Lowering, Role
 from spiraltorch.graph import build as b
-from spiraltorch.graph.primitive import REGISTRY, Primitive
+from spiraltorch.graph import primitive
+from spiraltorch.graph.node import Node
+from spiraltorch.graph.primitive import REGISTRY, Decomposition
 from spiraltorch.graph.results import apply_multiple
+from spiraltorch.ir.expr import op
+from spiraltorch.ir.stmt import Kernel, Store, block, loop_nest
+from spiraltorch.ir.target import Target
 
 
 def kernels(*tensors: st.Tensor) -> int:
@@ -164,18 +173,43 @@ def test_a_join_of_many_copies_each_part() -> None:
     np.testing.assert_array_equal(st.concat(parts, 1).numpy(), want)
 
 
+def _sum_and_difference(monkeypatch: pytest.MonkeyPatch, decompose: Decomposition | None) -> tuple[Node, ...]:
+    """The results of a primitive that only the test has."""
+    monkeypatch.setattr(primitive, "REGISTRY", {})
+    both = primitive.Primitive(
+        "both", "elementwise", lambda avals, params: avals, lambda x, y, params: (x + y, x - y), decompose=decompose
+    )
+    monkeypatch.setitem(REGISTRY, "both", both)
+    return apply_multiple(both, (normal(4, 5), normal(4, 5)))
+
+
+def test_an_element_wise_primitive_with_several_results_is_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    total, difference = _sum_and_difference(monkeypatch, lambda args, params: (b.add(*args), b.sub(*args)))
+    assert plan(b.mul(total, difference)).statistics.kernels == 1
+    compare(b.mul(total, difference), total, difference)
+
+
+def _lower_sum_and_difference(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
+    """The example of docs/adding_a_primitive.md."""
+    results = cluster.results()
+    some = next(iter(results.values()))
+    loops = axis_loops(some.shape)
+    position = tuple(positions(loops))
+    x, y = [cluster.emitter.value(a, broadcast_position(a, some, position)) for a in cluster.members[0].args]
+    values = {0: op("add", x, y), 1: op("sub", x, y)}
+    body = block(*[Store(cluster.emitter.buffer(r), position, values[n]) for n, r in results.items()])
+    kernel = Kernel("sum_and_difference", (), loop_nest(loops, body))
+    return Lowered(kernel, KernelKind.MAP, named(loops), work=2 * some.size)
+
+
+def test_a_kernel_stores_those_of_its_results_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOWERINGS, "both", Lowering(Role.STANDALONE, kernel=_lower_sum_and_difference))
+    total, difference = _sum_and_difference(monkeypatch, None)
+    for roots in ((total,), (difference,), (b.neg(difference), b.exp(total)), (total, difference)):
+        compare(*roots, tolerance=1e-6)
+
+
 def test_several_results_need_a_kernel_or_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that nothing computes must not be compiled: its results would be whatever is in their memory."""
-    pair = Primitive(
-        "pair", "elementwise", lambda avals, params: (avals[0], avals[0]), lambda x, params: (-x, x * x),
-        decompose=lambda args, params: (b.neg(args[0]), b.mul(args[0], args[0])),
-    )  # fmt: skip
-    try:
-        first, second = map(st.Tensor, apply_multiple(pair, (rows(5).node,)))
-        np.testing.assert_array_equal((first + second).numpy(), -rows(5).numpy() + rows(5).numpy() ** 2)
-        monkeypatch.setitem(LOWERINGS, "pair", Lowering())
-        third, _ = map(st.Tensor, apply_multiple(pair, (rows(6).node,)))
-        with pytest.raises(AssertionError, match="pair has several results"):
-            third.numpy()
-    finally:
-        del REGISTRY["pair"]
+    monkeypatch.setitem(LOWERINGS, "both", Lowering())
+    with pytest.raises(AssertionError, match="both has several results: expected a lowering"):
+        plan(*_sum_and_difference(monkeypatch, None))

@@ -57,14 +57,14 @@ def test_the_performance_page_names_every_row() -> None:
     assert re.findall(r"`(\w+)`", text.split("\n\n")[1]) == list(ROWS)
 
 
-@pytest.mark.parametrize(("name", "least"), [("architecture.md", 100), ("adding_a_primitive.md", 5)])
-def test_functions_that_are_named_exist(name: str, least: int) -> None:
+@pytest.mark.parametrize("name", ["architecture.md", "adding_a_primitive.md"])
+def test_functions_that_documents_name_exist(name: str) -> None:
     text = (ROOT / "docs" / name).read_text()
     named = re.findall(r"`([a-z_/]+)\.py:([A-Za-z_.]+)`", text)
-    assert len(named) > least
-    for path, name in named:
+    assert len(named) > 10
+    for path, qualified in named:
         target = importlib.import_module("spiraltorch." + path.replace("/", "."))
-        for part in name.split("."):
+        for part in qualified.split("."):
             target = getattr(target, part)
 
 

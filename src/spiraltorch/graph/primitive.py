@@ -29,9 +29,9 @@ class Primitive:
 
     Attributes:
         name: its name, unique.
-        kind: `elementwise` (operands broadcast as in NumPy; computed by the operation of the kernel IR of its name, or by
-            its decomposition), `view` (an index map), `reduce`, `contract`, `scan`,
-            `index` (gather, scatter), `sort`, `attention`, `source` (no array operand), `move`, `result`.
+        kind: `elementwise` (operands broadcast as in NumPy; without `decompose` it is one operation of the kernel IR),
+            `view` (an index map), `reduce`, `contract`, `scan`, `index` (gather, scatter), `sort`, `attention`, `source`
+            (no array operand), `move`, `result`.
         infer: from the operands' types and the parameters to the type of the result, or of all results. Raises a typed
             error that names the operation.
         reference: `reference(*arrays, params=params)`, the same in NumPy: what every test compares with.

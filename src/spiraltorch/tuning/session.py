@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..compiler.choices import Choices
 from ..compiler.lowering import Lowered
-from ..compiler.schedules.tuned import TUNING
+from ..compiler.tuning_state import TUNING
 from ..errors import ArgumentError
 from ..ir.wire import pack
 from ..runtime import tunings

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...codegen.llvm.render import render
 from ...ir.stmt import Kernel
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.cache import Facts, KernelCache
@@ -190,6 +189,8 @@ class CpuDevice:
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
         """The facts of a kernel that is not cached, and the function that generates its machine code."""
+        from ...codegen.llvm.render import render  # not needed for kernels that a cache has
+
         with span(COMPILE_RENDER, kernel=kernel.name):
             half, attributes = self.machine.native_half, self.machine.attributes
             rendered = render(kernel, f"k{key or 'x'}", native_half=half, attributes=attributes)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import CompileError
 from ...ir.target import Target
@@ -16,8 +15,7 @@ from ...runtime.protocol import DeviceFacts
 PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads costs more than it saves
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """A processor to generate code for: LLVM's names for it, and its vector registers."""
 
     triple: str

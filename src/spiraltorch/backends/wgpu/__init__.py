@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import adapters
-from .device import WgpuDevice
 
 if TYPE_CHECKING:
     from ...runtime.protocol import Backend
     from .. import wgpu
+    from .device import WgpuDevice
 
     _: Backend = wgpu  # mypy checks this module against the protocol
 
@@ -36,4 +36,6 @@ def describe(name: str) -> adapters.AdapterFacts:
 
 def open(name: str) -> WgpuDevice:  # the name in the protocol
     """Opens an adapter."""
+    from .device import WgpuDevice  # with the code generator, which a process that only lists devices does not need
+
     return WgpuDevice(name, adapters.available()[int(name.partition(":")[2])])

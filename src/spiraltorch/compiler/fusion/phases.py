@@ -21,7 +21,6 @@ from ...ir.tree import ScheduleError, rename_loops
 from ..choices import Choices
 from ..lowering.lowered import KernelKind, Lowered
 from ..program import Val
-from ..schedules import schedule
 
 MAX_PHASES = 32
 FUSIBLE_KINDS = frozenset((KernelKind.MAP, KernelKind.ROWS, KernelKind.COLUMNS))
@@ -114,6 +113,8 @@ def fuse_phases(lowered: list[Lowered], target: Target) -> list[FusedKernel]:
 
 def _schedule_nest(low: Lowered, target: Target) -> Kernel:
     """Schedules a nest by its choices; if they are invalid, as a tuning store may be, by the rule's own choices."""
+    from ..schedules import schedule  # not needed for kernels that a cache has
+
     try:
         return schedule(low, target)
     except ScheduleError as error:

@@ -29,7 +29,7 @@ _BOOLEAN_RULES = {
     **dict.fromkeys(("add", "mul", "maximum", "minimum"), boolean.decompose_arithmetic),
     **dict.fromkeys(("lt", "le"), boolean.decompose_order),
 }
-# One that has a decomposition instead of an operation of the kernel IR is compiled as that.
-for _name in [p.name for p in REGISTRY.values() if p.kind == "elementwise" and p.decompose is None] + ["mulhi"]:
+_OPERATIONS = [p.name for p in REGISTRY.values() if p.kind == "elementwise" and p.decompose is None]
+for _name in (*_OPERATIONS, "mulhi"):
     register([_name], Lowering(decompose=_BOOLEAN_RULES.get(_name)))
 register(["random_bits"], Lowering(decompose=decompose_random_bits))

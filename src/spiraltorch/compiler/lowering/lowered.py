@@ -64,8 +64,7 @@ class PhaseRole(Enum):
     SEQUENTIAL = "sequential"  # iterations of some loops run in order
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(NamedTuple):
     """A nest of loops that runs after the previous phase has ended; its loops outermost first."""
 
     role: PhaseRole

@@ -1,17 +1,17 @@
 """The registry of lowerings: for each primitive of a program, how it is fused, decomposed and compiled.
 
-`LOWERINGS` has an entry for each primitive. An entry holds the primitive's role in fusion, where its operands must be,
+`LOWERINGS` has an entry for each primitive of a program. An entry holds the primitive's role in fusion, where its operands must be,
 and the functions that decompose it, map positions, emit an element, or write the loop nest of a kernel. Passes, fusion
 and lowering depend on the entry alone, so a primitive is added by one entry in one module of this package. A primitive
-of the graph without an entry is replaced by its decomposition (`graph.primitive.Primitive.decompose`).
+of the graph without an entry is replaced by its decomposition (`graph.primitive.Primitive.decompose`). Element-wise
+primitives without a decomposition get their entries in `elementwise`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...graph.primitive import REGISTRY
 from ...ir.target import Target
@@ -48,8 +48,7 @@ class Operands(Enum):
     MEMORY = "memory"  # in memory
 
 
-@dataclass(frozen=True, slots=True)
-class Lowering:
+class Lowering(NamedTuple):
     """How the compiler treats a primitive.
 
     Attributes:

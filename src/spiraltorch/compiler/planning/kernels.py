@@ -17,7 +17,7 @@ from ..fusion.phases import FusedKernel, fuse_phases
 from ..fusion.placement import FusionResult, fuse
 from ..lowering import Lowered, lower
 from ..program import Program, Val
-from ..schedules.tuned import TUNING
+from ..tuning_state import TUNING
 from .decisions import fusion_decisions, phase_decisions, scheduled
 
 

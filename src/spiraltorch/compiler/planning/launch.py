@@ -10,7 +10,7 @@ from typing import Any
 
 from ...telemetry.counting import COUNTS
 from ...telemetry.spans import ACTIVE
-from ..schedules.tuned import TUNING
+from ..tuning_state import TUNING
 from .plan import Launcher, Plan
 
 MAX_BUFFERS = 512  # leaves and outputs above which the loops of `Executable.run` are as fast

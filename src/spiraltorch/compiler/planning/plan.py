@@ -23,7 +23,7 @@ from ...telemetry.spans import span
 from ..lowering.registry import is_view
 from ..passes import PIPELINE
 from ..program import Program, without_dead_values
-from ..schedules.tuned import TUNING
+from ..tuning_state import TUNING
 from .executable import Executable
 from .kernels import KernelSet, make_kernels
 from .link import Interface, MemoryUse, interface_of, link

@@ -28,8 +28,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ...compiler import evaluate
 from ...compiler.graph_key import walk
-from ...compiler.schedules.tuned import TUNING
 from ...compiler.state import STATE
+from ...compiler.tuning_state import TUNING
 from ...graph.node import GRAD_MODE, Node
 from ...telemetry.names import RECORD
 from ...telemetry.spans import span
@@ -78,7 +78,8 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established na
             is recorded only. It must not read values of tensors on the host.
 
     Returns:
-        A function of the same arguments. Its `report()` describes the most recent recording.
+        A function of the same arguments. Its `report()` describes the most recent recording. Where a gradient could
+        flow on through a result, it runs `fn` at every call and records nothing: return `loss.detach()`, not `loss`.
 
     Raises:
         TracingError: when called, if `fn` reads a value on the host.

@@ -11,7 +11,7 @@ from typing import Any
 from ...compiler import references
 from ...compiler.planning.launch import make_launcher
 from ...compiler.planning.plan import Plan
-from ...compiler.schedules.tuned import TUNING
+from ...compiler.tuning_state import TUNING
 from ...graph.node import GRAD_MODE, leaf
 from ..pytree import unflatten
 from ..tensor import Tensor

@@ -18,7 +18,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ _OPAQUE_PACKAGES = frozenset((_PACKAGE, "numpy", "builtins")) | sys.stdlib_modul
 _MISSING = object()
 
 
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Python state as a compiled function sees it.
 
     Attributes:

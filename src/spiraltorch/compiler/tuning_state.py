@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from ...runtime import tunings
-from ...runtime.protocol import Device
-from ...runtime.tunings import Entry
-from ..choices import Choices
-from ..lowering.lowered import Lowered
+from ..runtime import tunings
+from ..runtime.protocol import Device
+from ..runtime.tunings import Entry
+from .choices import Choices
+from .lowering.lowered import Lowered
 
 
 class Tuner(Protocol):
