@@ -13,7 +13,7 @@ from spiraltorch.backends.cpu import jit
 from spiraltorch.backends.cpu.device import CpuDevice, CpuKernel
 from spiraltorch.backends.cpu.host import Machine, host, machine
 from spiraltorch.codegen.llvm.render import render
-from spiraltorch.dtypes import DType
+from spiraltorch.dtypes import DType, float32
 from spiraltorch.ir.expr import Buffer, Load, Value, at
 from spiraltorch.ir.guard import ALWAYS, Guard, less
 from spiraltorch.ir.index import Index, index
@@ -43,6 +43,22 @@ def machine_like(level: str) -> Machine:
 def runs_here(level: str) -> bool:
     """Whether this processor executes code of that level."""
     return host().triple.startswith("x86_64") and host().vector_bytes >= machine_like(level).vector_bytes
+
+
+LEVELS = [None, *(level for level in (AVX2, SSE) if runs_here(level))]
+
+
+def like(level: str | None) -> Machine | None:
+    """The machine of `machine_like`; None for this one."""
+    return None if level is None else machine_like(level)
+
+
+def numbers(n: Any, dtype: DType = float32, seed: int = 0) -> Any:
+    """Small integers of a dtype, as an array of a shape."""
+    rng = np.random.default_rng(seed)
+    if dtype.is_bool:
+        return rng.integers(0, 2, n).astype(np.bool_)
+    return rng.integers(0 if dtype.kind == "u" else -9, 10, n).astype(dtype.numpy)
 
 
 def compile_for(kernel: Kernel, of: Machine | None = None) -> CpuKernel:

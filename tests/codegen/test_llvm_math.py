@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-from codegen_harness import AVX2, SSE, elementwise, execute, machine_like, runs_here
+from codegen_harness import LEVELS, elementwise, execute, machine_like
 
 from spiraltorch.dtypes import float32
 from spiraltorch.ir.expr import Const, op
 
 N = 1 << 15
-LEVELS = [None, *(level for level in (AVX2, SSE) if runs_here(level))]
 EXACT: dict[str, Callable[..., Any]] = {
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh, "acosh": np.arccosh,
     "atanh": np.arctanh, "erf": scipy.special.erf,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from codegen_harness import AVX2, SSE, elementwise, execute, machine_like, runs_here
+from codegen_harness import LEVELS, elementwise, execute, machine_like
 
 from spiraltorch.dtypes import ALL, BY_NAME, DType, bool_
 from spiraltorch.ir.expr import ARITY, COMPARISONS, FLOAT_UNARY, Cast, Value, cast, op
@@ -14,7 +14,6 @@ from spiraltorch.ir.numerics import convert, evaluate
 
 FLOATS = [d for d in ALL if d.is_float]
 INTS = [d for d in ALL if d.is_integer]
-LEVELS = [None, *(level for level in (AVX2, SSE) if runs_here(level))]
 N = 83
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from generator import EPS, Array, Program, Step, prune, wide
+from growing import EPS, wide
+from steps import Array, Program, Step, prune
 
 from spiraltorch import dtypes
 from spiraltorch.compiler import evaluate

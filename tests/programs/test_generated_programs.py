@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 import pytest
 from checking import fault, interpreting, reduced, snippet, verifying
-from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator, Program
+from generator import CONTRACTIONS, EVERYTHING, FLOATS, FUSIBLE, Generator
+from steps import Program
 
 from cpu_devices import threads_pay_from
 from spiraltorch.compiler.passes.simplify import _RULES as SIMPLIFICATIONS

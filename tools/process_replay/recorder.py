@@ -1,7 +1,8 @@
 """Records every text that the backends render, and may turn WGPU into a device that computes nothing.
 
 Only the names below are relied on, so that commits before and after a refactoring are captured alike:
-- `render`, imported in `spiraltorch.backends.cpu.device` and `spiraltorch.backends.wgpu.device`. What it returns is a
+- `render`, imported in `spiraltorch.backends.cpu.device` and `spiraltorch.backends.wgpu.device`, or by their functions when
+  they are called, from `spiraltorch.codegen.llvm.render` and `spiraltorch.codegen.wgsl.render`. What it returns is a
   dataclass with the text, or with dataclasses that each have one; all other fields are facts of the launch.
 - For the dry run: `WgpuDevice`, `WgpuProgram.run`, `WgpuKernel._pipeline` and `adapters.loop_limit` of
   `spiraltorch.backends.wgpu`. One that is missing is a problem named in the capture, not an error.
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from captures import Part, write_text
 
+LANGUAGES = {"cpu": "llvm", "wgpu": "wgsl"}
 _KEY = re.compile(r"\bk[0-9a-f]{40}(?=_p\d)")  # names functions in LLVM; it depends on the digest of all sources
 
 
@@ -35,6 +37,8 @@ class Recorder:
     def start(self, kind: str) -> None:
         """Records what a backend renders from now on."""
         module = importlib.import_module(f"spiraltorch.backends.{kind}.device")
+        if not hasattr(module, "render"):
+            module = importlib.import_module(f"spiraltorch.codegen.{LANGUAGES[kind]}.render")
         render = module.render
 
         def recorded(kernel: Any, *args: Any, **options: Any) -> Any:

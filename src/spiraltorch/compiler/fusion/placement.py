@@ -96,7 +96,7 @@ class _FusionPass:
 
     def run(self) -> FusionResult:
         """Places all anchors and orders the clusters."""
-        self.storage_reasons = materialized_values(self.program, self.max_buffers)
+        self.storage_reasons = materialized_values(self.program)
         self.stored = set(self.storage_reasons)
         for val in self.program.vals:
             if val.prim != "result" and (starts_kernel(val) or val.id in self.stored):
@@ -149,7 +149,7 @@ class _FusionPass:
         stack = list(val.args)
         while stack:
             v = stack.pop()
-            if v.id in seen or v.id in self.cluster_of or in_memory(v) or v.prim in ("const", "scalar"):
+            if v.id in seen or self._is_buffer(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
             position = cluster.position_of(v) if not is_view(v) else None
@@ -174,7 +174,7 @@ class _FusionPass:
         stack = list(val.args)
         while stack:
             v = stack.pop()
-            if v.id in seen or v.id in self.cluster_of or in_memory(v) or v.prim in ("const", "scalar"):
+            if v.id in seen or self._is_buffer(v) or v.prim in ("const", "scalar"):
                 continue
             seen.add(v.id)
             home = self.computed_in.get(v.id)
@@ -187,10 +187,7 @@ class _FusionPass:
             self._record_decision("fuse", v, "the kernel computes it anyway", home)
 
     def _limit_buffers(self, val: Val) -> None:
-        """Stores operands of a value that is to start a kernel, until the kernel binds no more buffers than it may.
-
-        `materialized_values` keeps that limit, but values that are stored since then are buffers of their own.
-        """
+        """Stores operands of a value that is to start a kernel, until the kernel binds no more buffers than it may."""
         if len(self.program.vals) < self.max_buffers:
             return
         while len(self._buffers_read_for(val)) >= self.max_buffers:

@@ -1,8 +1,9 @@
 """Which values must be stored in memory, decided before clusters are formed.
 
 Those are the outputs, operands that a kernel reads more than once, expensive values that are read by kernels with
-different loops, and values that split what would be too large an expression or bind too many buffers. Other values may
-be computed inline by their readers. The costs are estimates from the program alone; schedules are not known here.
+different loops, and values that split what would be too large an expression. Other values may be computed inline by
+their readers, unless `placement` stores them, as it does where a kernel would bind too many buffers. The costs are
+estimates from the program alone; schedules are not known here.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from ..program import Program, Val
 MAX_EXPRESSION_SIZE = 300  # operations in one expression; larger ones are split by storing a value inside
 
 
-def materialized_values(program: Program, max_buffers: int) -> dict[int, str]:
+def materialized_values(program: Program) -> dict[int, str]:
     """The values that must be stored in memory.
 
     Args:
         program: the values.
-        max_buffers: the number of buffers that one kernel may bind.
 
     Returns:
         For the id of each such value the reason, as a clause.
@@ -51,7 +51,6 @@ def materialized_values(program: Program, max_buffers: int) -> dict[int, str]:
             stored.pop(v.id, None)
     _materialize_shared(program, stored)
     _limit_expression_sizes(program, stored)
-    _limit_operand_buffers(program, stored, max_buffers)
     empty = {v.id for v in program.vals if v.size == 0}
     return {n: reason for n, reason in stored.items() if n not in empty}
 
@@ -143,24 +142,3 @@ def _limit_expression_sizes(program: Program, stored: dict[int, str]) -> None:
             stored[val.id] = f"one expression would have more than {MAX_EXPRESSION_SIZE} operations"
             parts = {}
         counts_of[val.id] = parts
-
-
-def _limit_operand_buffers(program: Program, stored: dict[int, str], max_buffers: int) -> None:
-    """Stores operands of values that would otherwise read more buffers than a kernel may bind beside its result."""
-    sources: dict[int, frozenset[int]] = {}
-
-    def buffers_read_for(v: Val) -> frozenset[int]:
-        """Ids of the buffers that a kernel reads to have an element of `v`."""
-        return frozenset((v.id,)) if in_memory(v) or v.id in stored else sources[v.id]
-
-    for val in program.vals:
-        args = list(dict.fromkeys(val.args))
-        while True:
-            buffers = frozenset[int]().union(*(buffers_read_for(a) for a in args))
-            if len(buffers) < max_buffers:
-                break
-            widest = max(args, key=lambda a: len(buffers_read_for(a)))
-            if len(buffers_read_for(widest)) < 2:
-                raise AssertionError(f"[fuse] {val} has more operands than a kernel may bind: {max_buffers}")
-            stored[widest.id] = f"%{val.id} {val.prim} would read more than the {max_buffers} buffers a kernel may bind"
-        sources[val.id] = buffers
