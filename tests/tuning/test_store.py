@@ -14,7 +14,7 @@ import pytest
 from tuning_samples import normal, store
 
 import spiraltorch as st
-from spiraltorch.compiler.fusion import phases
+from spiraltorch.compiler import schedules
 from spiraltorch.compiler.lowering import Lowered
 from spiraltorch.compiler.state import STATE
 from spiraltorch.ir.schedule import ScheduleError
@@ -171,14 +171,14 @@ def test_decisions_that_are_refused_are_forgotten(monkeypatch: pytest.MonkeyPatc
         want = st.sigmoid(x).numpy()
     (one,) = session.entries
     tunings.write(replace(one, decisions={"unroll": 1, "chunk": 1}))
-    plain = phases.schedule
+    plain = schedules.schedule
 
     def refusing(low: Lowered, target: Target) -> Kernel:
         if low.choices.decisions:
             raise ScheduleError("[split] on purpose")
         return plain(low, target)
 
-    monkeypatch.setattr(phases, "schedule", refusing)
+    monkeypatch.setattr(schedules, "schedule", refusing)
     STATE.graphs.clear()
     assert (st.sigmoid(x).numpy() == want).all()
     assert "what the tuner's store has for it is refused ([split] on purpose)" in st.explain(st.sigmoid(x))
