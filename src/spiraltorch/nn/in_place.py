@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import spiraltorch as st
 
 from ..dtypes import DType
+from ..tensor.aliasing import assign
 from ..tensor.tensor import Tensor
-from ..tensor.tracing.tracer import TRACING, assign
+from ..tensor.tracing.tracer import TRACING
 
 
 def set_value(target: Tensor, value: Tensor, deferred: bool = False) -> None:

@@ -9,14 +9,17 @@ import spiraltorch as st
 
 from ..dtypes import DType
 from ..errors import DTypeError
+from ..graph import build
+from ..tensor.aliasing import share
 from ..tensor.tensor import Tensor
+from ..tensor.tracing.tracer import node_of
 from ..typing import ArrayLike, DeviceLike, DTypeLike
 
 
 class Parameter(Tensor):
     """A tensor that a `Module` registers and an optimizer updates.
 
-    The parameter is a new handle on the same value: in-place updates never reach `data`.
+    The parameter shares its elements with `data`, if that is a tensor: what is written to one of them shows in the other.
 
     Args:
         data: a tensor or anything that `st.tensor` accepts, of any shape.
@@ -40,15 +43,18 @@ class Parameter(Tensor):
                 f"[Parameter] expected a floating dtype, got dtype={value.dtype.name}; "
                 "convert the data or pass requires_grad=False"
             )
-        super().__init__(value.detach().node)
+        node = node_of(value)
+        super().__init__(build.stop_gradient(node) if node.rg else node)
         if requires_grad:
             self.requires_grad_(True)
+        if value is data:
+            share(self, value)
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        twin = type(self)(self.detach(), self.requires_grad)
+        twin = type(self)(self.detach().clone(), self.requires_grad)
         memo[id(self)] = twin
         return twin
 

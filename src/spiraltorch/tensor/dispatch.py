@@ -15,6 +15,7 @@ from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
 from ..typing import ArrayLike
+from .aliasing import make_view, path_between
 from .creation import asarray
 from .tensor import Tensor
 from .tracing.tracer import TRACING, record_read
@@ -22,6 +23,11 @@ from .tracing.tracer import node_of as node_of
 
 P = REGISTRY
 _number = build.number
+
+
+def view_of(base: Tensor, node: Node) -> Tensor:
+    """A view of a tensor: `node` is made by view primitives from the tensor's node, or is that node."""
+    return make_view(Tensor(node), base, path_between(base.node, node))
 
 
 def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ()) -> Tensor:

@@ -57,7 +57,7 @@ METHODS: dict[ModuleType, str] = {
     shape: "reshape squeeze unsqueeze flatten ravel unflatten view",
     transposition: "permute transpose swapaxes moveaxis",
     broadcasting: "broadcast_to expand",
-    slicing: "flip roll narrow split chunk unbind unfold select",
+    slicing: "roll narrow split chunk unbind unfold select",
     repetition: "pad tile repeat_interleave",
     diagonals: "diagonal trace tril triu",
     gathering: "take gather index_select masked_select take_along_axis",
@@ -68,7 +68,7 @@ METHODS: dict[ModuleType, str] = {
     statistics: "median quantile nansum nanmean cov",
     backward: "backward",
     hooks: "register_hook retain_grad",
-    torch_methods: "numel dim element_size is_floating_point is_contiguous contiguous cpu clone detach_ where expand_as "
+    torch_methods: "numel dim element_size is_floating_point is_contiguous contiguous cpu clone detach_ flip where expand_as "
     "view_as t var std",
     filling: "new_zeros new_ones new_empty new_full",
     creation: "new_tensor",

@@ -21,10 +21,21 @@ from ..graph import build
 from ..graph.node import GRAD_MODE, Node, aval_of, leaf
 from ..runtime import device as devices
 from ..typing import ArrayLike, NDArray, Operand, PyTree, Shape
+from .aliasing import (
+    Alias,
+    View,
+    assign,
+    current_node,
+    detached,
+    leave,
+    make_view,
+    require_writable,
+    share,
+    writes_to_leaf,
+)
 from .gradients.modes import no_grad
 from .tracing.tracer import (
     TRACING,
-    assign,
     forbid_read,
     grad_leaf,
     is_leaf,
@@ -62,12 +73,20 @@ class Tensor(AttachedMethods):
     """
 
     # `_hooks` and `_retained` are set by `gradients.hooks` only.
-    __slots__ = ("__weakref__", "_grad", "_hooks", "_retained", "node")
+    __slots__ = ("__weakref__", "_alias", "_grad", "_hooks", "_retained", "node")
     __array_priority__ = 1000
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self._alias: Alias = None
         self._grad: Tensor | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "node":  # unset where a view is stale, see `aliasing`
+                return current_node(self)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     _hooks: dict[int, Callable[[Tensor], ArrayLike | None]]
     _retained: Node
@@ -155,13 +174,17 @@ class Tensor(AttachedMethods):
 
     @property
     def data(self) -> Tensor:
-        """The same value without gradients; assigning a tensor replaces the value."""
+        """A view of the tensor through which no gradient flows. Assigning a tensor makes this one share its elements."""
         return self.detach()
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if value._alias is not None and value._alias is self._alias:
+            return
         with no_grad():
+            leave(self)
             assign(self, node_of(value.detach()))
+            share(self, value)
 
     # ------------------------------------------------------------ gradients
 
@@ -196,10 +219,12 @@ class Tensor(AttachedMethods):
             if not is_leaf(node):
                 raise GradientError("[requires_grad_] expected a leaf, got a result; use .detach()")
             self.node = self.detach().node
+        if type(self._alias) is View:
+            self._alias.is_leaf = requires_grad and is_leaf(self.node)
         return self
 
     def detach(self) -> Tensor:
-        """The same value in a new tensor through which no gradient flows.
+        """A view of the tensor through which no gradient flows: the two share their elements.
 
         Returns:
             A tensor of the same shape, dtype and device.
@@ -210,11 +235,14 @@ class Tensor(AttachedMethods):
             False
         """
         node = node_of(self)
+        steps = detached(node)
         if not node.rg:
-            return Tensor(node)
-        if node.buf is not None and recorder() is None:
-            return Tensor(leaf(node.buf, node.aval))
-        return Tensor(build.stop_gradient(node))
+            value = node
+        elif node.buf is not None and recorder() is None:
+            value = leaf(node.buf, node.aval)
+        else:
+            value = build.stop_gradient(node)
+        return make_view(Tensor(value), self, steps)
 
     @property
     def retains_grad(self) -> bool:
@@ -368,7 +396,7 @@ class Tensor(AttachedMethods):
         return _rebuild, (np.array(self.detach().numpy()), self.requires_grad)
 
     def __copy__(self) -> Tensor:
-        return Tensor(node_of(self))
+        return make_view(Tensor(node_of(self)), self, ())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         copied = _rebuild(np.array(self.detach().numpy()), self.requires_grad, self.device)
@@ -382,7 +410,9 @@ class Tensor(AttachedMethods):
 
     def _set(self, value: Tensor) -> Tensor:
         """Takes over another tensor's value of this shape; what was recorded before keeps the old value."""
-        if GRAD_MODE.on and is_leaf(self.node):
+        if self._alias is not None:
+            require_writable(self)
+        if GRAD_MODE.on and writes_to_leaf(self):
             raise GradientError(
                 "[in place] expected no update of a leaf that requires a gradient while gradients are recorded, got "
                 "one; use no_grad()"

@@ -9,10 +9,12 @@ from .. import dtypes
 from ..dtypes import DType
 from ..errors import ShapeError
 from ..graph import build
-from ..typing import ArrayLike, Axis
+from ..typing import ArrayLike, Axis, ShapeLike
+from .aliasing import is_row_major
+from .arguments import axes_of
 from .dispatch import node_of
 from .ops import broadcasting, casting, reduction, selection
-from .ops.shape import reshape
+from .ops.shape import unpacked, view
 from .tensor import Tensor
 from .tracing.tracer import set_node
 
@@ -88,41 +90,41 @@ def is_floating_point(x: Tensor) -> bool:
 
 
 def is_contiguous(x: Tensor) -> bool:
-    """Tests whether the elements lie in memory in row-major order, which they always do.
+    """Tests whether the elements lie side by side in row-major order: those of views may not.
 
     Args:
         x: any shape and dtype.
 
     Returns:
-        True.
+        False for views such as a transposed matrix or every second element; True for all other tensors.
 
     Example:
         >>> import spiraltorch as st
-        >>> st.zeros(2, 3).T.is_contiguous()
-        True
+        >>> st.zeros(2, 3).is_contiguous(), st.zeros(2, 3).T.is_contiguous()
+        (True, False)
     """
-    return True
+    return is_row_major(x)
 
 
 # ---------------------------------------------------------------- values
 
 
 def contiguous(x: Tensor) -> Tensor:
-    """Returns the tensor itself: elements always lie in memory in row-major order.
+    """Copies the elements into row-major order, where they do not lie so.
 
     Args:
         x: any shape and dtype.
 
     Returns:
-        The tensor itself.
+        The tensor itself, or a copy, as `is_contiguous` tells.
 
     Example:
         >>> import spiraltorch as st
         >>> x = st.zeros(2, 3)
-        >>> x.contiguous() is x
-        True
+        >>> x.contiguous() is x, x.T.contiguous().is_contiguous()
+        (True, True)
     """
-    return x
+    return x if is_row_major(x) else Tensor(node_of(x))
 
 
 def cpu(x: Tensor) -> Tensor:
@@ -176,6 +178,32 @@ def detach_(x: Tensor) -> Tensor:
     """
     set_node(x, x.detach().node)
     return x
+
+
+def flip(x: Tensor, *dims: ShapeLike, axis: Axis = None, dim: Axis = None) -> Tensor:
+    """Copies the elements in reversed order along axes. The function `st.flip` gives a view instead, as NumPy's does.
+
+    Args:
+        x: any shape and dtype.
+        *dims: the axes that are reversed, as separate ints or as one sequence; all by default.
+        axis: the same, as the array API names it.
+        dim: alias of `axis`.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+        ArgumentError: an axis is given twice.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([[1, 2], [3, 4]]).flip(0, 1).tolist()
+        [[4, 3], [2, 1]]
+    """
+    named = axis if axis is not None else dim
+    axes = named if not dims else unpacked(dims)
+    return Tensor(build.flip(node_of(x), axes_of(axes, x.ndim, "flip")))
 
 
 def where(x: Tensor, condition: ArrayLike, y: ArrayLike) -> Tensor:
@@ -243,7 +271,7 @@ def view_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(6).view_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return reshape(x, other.shape)
+    return view(x, other.shape)
 
 
 def t(x: Tensor) -> Tensor:

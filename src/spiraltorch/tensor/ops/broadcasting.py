@@ -7,7 +7,7 @@ from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes as common_shape
 from ...typing import ArrayLike, Shape, ShapeLike
 from ..creation import as_shape
-from ..dispatch import as_tensor, as_tensors, node_of
+from ..dispatch import as_tensor, as_tensors, node_of, view_of
 from ..tensor import Tensor
 from .shape import unpacked
 
@@ -30,7 +30,8 @@ def broadcast_to(x: ArrayLike, shape: ShapeLike) -> Tensor:
         >>> st.broadcast_to(st.tensor([1, 2]), (2, 2)).tolist()
         [[1, 2], [1, 2]]
     """
-    return Tensor(build.expand(node_of(as_tensor(x)), as_shape(shape, "broadcast_to")))
+    x = as_tensor(x)
+    return view_of(x, build.expand(node_of(x), as_shape(shape, "broadcast_to")))
 
 
 def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:

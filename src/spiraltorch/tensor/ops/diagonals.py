@@ -7,13 +7,11 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
 from ..arguments import axis_of
-from ..dispatch import P, as_tensor, nary, node_of
-from ..ranges import arange, eye
+from ..dispatch import P, as_tensor, nary, node_of, view_of
+from ..ranges import eye
 from ..tensor import Tensor
-from .gathering import take
 from .reduction import sum
 from .repetition import pad
-from .shape import reshape
 from .transposition import moveaxis
 
 
@@ -46,9 +44,12 @@ def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
     rows, columns = x.shape[-2:]
     first = max(-offset, 0)
     n = max(0, min(rows - first, columns - max(offset, 0)))
-    flat = reshape(x, (*x.shape[:-2], rows * columns))
-    start = first * columns + max(offset, 0)
-    return take(flat, arange(n, device=x.device) * (columns + 1) + start, axis=-1)
+    batch = x.shape[:-2]
+    flat = build.reshape(node_of(x), (*batch, rows * columns))
+    start = first * columns + max(offset, 0) if n else 0
+    stop = start + (n - 1) * (columns + 1) + 1 if n else 0
+    ones, zeros = (1,) * len(batch), (0,) * len(batch)
+    return view_of(x, build.slice(flat, (*zeros, start), (*batch, stop), (*ones, columns + 1)))
 
 
 def trace(x: ArrayLike, offset: int = 0) -> Tensor:

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...dtypes import bool_, int64
+from ...dtypes import int64
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike, Index, Shape
 from ..creation import asarray
-from ..dispatch import P, as_tensor, nary, node_of
+from ..dispatch import P, as_tensor, nary, node_of, view_of
+from ..layout import write_slice
 from ..tensor import Tensor
 from ..tracing.tracer import forbid_read, recorder
 from .casting import cast, host_values
@@ -50,11 +51,12 @@ def getitem(x: Tensor, key: Index) -> Tensor:
         if -n <= key < n:
             at = key % n
             row = build.slice(node_of(x), (at,) + (0,) * (rank - 1), (at + 1, *shape[1:]), (1,) * rank)
-            return Tensor(build.reshape(row, shape[1:]))
+            return view_of(x, build.reshape(row, shape[1:]))
     parsed = _Key(x, key)
-    sliced = Tensor(parsed.apply_slices(node_of(x)))
+    node = parsed.apply_slices(node_of(x))
     if not parsed.arrays:
-        return sliced
+        return view_of(x, node)
+    sliced = Tensor(node)
     layout = _layout(sliced, parsed.arrays)
     return nary(P["take"], (node_of(_joined(sliced, layout)), node_of(layout.linear)), (layout.position,))
 
@@ -264,18 +266,9 @@ def _fitted(value: Tensor, shape: Shape, op: str) -> Tensor:
 
 
 def _write_box(x: Tensor, key: _Key, value: Tensor) -> Tensor:
-    """Writes a value at the slices of a key: the value is spread by a pad and chosen by a mask of the same pad."""
+    """Writes a value at the slices of a key."""
     box = tuple([len(range(a, b, s)) for a, b, s in zip(key.starts, key.stops, key.steps, strict=True)])
     kept = tuple([1 if a is None else box[a] for a in key.kept])
     node = build.reshape(node_of(_fitted(value, kept, "setitem")), box)
     node = build.flip(node, tuple(key.flips))
-    if box == x.shape:
-        return Tensor(node)
-    if 0 in box:
-        return x
-    pads = []
-    for e, n, start, step in zip(x.shape, box, key.starts, key.steps, strict=True):
-        used = (n - 1) * step + 1
-        pads.append((start, e - start - used, step - 1))
-    inside = build.pad(build.expand(build.const(True, bool_, x.device), box), tuple(pads), False)
-    return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), node_of(x)))
+    return Tensor(write_slice(node_of(x), (tuple(key.starts), tuple(key.stops), tuple(key.steps)), node))

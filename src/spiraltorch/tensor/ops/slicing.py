@@ -8,7 +8,7 @@ from ...errors import ArgumentError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import as_tensor, node_of
+from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 from .joining import concat
 from .shape import ravel, reshape, squeeze
@@ -46,7 +46,7 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
         )
     starts = tuple([start if i == d else 0 for i in range(x.ndim)])
     stops = tuple([start + length if i == d else e for i, e in enumerate(x.shape)])
-    return Tensor(build.slice(node_of(x), starts, stops, (1,) * x.ndim))
+    return view_of(x, build.slice(node_of(x), starts, stops, (1,) * x.ndim))
 
 
 def select(x: ArrayLike, dim: int, index: int) -> Tensor:
@@ -214,7 +214,7 @@ def unfold(x: ArrayLike, dimension: int, size: int, step: int) -> Tensor:
     """
     x = as_tensor(x)
     d = axis_of(dimension, x.ndim, "unfold")
-    return Tensor(build.windows(node_of(x), (d,), (size,), (step,), (1,)))
+    return view_of(x, build.windows(node_of(x), (d,), (size,), (step,), (1,)))
 
 
 @torch_spellings
@@ -240,7 +240,7 @@ def flip(x: ArrayLike, axis: Axis = None, *, dim: Axis = None, dims: Axis = None
         [3, 2, 1]
     """
     x = as_tensor(x)
-    return Tensor(build.flip(node_of(x), axes_of(axis, x.ndim, "flip")))
+    return view_of(x, build.flip(node_of(x), axes_of(axis, x.ndim, "flip")))
 
 
 @torch_spellings

@@ -8,7 +8,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
 from ..arguments import axis_of
-from ..dispatch import as_tensor, node_of
+from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 from .shape import unpacked
 
@@ -36,7 +36,7 @@ def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
     order = tuple([axis_of(a, x.ndim, "permute") for a in unpacked(axes)])
     if sorted(order) != list(range(x.ndim)):
         raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {unpacked(axes)}; name every axis")
-    return Tensor(build.permute(node_of(x), order))
+    return view_of(x, build.permute(node_of(x), order))
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
@@ -132,7 +132,7 @@ def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
     order = list(range(x.ndim))
     if x.ndim:
         order[a], order[b] = b, a
-    return Tensor(build.permute(node_of(x), tuple(order)))
+    return view_of(x, build.permute(node_of(x), tuple(order)))
 
 
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -167,4 +167,4 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
     order = [d for d in range(x.ndim) if d not in moved]
     for position, axis in sorted(zip(positions, moved, strict=True)):
         order.insert(position, axis)
-    return Tensor(build.permute(node_of(x), tuple(order)))
+    return view_of(x, build.permute(node_of(x), tuple(order)))

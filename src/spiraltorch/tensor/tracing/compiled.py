@@ -34,6 +34,7 @@ from ...graph.node import GRAD_MODE, Node
 from ...telemetry.names import RECORD
 from ...telemetry.spans import span
 from ...typing import PyTree
+from ..aliasing import View, base_of, storage_of
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .generated_replay import MISS, generate_replay
@@ -44,6 +45,7 @@ from .recording import (
     Constant,
     GradUpdate,
     Output,
+    OutputView,
     PlanResult,
     Recorder,
     Recording,
@@ -51,7 +53,7 @@ from .recording import (
     Source,
     Update,
 )
-from .replay import install, run, usable
+from .replay import install, run, shares, usable
 from .tracer import TRACING, raw_grad, recorder
 
 P = ParamSpec("P")
@@ -241,8 +243,10 @@ class CompiledFunction(Generic[P, R]):
         if _carries_gradient(recorder, results + new_grads) or recorder.reaches_earlier_graph():
             return self._run_plainly(call, recorder)
         arguments = [call.positions.get(id(t)) for t in recorder.captured]
-        unaliased = _unaliased(recorder.captured, arguments, [n for n, _ in updates])
-        if any(id(t) in unaliased for t in call.tensors):
+        updated = [n for n, _ in updates]
+        unaliased = _unaliased(arguments, updated)
+        distinct = any(arguments[n] is not None for n in updated)
+        if shares(recorder.captured, unaliased, distinct, call.tensors):
             recorder.abort()
             return MISS
         escaped = recorder.escaped({id(x) for x in outputs} | {id(t) for t in new_grads})
@@ -264,6 +268,9 @@ class CompiledFunction(Generic[P, R]):
             requires_grad=[n.rg for n in recorder.placeholders],
             fixed_arguments=[(n, t) for n, t in enumerate(call.tensors) if t.node.rg],
             unaliased=unaliased,
+            distinct=distinct,
+            views=list(recorder.views.values()),
+            output_views=_output_views(recorder, outputs),
             grads_before=list(recorder.grads.values()),
             updates=[Update(n, sources.get(node, node)) for n, node in updates],
             grad_updates=[_grad_update(t, before, after, sources) for t, before, after in grads],
@@ -322,6 +329,7 @@ def _new_handle(tensor: Tensor) -> Tensor:
         return tensor
     handle: Tensor = type(tensor).__new__(type(tensor))
     handle.node = tensor.node
+    handle._alias = None
     handle._grad = None
     return handle
 
@@ -339,14 +347,32 @@ def _carries_gradient(recorder: Recorder, tensors: list[Tensor]) -> bool:
     return any(t.node.rg and GRAD_MODE.on for t in tensors if id(t) not in recorder.index)
 
 
-def _unaliased(captured: list[Tensor], arguments: list[int | None], updated: list[int]) -> frozenset[int]:
-    """Ids of captured tensors that no argument may be: one of the two is updated and the other would not change."""
+def _unaliased(arguments: list[int | None], updated: list[int]) -> list[int]:
+    """Captured tensors that no argument may share elements with: one is updated and the other would not change."""
     if not updated:
-        return frozenset()
+        return []
     outside = [n for n, place in enumerate(arguments) if place is None]
-    if all(arguments[n] is None for n in updated):
-        outside = [n for n in outside if n in updated]
-    return frozenset(id(captured[n]) for n in outside)
+    return [n for n in outside if n in updated] if all(arguments[n] is None for n in updated) else outside
+
+
+def _output_views(recorder: Recorder, outputs: list[Any]) -> list[OutputView]:
+    """The outputs that share elements with captured tensors or with each other."""
+    views: list[OutputView] = []
+    families: dict[int, list[OutputView]] = {}
+    for n, x in enumerate(outputs):
+        if not isinstance(x, Tensor) or id(x) in recorder.index or isinstance(family := storage_of(x), Tensor):
+            continue
+        alias = x._alias
+        base = base_of(x)
+        path = alias.path if type(alias) is View else None
+        if base is not None and id(base) in recorder.index:
+            views.append(OutputView(n, recorder.index[id(base)], 0, family.aval, path))
+        else:
+            members = families.setdefault(id(family), [])
+            members.append(OutputView(n, None, len(families), family.aval, path))
+    for members in families.values():
+        views += members if len(members) > 1 else []
+    return views
 
 
 def _output(x: Any, recorder: Recorder, sources: dict[Node, Source]) -> Output:

@@ -18,6 +18,8 @@ from ...dtypes import uint64
 from ...errors import TracingError
 from ...graph import build
 from ...graph.node import Aval, Node, leaf
+from ..aliasing import View, base_of, rebase, restore_node
+from ..layout import Path
 from ..pytree import TreeDef
 from ..tensor import Tensor
 from .tracer import is_leaf, raw_grad, set_node, set_raw_grad
@@ -86,6 +88,24 @@ class Donation(NamedTuple):
     plan_input: int
 
 
+class OutputView(NamedTuple):
+    """An output that shares elements with a captured tensor, by number, or with other outputs.
+
+    Attributes:
+        output: the number of the output.
+        captured: the number of the captured tensor that it is a view of, or None.
+        family: equal for outputs that share elements; 0 beside a captured tensor.
+        aval: the type of the base that they are views of.
+        path: the path from there; None for the base itself.
+    """
+
+    output: int
+    captured: int | None
+    family: int
+    aval: Aval
+    path: Path | None
+
+
 class Placeholder:
     """The placeholder for the buffer of a tensor while a function is recorded."""
 
@@ -129,8 +149,11 @@ class Recording:
         avals: for each captured tensor its shape, dtype and device.
         requires_grad: for each captured tensor whether it requires a gradient.
         fixed_arguments: tensor arguments that have to be the same object in each call, as they require gradients.
-        unaliased: ids of captured tensors that no argument may be: one of the two is updated, which the recording does not
-            show on the other.
+        unaliased: numbers of captured tensors that no argument may share elements with: one of the two is updated, which
+            the recording does not show on the other.
+        distinct: whether no two arguments may share elements, because one is updated.
+        views: views that the recording made from the captured tensors that they are views of, with their place then.
+        output_views: outputs that share elements with others, see `OutputView`.
         grads_before: tensors whose gradients the function reads or changes, with the gradient that it found.
         updates: new values of captured tensors.
         grad_updates: new gradients.
@@ -154,7 +177,10 @@ class Recording:
     avals: list[Aval]
     requires_grad: list[bool]
     fixed_arguments: list[tuple[int, Tensor]]
-    unaliased: frozenset[int]
+    unaliased: list[int]
+    distinct: bool
+    views: list[tuple[Tensor, View, weakref.ref[Tensor] | None]]
+    output_views: list[OutputView]
     grads_before: list[tuple[Tensor, Tensor | None]]
     updates: list[Update]
     grad_updates: list[GradUpdate]
@@ -211,6 +237,8 @@ class Recorder:
         index: the numbers of captured tensors, by id.
         grads: tensors whose gradient is read or changed, with the gradient that they had, by id.
         drawn: random generators with the number of blocks that were drawn, by id.
+        views: views that existed before and were read, with their place among those that they share elements with, by id.
+            Their bases are captured in their place.
     """
 
     def __init__(self) -> None:
@@ -222,6 +250,7 @@ class Recorder:
         self.index: dict[int, int] = {}
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.drawn: dict[int, tuple[Generator, int]] = {}
+        self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
         self._draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
@@ -231,7 +260,10 @@ class Recorder:
     def read(self, tensor: Tensor) -> None:
         """Captures a tensor before an operation reads it."""
         key = id(tensor)
-        if key in self.index or key not in self.existing:
+        if key in self.index or key not in self.existing or key in self.views:
+            return
+        if type(tensor._alias) is View and (base := base_of(tensor)) is not None:
+            self._read_view(tensor, tensor._alias, base)
             return
         node = tensor.node
         if node.buf is None:
@@ -244,6 +276,15 @@ class Recorder:
         set_node(tensor, placeholder)
         if node.rg:
             self.write_grad(tensor)
+
+    def _read_view(self, view: Tensor, alias: View, base: Tensor) -> None:
+        """Captures the base of a view, from which its node is made."""
+        self.existing.setdefault(id(base), base)
+        self.read(base)
+        self.views[id(view)] = (view, alias, alias.family.base)
+        rebase(view, base)
+        if view.node.rg:
+            self.write_grad(view)
 
     def write(self, tensor: Tensor) -> None:
         """Captures a tensor before it is updated in place, so that replays can give it the new value."""
@@ -284,10 +325,8 @@ class Recorder:
 
     def reaches_earlier_graph(self) -> bool:
         """Whether a gradient came to a result of earlier operations, through which it has to flow on."""
-        return any(
-            raw_grad(t) is not before and not is_leaf(self.originals[self.index[id(t)]])
-            for t, before in self.grads.values()
-        )
+        changed = [t for t, before in self.grads.values() if raw_grad(t) is not before]
+        return any(not is_leaf(t.node if id(t) in self.views else self.originals[self.index[id(t)]]) for t in changed)
 
     def escaped(self, returned: set[int]) -> list[Tensor]:
         """Tensors of the recording that something still refers to, without those whose ids are `returned`."""
@@ -304,7 +343,7 @@ class Recorder:
         """Restores every captured tensor and gradient."""
         # Without `strict`: an interrupt may have come in the middle of `read`.
         for tensor, node, _ in zip(self.captured, self.originals, self.placeholders, strict=False):
-            tensor.node = node
+            restore_node(tensor, node)
         for node, placeholder in zip(self.originals, self.placeholders, strict=False):
             placeholder.buf = node.buf  # another thread may have read the placeholder just now
         for tensor, grad in self.grads.values():
@@ -318,7 +357,7 @@ class Recorder:
         for reference, node, grad in self._first.values():
             tensor = reference()
             if tensor is not None:
-                tensor.node = node
+                restore_node(tensor, node)
                 set_raw_grad(tensor, grad)
 
 
