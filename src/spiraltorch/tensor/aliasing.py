@@ -13,6 +13,8 @@ Contract
   weakly. A base that is dropped keeps no memory for its views. If one of several views without a base is written to, a new
   base takes its place, with the elements that the views show.
 - A recorded operation keeps the nodes of its moment, whatever is written later.
+- A family may share its elements with a NumPy array (`share_array`). No node of it is kept, since the array may change at
+  any time: what is read is copied from the array, and what is written is computed and copied into it.
 """
 
 from __future__ import annotations
@@ -20,10 +22,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Union, final
 
+import numpy as np
+
+from ..compiler import evaluate
 from ..errors import ArgumentError
 from ..graph import build
-from ..graph.node import GRAD_MODE, Aval, Node
-from ..typing import Shape
+from ..graph.node import GRAD_MODE, Aval, Node, leaf
+from ..runtime import device as devices
+from ..typing import NDArray, Shape
 from .layout import (
     Path,
     along,
@@ -50,14 +56,16 @@ class Family:
         aval: the type of the base.
         base: a weak reference to the base; None where it has left the family.
         kept: the base, where only views need it.
+        array: the array on the host whose memory the family shares, or None.
     """
 
-    __slots__ = ("__weakref__", "_limit", "_views", "aval", "base", "kept")
+    __slots__ = ("__weakref__", "_limit", "_views", "array", "aval", "base", "kept")
 
     def __init__(self, aval: Aval, base: Tensor | None) -> None:
         self.aval = aval
         self.base = None if base is None else weakref.ref(base)
         self.kept: Tensor | None = None
+        self.array: NDArray | None = None
         self._views: list[weakref.ref[Tensor]] = []
         self._limit = _FIRST_LIMIT
 
@@ -72,6 +80,11 @@ class Family:
         """The views that still exist and belong to the family."""
         living = [view for view in [r() for r in self._views] if view is not None]
         return [view for view in living if type(view._alias) is View and view._alias.family is self]
+
+    def elements(self) -> Node:
+        """A copy of the elements of the shared array, as they are now."""
+        assert self.array is not None
+        return leaf(devices.get(self.aval.device).from_host(np.array(self.array, order="C")), self.aval)
 
     def invalidate(self, node: Node, path: Path = (), writer: Tensor | None = None) -> None:
         """Makes views stale, after a write.
@@ -110,7 +123,20 @@ class View:
         self.source: Node | None = None
 
 
-Alias = Union[View, "weakref.ref[Family]", None]  # of a view; of a base; None for other tensors
+class HostMemory:
+    """The `_alias` of a base that shares an array's memory: a reference to its family that keeps it."""
+
+    __slots__ = ("family",)
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+
+    def __call__(self) -> Family:
+        """The family, as a weak reference gives it."""
+        return self.family
+
+
+Alias = Union[View, HostMemory, "weakref.ref[Family]", None]  # of a view; of a base; None for other tensors
 
 
 def make_view(view: Tensor, base: Tensor, steps: Path) -> Tensor:
@@ -126,16 +152,42 @@ def make_view(view: Tensor, base: Tensor, steps: Path) -> Tensor:
     """
     alias = base._alias
     if type(alias) is View:
-        view._alias = View(alias.family, alias.path + steps)
-        alias.family.add(view)
-        return view
-    family = None if alias is None else alias()
-    if family is None:
-        family = Family(base.node.aval, base)
-        base._alias = weakref.ref(family)
+        family, steps = alias.family, alias.path + steps
+    else:
+        known = None if alias is None else alias()
+        if known is None:
+            known = Family(base.node.aval, base)
+            base._alias = weakref.ref(known)
+        family = known
     view._alias = View(family, steps)
     family.add(view)
+    if family.array is not None and recorder() is None:
+        del view.node
     return view
+
+
+def share_array(array: NDArray, aval: Aval) -> Tensor:
+    """A tensor that shares the memory of an array on the host, of the same type."""
+    from .tensor import Tensor
+
+    family = Family(aval, None)
+    family.array = array
+    return _host_base(Tensor, family)
+
+
+def _host_base(kind: type[Tensor], family: Family) -> Tensor:
+    """A base for a family that shares an array's memory."""
+    base = kind.__new__(kind)
+    base._alias = HostMemory(family)
+    base._grad = None
+    family.base = weakref.ref(base)
+    return base
+
+
+def array_of(tensor: Tensor) -> NDArray | None:
+    """The array on the host whose memory a base shares; None for other tensors."""
+    alias = tensor._alias
+    return alias.family.array if type(alias) is HostMemory else None
 
 
 def join(tensor: Tensor, family: Family, path: Path | None) -> None:
@@ -149,9 +201,9 @@ def join(tensor: Tensor, family: Family, path: Path | None) -> None:
 
 
 def path_between(node: Node, result: Node) -> Path:
-    """The calls of view primitives that lead from a node to a result of them."""
+    """The calls of view primitives that lead from a node to a result of them; or from another leaf of the same value."""
     steps = []
-    while result is not node:
+    while result is not node and result.args:
         steps.append(result.spec)
         (result,) = result.args
     steps.reverse()
@@ -159,10 +211,14 @@ def path_between(node: Node, result: Node) -> Path:
 
 
 def current_node(view: Tensor) -> Node:
-    """The node of a stale view, made from the base's, and installed. Raises `AttributeError` for other tensors."""
+    """The node of a stale view, made from the base's, and installed; one of the present elements of a shared array."""
     alias = view._alias
-    if type(alias) is not View or alias.source is None:
+    if type(alias) is HostMemory:
+        return alias.family.elements()
+    if type(alias) is not View:
         raise AttributeError("a tensor has no node before it is initialized")
+    if alias.source is None:
+        return along(alias.path, alias.family.elements())
     node = along(alias.path, alias.source)
     alias.source = None
     set_node(view, grad_leaf(node) if alias.is_leaf else node)
@@ -188,6 +244,9 @@ def _new_base(family: Family) -> Tensor:
     """A base for views that have lost theirs: it has the elements that they show, and zeros elsewhere."""
     from .tensor import Tensor
 
+    if family.array is not None:
+        family.kept = _host_base(Tensor, family)
+        return family.kept
     node = build.zeros(family.aval)
     for view in family.views():
         assert type(view._alias) is View
@@ -234,10 +293,10 @@ def assign(tensor: Tensor, node: Node) -> None:
     old = tensor.node
     node = _with_gradient_of(old, node)
     if tensor._alias is not None:
-        if old.aval is node.aval:
-            _write_through(tensor, node)
-        else:
+        if old.aval is not node.aval:
             leave(tensor)
+        elif _write_through(tensor, node):
+            return
     set_node(tensor, node)
 
 
@@ -250,37 +309,63 @@ def _with_gradient_of(old: Node, new: Node) -> Node:
     return new if GRAD_MODE.on else with_value(old, new)
 
 
-def _write_through(tensor: Tensor, node: Node) -> None:
-    """Updates the other tensors of a family, before a tensor gets a node."""
+def _write_through(tensor: Tensor, node: Node) -> bool:
+    """Updates what a tensor shares elements with, before it gets a node. Returns whether it needs none."""
     alias = tensor._alias
+    family = alias.family if type(alias) is View else None if alias is None else alias()
+    if family is None:
+        tensor._alias = None
+        return False
+    if family.array is not None and recorder() is None:
+        _write_array(family, put_back(alias.path, family.elements(), node) if type(alias) is View else node)
+        return True
     if type(alias) is not View:
-        family = None if alias is None else alias()
-        if family is None:
-            tensor._alias = None
-        else:
-            family.invalidate(node)
-        return
+        family.invalidate(node)
+        return False
     base = base_of(tensor)
     if base is None:
-        return
+        return False
     inner = build.stop_gradient(node) if alias.is_leaf else node
     new = _with_gradient_of(base.node, put_back(alias.path, base.node, inner))
     if TRACING.recorder is not None and (active := recorder()) is not None:
         active.write(base)
-    alias.family.invalidate(new, alias.path, tensor)
+    family.invalidate(new, alias.path, tensor)
     set_node(base, new)
+    return False
+
+
+def _write_array(family: Family, node: Node) -> None:
+    """Computes the elements of a family and copies them into the array that it shares."""
+    assert family.array is not None
+    if not family.array.flags.writeable:
+        raise ArgumentError(
+            "[in place] expected an array that can be written to, got a read-only one whose memory the tensor shares; "
+            "call .clone() first"
+        )
+    if node.buf is None:
+        evaluate.evaluate([node])
+    family.array[...] = devices.get(family.aval.device).to_host(node.buf, family.aval.shape, family.aval.dtype.numpy)
+
+
+def leave_array(tensor: Tensor) -> None:
+    """Ends that a tensor shares the memory of an array on the host: it keeps a copy of the present elements."""
+    family = storage_of(tensor)
+    if isinstance(family, Family) and family.array is not None:
+        leave(tensor)
 
 
 def write_value(tensor: Tensor, node: Node) -> None:
     """As `assign`, of a value that was computed by a replay, where nothing is recorded and the node requires what it must."""
-    if tensor._alias is not None:
-        _write_through(tensor, node)
-    set_node(tensor, node)
+    if tensor._alias is None or not _write_through(tensor, node):
+        set_node(tensor, node)
 
 
 def restore_node(tensor: Tensor, node: Node) -> None:
     """Gives a tensor the node that it had before a recording; views of it are made anew from that."""
     alias = tensor._alias
+    if type(alias) is HostMemory:
+        del tensor.node
+        return
     if type(alias) is View:
         alias.source = None
     elif alias is not None and (family := alias()) is not None:
@@ -309,9 +394,8 @@ def storage_of(tensor: Tensor) -> Tensor | Family:
 def leave(tensor: Tensor) -> None:
     """Ends that a tensor shares elements with others, which keep theirs."""
     alias = tensor._alias
-    if type(alias) is View:
-        tensor.node  # noqa: B018  # made, where it was stale
-    elif alias is not None and (family := alias()) is not None:
+    tensor.node = tensor.node  # made, where it was stale
+    if type(alias) is not View and alias is not None and (family := alias()) is not None:
         family.base = None
     tensor._alias = None
 

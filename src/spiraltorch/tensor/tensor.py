@@ -24,10 +24,12 @@ from ..typing import ArrayLike, NDArray, Operand, PyTree, Shape
 from .aliasing import (
     Alias,
     View,
+    array_of,
     assign,
     current_node,
     detached,
     leave,
+    leave_array,
     make_view,
     require_writable,
     share,
@@ -214,6 +216,7 @@ class Tensor(AttachedMethods):
                 f"[requires_grad_] expected a floating dtype, got {node.aval.dtype.name}; cast with .to(st.float32)"
             )
         if requires_grad and not node.rg:
+            leave_array(self)
             set_node(self, grad_leaf(node))
         elif not requires_grad and node.rg:
             if not is_leaf(node):
@@ -266,9 +269,7 @@ class Tensor(AttachedMethods):
             >>> st.arange(3).numpy().flags.writeable
             False
         """
-        node = evaluated(self, "numpy")
-        array = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-        view: NDArray = array.view()
+        view: NDArray = _host_array(self, "numpy").view()
         view.flags.writeable = False
         return view
 
@@ -330,14 +331,18 @@ class Tensor(AttachedMethods):
     def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> NDArray:
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"[__array__] expected dtype {array.dtype} for copy=False, got {dtype}; allow a copy")
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> object:
-        node = evaluated(self, "__dlpack__")
-        array = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-        kwargs.pop("stream", None)
-        return array.__dlpack__(**kwargs)
+    def __dlpack__(self, *, stream: object = None, copy: bool | None = None, **kwargs: Any) -> object:
+        array = _host_array(self, "__dlpack__")
+        if copy is False:  # NumPy marks the memory as read-only, or refuses where it cannot
+            array = array.view()
+            array.flags.writeable = False
+            return array.__dlpack__(copy=False, **kwargs)
+        return array.copy().__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -439,6 +444,16 @@ def evaluated(tensor: Tensor, op: str) -> Node:
     if node.buf is None:
         evaluate.evaluate([node])
     return node
+
+
+def _host_array(tensor: Tensor, op: str) -> NDArray:
+    """The elements on the host, in memory that may be the tensor's own."""
+    shared = array_of(tensor)
+    if shared is not None and recorder() is None:
+        return shared
+    node = evaluated(tensor, op)
+    array: NDArray = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
+    return array
 
 
 def _rebuild(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:

@@ -128,20 +128,20 @@ def contiguous(x: Tensor) -> Tensor:
 
 
 def cpu(x: Tensor) -> Tensor:
-    """Returns the tensor itself: its values can be read on the host wherever they are. `to("cpu")` moves them.
+    """Copies the tensor to the CPU, as `to("cpu")` does.
 
     Args:
         x: any shape and dtype.
 
     Returns:
-        The tensor itself.
+        A tensor on `cpu:0`; `x` itself where it is there already.
 
     Example:
         >>> import spiraltorch as st
-        >>> st.zeros(2).cpu().numpy().shape
-        (2,)
+        >>> st.zeros(2).cpu().device
+        'cpu:0'
     """
-    return x
+    return casting.to(x, "cpu")
 
 
 def clone(x: Tensor) -> Tensor:
