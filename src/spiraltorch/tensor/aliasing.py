@@ -33,6 +33,7 @@ from ..typing import NDArray, Shape
 from .layout import (
     Path,
     along,
+    along_array,
     contiguous_strides,
     disjoint,
     put_back,
@@ -81,10 +82,11 @@ class Family:
         living = [view for view in [r() for r in self._views] if view is not None]
         return [view for view in living if type(view._alias) is View and view._alias.family is self]
 
-    def elements(self) -> Node:
-        """A copy of the elements of the shared array, as they are now."""
+    def elements(self, path: Path = ()) -> Node:
+        """A leaf with a copy of those elements of the shared array that a path leads to, as they are now."""
         assert self.array is not None
-        return leaf(devices.get(self.aval.device).from_host(np.array(self.array, order="C")), self.aval)
+        array = np.array(along_array(path, self.array), order="C")
+        return leaf(devices.get(self.aval.device).from_host(array), path[-1].aval if path else self.aval)
 
     def invalidate(self, node: Node, path: Path = (), writer: Tensor | None = None) -> None:
         """Makes views stale, after a write.
@@ -218,7 +220,7 @@ def current_node(view: Tensor) -> Node:
     if type(alias) is not View:
         raise AttributeError("a tensor has no node before it is initialized")
     if alias.source is None:
-        return along(alias.path, alias.family.elements())
+        return alias.family.elements(alias.path)
     node = along(alias.path, alias.source)
     alias.source = None
     set_node(view, grad_leaf(node) if alias.is_leaf else node)

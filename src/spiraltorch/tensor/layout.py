@@ -11,7 +11,7 @@ from ..autodiff.custom import set_grad_enabled, with_vjp
 from ..dtypes import bool_
 from ..graph import build
 from ..graph.node import Aval, Node, Params, Spec, apply
-from ..typing import Shape
+from ..typing import NDArray, Shape
 
 Path = tuple[Spec, ...]
 
@@ -21,6 +21,14 @@ def along(path: Path, node: Node) -> Node:
     for step in path:
         node = _applied(step, node)
     return node
+
+
+def along_array(path: Path, array: NDArray) -> NDArray:
+    """The same of an array: a view where NumPy has one."""
+    for step in path:
+        assert step.prim is not None
+        array = step.prim.reference(array, params=step.params)
+    return array
 
 
 def _applied(step: Spec, node: Node) -> Node:
@@ -39,9 +47,10 @@ def name_of(step: Spec) -> str:
 
 def put_back(path: Path, base: Node, new: Node) -> Node:
     """The base with new elements in place of those at the end of a path: the inverse of `along`."""
-    operands = [base]
-    for step in path[:-1]:
-        operands.append(_applied(step, operands[-1]))
+    operands = []
+    for step in path:
+        operands.append(base)
+        base = _applied(step, base)
     for step, operand in zip(reversed(path), reversed(operands), strict=True):
         new = _put_back_step(step, operand, new)
     return new
