@@ -39,7 +39,9 @@ class State:
     tensors: dict[int, Tensor] = field(default_factory=dict)
     arrays: dict[int, Array] = field(default_factory=dict)
     hosts: dict[int, Array] = field(default_factory=dict)  # arrays that a tensor was made from
-    shared: dict[int, Array] = field(default_factory=dict)  # for those whose memory is shared, the array that stands for it
+    shared: dict[int, Array] = field(
+        default_factory=dict
+    )  # for those whose memory is shared, the array that stands for it
     kept: dict[int, tuple[Tensor, Array]] = field(default_factory=dict)  # recorded operations, and what they must give
 
 
@@ -79,7 +81,10 @@ COPIES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "add": (lambda x, y: x + y, lambda a, b: _contiguous(a + b)),
     "add_number": (lambda x, n: x + n, lambda a, n: _contiguous(a + a.dtype.type(n))),
     "mul": (lambda x, y: x * y, lambda a, b: _contiguous(a * b)),
-    "sum": (lambda x, axis: st.sum(x, axis=axis, dtype=x.dtype), lambda a, axis: _contiguous(a.sum(axis, dtype=a.dtype))),
+    "sum": (
+        lambda x, axis: st.sum(x, axis=axis, dtype=x.dtype),
+        lambda a, axis: _contiguous(a.sum(axis, dtype=a.dtype)),
+    ),
     "concat": (lambda x, y: st.concat([x, y]), lambda a, b: _contiguous(np.concatenate([a, b]))),
     "where": (lambda x, y: st.where(x > 0, x, y), lambda a, b: _contiguous(np.where(a > 0, a, b))),
 }
@@ -402,7 +407,9 @@ class Generator:
         elif op == "setitem_tensor":
             key = self.key(a)
             shape = a[key].shape
-            other = self.some(lambda b: b.dtype == a.dtype and (b.shape == shape or b.size == 1 and b.ndim <= len(shape)))
+            other = self.some(
+                lambda b: b.dtype == a.dtype and (b.shape == shape or b.size == 1 and b.ndim <= len(shape))
+            )
             if other is None:
                 return
             args.append(other)

@@ -265,7 +265,7 @@ class Optimizer:
             if counter is None:
                 counter = number_tensor(self._initial_count(members[0]), float32, members[0].device)
             elif users[id(counter)] > len(members):
-                counter = counter.detach()  # the others did not take part in this step
+                counter = counter.clone()  # the others did not take part in this step
             for p in members:
                 self.state[p][self.step_key] = counter
             self._set(counter, counter + 1.0)
@@ -376,7 +376,7 @@ class Optimizer:
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "
                 f"got shape={tuple(tensor.shape)}; nothing was loaded"
             )
-        return tensor.detach().to(p.dtype).to(p.device)
+        return tensor.detach().to(p.dtype).to(p.device).clone()
 
     def _loaded_group(self, saved: dict[str, Any], group: ParamGroup) -> ParamGroup:
         """A group with saved settings; raises `CheckpointError` for impossible ones."""
@@ -397,4 +397,4 @@ class Optimizer:
 
 def _snapshot(value: Any) -> Any:
     """A copy that later updates do not change."""
-    return value.detach() if isinstance(value, Tensor) else deepcopy(value)
+    return value.detach().clone() if isinstance(value, Tensor) else deepcopy(value)

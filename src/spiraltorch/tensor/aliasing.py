@@ -114,15 +114,17 @@ class View:
         path: the calls of primitives that lead from the base's node to the view's.
         is_leaf: whether the view itself is a leaf that requires a gradient.
         source: the node of the base that the view's node is made from when it is read next; None where it has a node.
+        known: the strides after so many steps, for a path with a step that has none by itself, such as a diagonal's.
     """
 
-    __slots__ = ("family", "is_leaf", "path", "source")
+    __slots__ = ("family", "is_leaf", "known", "path", "source")
 
     def __init__(self, family: Family, path: Path) -> None:
         self.family = family
         self.path = path
         self.is_leaf = False
         self.source: Node | None = None
+        self.known: tuple[int, Shape] | None = None
 
 
 class HostMemory:
@@ -141,13 +143,14 @@ class HostMemory:
 Alias = Union[View, HostMemory, "weakref.ref[Family]", None]  # of a view; of a base; None for other tensors
 
 
-def make_view(view: Tensor, base: Tensor, steps: Path) -> Tensor:
+def make_view(view: Tensor, base: Tensor, steps: Path, strides: Shape | None = None) -> Tensor:
     """Makes a new handle a view.
 
     Args:
         view: the handle.
         base: the tensor that it is a view of, maybe a view itself.
         steps: the calls of view primitives that lead from the base's node to the view's.
+        strides: the strides of the view, where the steps do not say them.
 
     Returns:
         `view`.
@@ -162,6 +165,10 @@ def make_view(view: Tensor, base: Tensor, steps: Path) -> Tensor:
             base._alias = weakref.ref(known)
         family = known
     view._alias = View(family, steps)
+    if strides is not None:
+        view._alias.known = (len(steps), strides)
+    elif type(alias) is View:
+        view._alias.known = alias.known
     family.add(view)
     if family.array is not None and recorder() is None:
         del view.node
@@ -422,20 +429,24 @@ def detached(node: Node) -> Path:
     return (build.stop_gradient(node).spec,) if node.rg else ()
 
 
-def has_view(tensor: Tensor, shape: Shape) -> bool:
-    """Whether a reshape of the tensor is a view, as PyTorch's and NumPy's: its elements lie at regular distances."""
+def strides_of(tensor: Tensor) -> Shape | None:
+    """The strides of the elements among those of the base, in elements; None where they lie at irregular distances."""
     alias = tensor._alias
     if type(alias) is not View:
-        return True
-    strides = strides_along(alias.path, alias.family.aval.shape)
+        return contiguous_strides(tensor.shape)
+    count, strides = alias.known or (0, contiguous_strides(alias.family.aval.shape))
+    shape = alias.path[count - 1].aval.shape if count else alias.family.aval.shape
+    return strides_along(alias.path[count:], shape, strides)
+
+
+def has_view(tensor: Tensor, shape: Shape) -> bool:
+    """Whether a reshape of the tensor is a view, as PyTorch's and NumPy's: its elements lie at regular distances."""
+    strides = strides_of(tensor)
     return strides is not None and reshaped_strides(tensor.shape, strides, shape) is not None
 
 
 def is_row_major(tensor: Tensor) -> bool:
     """Whether the elements lie side by side in row-major order: those of views may not."""
-    alias = tensor._alias
-    if type(alias) is not View:
-        return True
-    strides = strides_along(alias.path, alias.family.aval.shape)
+    strides = strides_of(tensor)
     wanted = contiguous_strides(tensor.shape)
     return strides is not None and all(e == 1 or s == w for e, s, w in zip(tensor.shape, strides, wanted, strict=True))

@@ -138,7 +138,9 @@ def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool 
     result: Tensor = x if dtype is None else x.to(dtype)
     result = result if device is None else result.to(device)
     result = result + 0 if copy and result is x and not x.dtype.is_bool else result
-    return result.detach().requires_grad_() if requires_grad else result
+    if not requires_grad:
+        return result
+    return (result.detach().clone() if copy else result.detach()).requires_grad_()
 
 
 def _host_array(obj: ArrayLike, requested: DType | None) -> NDArray:

@@ -14,7 +14,7 @@ from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
-from ..typing import ArrayLike
+from ..typing import ArrayLike, Shape
 from .aliasing import make_view, path_between
 from .creation import asarray
 from .tensor import Tensor
@@ -25,9 +25,12 @@ P = REGISTRY
 _number = build.number
 
 
-def view_of(base: Tensor, node: Node) -> Tensor:
-    """A view of a tensor: `node` is made by view primitives from the tensor's node, or is that node."""
-    return make_view(Tensor(node), base, path_between(base.node, node))
+def view_of(base: Tensor, node: Node, strides: Shape | None = None) -> Tensor:
+    """A view of a tensor: `node` is made by view primitives from the tensor's node, or is that node.
+
+    `strides` are those of the view, where the primitives do not say them.
+    """
+    return make_view(Tensor(node), base, path_between(base.node, node), strides)
 
 
 def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ()) -> Tensor:

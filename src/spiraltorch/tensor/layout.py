@@ -5,6 +5,7 @@ A path is a tuple of such calls, `Spec` objects, each of which has the result of
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from ..autodiff.custom import set_grad_enabled, with_vjp
@@ -59,8 +60,13 @@ def put_back(path: Path, base: Node, new: Node) -> Node:
 def _put_back_step(step: Spec, operand: Node, new: Node) -> Node:
     """The operand of one step, with the elements of its result replaced."""
     name, params = name_of(step), step.params
-    if name in ("reshape", "expand"):  # an `expand` that repeats nothing: see `repeats`
+    if name == "reshape":
         return build.reshape(new, operand.aval.shape)
+    if name == "expand":  # one of each repeated element, all of which are equal
+        shape = (1,) * (new.aval.ndim - operand.aval.ndim) + operand.aval.shape
+        return build.reshape(build.slice(new, (0,) * len(shape), shape, (1,) * len(shape)), operand.aval.shape)
+    if name == "windows":
+        return _put_back_windows(operand, params, new)
     if name == "permute":
         (axes,) = params
         return build.permute(new, tuple([axes.index(d) for d in range(len(axes))]))
@@ -73,6 +79,22 @@ def _put_back_step(step: Spec, operand: Node, new: Node) -> Node:
     if name == "stop_gradient":
         return with_value(operand, new)
     raise AssertionError(f"[view] {name} has no inverse")
+
+
+def _put_back_windows(x: Node, params: Params, new: Node) -> Node:
+    """`x` with the elements of windows replaced, of which those that are one element of `x` are equal."""
+    axes, sizes, strides, dilations = params
+    rank = x.aval.ndim
+    counts = new.aval.shape[:rank]
+    for offsets in itertools.product(*map(range, sizes)):
+        starts, stops, steps = [0] * rank, list(x.aval.shape), [1] * rank
+        for a, offset, stride, dilation in zip(axes, offsets, strides, dilations, strict=True):
+            starts[a] = offset * dilation
+            stops[a], steps[a] = starts[a] + (counts[a] - 1) * stride + 1, stride
+        first, last = (*[0] * rank, *offsets), (*counts, *[o + 1 for o in offsets])
+        part = build.reshape(build.slice(new, first, last, (1,) * len(first)), counts)
+        x = write_slice(x, (tuple(starts), tuple(stops), tuple(steps)), part)
+    return x
 
 
 def write_slice(x: Node, params: Params, new: Node) -> Node:
@@ -137,11 +159,9 @@ def contiguous_strides(shape: Shape) -> Shape:
     return tuple(reversed(strides))
 
 
-def strides_along(path: Path, shape: Shape) -> Shape | None:
-    """The strides of a view of a base of a shape that is in row-major order; None where they do not exist."""
-    strides: Shape | None = contiguous_strides(shape)
+def strides_along(path: Path, shape: Shape, strides: Shape) -> Shape | None:
+    """The strides at the end of a path, from the shape and strides at its beginning; None where they do not exist."""
     for step in path:
-        assert strides is not None
         name, params = name_of(step), step.params
         if name == "permute":
             strides = tuple([strides[a] for a in params[0]])
@@ -163,9 +183,10 @@ def strides_along(path: Path, shape: Shape) -> Shape | None:
                 outer[a] *= n
             strides = (*outer, *inner)
         elif name == "reshape":
-            strides = reshaped_strides(shape, strides, step.aval.shape)
-            if strides is None:
+            reshaped = reshaped_strides(shape, strides, step.aval.shape)
+            if reshaped is None:
                 return None
+            strides = reshaped
         shape = step.aval.shape
     return strides
 

@@ -176,7 +176,7 @@ def detach_(x: Tensor) -> Tensor:
         >>> (st.ones(2, requires_grad=True) * 2).detach_().requires_grad
         False
     """
-    set_node(x, x.detach().node)
+    x.node = build.stop_gradient(node_of(x)) if x.requires_grad else x.node
     return x
 
 

@@ -6,6 +6,7 @@ from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
+from ..aliasing import strides_of
 from ..arguments import axis_of
 from ..dispatch import P, as_tensor, nary, node_of, view_of
 from ..ranges import eye
@@ -49,7 +50,10 @@ def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
     start = first * columns + max(offset, 0) if n else 0
     stop = start + (n - 1) * (columns + 1) + 1 if n else 0
     ones, zeros = (1,) * len(batch), (0,) * len(batch)
-    return view_of(x, build.slice(flat, (*zeros, start), (*batch, stop), (*ones, columns + 1)))
+    strides = strides_of(x)
+    if strides is not None:
+        strides = (*strides[:-2], strides[-2] + strides[-1])
+    return view_of(x, build.slice(flat, (*zeros, start), (*batch, stop), (*ones, columns + 1)), strides)
 
 
 def trace(x: ArrayLike, offset: int = 0) -> Tensor:
