@@ -301,7 +301,7 @@ class Generator:
             else:
                 self.hosts[self.next - 1] = data.copy()
             return
-        n = int(self.pick([m for m in self.hosts]))
+        n = int(self.pick(list(self.hosts)))
         if n in self.arrays:
             value = int(self.rng.integers(-4, 5))
             self.hosts[n][...] = value
@@ -397,7 +397,7 @@ class Generator:
         if op in ("zero_",):
             params = ()
         elif op in ("add_", "copy_"):
-            other = self.some(lambda b: b.dtype == a.dtype and (b.shape == a.shape or b.size == 1 and b.ndim <= a.ndim))
+            other = self.some(lambda b: b.dtype == a.dtype and (b.shape == a.shape or (b.size == 1 and b.ndim <= a.ndim)))
             if other is None or (op == "add_" and _spread(self.arrays[other])):
                 return
             args.append(other)
@@ -408,7 +408,7 @@ class Generator:
             key = self.key(a)
             shape = a[key].shape
             other = self.some(
-                lambda b: b.dtype == a.dtype and (b.shape == shape or b.size == 1 and b.ndim <= len(shape))
+                lambda b: b.dtype == a.dtype and (b.shape == shape or (b.size == 1 and b.ndim <= len(shape)))
             )
             if other is None:
                 return

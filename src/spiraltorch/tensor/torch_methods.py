@@ -16,7 +16,6 @@ from .dispatch import node_of
 from .ops import broadcasting, casting, reduction, selection
 from .ops.shape import unpacked, view
 from .tensor import Tensor
-from .tracing.tracer import set_node
 
 # ---------------------------------------------------------------- facts
 
