@@ -397,7 +397,9 @@ class Generator:
         if op in ("zero_",):
             params = ()
         elif op in ("add_", "copy_"):
-            other = self.some(lambda b: b.dtype == a.dtype and (b.shape == a.shape or (b.size == 1 and b.ndim <= a.ndim)))
+            other = self.some(
+                lambda b: b.dtype == a.dtype and (b.shape == a.shape or (b.size == 1 and b.ndim <= a.ndim))
+            )
             if other is None or (op == "add_" and _spread(self.arrays[other])):
                 return
             args.append(other)

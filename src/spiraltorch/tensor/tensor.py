@@ -82,6 +82,8 @@ class Tensor(AttachedMethods):
         self.node = node
         self._alias: Alias = None
         self._grad: Tensor | None = None
+        if TRACING.recorder is not None:
+            TRACING.recorder.made(self)
 
     if not TYPE_CHECKING:
 

@@ -230,8 +230,7 @@ class Recorder:
 
     Attributes:
         thread: the thread of the recorded function.
-        existing: the tensors that existed before, by id.
-        captured: those of them that were read, in order.
+        captured: the tensors that existed before and were read, in order.
         originals: their nodes before the recording.
         placeholders: their nodes at its beginning.
         index: the numbers of captured tensors, by id.
@@ -243,7 +242,6 @@ class Recorder:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.existing: dict[int, Tensor] = {id(t): t for t in _living_tensors()}
         self.captured: list[Tensor] = []
         self.originals: list[Node] = []
         self.placeholders: list[Node] = []
@@ -251,16 +249,22 @@ class Recorder:
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.drawn: dict[int, tuple[Generator, int]] = {}
         self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
+        self._made: dict[int, weakref.ref[Tensor]] = {}  # the tensors that were made while the function ran, by id
         self._draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
 
     # ------------------------------------------------------------ called while the function runs
 
+    def made(self, tensor: Tensor) -> None:
+        """Notes a tensor that the function makes: all others existed before."""
+        if threading.get_ident() == self.thread:
+            self._made[id(tensor)] = weakref.ref(tensor)
+
     def read(self, tensor: Tensor) -> None:
         """Captures a tensor before an operation reads it."""
         key = id(tensor)
-        if key in self.index or key not in self.existing or key in self.views:
+        if key in self.index or key in self._made or key in self.views:
             return
         if type(tensor._alias) is View and (base := base_of(tensor)) is not None:
             self._read_view(tensor, tensor._alias, base)
@@ -279,7 +283,7 @@ class Recorder:
 
     def _read_view(self, view: Tensor, alias: View, base: Tensor) -> None:
         """Captures the base of a view, from which its node is made."""
-        self.existing.setdefault(id(base), base)
+        self._made.pop(id(base), None)  # a new base that `base_of` made of tensors that existed before
         self.read(base)
         self.views[id(view)] = (view, alias, alias.family.base)
         rebase(view, base)
@@ -294,13 +298,13 @@ class Recorder:
     def write_grad(self, tensor: Tensor) -> None:
         """Remembers the gradient of a tensor before it is read or changed."""
         self._remember_first(tensor)
-        if id(tensor) in self.existing and id(tensor) not in self.grads:
+        if id(tensor) not in self._made and id(tensor) not in self.grads:
             self.grads[id(tensor)] = (tensor, raw_grad(tensor))
 
     def _remember_first(self, tensor: Tensor) -> None:
         """Remembers what a tensor of the recording is before its first change."""
         known = self._first.get(id(tensor))
-        if id(tensor) not in self.existing and (known is None or known[0]() is not tensor):
+        if id(tensor) in self._made and (known is None or known[0]() is not tensor):
             self._first[id(tensor)] = weakref.ref(tensor), tensor.node, raw_grad(tensor)
 
     def draw(self, generator: Generator, blocks: int, device: str) -> tuple[Node, Node]:
@@ -330,11 +334,13 @@ class Recorder:
 
     def escaped(self, returned: set[int]) -> list[Tensor]:
         """Tensors of the recording that something still refers to, without those whose ids are `returned`."""
-        known = self.existing.keys() | returned
-        if not any(t.node.buf is None and id(t) not in known for t in _living_tensors()):
-            return []
-        gc.collect()
-        living = [t for t in _living_tensors() if id(t) not in known]
+        if self._living(returned):
+            gc.collect(1)  # cycles keep some alive; they are young
+        return self._living(returned)
+
+    def _living(self, returned: set[int]) -> list[Tensor]:
+        """The tensors of the recording that still exist and have no value, or that of a placeholder."""
+        living = [t for t in [r() for r in self._made.values()] if t is not None and id(t) not in returned]
         return [t for t in living if t.node.buf is None or t.node in self.placeholders]
 
     # ------------------------------------------------------------ the end
@@ -359,7 +365,3 @@ class Recorder:
             if tensor is not None:
                 restore_node(tensor, node)
                 set_raw_grad(tensor, grad)
-
-
-def _living_tensors() -> list[Tensor]:
-    return [x for x in gc.get_objects() if issubclass(type(x), Tensor)]
