@@ -261,7 +261,9 @@ class _Walk:
         self.codes.append(code)
         facts = facts_of(code)
         self.names |= facts.attributes
-        self.stored |= facts.stored
+        if fn.__name__ != "__init__":  # what it stores is part of new objects
+            self.names |= facts.stored
+            self.stored |= facts.stored
         self.dynamic = self.dynamic or facts.dynamic
         place = self.name(fn)
         self._test_is(f"{place}.__code__", code)
@@ -332,7 +334,8 @@ class _Walk:
         if top_package(kind.__module__) == PACKAGE:
             self._identity(x)
             return [members["__wrapped__"]] if members and "__wrapped__" in members else []
-        if (what := unguarded_object(x)) is not None:
+        container = isinstance(x, _CONTAINERS)  # its contents were looked at by `_items`
+        if not container and (what := unguarded_object(x)) is not None:
             self.unguarded.append(Unguarded(what, ""))
         if opaque and members is None:
             self._identity(x)

@@ -7,6 +7,7 @@ function that uses them is recorded at each call.
 
 from __future__ import annotations
 
+import collections
 import contextvars
 import dis
 import functools
@@ -25,9 +26,13 @@ OPAQUE = frozenset((PACKAGE, "numpy", "ml_dtypes", "builtins", "")) | sys.stdlib
 _ANY = None
 # Names of modules whose value may differ at each use; all of a module's for None.
 IMPURE: dict[str, frozenset[str] | None] = {
-    "random": _ANY, "secrets": _ANY, "uuid": _ANY, "time": _ANY, "tempfile": _ANY, "socket": _ANY, "subprocess": _ANY,
+    "random": _ANY, "secrets": _ANY, "uuid": _ANY, "tempfile": _ANY, "socket": _ANY, "subprocess": _ANY,
     "gc": _ANY, "getpass": _ANY, "select": _ANY, "signal": _ANY, "multiprocessing": _ANY, "urllib": _ANY, "http": _ANY,
     "sqlite3": _ANY, "resource": _ANY, "shutil": _ANY, "glob": _ANY, "asyncio": _ANY, "queue": _ANY, "mmap": _ANY,
+    "time": frozenset(
+        "time time_ns perf_counter perf_counter_ns monotonic monotonic_ns process_time process_time_ns thread_time "
+        "thread_time_ns localtime gmtime ctime strftime clock_gettime".split()
+    ),
     "os": frozenset(
         "getpid getppid urandom listdir scandir getcwd stat lstat walk open read getloadavg times getrandom cpu_count "
         "path.exists path.getmtime path.getsize path.isfile path.isdir".split()
@@ -55,6 +60,13 @@ _CONSTANT_MODULES = frozenset(
 )  # fmt: skip
 
 
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not one of the static types of extensions
+_PLAIN_BASES = frozenset(
+    (object, dict, list, tuple, set, frozenset, int, float, str, bytes, complex, Exception, BaseException, type,
+     collections.deque, collections.OrderedDict, collections.defaultdict)
+)  # fmt: skip
+
+
 class Unguarded(NamedTuple):
     """Something that a function uses and that no guard can see.
 
@@ -75,7 +87,7 @@ class CodeFacts(NamedTuple):
 
     Attributes:
         names: global names that are read.
-        attributes: names of attributes that are read or written, and strings that may name some.
+        attributes: names of attributes that are read, and strings that may name some.
         stored: names of attributes that are written.
         chains: for each global or enclosing name the attributes that are read from it, and the line.
         imports: modules that are imported, and the line.
@@ -103,12 +115,13 @@ def facts_of(code: types.CodeType) -> CodeFacts:
         line = _line(instruction, line)
         op, value = instruction.opname, instruction.argval
         if "ATTR" in op or op == "LOAD_METHOD":
-            attributes.add(value)
             if op.startswith(("STORE", "DELETE")):
                 stored.add(value)
-            elif root:
-                parts.append(value)
-                continue
+            else:
+                attributes.add(value)
+                if root:
+                    parts.append(value)
+                    continue
         elif op == "IMPORT_FROM":
             attributes.add(value)
         if root and op not in ("PUSH_NULL", "CACHE", "PRECALL"):
@@ -235,8 +248,9 @@ def unguarded_object(x: Any) -> str | None:
         return f"an iterator, {kind.__name__}"
     if isinstance(x, _CONSTANT) or top_package(kind.__module__) in _CONSTANT_MODULES:
         return None
-    package = top_package(kind.__module__)
-    if package == PACKAGE or hasattr(x, "__dict__") or kind in (object, types.CellType):
+    if top_package(kind.__module__) == PACKAGE or kind in (object, types.CellType):
+        return None
+    if all(base.__flags__ & _HEAP_TYPE or base in _PLAIN_BASES for base in kind.__mro__):  # a class of Python code
         return None
     return f"an object of the type {kind.__module__}.{kind.__qualname__}"
 
