@@ -41,7 +41,7 @@ from .purity import (
 )
 from .tracer import TRACING
 
-FOREIGN_LIMIT = 2000  # objects of other libraries that are looked at
+FOREIGN_LIMIT = 300  # objects of other libraries that are looked at
 PLAIN_TYPES = (int, float, str, bool, type(None), bytes, complex)  # immutable: guarded by type and value
 _MISSING = object()
 
@@ -53,19 +53,20 @@ class Snapshot(NamedTuple):
         roots: the function, and arguments and hooks from which the walk began.
         key: equal for equal states.
         unchanged: a generated function that tells, faster than another snapshot, whether nothing has changed.
-        unguarded: what the function uses and no guard can see.
+        unguarded: something that the function uses and no guard can see, or None. Then nothing else was looked at.
         changed: what has changed, for messages.
     """
 
     roots: tuple[object, ...]
     key: tuple[Hashable, ...]
     unchanged: Callable[[], bool]
-    unguarded: tuple[Unguarded, ...]
+    unguarded: Unguarded | None
     changed: Callable[[], str]
 
     def matches(self, roots: Sequence[object]) -> bool:
         """Whether the roots are the same objects and nothing that they reach has changed."""
-        return len(roots) == len(self.roots) and all(map(is_, roots, self.roots)) and self.unchanged()
+        same = len(roots) == len(self.roots) and all(map(is_, roots, self.roots))
+        return same and (self.unguarded is not None or self.unchanged())
 
 
 def snapshot(roots: Sequence[object]) -> Snapshot:
@@ -80,11 +81,21 @@ def snapshot(roots: Sequence[object]) -> Snapshot:
     names, stored, dynamic = frozenset(("__call__",)), frozenset[str](), False
     while True:  # a name in code that is reached late may matter for an object that was visited before
         walk = _Walk(names, stored, dynamic)
-        walk.visit(roots)
+        try:
+            walk.visit(roots)
+        except _Found as found:
+            return Snapshot(tuple(roots), (), lambda: True, found.unguarded, str)
         if walk.names == names and walk.stored == stored and walk.dynamic == dynamic:
-            unguarded = tuple(dict.fromkeys(walk.unguarded))
-            return Snapshot(tuple(roots), tuple(walk.key), walk.test(), unguarded, walk.what_changed)
+            return Snapshot(tuple(roots), tuple(walk.key), walk.test(), None, walk.what_changed)
         names, stored, dynamic = frozenset(walk.names), frozenset(walk.stored), walk.dynamic
+
+
+class _Found(Exception):
+    """Ends a walk that has found what no guard can see."""
+
+    def __init__(self, what: str, place: str = "") -> None:
+        super().__init__(what)
+        self.unguarded = Unguarded(what, place)
 
 
 class _Identity:
@@ -113,14 +124,12 @@ class _Walk:
         key: tokens in the order of visits.
         tests: conditions, as source text, that hold as long as nothing has changed.
         scope: the objects that the tests name.
-        unguarded: what no test can see.
         codes: the code of the functions that were reached.
     """
 
     def __init__(self, names: frozenset[str], stored: frozenset[str], dynamic: bool) -> None:
         self.names, self.stored, self.dynamic = set(names), set(stored), dynamic
         self.followed, self.written, self.all = sorted(names), stored, dynamic
-        self.unguarded: list[Unguarded] = []
         self.codes: list[types.CodeType] = []
         self._foreign = 0
         self._own: set[str] = set()  # packages that are no other library's: those of the roots
@@ -254,10 +263,11 @@ class _Walk:
         self.key.append((types.FunctionType, _Identity(code)))
         if not self._entered(fn.__module__):
             if (what := unguarded_object(fn)) is not None and not self._is_foreign(fn.__module__):
-                self.unguarded.append(Unguarded(what, ""))
+                raise _Found(what)
             wrapped = fn.__dict__.get("__wrapped__")
             return [] if wrapped is None else [wrapped, *self._cells(fn)]
-        self.unguarded += unguarded_code(fn)
+        for what, place in unguarded_code(fn):
+            raise _Found(what, place)
         self.codes.append(code)
         facts = facts_of(code)
         self.names |= facts.attributes
@@ -288,8 +298,8 @@ class _Walk:
             return True
         self._foreign += 1
         if self._foreign == FOREIGN_LIMIT:
-            self.unguarded.append(Unguarded(f"the library {top}, which is too large to look through", ""))
-        return self._foreign < FOREIGN_LIMIT
+            raise _Found(f"the library {top}, which is too large to look through")
+        return True
 
     def _is_foreign(self, module: Any) -> bool:
         """Whether a module is another library's."""
@@ -336,7 +346,7 @@ class _Walk:
             return [members["__wrapped__"]] if members and "__wrapped__" in members else []
         container = isinstance(x, _CONTAINERS)  # its contents were looked at by `_items`
         if not container and (what := unguarded_object(x)) is not None:
-            self.unguarded.append(Unguarded(what, ""))
+            raise _Found(what)
         if opaque and members is None:
             self._identity(x)
             return []

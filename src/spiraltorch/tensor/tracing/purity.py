@@ -219,7 +219,7 @@ def _impure_chain(value: Any, root: str, parts: tuple[str, ...]) -> bool:
         impure = IMPURE.get(value.__name__, frozenset())
         if impure is None or part in impure or ".".join(parts[n : n + 2]) in impure:
             return True
-        value = getattr(value, part, None)
+        value = vars(value).get(part)
     kind = value if isinstance(value, type) else type(value)
     impure = IMPURE.get(top_package(kind.__module__), frozenset())
     return bool(parts) and f"{kind.__name__}.{parts[-1]}" in (impure or ())
