@@ -214,9 +214,9 @@ class CompiledFunction(Generic[P, R]):
         handles = {i: _new_handle(tensors[n]) for i, n in first.items()}
         traced = unflatten(tree, [handles.get(id(x), x) for x in leaves])
         positions = {id(handles[i]): n for i, n in first.items()}
-        if state.unguarded:
+        if state.unguarded is not None:
             self._not_replayed(
-                f"it uses {state.unguarded[0]}, of which no change can be seen", "move it out of the function"
+                f"it uses {state.unguarded}, of which no change can be seen", "move it out of the function"
             )
         return self._record(_Call(key, args, kwargs, traced, tensors, positions, TRACING.version, state))
 
@@ -349,7 +349,7 @@ class CompiledFunction(Generic[P, R]):
 
     def _keep_if_valid(self, call: _Call, recording: Recording) -> None:
         """Keeps a recording for other calls, unless the function changes state or uses what no guard can see."""
-        if call.state.unguarded:
+        if call.state.unguarded is not None:
             return
         changed = call.state.changed() if not call.state.unchanged() else ""
         if changed or recording.one_shot:
