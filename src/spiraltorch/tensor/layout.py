@@ -13,6 +13,7 @@ from ..dtypes import bool_
 from ..graph import build
 from ..graph.node import Aval, Node, Params, Spec, apply
 from ..typing import NDArray, Shape
+from .tracing.tracer import is_leaf
 
 Path = tuple[Spec, ...]
 
@@ -115,7 +116,7 @@ def write_slice(x: Node, params: Params, new: Node) -> Node:
 
 def with_value(x: Node, new: Node) -> Node:
     """A node of another value through which gradients flow as if it were `x`."""
-    if not x.rg or not x.args:
+    if not x.rg or is_leaf(x):
         return build.stop_gradient(new) if new.rg else new
     with set_grad_enabled(True):
         return with_vjp(new, (x,), lambda g, args, node: (g,))
