@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Union, final
 
 import numpy as np
 
+from ..autodiff.custom import set_grad_enabled
 from ..compiler import evaluate
 from ..errors import ArgumentError
 from ..graph import build
@@ -164,6 +165,8 @@ def make_view(view: Tensor, base: Tensor, steps: Path, strides: Shape | None = N
             known = Family(base.node.aval, base)
             base._alias = weakref.ref(known)
         family = known
+    if not GRAD_MODE.on and base.node.rg and view.node.rg is False:
+        steps += detached(view.node, True)
     view._alias = View(family, steps)
     if strides is not None:
         view._alias.known = (len(steps), strides)
@@ -228,7 +231,8 @@ def current_node(view: Tensor) -> Node:
         raise AttributeError("a tensor has no node before it is initialized")
     if alias.source is None:
         return alias.family.elements(alias.path)
-    node = along(alias.path, alias.source)
+    with set_grad_enabled(True):  # as it was when the view was made: a path without gradients ends with `stop_gradient`
+        node = along(alias.path, alias.source)
     alias.source = None
     set_node(view, grad_leaf(node) if alias.is_leaf else node)
     return view.node
@@ -424,9 +428,9 @@ def share(tensor: Tensor, source: Tensor) -> None:
         tensor._alias.is_leaf = is_leaf(tensor.node)
 
 
-def detached(node: Node) -> Path:
-    """The path to a node's value without its gradient."""
-    return (build.stop_gradient(node).spec,) if node.rg else ()
+def detached(node: Node, always: bool = False) -> Path:
+    """The path to a node's value without its gradient: none where it has none, unless `always`."""
+    return (build.stop_gradient(node).spec,) if node.rg or always else ()
 
 
 def strides_of(tensor: Tensor) -> Shape | None:
