@@ -261,8 +261,9 @@ class _Walk:
         """A function: its code, defaults, closure and the globals that its code names."""
         code = fn.__code__
         self.key.append((types.FunctionType, _Identity(code)))
-        if not self._entered(fn.__module__):
-            if (what := unguarded_object(fn)) is not None and not self._is_foreign(fn.__module__):
+        module = "__main__" if fn.__module__ in (None, "builtins") else fn.__module__  # of code that `exec` was given
+        if not self._entered(module):
+            if (what := unguarded_object(fn)) is not None and not self._is_foreign(module):
                 raise _Found(what)
             wrapped = fn.__dict__.get("__wrapped__")
             return [] if wrapped is None else [wrapped, *self._cells(fn)]

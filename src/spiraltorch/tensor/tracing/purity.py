@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 PACKAGE = __name__.partition(".")[0]
-OPAQUE = frozenset((PACKAGE, "numpy", "ml_dtypes", "builtins", "")) | sys.stdlib_module_names  # not walked into
+OPAQUE = frozenset((PACKAGE, "numpy", "ml_dtypes", "builtins")) | sys.stdlib_module_names  # not walked into
 
 _ANY = None
 # Names of modules whose value may differ at each use; all of a module's for None.
