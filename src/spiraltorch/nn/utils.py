@@ -49,13 +49,9 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0) -> Tensor:
     if not wide:
         return st.zeros(())
     if norm_type == math.inf:
-        return st.amax(st.stack([st.amax(st.abs(t)) for t in wide]))
-    total: Tensor | None = None
-    for t in wide:
-        part = (t * t if norm_type == 2.0 else st.abs(t) ** norm_type).sum()
-        total = part if total is None else total + part
-    assert total is not None
-    return st.sqrt(total) if norm_type == 2.0 else total ** (1.0 / norm_type)
+        wide = [t for t in wide if t.size] or [st.zeros(1)]
+    norms = st.stack([st.linalg.vector_norm(t, ord=norm_type) for t in wide])
+    return st.linalg.vector_norm(norms, ord=norm_type)
 
 
 def clip_grad_norm_(

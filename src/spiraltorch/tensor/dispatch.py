@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, bool_, default_float, int64, promote, scalar_dtype
-from ..errors import DTypeError
+from ..errors import ArgumentError, DTypeError
 from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
@@ -150,6 +150,8 @@ def _with_number(prim: Primitive, y: float, a: Node) -> tuple[Node, Node]:
 def binary(prim: Primitive, x: Tensor, y: object) -> Any:
     """An operation of a tensor with a tensor, a number or an array; NotImplemented for anything else."""
     a = node_of(x)
+    if prim.name == "pow" and not a.aval.dtype.is_float and not isinstance(y, Tensor):
+        _check_exponent(y)
     if isinstance(y, Tensor):
         b = node_of(y)
         if a.aval.dtype is not b.aval.dtype:
@@ -161,6 +163,17 @@ def binary(prim: Primitive, x: Tensor, y: object) -> Any:
         other = as_operand(y, x)
         return NotImplemented if other is None else binary(prim, x, other)
     return nary(prim, (a, b))
+
+
+def _check_exponent(y: object) -> None:
+    """Raises `ArgumentError` for a negative integer, or an array with one, as exponent of integers."""
+    if isinstance(y, (bool, int, np.integer, np.ndarray)):
+        exponents = np.asarray(y)
+        if exponents.dtype.kind in "iO" and np.any(exponents < 0):
+            raise ArgumentError(
+                f"[pow] expected an exponent of at least 0 for a base of integers, got {exponents.min()}; "
+                "cast the base with .to(st.float32)"
+            )
 
 
 def reflected(prim: Primitive, x: Tensor, y: object) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ...typing import ArrayLike
 from ..creation import asarray
 from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
+from .casting import in_float32
 
 
 def adaptive_avg_pool1d(input: ArrayLike, output_size: int) -> Tensor:
@@ -104,6 +106,8 @@ def _adaptive(rank: int, input: ArrayLike, output_size: int | Sequence[int | Non
     )
     if len(sizes) != rank or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
         raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}; change output_size")
+    if x.dtype.itemsize == 2:
+        return in_float32(partial(_adaptive, rank), x, output_size)
     node = node_of(x)
     for axis, size in zip(range(x.ndim - rank, x.ndim), sizes, strict=True):
         if size is not None:

@@ -160,7 +160,7 @@ def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set
                 "reshape an operand or correct the equation"
             )
         if p != q:
-            wide = max(p, q)
+            wide = q if p == 1 else p  # not the greater: an extent of 1 also broadcasts to 0
             a = a.expand(tuple([wide if d == c else e for d, e in zip(left, a.shape, strict=True)]))
             b = b.expand(tuple([wide if d == c else e for d, e in zip(right, b.shape, strict=True)]))
     batch = [c for c in shared if c in kept]

@@ -130,10 +130,12 @@ def pow(x: ArrayLike, y: ArrayLike) -> Tensor:
         y: the exponent, any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer.
+        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer. Where
+        base and exponent are tensors of integers, negative powers are rounded towards zero, as in PyTorch.
 
     Raises:
         ShapeError: the shapes do not broadcast.
+        ArgumentError: the base has an integer dtype and the exponent is a negative integer, or a NumPy array with one.
 
     Example:
         >>> import spiraltorch as st
@@ -255,7 +257,8 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
         y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and floating dtype; infinite where either operand is infinite.
+        A tensor of the common shape and floating dtype; infinite where either operand is infinite. Where both are 0,
+        so is the derivative.
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -269,7 +272,9 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
     largest = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
     scale = where((largest > 0) & (largest < math.inf), largest, 1.0)
     left, right = a / scale, b / scale
-    finite = scale * sqrt(left * left + right * right)
+    squares = left * left + right * right
+    origin = squares == 0
+    finite = scale * where(origin, squares, sqrt(where(origin, 1.0, squares)))
     return where((abs(a) == math.inf) | (abs(b) == math.inf), math.inf, finite)
 
 

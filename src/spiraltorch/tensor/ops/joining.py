@@ -20,7 +20,8 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
     """Joins tensors along an axis that they have.
 
     Args:
-        arrays: at least one tensor; shapes are equal but for the axis.
+        arrays: at least one tensor; shapes are equal but for the axis. A tensor of shape (0,) joins any shape, as in
+            PyTorch.
         axis: the axis; None flattens the tensors first.
         dim: alias of `axis`, as in PyTorch.
 
@@ -42,12 +43,13 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
         raise ArgumentError("[concat] expected at least one tensor, got none; pass a non-empty sequence")
     if axis is None:
         tensors, axis = [ravel(t) for t in tensors], 0
-    number = axis_of(axis, tensors[0].ndim, "concat")
-    if tensors[0].ndim == 0:
-        raise ShapeError("[concat] expected at least one axis, got 0-d tensors; use stack()")
     dtype = tensors[0].dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.dtype)
+    tensors = [t for t in tensors if t.shape != (0,)] or tensors[:1]
+    number = axis_of(axis, tensors[0].ndim, "concat")
+    if tensors[0].ndim == 0:
+        raise ShapeError("[concat] expected at least one axis, got 0-d tensors; use stack()")
     return Tensor(build.concat(tuple([build.cast(node_of(t), dtype) for t in tensors]), number))
 
 

@@ -89,7 +89,8 @@ def split(
         The pieces, of x's dtype.
 
     Raises:
-        ArgumentError: the extent is not positive, or the extents do not add up to the axis's.
+        ArgumentError: the extent is not positive (0 is allowed for an axis of extent 0), or the extents do not add up to
+            the axis's.
         IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
 
     Example:
@@ -102,9 +103,9 @@ def split(
     n = x.shape[d]
     sizes = split_size_or_sections
     if isinstance(sizes, int):
-        if sizes <= 0:
-            raise ArgumentError(f"[split] expected a positive size, got {sizes}")
-        sizes = [min(sizes, n - start) for start in range(0, n, sizes)] or [0]
+        if sizes < 0 or (sizes == 0 and n):
+            raise ArgumentError(f"[split] expected a positive size for an axis of extent {n}, got {sizes}; change it")
+        sizes = [min(sizes, n - start) for start in range(0, n, sizes or 1)] or [0]
     if sum(sizes) != n:
         raise ArgumentError(f"[split] expected sizes that add up to {n}, got {list(sizes)}; change the sizes")
     pieces, start = [], 0

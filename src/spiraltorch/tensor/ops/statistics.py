@@ -68,6 +68,8 @@ def median(
     """
     x = as_tensor(x)
     if dim is None:
+        if x.dtype.is_float and not math.prod([x.shape[a] for a in axes_of(axis, x.ndim, "median")]):
+            return mean(x, axis=axis, keepdims=keepdims or keepdim)  # NaN
         return quantile(x, 0.5, axis=axis, keepdims=keepdims or keepdim, method="midpoint")
     if axis is not None:
         raise ArgumentError("[median] expected one of dim and axis, got both; pass one of them")
