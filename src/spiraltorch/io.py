@@ -37,6 +37,7 @@ from .dtypes import (
     uint64,
 )
 from .errors import ArgumentError, CheckpointError
+from .tensor.arguments import number_of
 from .tensor.creation import asarray
 from .tensor.tensor import Tensor
 from .typing import DeviceLike, NDArray
@@ -253,8 +254,11 @@ def _flatten(value: Any, path: str, arrays: dict[str, NDArray], depth: int) -> A
         raise ArgumentError(
             f"[save] expected at most {_MAX_DEPTH} levels, got more at {path[:60]!r}; remove the cycle or flatten the structure"
         )
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, str):
         return value
+    number = number_of(value)
+    if number is not None:
+        return number
     if isinstance(value, (Tensor, np.ndarray)):
         name = path or "value"
         while name in arrays:

@@ -16,6 +16,7 @@ from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
 from ..typing import ArrayLike
 from .aliasing import make_view, path_between
+from .arguments import number_of
 from .creation import asarray
 from .tensor import Tensor
 from .tracing.tracer import TRACING, record_read
@@ -157,8 +158,8 @@ def binary(prim: Primitive, x: Tensor, y: object) -> Any:
         if a.aval.dtype is not b.aval.dtype:
             dtype = promote(a.aval.dtype, b.aval.dtype)
             a, b = build.cast(a, dtype), build.cast(b, dtype)
-    elif isinstance(y, (bool, int, float)):
-        a, b = _with_number(prim, y, a)
+    elif (number := number_of(y)) is not None:
+        a, b = _with_number(prim, number, a)
     else:
         other = as_operand(y, x)
         return NotImplemented if other is None else binary(prim, x, other)
@@ -178,8 +179,9 @@ def _check_exponent(y: object) -> None:
 
 def reflected(prim: Primitive, x: Tensor, y: object) -> Any:
     """`y op x`, for a number or an array `y`."""
-    if isinstance(y, (bool, int, float)):
-        a, b = _with_number(prim, y, node_of(x))
+    number = number_of(y)
+    if number is not None:
+        a, b = _with_number(prim, number, node_of(x))
         return nary(prim, (b, a))
     other = as_operand(y, x)
     return NotImplemented if other is None else binary(prim, other, x)
@@ -187,9 +189,10 @@ def reflected(prim: Primitive, x: Tensor, y: object) -> Any:
 
 def as_operand(y: object, like: Tensor) -> Tensor | None:
     """A number or NumPy array beside a tensor, as a tensor; None for anything else."""
-    if isinstance(y, (bool, int, float)):
-        dtype = scalar_dtype(y, like.node.aval.dtype)
-        return Tensor(_number(scalar_value(y, dtype), dtype, like.node.aval.device))
+    number = number_of(y)
+    if number is not None:
+        dtype = scalar_dtype(number, like.node.aval.dtype)
+        return Tensor(_number(scalar_value(number, dtype), dtype, like.node.aval.device))
     if isinstance(y, (np.ndarray, np.generic)):
         return as_tensor(y, like)
     return None
@@ -236,7 +239,7 @@ def true_divide(x: Tensor, y: object) -> Any:
 def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Node], DType]:
     """Nodes of operands in their common dtype, and that dtype.
 
-    Python numbers are weak. Without a tensor among the operands, the first becomes one on the device of `like`.
+    Numbers of Python and scalars of NumPy are weak. Without a tensor among the operands, the first becomes one on the device of `like`.
     """
     tensors = [x for x in xs if isinstance(x, Tensor)]
     if not tensors:
@@ -245,7 +248,8 @@ def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Nod
     dtype = tensors[0].node.aval.dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.node.aval.dtype)
-    operands = [x if isinstance(x, (bool, int, float)) else as_tensor(x, tensors[0]) for x in xs]
+    numbers = [number_of(x) for x in xs]
+    operands = [as_tensor(x, tensors[0]) if n is None else n for x, n in zip(xs, numbers, strict=True)]
     for x, operand in zip(xs, operands, strict=True):
         if isinstance(operand, (bool, int, float)):
             dtype = scalar_dtype(operand, dtype)
@@ -263,8 +267,9 @@ def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Nod
 
 def condition_node(x: ArrayLike, like: Tensor | None = None) -> Node:
     """The node of a boolean operand: other dtypes are compared with zero."""
-    if isinstance(x, (bool, int, float)):
-        x = bool(x)
+    number = number_of(x)
+    if number is not None:
+        x = bool(number)
     n = node_of(as_tensor(x, like))
     if n.aval.dtype is bool_:
         return n

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 
 from ..dtypes import uint64
-from ..errors import ArgumentError
 from ..graph import build
 from ..runtime import device as devices
 from ..typing import DeviceLike, Shape
+from .arguments import integer
 from .tensor import Tensor
 from .tracing.tracer import recorder
 
@@ -72,9 +72,7 @@ class Generator:
             >>> st.Generator().manual_seed(7).initial_seed()
             7
         """
-        if not isinstance(seed, int):
-            raise ArgumentError(f"[manual_seed] expected an int, got {seed!r}; convert the seed")
-        self.seed = seed & 0xFFFFFFFFFFFFFFFF
+        self.seed = integer(seed, "manual_seed", "seed") & 0xFFFFFFFFFFFFFFFF
         self.counter = 0
         return self
 

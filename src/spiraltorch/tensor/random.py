@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..dtypes import DType, as_dtype, default_float, float32, float64, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..typing import ArrayLike, DeviceLike, DTypeLike, Shape, ShapeLike
+from .arguments import integer
 from .creation import as_shape, device_name
 from .dispatch import P, as_tensor, nary, node_of
 from .generator import Generator, default_generator, manual_seed
@@ -185,7 +187,7 @@ def normal(
 
 def randint(
     low: int,
-    high: int | None = None,
+    high: int | Sequence[int] | None = None,
     size: ShapeLike = (),
     dtype: DTypeLike = int64,
     device: DeviceLike | None = None,
@@ -195,7 +197,8 @@ def randint(
 
     Args:
         low: the lower bound; with one bound, it is the upper one, and the lower one is 0.
-        high: the upper bound, less than 2**32 above the lower one.
+        high: the upper bound, less than 2**32 above the lower one. A sequence here is the size, as in PyTorch's
+            `randint(high, size)`.
         size: the extents.
         dtype: the dtype of the result.
         device: the device of the result; by default the default device.
@@ -213,8 +216,11 @@ def randint(
         >>> st.randint(0, 1, (3,)).tolist()
         [0, 0, 0]
     """
+    if isinstance(high, (tuple, list)) and size == ():  # PyTorch's order: randint(high, size)
+        size, high = high, None
     if high is None:
         low, high = 0, low
+    low, high = integer(low, "randint", "low"), integer(high, "randint", "high")
     if not 0 < high - low < 1 << 32:
         raise ArgumentError(
             f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}; change the range"
@@ -259,6 +265,7 @@ def randperm(n: int, device: DeviceLike | None = None, generator: Generator | No
         >>> sorted(st.randperm(4).tolist())
         [0, 1, 2, 3]
     """
+    n = integer(n, "randperm", "n", 0)
     words = (generator or default_generator).bits((n, 2), device_name(device)).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
     return nary(P["argsort"], (node_of(keys),), (0, False))
@@ -279,8 +286,8 @@ def permutation(x: int | Tensor, generator: Generator | None = None) -> Tensor:
         >>> sorted(st.permutation(st.tensor([3, 5])).tolist())
         [3, 5]
     """
-    if isinstance(x, int):
-        return randperm(x, generator=generator)
+    if not isinstance(x, Tensor):
+        return randperm(integer(x, "permutation", "x", 0), generator=generator)
     return x[randperm(x.shape[0], device=x.device, generator=generator)]
 
 

@@ -20,7 +20,6 @@ from ...tensor.tensor import Tensor
 from ...tensor.tracing.tracer import recorder
 from .activation import softplus
 
-
 P = ParamSpec("P")
 
 

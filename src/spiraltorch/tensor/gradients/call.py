@@ -15,6 +15,7 @@ from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import GRAD_MODE, Node, spec_of
 from ...typing import PyTree
+from ..arguments import integers
 from ..dispatch import P, as_tensor
 from ..pytree import flatten, unflatten
 from ..tensor import Tensor
@@ -101,7 +102,7 @@ class Call:
 
 def positions(argnums: int | Sequence[int], count: int, op: str) -> tuple[int, ...]:
     """The positions of differentiated arguments among `count`, counted from the front."""
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = integers(argnums, op, "argnums")
     if not numbers or any(not -count <= n < count for n in numbers):
         raise ArgumentError(
             f"[{op}] expected argnums within {count} positional arguments, got {argnums}; correct argnums"

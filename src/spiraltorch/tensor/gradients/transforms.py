@@ -10,6 +10,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...graph.node import GRAD_MODE
 from ...typing import PyTree
+from ..arguments import is_integer
 from ..pytree import flatten, unflatten
 from ..tensor import Tensor
 from .call import Call, cast_like, positions
@@ -57,7 +58,7 @@ def value_and_grad(
         value = call.result()
         if has_aux:
             value = (value, call.released(call.aux))
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients[0] if is_integer(argnums) else gradients
 
     return wrapped
 

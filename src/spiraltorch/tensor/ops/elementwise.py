@@ -10,7 +10,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...graph.primitive import Primitive
 from ...typing import ArrayLike, Operand
-from ..arguments import torch_spellings
+from ..arguments import number_of, torch_spellings
 from ..dispatch import P, as_tensor, as_tensors, binary, nary, promoted_nodes, reflected
 from ..tensor import Tensor
 from .selection import where
@@ -57,10 +57,12 @@ _PROMOTED = "in the common dtype of x and y; a Python number beside a tensor tak
 
 def _operands(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
     """Operands of which at least one is a tensor; a number beside it stays a number, so that its dtype is weak."""
-    if isinstance(y, (bool, int, float)):
-        return as_tensor(x), y
-    if isinstance(x, (bool, int, float)):
-        return x, as_tensor(y)
+    right = number_of(y)
+    if right is not None:
+        return as_tensor(x), right
+    left = number_of(x)
+    if left is not None:
+        return left, as_tensor(y)
     a, b = as_tensors(x, y)
     return a, b
 
@@ -351,7 +353,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
     x = as_tensor(x)
     if min is None and max is None:
         return x
-    if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
+    if any(isinstance(bound, float) and math.isnan(bound) for bound in (number_of(min), number_of(max))):
         raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}; pass None for no bound")
     x = x if min is None else _bounded(x, min, greater_equal)
     return x if max is None else _bounded(x, max, less_equal)
@@ -359,8 +361,8 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
 
 def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
     """The bound where x is beyond it or the bound is NaN; at the bound itself x, and with it the whole derivative."""
-    if not isinstance(bound, (bool, int, float)):
-        bound = as_tensor(bound, x)
+    number = number_of(bound)
+    bound = as_tensor(bound, x) if number is None else number
     inside = within(x, bound)
     return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 

@@ -108,7 +108,9 @@ def _extremum(x: Tensor, axes: tuple[int, ...], greatest: bool) -> Tensor:
 
 def _power_of_two(x: Tensor) -> Tensor:
     """The greatest power of two up to a magnitude, at least the least normal number; 1 for infinity and NaN."""
-    whole, exponent, least = (int32, 0x7F800000, 2.0**-126) if x.dtype.itemsize == 4 else (int64, 0x7FF << 52, 2.0**-1022)
+    whole, exponent, least = (
+        (int32, 0x7F800000, 2.0**-126) if x.dtype.itemsize == 4 else (int64, 0x7FF << 52, 2.0**-1022)
+    )
     bits = nary(P["bitcast"], (node_of(x),), (whole,)) & exponent
     power = maximum(nary(P["bitcast"], (node_of(bits),), (x.dtype,)), least)
     return where(power < math.inf, power, 1.0)

@@ -35,7 +35,11 @@ def _windows(
 ) -> tuple[Node, list[int], tuple[Shape, Shape, Shape]]:  # fmt: skip
     """The windows (..., *out, *kernel) of the padded input; the result's shape; kernel, stride and padding."""
     kernel = per_axis(kernel_size, rank, op, "kernel_size", 1)
-    strides = kernel if stride is None or stride == () else per_axis(stride, rank, op, "stride", 1)
+    strides = (
+        kernel
+        if stride is None or (isinstance(stride, tuple) and not stride)
+        else per_axis(stride, rank, op, "stride", 1)
+    )
     pads = per_axis(padding, rank, op, "padding", 0)
     dilations = per_axis(dilation, rank, op, "dilation", 1)
     if x.ndim not in (rank + 1, rank + 2):

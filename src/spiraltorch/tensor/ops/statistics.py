@@ -11,7 +11,7 @@ import numpy as np
 from ...dtypes import default_float, float32, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...typing import ArrayLike, Axis, DTypeLike, NDArray
-from ..arguments import axes_of, axis_of, torch_spellings
+from ..arguments import axes_of, axis_of, integer, is_integer, torch_spellings
 from ..creation import asarray
 from ..dispatch import as_tensor
 from ..ranges import arange
@@ -303,7 +303,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
         raise ArgumentError(
             f"[histogram] expected a number of bins or their edges, got {bins!r}; pass an int or a 1-d tensor"
         )
-    if not isinstance(bins, (int, np.integer)):
+    if not is_integer(bins) or isinstance(bins, Tensor):
         edges = as_tensor(bins, x)
         known = edges.numpy() if edges.ndim == 1 else np.empty(0)
         if len(known) < 2 or not (known[1:] >= known[:-1]).all():
@@ -311,8 +311,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
                 f"[histogram] expected at least 2 edges in ascending order, got {edges.tolist()}; sort the edges"
             )
         return edges
-    if bins < 1:
-        raise ArgumentError(f"[histogram] expected at least 1 bin, got {bins}; pass a positive number")
+    bins = integer(bins, "histogram", "bins", 1)
     if limits is None:
         evaluated(x, "histogram without a range")
         limits = (amin(x).item(), amax(x).item()) if x.size else (0.0, 1.0)
