@@ -22,6 +22,18 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _stream(generator: Generator | None) -> Generator:
+    """The stream to draw from. Raises `ArgumentError` for an argument that is none."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise ArgumentError(
+            f"[random] expected generator as an st.Generator, got {generator!r}; pass st.Generator(seed) or call "
+            "st.manual_seed(seed)"
+        )
+    return generator
+
+
 def _target(
     shape: tuple[ShapeLike, ...], dtype: DTypeLike | None, device: DeviceLike | None, op: str
 ) -> tuple[Shape, DType, str]:
@@ -34,7 +46,7 @@ def _target(
 
 def _uniform(shape: Shape, dtype: DType, device: str, generator: Generator | None) -> Tensor:
     """Numbers in [0, 1): the top 24 bits of a word, or 53 bits of two for float64."""
-    source = generator or default_generator
+    source = _stream(generator)
     if dtype is float64:
         words = source.bits((*shape, 2), device).to(uint64)
         high, low = words[..., 0] >> 5, words[..., 1] >> 6
@@ -225,7 +237,7 @@ def randint(
         raise ArgumentError(
             f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}; change the range"
         )
-    words = (generator or default_generator).bits(as_shape(size, "randint"), device_name(device))
+    words = _stream(generator).bits(as_shape(size, "randint"), device_name(device))
     return (((words.to(uint64) * (high - low)) >> 32).to(int64) + low).to(as_dtype(dtype))
 
 
@@ -266,7 +278,7 @@ def randperm(n: int, device: DeviceLike | None = None, generator: Generator | No
         [0, 1, 2, 3]
     """
     n = integer(n, "randperm", "n", 0)
-    words = (generator or default_generator).bits((n, 2), device_name(device)).to(uint64)
+    words = _stream(generator).bits((n, 2), device_name(device)).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
     return nary(P["argsort"], (node_of(keys),), (0, False))
 
