@@ -93,6 +93,12 @@ def is_integer(value: object) -> bool:
     return True
 
 
+def check_function(fn: object, op: str) -> None:
+    """Raises `ArgumentError` for what cannot be called."""
+    if not callable(fn):
+        raise ArgumentError(f"[{op}] expected a function as the first argument, got {fn!r}; pass a function")
+
+
 def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
     """One axis, counted from the front.
 

@@ -35,6 +35,7 @@ from ...telemetry.names import RECORD
 from ...telemetry.spans import span
 from ...typing import PyTree
 from ..aliasing import View, base_of, storage_of
+from ..arguments import check_function
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .generated_replay import MISS, generate_replay
@@ -92,6 +93,7 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established na
         >>> f(st.ones(3)).item(), f(st.zeros(3)).item()
         (9.0, 3.0)
     """
+    check_function(fn, "compile")
     return CompiledFunction(fn)
 
 
