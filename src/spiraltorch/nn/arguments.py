@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from ..errors import ArgumentError
-from ..tensor.arguments import integers, is_integer
+from ..tensor.arguments import integers, is_integer, real
 
 Size1d: TypeAlias = int | tuple[int]
 Size2d: TypeAlias = int | tuple[int, int]
@@ -23,8 +23,8 @@ def check_positive(owner: str, **sizes: int) -> None:
 
 def check_probability(owner: str, name: str, value: float) -> None:
     """Raises `ArgumentError` for a probability outside [0, 1]."""
-    if not 0.0 <= value <= 1.0:
-        raise ArgumentError(f"[{owner}] expected {name} in [0, 1], got {value}")
+    if not 0.0 <= real(value, owner, name) <= 1.0:
+        raise ArgumentError(f"[{owner}] expected {name} in [0, 1], got {value}; change {name}")
 
 
 def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int, minimum: int = 0) -> tuple[int, ...]:

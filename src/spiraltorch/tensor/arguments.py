@@ -69,8 +69,8 @@ def integer(value: object, op: str, name: str, least: int | None = None) -> int:
     """
     try:
         number = operator.index(bool(value) if isinstance(value, np.bool_) else value)  # type: ignore[arg-type]
-    except TypeError:
-        raise ArgumentError(f"[{op}] expected an int for {name}, got {value!r}; pass an int") from None
+    except (TypeError, ValueError):
+        raise ArgumentError(f"[{op}] expected an int for {name}, got {_shown(value)}; pass an int") from None
     if least is not None and number < least:
         raise ArgumentError(f"[{op}] expected {name} of at least {least}, got {number}; change {name}")
     return number
@@ -93,10 +93,33 @@ def is_integer(value: object) -> bool:
     return True
 
 
+def real(value: object, op: str, name: str) -> float:
+    """The Python number of an argument: of a number of Python or NumPy, or a 0-d array or tensor.
+
+    Raises:
+        ArgumentError: the argument is not a number.
+    """
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    number = number_of(value)
+    if number is None:
+        raise ArgumentError(f"[{op}] expected a number for {name}, got {value!r}; pass an int or a float")
+    return number
+
+
 def check_function(fn: object, op: str) -> None:
     """Raises `ArgumentError` for what cannot be called."""
     if not callable(fn):
         raise ArgumentError(f"[{op}] expected a function as the first argument, got {fn!r}; pass a function")
+
+
+_OF_TWO = {"max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
+
+
+def _shown(value: object) -> str:
+    """An argument for an error: an array by its shape."""
+    shape = getattr(value, "shape", None)
+    return repr(value) if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
 
 
 def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
@@ -113,8 +136,9 @@ def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
     """
     try:
         number = operator.index(axis)
-    except TypeError:
-        raise ArgumentError(f"[{op}] expected an int axis, got {axis!r}; pass an int") from None
+    except (TypeError, ValueError):
+        remedy = f", or st.{_OF_TWO[op]}(x, y) for the elements of two tensors" if op in _OF_TWO else ""
+        raise ArgumentError(f"[{op}] expected an int axis, got {_shown(axis)}; pass an int{remedy}") from None
     bound = max(ndim, 1)
     if not -bound <= number < bound:
         raise IndexOutOfRange(

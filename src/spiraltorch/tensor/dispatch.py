@@ -161,7 +161,7 @@ def binary(prim: Primitive, x: Tensor, y: object) -> Any:
     elif (number := number_of(y)) is not None:
         a, b = _with_number(prim, number, a)
     else:
-        other = as_operand(y, x)
+        other = checked_operand(prim.name, y, x)
         return NotImplemented if other is None else binary(prim, x, other)
     return nary(prim, (a, b))
 
@@ -183,8 +183,25 @@ def reflected(prim: Primitive, x: Tensor, y: object) -> Any:
     if number is not None:
         a, b = _with_number(prim, number, node_of(x))
         return nary(prim, (b, a))
-    other = as_operand(y, x)
+    other = checked_operand(prim.name, y, x)
     return NotImplemented if other is None else binary(prim, other, x)
+
+
+def checked_operand(name: str, y: object, like: Tensor) -> Tensor | None:
+    """As `as_operand`. Raises `DTypeError` for what neither is an operand nor can make something of a tensor."""
+    other = as_operand(y, like)
+    if other is None and not _left_to_python(name, y):
+        kind = f"{type(y).__module__}.{type(y).__qualname__}".removeprefix("builtins.")
+        remedy = "convert it with st.asarray(y)" if hasattr(y, "__len__") else "pass one of these"
+        raise DTypeError(f"[{name}] expected a tensor, a number or a NumPy array, got {kind}; {remedy}")
+    return other
+
+
+def _left_to_python(name: str, y: object) -> bool:
+    """Whether Python asks the other operand, or compares identities: not where that would hide a mistake."""
+    if hasattr(y, "__dlpack__"):  # an array of another library, where == would be False
+        return False
+    return name in ("eq", "ne") or not (y is None or isinstance(y, (str, bytes, list, tuple, dict, set)))
 
 
 def as_operand(y: object, like: Tensor) -> Tensor | None:

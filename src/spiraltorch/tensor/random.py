@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..dtypes import DType, as_dtype, default_float, float32, float64, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..typing import ArrayLike, DeviceLike, DTypeLike, Shape, ShapeLike
-from .arguments import integer
+from .arguments import integer, real
 from .creation import as_shape, device_name
 from .dispatch import P, as_tensor, nary, node_of
 from .generator import Generator, default_generator, manual_seed
@@ -367,7 +367,7 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, generator: Gene
         >>> st.dropout(st.tensor([1.0]), 0.0).tolist()
         [1.0]
     """
-    x = as_tensor(x)
+    x, p = as_tensor(x), real(p, "dropout", "p")
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}; change p")
     if not training or p == 0.0:

@@ -10,7 +10,7 @@ from ..dtypes import as_dtype, default_float, default_int, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike
-from .arguments import integer, number_of
+from .arguments import integer, real
 from .creation import as_shape, asarray, device_name
 from .tensor import Tensor
 
@@ -64,12 +64,8 @@ def arange(
 
 
 def _bound(value: object, name: str) -> float:
-    """The Python number of a bound or step of `arange`: of a scalar, or of a 0-d array or tensor."""
-    if isinstance(value, (np.ndarray, Tensor)) and value.ndim == 0:
-        value = value.item()
-    number = number_of(value)
-    if number is None:
-        raise ArgumentError(f"[arange] expected a number for {name}, got {value!r}; pass an int or a float")
+    """The Python number of a bound or step of `arange`."""
+    number = real(value, "arange", name)
     return int(number) if isinstance(number, bool) else number
 
 
@@ -103,6 +99,7 @@ def linspace(
         [0.0, 0.5, 1.0]
     """
     num = integer(num, "linspace", "num", 0)
+    start, stop = real(start, "linspace", "start"), real(stop, "linspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -140,6 +137,7 @@ def logspace(
         [1.0, 10.0, 100.0]
     """
     num = integer(num, "logspace", "num", 0)
+    start, stop = real(start, "logspace", "start"), real(stop, "logspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -199,6 +197,7 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}; choose one")
+    arrays = tuple([asarray(a) for a in arrays])
     n = len(arrays)
     axes = list(range(n))  # of the grid, for each array
     if indexing == "xy" and n > 1:
@@ -233,5 +232,5 @@ def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
-    classes = arange(num_classes, device=x.device)
+    classes = arange(integer(num_classes, "one_hot", "num_classes", 0), device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)

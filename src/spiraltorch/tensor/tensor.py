@@ -80,7 +80,14 @@ class Tensor(AttachedMethods):
     __slots__ = ("__weakref__", "_alias", "_grad", "_hooks", "_retained", "node")
     __array_priority__ = 1000
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *more: object) -> None:
+        try:
+            node.aval  # noqa: B018  # the cheapest test: every operation calls this
+        except AttributeError:
+            raise ArgumentError(
+                f"[Tensor] expected no call of the class, got {type(node).__name__}; use st.tensor(data) for a tensor of "
+                "data and st.empty(*shape) for one of a shape"
+            ) from None
         self.node = node
         self._alias: Alias = None
         self._grad: Tensor | None = None

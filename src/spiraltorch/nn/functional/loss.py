@@ -5,13 +5,8 @@ Losses of float16 and bfloat16 are computed in float32 and rounded once.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import ParamSpec
-
 import spiraltorch as st
 
-from ...dtypes import float32
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
 from ...tensor.arguments import axis_of
@@ -19,28 +14,7 @@ from ...tensor.ops.index_checks import with_bounds_check
 from ...tensor.tensor import Tensor
 from ...tensor.tracing.tracer import recorder
 from .activation import softplus
-
-P = ParamSpec("P")
-
-
-def _in_float32(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """A loss whose 16-bit floating arguments are cast to float32, and the result to the dtype of the first."""
-
-    @functools.wraps(loss)
-    def call(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
-        if first is None or not _is_half(first):
-            return loss(*args, **kwargs)
-        wide_args = [a.to(float32) if _is_half(a) else a for a in args]  # type: ignore[attr-defined]
-        wide_kwargs = {k: a.to(float32) if _is_half(a) else a for k, a in kwargs.items()}  # type: ignore[attr-defined]
-        return loss(*wide_args, **wide_kwargs).to(first.dtype)  # type: ignore[arg-type]
-
-    return call
-
-
-def _is_half(x: object) -> bool:
-    """Whether x is a tensor of float16 or bfloat16."""
-    return isinstance(x, Tensor) and x.dtype.is_float and x.dtype.itemsize == 2
+from .precision import in_float32
 
 
 def _check_reduction(op: str, reduction: str, *more: str) -> None:
@@ -156,7 +130,7 @@ def _nll_of_indices(
     return loss.sum() / total
 
 
-@_in_float32
+@in_float32
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
@@ -187,7 +161,7 @@ def nll_loss(
     return _nll_of_indices("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
 
-@_in_float32
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -235,7 +209,7 @@ def cross_entropy(
     return _reduce(loss, reduction)
 
 
-@_in_float32
+@in_float32
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """Squared difference: (input - target)**2.
 
@@ -262,7 +236,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
     return _reduce(difference * difference, reduction)
 
 
-@_in_float32
+@in_float32
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """Absolute difference: |input - target|.
 
@@ -288,7 +262,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     return _reduce(st.abs(input - target), reduction)
 
 
-@_in_float32
+@in_float32
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d**2 / (2 * beta) where d = |input - target| < beta, elsewhere d - beta / 2 (Girshick, 2015).
 
@@ -321,7 +295,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     return _reduce(near * near * (0.5 / beta) + (distance - near), reduction)
 
 
-@_in_float32
+@in_float32
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """d**2 / 2 where d = |input - target| <= delta, elsewhere delta * (d - delta / 2) (Huber, 1964).
 
@@ -355,7 +329,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
 _LEAST_DIVISOR = 1e-12  # as in PyTorch, so that a probability of 0 or 1 that is wrong has a finite gradient
 
 
-@_in_float32
+@in_float32
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
@@ -397,7 +371,7 @@ def _limited_log(x: Tensor, complement: bool) -> Tensor:
     return st.where(limited, line, st.log1p(-inside) if complement else st.log(inside))
 
 
-@_in_float32
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -437,7 +411,7 @@ def binary_cross_entropy_with_logits(
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 
-@_in_float32
+@in_float32
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """Kullback-Leibler divergence: target * (log(target) - input).
 
@@ -470,7 +444,7 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
     return _reduce(loss, reduction)
 
 
-@_in_float32
+@in_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between vectors: sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps)).
 

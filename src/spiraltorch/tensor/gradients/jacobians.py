@@ -127,8 +127,8 @@ def jacobian(
     check_function(fn, "jacobian")
     point = _point(argnums)
     if point is None:
-        return jacrev(fn, argnums)  # a position
-    results = tuple([jacrev(fn, n)(*point) for n in range(len(point))])  # type: ignore[call-arg,arg-type]
+        return jacrev(fn, argnums)  # type: ignore[arg-type]  # a position
+    results = tuple([jacrev(fn, n)(*point) for n in range(len(point))])  # type: ignore[call-arg]
     return results if isinstance(argnums, tuple) else results[0]
 
 
@@ -165,9 +165,9 @@ def hessian(
     check_function(fn, "hessian")
     point = _point(argnums)
     if point is None:
-        return jacrev(grad(fn, argnums), argnums)  # a position
+        return jacrev(grad(fn, argnums), argnums)  # type: ignore[arg-type]  # a position
     numbers = range(len(point))
-    rows = tuple([tuple([jacrev(grad(fn, i), j)(*point) for j in numbers]) for i in numbers])  # type: ignore[call-arg,arg-type]
+    rows = tuple([tuple([jacrev(grad(fn, i), j)(*point) for j in numbers]) for i in numbers])  # type: ignore[call-arg]
     return rows if isinstance(argnums, tuple) else rows[0][0]
 
 

@@ -38,7 +38,7 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
         >>> st.concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
         [1, 2, 3]
     """
-    tensors = as_tensors(*arrays)
+    tensors = as_tensors(*_several(arrays, "concat"))
     if not tensors:
         raise ArgumentError("[concat] expected at least one tensor, got none; pass a non-empty sequence")
     if axis is None:
@@ -75,7 +75,14 @@ def stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dim: int = 0) -> Tensor
         >>> st.stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
         [[1, 2], [3, 4]]
     """
-    tensors = as_tensors(*arrays)
+    tensors = as_tensors(*_several(arrays, "stack"))
     if not tensors:
         raise ArgumentError("[stack] expected at least one tensor, got none; pass a non-empty sequence")
     return stacked(tensors, axis_of(axis, tensors[0].ndim + 1, "stack"))
+
+
+def _several(arrays: Iterable[ArrayLike], op: str) -> Iterable[ArrayLike]:
+    """The tensors to join. Raises `ArgumentError` for a single number."""
+    if isinstance(arrays, str) or not hasattr(arrays, "__iter__"):
+        raise ArgumentError(f"[{op}] expected a sequence of tensors, got {arrays!r}; pass a list")
+    return arrays

@@ -65,6 +65,8 @@ def pad(
 
 def _pairs(pad: Sequence[int] | Sequence[Sequence[int]], ndim: int) -> list[tuple[int, int]]:
     """(before, after) for each axis, from NumPy's pairs or from PyTorch's flat ones."""
+    if not isinstance(pad, (tuple, list)):
+        raise ArgumentError(f"[pad] expected pad as pairs (before, after), got {pad!r}; pass a tuple such as (1, 1)")
     if pad and isinstance(pad[0], (tuple, list)):
         return [integers(p, "pad", "pad") for p in pad]  # type: ignore[misc]  # pairs
     pad = integers(pad, "pad", "pad")
@@ -116,7 +118,7 @@ def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
         [1, 2, 1, 2]
     """
     x = as_tensor(x)
-    reps = list(unpacked(repetitions))
+    reps = list(integers(tuple(unpacked(repetitions)), "tile", "repetitions"))
     if any(r < 0 for r in reps):
         raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}; change them")
     reps = [1] * (x.ndim - len(reps)) + reps

@@ -128,7 +128,10 @@ def quantile(
         [2.0, 3.0]
     """
     x = as_tensor(x)
-    fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    try:
+        fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"[quantile] expected q as a fraction or several, got {q!r}; pass a number") from None
     if method not in _METHODS:
         raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}; choose one")
     if not ((fractions >= 0) & (fractions <= 1)).all():
