@@ -184,6 +184,18 @@ def test_float16_accumulates_in_float32() -> None:
     for name, value in results.items():
         assert value.dtype == st.float16
         assert set(np.ravel(value.numpy()).tolist()) == {300.0}, name
+    for dtype in (st.float16, st.bfloat16):
+        at, many = st.zeros(5000, dtype=st.int64), st.ones(5000, dtype=dtype)
+        table = st.zeros(2, 1, dtype=dtype).requires_grad_()
+        st.nn.functional.embedding(at, table).sum().backward()
+        assert table.grad is not None
+        want = float(np.asarray(5000).astype(dtype.numpy))
+        sums = (
+            st.scatter_add(st.zeros(2, dtype=dtype), 0, at, many),
+            st.index_add(st.zeros(2, dtype=dtype), 0, at, many),
+            table.grad,
+        )
+        assert all(np.ravel(s.numpy()).tolist() == [want, 0.0] for s in sums)
     ones = st.ones(1, 1, 64, 64, 64, dtype=st.float16) * 100
     assert st.avg_pool3d(ones, 64).item() == st.adaptive_avg_pool3d(ones, 1).item() == 100
     assert st.avg_pool2d(ones[0], 64).numpy().ravel().tolist() == [100.0] * 64
