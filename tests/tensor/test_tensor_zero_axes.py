@@ -117,3 +117,55 @@ def test_empty_axes() -> None:
     assert np.isnan(st.median(st.zeros(2, 0), axis=1).numpy()).all()
     with pytest.raises(st.errors.ArgumentError, match="extent 2"):
         st.split(st.zeros(2), 0)
+
+
+# ------------------------------------------------------------------ NumPy's scalars
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "scalar", [np.float32(2), np.float64(2.5), np.int64(3), np.int8(3), np.bool_(True), np.float16(2)]
+)
+def test_scalars_of_numpy_are_weak(dtype: str, scalar: Any) -> None:
+    """The result has the dtype that PyTorch gives with Python's number, and the same value."""
+    mine, theirs = st.ones(2, dtype=getattr(st, dtype)), torch.ones(2, dtype=getattr(torch, dtype))
+    number = scalar.item()
+    for operation in (
+        lambda x, y: x * y,
+        lambda x, y: y * x,
+        lambda x, y: x + y,
+        lambda x, y: x / y,
+        lambda x, y: x < y,
+    ):
+        got, want = operation(mine, scalar), operation(theirs, number)
+        assert str(got.dtype).rpartition(".")[2] == str(want.dtype).rpartition(".")[2]
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-3)
+    for got in (st.where(st.tensor([True, False]), mine, scalar), st.maximum(mine, scalar), st.multiply(scalar, mine)):
+        assert got.dtype == (mine * number).dtype
+
+
+def test_numbers_of_types_and_parameters_are_pythons() -> None:
+    """Whichever of two equal numbers comes first, kernels and results are made from Python's."""
+    n, k = np.int32(7919), np.int64(13)
+    first = st.zeros((n,))[np.int16(3) : n : k].reshape(-1, np.int8(1))
+    assert {type(e) for e in (*first.shape, *st.zeros(7919).shape, *st.roll(st.zeros(n), k).shape)} == {int}
+    np.testing.assert_array_equal(st.arange(7919)[3:7919:13].numpy(), np.arange(7919)[3:7919:13])
+    assert st.pad(st.ones(3), (k, n)).sum().item() == 3
+    assert type(st.full((n,), np.float32(2.5)).node.args[0].scalar) is float
+
+
+def test_compiled_functions_take_scalars_of_numpy() -> None:
+    @st.compile
+    def cut(x: Any, k: Any, factor: Any) -> Any:
+        return x[:k] * factor
+
+    x = st.arange(5.0)
+    for k, factor in (
+        (np.int64(2), np.float32(2)),
+        (2, 2.0),
+        (np.int32(3), np.float64(0.5)),
+        (np.int64(2), np.float32(3)),
+    ):
+        got = cut(x, k, factor)
+        assert got.dtype == st.float32
+        assert got.tolist() == [v * float(factor) for v in range(int(k))]
