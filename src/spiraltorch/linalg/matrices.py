@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ArgumentError, ShapeError
+from ..tensor.arguments import integer
 from ..tensor.dispatch import as_tensor
 from ..tensor.ops import diagonals
 from ..tensor.ops.contraction import matmul
@@ -54,7 +55,8 @@ def matrix_power(x: ArrayLike, n: int) -> Tensor:
     x = as_tensor(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"[matrix_power] expected square matrices, got shape {x.shape}; slice or reshape it")
-    if not isinstance(n, int) or n < 0:
+    n = integer(n, "matrix_power", "n")
+    if n < 0:
         raise ArgumentError(f"[matrix_power] expected an int n >= 0, got {n}; inverses are not provided")
     product: Tensor | None = None
     while n:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ArgumentError
+from ..tensor.arguments import integer
 from ..tensor.tensor import Tensor
 from ..typing import DeviceLike, DTypeLike
 from . import functional as F
@@ -47,6 +48,8 @@ class Embedding(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
+        num_embeddings = integer(num_embeddings, "Embedding", "num_embeddings", 0)
+        embedding_dim = integer(embedding_dim, "Embedding", "embedding_dim", 0)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ArgumentError(
                 f"[Embedding] expected padding_idx in [{-num_embeddings}, {num_embeddings}), got {padding_idx}"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import spiraltorch as st
 
-from ..dtypes import DType
 from ..errors import DTypeError
 from ..graph import build
 from ..tensor.aliasing import share
-from ..tensor.tensor import Tensor
+from ..tensor.tensor import Tensor, rebuilt
 from ..tensor.tracing.tracer import node_of
-from ..typing import ArrayLike, DeviceLike, DTypeLike
+from ..typing import ArrayLike, DeviceLike, DTypeLike, NDArray
 
 
 class Parameter(Tensor):
@@ -59,12 +60,12 @@ class Parameter(Tensor):
         return twin
 
     def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[object, ...]]:
-        return _rebuild, (self.detach().numpy(), self.dtype, self.requires_grad)
+        return _rebuilt_parameter, (np.array(self.detach().numpy()), self.requires_grad, self.device)
 
 
-def _rebuild(array: ArrayLike, dtype: DType, requires_grad: bool) -> Parameter:
+def _rebuilt_parameter(array: NDArray, requires_grad: bool, device: str) -> Parameter:
     """The inverse of `Parameter.__reduce__`."""
-    return Parameter(st.asarray(array, dtype=dtype), requires_grad)
+    return Parameter(rebuilt(array, False, device), requires_grad)
 
 
 def zeros_parameter(*shape: int, device: DeviceLike | None = None, dtype: DTypeLike | None = None) -> Parameter:

@@ -98,6 +98,10 @@ class Optimizer:
         ParamGroup(defaults, self._name, frozenset(defaults))  # the defaults are checked even if each group has its own
         if isinstance(params, Tensor):
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
+        if not isinstance(params, Iterable):
+            raise DTypeError(
+                f"[{self._name}] expected an iterable of parameters, got {type(params).__name__}; pass model.parameters()"
+            )
         entries: list[Any] = list(params)
         if not entries:
             raise ArgumentError(

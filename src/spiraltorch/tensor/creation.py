@@ -297,6 +297,10 @@ def from_dlpack(
             bits = torch_tensor.contiguous().view(torch.int16).numpy()
             return _from_array(bits.view(ml_dtypes.bfloat16), dtype, device, copy)
         obj = torch_tensor
+    if not hasattr(obj, "__dlpack__"):
+        raise ArgumentError(
+            f"[from_dlpack] expected an array with __dlpack__, got {type(obj).__name__}; use st.asarray for other values"
+        )
     return _from_array(np.from_dlpack(obj), dtype, device, copy)  # type: ignore[arg-type]  # NumPy's protocol is narrower
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike, ShapeLike
+from .arguments import number_of
 from .creation import as_shape, device_name
 from .dispatch import scalar_value
 from .tensor import Tensor
@@ -41,6 +44,9 @@ def full(
     if isinstance(fill_value, Tensor):
         value = fill_value.to(dtype) if dtype is not None else fill_value
         return value.expand(as_shape(shape, "full"))
+    fill_value = fill_value[()] if isinstance(fill_value, np.ndarray) and not fill_value.ndim else fill_value
+    number = number_of(fill_value)
+    fill_value = fill_value if number is None else number
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
     target = as_dtype(dtype)

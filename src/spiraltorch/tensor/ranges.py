@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..dtypes import as_dtype, default_float, default_int, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike
+from .arguments import integer, real
 from .creation import as_shape, asarray, device_name
 from .tensor import Tensor
 
@@ -41,11 +44,12 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    if step == 0 or any(isinstance(v, float) and not np.isfinite(v) for v in (start, stop, step)):
+    start, stop, step = (_bound(v, name) for v, name in ((start, "start"), (stop, "stop"), (step, "step")))
+    if step == 0 or not all(math.isfinite(v) for v in (start, stop, step)):
         raise ArgumentError(
             f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}; change them"
         )
-    integral = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
+    integral = all(isinstance(v, int) for v in (start, stop, step))
     target = as_dtype(dtype) if dtype is not None else default_int if integral else default_float
     count = max(0, int(np.ceil((stop - start) / step)) if not integral else -(-(stop - start) // step))
     # The dtype of the arithmetic: 16-bit floats and small integers would round or wrap on the way.
@@ -57,6 +61,12 @@ def arange(
     result = Tensor(build.cast(node, inner))
     result = result * (step if inner.is_float else int(step)) + (start if inner.is_float else int(start))
     return result.to(target)
+
+
+def _bound(value: object, name: str) -> float:
+    """The Python number of a bound or step of `arange`."""
+    number = real(value, "arange", name)
+    return int(number) if isinstance(number, bool) else number
 
 
 def linspace(
@@ -88,8 +98,8 @@ def linspace(
         >>> st.linspace(0, 1, 3).tolist()
         [0.0, 0.5, 1.0]
     """
-    if num < 0:
-        raise ArgumentError(f"[linspace] expected num >= 0, got {num}; change num")
+    num = integer(num, "linspace", "num", 0)
+    start, stop = real(start, "linspace", "start"), real(stop, "linspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -126,8 +136,8 @@ def logspace(
         >>> st.logspace(0, 2, 3).tolist()
         [1.0, 10.0, 100.0]
     """
-    if num < 0:
-        raise ArgumentError(f"[logspace] expected num >= 0, got {num}; change num")
+    num = integer(num, "logspace", "num", 0)
+    start, stop = real(start, "logspace", "start"), real(stop, "logspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -163,7 +173,7 @@ def eye(
     shape = as_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     name = device_name(device)
     i, j = build.iota(shape, 0, int64, name), build.iota(shape, 1, int64, name)
-    on_diagonal = build.eq(build.add(i, build.number(k, int64, name)), j)
+    on_diagonal = build.eq(build.add(i, build.number(integer(k, "eye", "k"), int64, name)), j)
     return Tensor(build.cast(on_diagonal, as_dtype(dtype) if dtype is not None else default_float))
 
 
@@ -187,6 +197,7 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}; choose one")
+    arrays = tuple([asarray(a) for a in arrays])
     n = len(arrays)
     axes = list(range(n))  # of the grid, for each array
     if indexing == "xy" and n > 1:
@@ -221,5 +232,5 @@ def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
-    classes = arange(num_classes, device=x.device)
+    classes = arange(integer(num_classes, "one_hot", "num_classes", 0), device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)

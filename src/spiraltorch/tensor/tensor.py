@@ -8,7 +8,9 @@ in-place update. Operators are attached by `operators`, all other methods by `me
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from ..compiler import evaluate
 from ..dtypes import DType, from_numpy
-from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
+from ..errors import ArgumentError, DeviceError, DTypeError, GradientError, ShapeError
 from ..graph import build
 from ..graph.node import GRAD_MODE, Node, aval_of, leaf
 from ..runtime import device as devices
@@ -78,7 +80,14 @@ class Tensor(AttachedMethods):
     __slots__ = ("__weakref__", "_alias", "_grad", "_hooks", "_retained", "node")
     __array_priority__ = 1000
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *more: object) -> None:
+        try:
+            node.aval  # noqa: B018  # the cheapest test: every operation calls this
+        except AttributeError:
+            raise ArgumentError(
+                f"[Tensor] expected no call of the class, got {type(node).__name__}; use st.tensor(data) for a tensor of "
+                "data and st.empty(*shape) for one of a shape"
+            ) from None
         self.node = node
         self._alias: Alias = None
         self._grad: Tensor | None = None
@@ -400,14 +409,16 @@ class Tensor(AttachedMethods):
         return id(self)
 
     def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[object, ...]]:
-        return _rebuild, (np.array(self.detach().numpy()), self.requires_grad)
+        return rebuilt, (np.array(self.detach().numpy()), self.requires_grad, self.device)
 
     def __copy__(self) -> Tensor:
         return make_view(Tensor(node_of(self)), self, ())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        copied = _rebuild(np.array(self.detach().numpy()), self.requires_grad, self.device)
+        copied = rebuilt(np.array(self.detach().numpy()), self.requires_grad, self.device)
         memo[id(self)] = copied
+        if self.grad is not None:
+            copied.grad = deepcopy(self.grad, memo)
         return copied
 
     def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
@@ -458,11 +469,16 @@ def _host_array(tensor: Tensor, op: str) -> NDArray:
     return array
 
 
-def _rebuild(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:
-    """A tensor from its pickled or copied parts."""
+def rebuilt(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:
+    """A tensor from its pickled or copied parts: on its device, or with a warning on the default one."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     name = devices.default() if device is None else device
+    try:
+        devices.get(name)
+    except DeviceError as error:
+        name = devices.default()
+        warnings.warn(f"[unpickle] expected device {device}, which is not there, got {name}: {error}", stacklevel=2)
     aval = aval_of(array.shape, from_numpy(array.dtype), name)
     tensor = Tensor(leaf(devices.get(name).from_host(np.asarray(array, order="C")), aval))
     return tensor.requires_grad_() if requires_grad else tensor

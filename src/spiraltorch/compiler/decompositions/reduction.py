@@ -1,6 +1,7 @@
 """Decompositions of reductions.
 
-- float16 and bfloat16 reductions go through float32, boolean ones through uint8.
+- float16 and bfloat16 reductions go through float32. A sum of booleans is their maximum and a product their minimum, in
+  uint8, since sums in uint8 would wrap.
 - A reduction of much data to few results is split into partial reductions and a final one, for threads and lanes.
 - `argmax` and `argmin` become two reductions, which fuse into one kernel.
 - A reduction over no elements is the identity of its operation.
@@ -22,7 +23,8 @@ def decompose_reduction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | No
     if x.size == 0:
         return filled(b, val, 1 if val.prim == "reduce_prod" else 0)
     if val.dtype.is_bool:
-        return b.cast(_split(b, val.prim, b.cast(x, uint8), val.params[0]), bool_)
+        prim = "reduce_max" if val.prim in ("reduce_sum", "reduce_max") else "reduce_min"
+        return b.cast(_split(b, prim, b.cast(x, uint8), val.params[0]), bool_)
     if is_half_precision(val):
         return b.cast(_split(b, val.prim, b.cast(x, float32), val.params[0]), val.dtype)
     return _split(b, val.prim, x, val.params[0])

@@ -9,7 +9,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike
-from ..arguments import axes_of, axis_of, torch_spellings
+from ..arguments import axes_of, axis_of, integer, integers, is_integer, torch_spellings
 from ..dispatch import as_tensor, as_tensors, node_of
 from ..tensor import Tensor
 from .broadcasting import broadcast_arrays
@@ -229,12 +229,11 @@ def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[S
         (2, 4)
     """
     a, b = promoted_operands(x, y)
-    if isinstance(axes, int):
-        if axes < 0:
-            raise ArgumentError(f"[tensordot] expected at least 0 axes, got {axes}; pass a non-negative number")
-        left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    if is_integer(axes):
+        count = integer(axes, "tensordot", "axes", 0)
+        left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
     else:
-        left, right = ([s] if isinstance(s, int) else list(s) for s in axes)
+        left, right = (integers(s, "tensordot", "axes") for s in axes)  # type: ignore[union-attr]  # not an int
     ax = tuple([axis_of(d, a.ndim, "tensordot") for d in left])
     by = tuple([axis_of(d, b.ndim, "tensordot") for d in right])
     if len(set(ax)) != len(ax) or len(set(by)) != len(by):

@@ -10,7 +10,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...graph.primitive import Primitive
 from ...typing import ArrayLike, Operand
-from ..arguments import torch_spellings
+from ..arguments import number_of, torch_spellings
 from ..dispatch import P, as_tensor, as_tensors, binary, nary, promoted_nodes, reflected
 from ..tensor import Tensor
 from .selection import where
@@ -57,10 +57,12 @@ _PROMOTED = "in the common dtype of x and y; a Python number beside a tensor tak
 
 def _operands(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
     """Operands of which at least one is a tensor; a number beside it stays a number, so that its dtype is weak."""
-    if isinstance(y, (bool, int, float)):
-        return as_tensor(x), y
-    if isinstance(x, (bool, int, float)):
-        return x, as_tensor(y)
+    right = number_of(y)
+    if right is not None:
+        return as_tensor(x), right
+    left = number_of(x)
+    if left is not None:
+        return left, as_tensor(y)
     a, b = as_tensors(x, y)
     return a, b
 
@@ -130,10 +132,12 @@ def pow(x: ArrayLike, y: ArrayLike) -> Tensor:
         y: the exponent, any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer.
+        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer. Where
+        base and exponent are tensors of integers, negative powers are rounded towards zero, as in PyTorch.
 
     Raises:
         ShapeError: the shapes do not broadcast.
+        ArgumentError: the base has an integer dtype and the exponent is a negative integer, or a NumPy array with one.
 
     Example:
         >>> import spiraltorch as st
@@ -255,7 +259,8 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
         y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and floating dtype; infinite where either operand is infinite.
+        A tensor of the common shape and floating dtype; infinite where either operand is infinite. Where both are 0,
+        so is the derivative.
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -269,7 +274,9 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
     largest = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
     scale = where((largest > 0) & (largest < math.inf), largest, 1.0)
     left, right = a / scale, b / scale
-    finite = scale * sqrt(left * left + right * right)
+    squares = left * left + right * right
+    origin = squares == 0
+    finite = scale * where(origin, squares, sqrt(where(origin, 1.0, squares)))
     return where((abs(a) == math.inf) | (abs(b) == math.inf), math.inf, finite)
 
 
@@ -346,7 +353,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
     x = as_tensor(x)
     if min is None and max is None:
         return x
-    if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
+    if any(isinstance(bound, float) and math.isnan(bound) for bound in (number_of(min), number_of(max))):
         raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}; pass None for no bound")
     x = x if min is None else _bounded(x, min, greater_equal)
     return x if max is None else _bounded(x, max, less_equal)
@@ -354,8 +361,8 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
 
 def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
     """The bound where x is beyond it or the bound is NaN; at the bound itself x, and with it the whole derivative."""
-    if not isinstance(bound, (bool, int, float)):
-        bound = as_tensor(bound, x)
+    number = number_of(bound)
+    bound = as_tensor(bound, x) if number is None else number
     inside = within(x, bound)
     return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 

@@ -11,7 +11,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
-from ..arguments import axis_of, torch_spellings
+from ..arguments import axis_of, integer, torch_spellings
 from ..dispatch import P, as_tensor, as_tensors, nary, node_of
 from ..tensor import Tensor
 from .casting import cast
@@ -106,11 +106,13 @@ def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int
         [[3, 2], [0, 2]]
     """
     x = as_tensor(x)
-    if x.ndim == 0:
-        raise ShapeError("[topk] expected at least one axis, got a 0-d tensor; use reshape(1)")
     number = axis_of(axis, x.ndim, "topk")
-    if not isinstance(k, int) or not 0 <= k <= x.shape[number]:
-        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}; change k")
+    k = integer(k, "topk", "k")
+    if x.ndim == 0 and k in (0, 1):
+        row = topk(x.reshape(1), k, largest=largest)
+        return row if k == 0 else Extreme(row.values.reshape(()), row.indices.reshape(()))
+    if not 0 <= k <= (x.shape[number] if x.ndim else 1):
+        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number] if x.ndim else 1}, got {k}; change k")
     n = x.shape[number]
     group = 1 << max(0, round(math.log2(n / k) / 2)) if 0 < k <= n else 1
     if n >= SELECT_FROM and -(-n // group) + k * group <= n // 4:

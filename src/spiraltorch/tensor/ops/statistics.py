@@ -11,7 +11,7 @@ import numpy as np
 from ...dtypes import default_float, float32, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...typing import ArrayLike, Axis, DTypeLike, NDArray
-from ..arguments import axes_of, axis_of, torch_spellings
+from ..arguments import axes_of, axis_of, integer, is_integer, torch_spellings
 from ..creation import asarray
 from ..dispatch import as_tensor
 from ..ranges import arange
@@ -68,6 +68,8 @@ def median(
     """
     x = as_tensor(x)
     if dim is None:
+        if x.dtype.is_float and not math.prod([x.shape[a] for a in axes_of(axis, x.ndim, "median")]):
+            return mean(x, axis=axis, keepdims=keepdims or keepdim)  # NaN
         return quantile(x, 0.5, axis=axis, keepdims=keepdims or keepdim, method="midpoint")
     if axis is not None:
         raise ArgumentError("[median] expected one of dim and axis, got both; pass one of them")
@@ -126,7 +128,10 @@ def quantile(
         [2.0, 3.0]
     """
     x = as_tensor(x)
-    fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    try:
+        fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"[quantile] expected q as a fraction or several, got {q!r}; pass a number") from None
     if method not in _METHODS:
         raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}; choose one")
     if not ((fractions >= 0) & (fractions <= 1)).all():
@@ -301,7 +306,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
         raise ArgumentError(
             f"[histogram] expected a number of bins or their edges, got {bins!r}; pass an int or a 1-d tensor"
         )
-    if not isinstance(bins, (int, np.integer)):
+    if not is_integer(bins) or isinstance(bins, Tensor):
         edges = as_tensor(bins, x)
         known = edges.numpy() if edges.ndim == 1 else np.empty(0)
         if len(known) < 2 or not (known[1:] >= known[:-1]).all():
@@ -309,8 +314,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
                 f"[histogram] expected at least 2 edges in ascending order, got {edges.tolist()}; sort the edges"
             )
         return edges
-    if bins < 1:
-        raise ArgumentError(f"[histogram] expected at least 1 bin, got {bins}; pass a positive number")
+    bins = integer(bins, "histogram", "bins", 1)
     if limits is None:
         evaluated(x, "histogram without a range")
         limits = (amin(x).item(), amax(x).item()) if x.size else (0.0, 1.0)

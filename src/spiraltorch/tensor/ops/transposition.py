@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
-from ..arguments import axis_of
+from ..arguments import axis_of, integers
 from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 from .shape import unpacked
@@ -156,8 +156,7 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
         (3, 4, 2)
     """
     x = as_tensor(x)
-    source = (source,) if isinstance(source, int) else tuple(source)
-    destination = (destination,) if isinstance(destination, int) else tuple(destination)
+    source, destination = integers(source, "moveaxis", "source"), integers(destination, "moveaxis", "destination")
     if len(source) != len(destination):
         raise ArgumentError(
             f"[moveaxis] expected as many sources as destinations, got {source} and {destination}; pass as many of both"

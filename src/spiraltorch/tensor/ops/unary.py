@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...dtypes import float32
 from ...typing import ArrayLike
+from ..arguments import integer
 from ..dispatch import P, as_tensor, float_unary, unary
 from ..tensor import Tensor
 from .casting import cast
@@ -133,12 +134,15 @@ def round(x: ArrayLike, decimals: int = 0) -> Tensor:
     Returns:
         A tensor of x's shape and dtype. Integers change only where `decimals` is negative.
 
+    Raises:
+        ArgumentError: `decimals` is not an int.
+
     Example:
         >>> import spiraltorch as st
         >>> st.round(st.tensor([0.5, 1.5, 2.4])).tolist()
         [0.0, 2.0, 2.0]
     """
-    x = as_tensor(x)
+    x, decimals = as_tensor(x), integer(decimals, "round", "decimals")
     if not x.dtype.is_float:
         return x if decimals >= 0 or x.dtype.is_bool else _round_integers(x, 10**-decimals)
     if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it

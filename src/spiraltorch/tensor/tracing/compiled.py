@@ -37,6 +37,7 @@ from ...telemetry.names import RECORD
 from ...telemetry.spans import span
 from ...typing import PyTree
 from ..aliasing import View, base_of, storage_of
+from ..arguments import check_function
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .generated_replay import MISS, generate_replay
@@ -106,7 +107,8 @@ def compile(  # the established name
         (9.0, 3.0)
     """
     if fn is None:
-        return lambda function: CompiledFunction(function, strict)
+        return lambda function: compile(function, strict=strict)
+    check_function(fn, "compile")
     return CompiledFunction(fn, strict)
 
 
