@@ -9,6 +9,7 @@ import spiraltorch as st
 
 from ...dtypes import float32
 from ...errors import ArgumentError, ShapeError
+from ...tensor.ops.reduction import center
 from ...tensor.tensor import Tensor
 from ..in_place import set_value
 
@@ -28,7 +29,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequen
 
 def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """The mean, x - mean and the biased variance over `axes`, which stay as axes of extent 1."""
-    mean = x.mean(axis=axes, keepdims=True)
+    mean = center(x, axes)
     centered = x - mean
     return mean, centered, (centered * centered).mean(axis=axes, keepdims=True)
 
