@@ -55,7 +55,7 @@ def lower_scan(cluster: Cluster, stored: set[int], target: Target) -> Lowered:
 
     kernel = Kernel(val.prim, (), loop_nest(outer, row.build(out, element)))
     kind = KernelKind.COLUMNS if row.width else KernelKind.SERIAL
-    return Lowered(kernel, kind, named(outer), row.phases if row.width else [], work=4 * val.size)
+    return Lowered(kernel, kind, named(outer), row.phases, work=4 * val.size)
 
 
 def _levels(val: Val) -> list[int]:
@@ -143,6 +143,8 @@ class _Row:
     ) -> Stmt:  # fmt: skip
         """Statements for each column: `body` gets the column, its element of a total, and whether it exists."""
         if not self.width:
+            if step is not None and len(self.levels) > 1:
+                self.phases.append(phase(PhaseRole.SEQUENTIAL, named([step], LoopRole.SEQUENTIAL)))
             return block(*body(ZERO, (), ALWAYS))
         one = loop(f"oi{self.lanes}", self.width)
         self.lanes += 1
