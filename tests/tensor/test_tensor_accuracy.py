@@ -65,8 +65,8 @@ def assert_near(got: Any, want: Any, magnitude: Any, bound: float) -> None:
 @pytest.mark.parametrize("make", INPUTS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", DEVICES)
 def test_sums_and_means(name: str, make: Any, dtype: str) -> None:
-    for seed in range(4):
-        x, axis = sampled(seed, make, dtype, 300_000)
+    for seed in range(3):
+        x, axis = sampled(seed, make, dtype, 100_000)
         wide, choose = x.astype(np.float64), random.Random(seed)
         axes = tuple(sorted({axis, *choose.sample(range(x.ndim), choose.randint(0, x.ndim))}))
         keep, t = choose.random() < 0.5, st.asarray(x, device=name)
@@ -86,8 +86,8 @@ def test_sums_and_means(name: str, make: Any, dtype: str) -> None:
 @pytest.mark.parametrize("make", INPUTS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", DEVICES)
 def test_scans(name: str, make: Any) -> None:
-    for seed in range(4):
-        x, axis = sampled(seed, make, "float32", 200_000)
+    for seed in range(3):
+        x, axis = sampled(seed, make, "float32", 100_000)
         wide = x.astype(np.float64)
         got = st.cumsum(st.asarray(x, device=name), axis=axis).numpy()
         assert_near(got, np.cumsum(wide, axis), np.cumsum(np.abs(wide), axis), BOUND["float32"])
@@ -97,11 +97,11 @@ def test_scans(name: str, make: Any) -> None:
         np.testing.assert_array_equal(back.grad.numpy(), left)
 
 
-@pytest.mark.parametrize("terms", [300, 3_000, 40_000, 150_001])
+@pytest.mark.parametrize("terms", [300, 3_000, 70_001])
 @pytest.mark.parametrize("name", DEVICES)
 def test_products_of_matrices(name: str, terms: int) -> None:
     rng = np.random.default_rng(terms)
-    for m, n in ((1, 9), (7, 1), (5, 6), (40, 33)):
+    for m, n in ((1, 9), (7, 1), (5, 6), (9, 17)):
         row, column = (rng.uniform(0.1, 1) for _ in "ab")
         x, y = np.full((m, terms), row, np.float32), np.full((terms, n), column, np.float32)
         want = float(x[0, 0]) * float(y[0, 0]) * terms
@@ -217,7 +217,8 @@ def test_long_axes_on_every_device(name: str, extent: int) -> None:
     v = st.asarray(values, device=name)
     np.testing.assert_array_equal(st.cummax(v, axis=0).numpy(), np.maximum.accumulate(values, 0))
     np.testing.assert_array_equal(st.cummin(v.T, axis=1).numpy(), np.minimum.accumulate(values.T, 1))
-    factors = 1 + values / extent
-    wide = np.cumprod(factors.astype(np.float64), 0)
-    np.testing.assert_allclose(st.cumprod(st.asarray(factors, device=name), axis=0).numpy(), wide, rtol=2e-4)
+    factors = np.where(values > 0, 2, -0.5).astype(np.float32)
+    factors[1::2] = -1 / factors[::2][: extent // 2]  # so that products stay powers of two
+    products = st.cumprod(st.asarray(factors, device=name), axis=0).numpy()
+    np.testing.assert_array_equal(products, np.cumprod(factors, 0))
     np.testing.assert_array_equal((t.T @ t).numpy(), x.T @ x)

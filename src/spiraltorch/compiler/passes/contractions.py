@@ -6,6 +6,7 @@ from typing import Any
 
 from ...ir.target import Target
 from ..decompositions.common import part_count, slice_axis, split_axis
+from ..decompositions.contraction import decompose_contraction
 from ..lowering.registry import is_contraction
 from ..program import Builder, Program, Val, rebuild
 
@@ -52,7 +53,7 @@ def _split_dot(b: Builder, val: Val, args: tuple[Val, ...], most: int) -> Val | 
     if equal == x.shape[ax]:
         return total
     rest = tuple([slice_axis(b, v, a, equal, v.shape[a]) for v, a in ((x, ax), (y, ay))])
-    return b.op("add", total, b.make("dot", rest, val.params, val.shape, val.dtype, val.device))
+    return b.op("add", total, _decomposed(b, b.make("dot", rest, val.params, val.shape, val.dtype, val.device)))
 
 
 def _split_conv(b: Builder, val: Val, args: tuple[Val, ...], most: int) -> Val | None:
@@ -98,7 +99,12 @@ def _conv(
 ) -> Val:  # fmt: skip
     """A convolution of the type of `val`, split as it needs."""
     made = b.make("conv", (x, w), params, shape, val.dtype, val.device)
-    return _split_conv(b, made, (x, w), most) or made
+    return _split_conv(b, made, (x, w), most) or _decomposed(b, made)
+
+
+def _decomposed(b: Builder, val: Val) -> Val:
+    """A contraction, rewritten where it has another form with so few terms: see `decompositions.contraction`."""
+    return decompose_contraction(b, val, val.args) or val
 
 
 def _product(extents: tuple[int, ...]) -> int:
