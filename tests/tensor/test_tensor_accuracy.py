@@ -78,7 +78,9 @@ def test_sums_and_means(name: str, make: Any, dtype: str) -> None:
         assert_near(total.numpy().reshape(exact.shape), exact, magnitude, BOUND[dtype])
         count = x.size / exact.size
         assert_near(st.mean(t, axis=axes).numpy(), exact / count, magnitude / count, BOUND[dtype])
-        assert_near(st.sum(t * 2 + t, axis=axes).numpy(), 3 * exact, 3 * magnitude, BOUND[dtype])  # fused with its operand
+        assert_near(
+            st.sum(t * 2 + t, axis=axes).numpy(), 3 * exact, 3 * magnitude, BOUND[dtype]
+        )  # fused with its operand
         squares = (wide * wide).sum(axes)
         assert_near(st.linalg.vector_norm(t, axis=axes).numpy() ** 2.0, squares, squares, 2 * BOUND[dtype])
 

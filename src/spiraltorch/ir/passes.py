@@ -31,7 +31,6 @@ from .stmt import (
 from .summation import block_sums
 from .tree import rename_loops, rewrite_loop, statement_loads, with_guard
 
-
 BLOCK_TERMS = 64  # terms of a sum that are added one after the other: see `block_sums`
 
 
