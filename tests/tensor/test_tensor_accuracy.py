@@ -224,3 +224,37 @@ def test_long_axes_on_every_device(name: str, extent: int) -> None:
     products = st.cumprod(st.asarray(factors, device=name), axis=0).numpy()
     np.testing.assert_array_equal(products, np.cumprod(factors, 0))
     np.testing.assert_array_equal((t.T @ t).numpy(), x.T @ x)
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_sums_by_index(name: str) -> None:
+    """Few elements get many updates: along any axis, with one index for each update or for a row of them."""
+    rng = np.random.default_rng(0)
+    for n, rows, width in ((1_000, 2, 1), (50_003, 7, 3), (40_000, 100, 5)):
+        index, values = rng.integers(0, rows, n), rng.uniform(0.1, 1) * np.ones((n, width), np.float32)
+        want = np.ones((rows, width))
+        np.add.at(want, index, values.astype(np.float64))
+        i, v, base = (st.asarray(a, device=name) for a in (index, values, np.ones((rows, width), np.float32)))
+        assert_near(base.index_add(0, i, v).numpy(), want, want, BOUND["float32"])
+        each = i.reshape(-1, 1).expand(n, width)
+        assert_near(st.scatter_add(base, 0, each, v).numpy(), want, want, BOUND["float32"])
+        assert_near(st.scatter_add(base.T, 1, each.T, v.T).numpy().T, want, want, BOUND["float32"])
+        weight = st.asarray(base.numpy(), device=name).requires_grad_()
+        (F.embedding(i, weight) * v).sum().backward()
+        assert_near(weight.grad.numpy(), want - 1, want, BOUND["float32"])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", DEVICES)
+def test_sums_by_index_of_small_floats(name: str, dtype: str) -> None:
+    """Each has few updates, so that parts do not hide that sums wait in the dtype of the result."""
+    of = st.dtypes.BY_NAME[dtype]
+    index = np.arange(30_000) % 3_000
+    ones = st.ones(30_000, dtype=of, device=name)
+    large = st.full(
+        (3_000,), 4096 if dtype == "float16" else 512, dtype=of, device=name
+    )  # 1 more is not a number of it
+    got = st.scatter_add(large, 0, st.asarray(index, device=name), ones).numpy().astype(np.float64)
+    want = np.float64(large.numpy()[0]) + 10
+    np.testing.assert_allclose(got, want, atol=2)
+    assert (got > want - 10).all()
