@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ...dtypes import float32, int64
+from ...dtypes import int64
 from ...ir.expr import Value, cast, lookup
 from ...ir.guard import Guard, guard
 from ...ir.index import INFINITY, index
 from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, loop_nest
 from ...ir.target import Target
-from ..decompositions.common import is_half_precision
-from ..program import Builder, Val
+from ..decompositions.scatter import decompose_scatter
 from .cluster import Cluster
 from .loops import axis_loops, positions
 from .lowered import KernelKind, LoopRole, Lowered, PhaseRole, named, phase
@@ -62,18 +61,7 @@ def _inside(row: Value, extent: int) -> Guard:
     return guard(raw, index(extent - 1) - raw)
 
 
-def _decompose(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    """A scatter of no updates is its base. Sums and products of 16-bit floats are accumulated in float32, rounded once."""
-    base, idx, upd = args
-    if upd.size == 0:
-        return base
-    if is_half_precision(val) and val.params[1] in ("add", "mul"):
-        operands = (b.cast(base, float32), idx, b.cast(upd, float32))
-        return b.cast(b.make(val.prim, operands, val.params, val.shape, float32, val.device), val.dtype)
-    return None
-
-
 register(
     ["scatter", "scatter_along"],
-    Lowering(Role.STANDALONE, Operands.CHEAP, decompose=_decompose, kernel=lower_scatter),
+    Lowering(Role.STANDALONE, Operands.CHEAP, decompose=decompose_scatter, kernel=lower_scatter),
 )

@@ -27,10 +27,18 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequen
 
 
 def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean, x - mean and the biased variance over `axes`, which stay as axes of extent 1."""
-    mean = x.mean(axis=axes, keepdims=True)
-    centered = x - mean
-    return mean, centered, (centered * centered).mean(axis=axes, keepdims=True)
+    """The mean, x - mean and the biased variance over `axes`, which stay as axes of extent 1.
+
+    By the corrected two-pass algorithm (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American
+    Statistician 37(3), 1983): what the mean leaves on average is added to it, and its square is taken from the variance. A
+    constant row thus has its own value as mean. The derivative of the correction is 0.
+    """
+    first = x.mean(axis=axes, keepdims=True)
+    distance = x - first
+    correction = distance.mean(axis=axes, keepdims=True).detach()
+    mean = first + correction
+    square, squares = correction * correction, (distance * distance).mean(axis=axes, keepdims=True)
+    return mean, x - mean, st.where(squares <= square, 0.0, squares - square)
 
 
 def _standardized(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:

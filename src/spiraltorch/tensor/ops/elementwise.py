@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...dtypes import float32
@@ -13,6 +14,7 @@ from ...typing import ArrayLike, Operand
 from ..arguments import number_of, torch_spellings
 from ..dispatch import P, as_tensor, as_tensors, binary, nary, promoted_nodes, reflected
 from ..tensor import Tensor
+from .casting import cast
 from .selection import where
 from .unary import abs, exp, log, log1p, sqrt
 
@@ -250,6 +252,11 @@ def floating_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     return Tensor(nodes[0]), Tensor(nodes[1])
 
 
+def _in_float32(function: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+    """A function of 16-bit operands in float32, rounded once, at the end."""
+    return cast(function(*[cast(x, float32) for x in operands]), operands[0].dtype)
+
+
 @torch_spellings
 def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Computes sqrt(x*x + y*y) without overflow in between.
@@ -271,6 +278,8 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
         [5.0]
     """
     a, b = floating_operands(x, y)
+    if a.dtype.itemsize == 2:
+        return _in_float32(hypot, a, b)
     largest = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
     scale = where((largest > 0) & (largest < math.inf), largest, 1.0)
     left, right = a / scale, b / scale
@@ -300,6 +309,8 @@ def logaddexp(x: ArrayLike, y: ArrayLike) -> Tensor:
         [1000.0]
     """
     a, b = floating_operands(x, y)
+    if a.dtype.itemsize == 2:
+        return _in_float32(logaddexp, a, b)
     lesser = a < b  # either branch is the function itself, so that its derivatives hold where both are equal
     difference = where(lesser, a - b, b - a)
     difference = where((a == b) & (abs(a) == math.inf), 0.0, difference)
@@ -326,6 +337,8 @@ def xlogy(x: ArrayLike, y: ArrayLike) -> Tensor:
         [0.0, 0.0]
     """
     a, b = floating_operands(x, y)
+    if a.dtype.itemsize == 2:
+        return _in_float32(xlogy, a, b)
     undefined = (a == 0) & ((b <= 0) | (b == math.inf))  # elsewhere the derivative by x is log(y), also at 0
     return a * log(where(undefined, 1.0, b))
 

@@ -21,7 +21,7 @@ from .elementwise import maximum
 from .extrema import Extreme, amax, amin
 from .gathering import take, take_along_axis
 from .logic import isnan
-from .reduction import mean, sum
+from .reduction import center, mean, sum
 from .selection import where
 from .shape import reshape
 from .sorting import argsort, sort
@@ -363,14 +363,16 @@ def cov(
     rows: Tensor = x.reshape((1, -1)) if x.ndim < 2 else x if rowvar else x.T
     weight = _observation_weights(rows, fweights, aweights)
     if weight is None:
-        centered = rows - mean(rows, axis=1, keepdims=True)
+        centered = rows - center(rows, (1,))
         products = centered @ centered.T / max(float(rows.shape[1]) - correction, 0.0)
     else:
         total = sum(weight)
         lost: Tensor | float = correction
         if aweights is not None:
             lost = sum(weight * cast(as_tensor(aweights, x), x.dtype)) / total * correction
-        centered = rows - sum(rows * weight, axis=1, keepdims=True) / total
+        first = sum(rows * weight, axis=1, keepdims=True) / total
+        remainder = sum((rows - first) * weight, axis=1, keepdims=True) / total  # as in `center`
+        centered = rows - (first + remainder.detach())
         products = (centered * weight) @ centered.T / maximum(total - lost, 0.0)
     return products.reshape(()) if products.size == 1 else products
 

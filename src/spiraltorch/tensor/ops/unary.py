@@ -9,7 +9,7 @@ from ...typing import ArrayLike
 from ..arguments import integer
 from ..dispatch import P, as_tensor, float_unary, unary
 from ..tensor import Tensor
-from .casting import cast
+from .casting import cast, in_float32
 
 if TYPE_CHECKING:
 
@@ -281,6 +281,9 @@ def rsqrt(x: ArrayLike) -> Tensor:
         >>> st.rsqrt(st.tensor([4.0])).tolist()
         [0.5]
     """
+    x = as_tensor(x)
+    if x.dtype.is_float and x.dtype.itemsize == 2:
+        return in_float32(rsqrt, x)
     return 1.0 / sqrt(x)
 
 
