@@ -1,4 +1,4 @@
-"""Arguments of the public functions: axes, and PyTorch's spellings (`dim` is `axis`, `keepdim` is `keepdims`, ...)."""
+"""Arguments of functions and methods: axes, and the other spellings (`dim` is `axis`, `keepdim` is `keepdims`, ...)."""
 
 from __future__ import annotations
 
@@ -24,26 +24,44 @@ def torch_spellings(fn: F) -> F:
     are therefore not declared.
     """
 
+    return _with_spellings(fn, SPELLINGS)
+
+
+METHOD_SPELLINGS = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def array_api_spellings(fn: F) -> F:
+    """Lets a method with PyTorch's arguments take the array API's names of them: `axis` is `dim`, `keepdims` `keepdim`.
+
+    As for `torch_spellings`, the names are declared as keyword-only parameters, which the body never reads.
+    """
+    return _with_spellings(fn, METHOD_SPELLINGS)
+
+
+def _with_spellings(fn: F, spellings: dict[str, str]) -> F:
+    """The function with keyword arguments renamed before the call."""
+
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            for name in SPELLINGS.keys() & kwargs.keys():
-                own = SPELLINGS[name]
+            for name in spellings.keys() & kwargs.keys():
+                own = spellings[name]
                 if own in kwargs:
-                    raise ArgumentError(f"[{fn.__name__}] expected one of {name} and {own}, got both; pass one of them")
+                    raise ArgumentError(f"[{fn.__name__.lstrip('_')}] expected one of {name} and {own}, got both; pass one of them")
                 kwargs[own] = kwargs.pop(name)
         return fn(*args, **kwargs)
 
     return call  # type: ignore[return-value]
 
 
-def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
+def axis_of(axis: SupportsIndex, ndim: int, op: str, scalar: bool = True) -> int:
     """One axis, counted from the front.
 
     Args:
         axis: an integer from -ndim to ndim - 1; 0 and -1 for a tensor without axes.
         ndim: the number of axes.
         op: the operation's name, for errors.
+        scalar: whether 0 and -1 are allowed for a tensor without axes.
 
     Raises:
         ArgumentError: `axis` is not an integer.
@@ -53,6 +71,8 @@ def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
         number = axis.__index__()
     except AttributeError:
         raise ArgumentError(f"[{op}] expected an int axis, got {axis!r}; pass an int") from None
+    if ndim == 0 and not scalar:
+        raise IndexOutOfRange(f"[{op}] expected a tensor with axes, got axis {number} of a 0-d tensor; leave it out")
     bound = max(ndim, 1)
     if not -bound <= number < bound:
         raise IndexOutOfRange(

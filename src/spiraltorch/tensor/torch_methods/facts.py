@@ -1,0 +1,326 @@
+"""What PyTorch's methods say about a tensor: extents, strides, memory, dtype and device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import SupportsIndex, overload
+
+from ...errors import DeviceError
+from ...runtime import device as devices
+from ...typing import Shape
+from ..aliasing import View, is_row_major, storage_of
+from ..arguments import axis_of
+from ..layout import Path, contiguous_strides, name_of, strides_along
+from ..tensor import Tensor, evaluated
+
+
+def numel(x: Tensor) -> int:
+    """Returns the number of elements.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The product of the extents.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3).numel()
+        6
+    """
+    return x.size
+
+
+def dim(x: Tensor) -> int:
+    """Returns the number of axes.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The rank, as `x.ndim`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3).dim()
+        2
+    """
+    return x.ndim
+
+
+def element_size(x: Tensor) -> int:
+    """Returns the size of an element in bytes.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The number of bytes, as `x.itemsize`.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2).element_size()
+        4
+    """
+    return x.itemsize
+
+
+def is_floating_point(x: Tensor) -> bool:
+    """Tests whether the dtype is floating.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        Whether it is one of float16, bfloat16, float32 and float64.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2).is_floating_point()
+        True
+    """
+    return x.dtype.is_float
+
+
+def is_contiguous(x: Tensor) -> bool:
+    """Tests whether the elements lie side by side in row-major order: those of views may not.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        False for views such as a transposed matrix or every second element; True for all other tensors.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3).is_contiguous(), st.zeros(2, 3).T.is_contiguous()
+        (True, False)
+    """
+    return is_row_major(x)
+
+
+def is_complex(x: Tensor) -> bool:
+    """Tests whether the dtype is complex, which no dtype is yet.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        Whether the dtype is neither of booleans, of integers nor floating.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2).is_complex()
+        False
+    """
+    return x.dtype.kind not in "biuf"
+
+
+def is_signed(x: Tensor) -> bool:
+    """Tests whether the dtype has negative numbers.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        True for floating dtypes and signed integers.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2).is_signed(), st.zeros(2, dtype=st.uint8).is_signed()
+        (True, False)
+    """
+    return x.dtype.kind not in "bu"
+
+
+def is_same_size(x: Tensor, other: Tensor) -> bool:
+    """Tests whether two tensors have one shape.
+
+    Args:
+        x: any shape and dtype.
+        other: any shape and dtype.
+
+    Returns:
+        Whether the shapes are equal.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3).is_same_size(st.zeros(3, 2))
+        False
+    """
+    return x.shape == other.shape
+
+
+def is_nonzero(x: Tensor) -> bool:
+    """Tests whether the only element is not 0, as `bool(x)` does. The value is evaluated immediately.
+
+    Args:
+        x: one element, any dtype.
+
+    Returns:
+        Whether it is not 0.
+
+    Raises:
+        ArgumentError: the tensor has more or less than one element.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([0.5]).is_nonzero()
+        True
+    """
+    return bool(x)
+
+
+# ---------------------------------------------------------------- memory
+
+
+@overload
+def stride(x: Tensor, dim: None = None) -> Shape: ...
+@overload
+def stride(x: Tensor, dim: SupportsIndex) -> int: ...
+def stride(x: Tensor, dim: SupportsIndex | None = None) -> Shape | int:
+    """Returns the distances between neighbouring elements along the axes, in elements.
+
+    Those of a view are the distances among the elements of the tensor that it shows.
+
+    Args:
+        x: any shape and dtype.
+        dim: the axis; None for all of them.
+
+    Returns:
+        A tuple of ints, or an int.
+
+    Raises:
+        IndexOutOfRange: there is no such axis.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3).stride(), st.zeros(2, 3).T.stride(0)
+        ((3, 1), 1)
+    """
+    strides, _ = _position(x)
+    return strides if dim is None else strides[axis_of(dim, x.ndim, "stride", scalar=False)]
+
+
+def storage_offset(x: Tensor) -> int:
+    """Returns the position of a view's first element among the elements of the tensor that it shows.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        A number of elements; 0 for tensors that are no views.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3)[1, 1:].storage_offset()
+        4
+    """
+    return _position(x)[1]
+
+
+def data_ptr(x: Tensor) -> int:
+    """Returns the address of the first element. The value is evaluated immediately.
+
+    Tensors that share elements have one address, plus the distance of their first elements. It holds until one of them is
+    written to: an update gives the elements other memory.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The address in the process's memory.
+
+    Raises:
+        DeviceError: the host cannot address the device's memory.
+        TracingError: while `compile` records, where no value exists yet.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.zeros(2, 3)
+        >>> x[1].data_ptr() - x.data_ptr()
+        12
+    """
+    device = devices.get(x.device)
+    if not device.host_memory:
+        raise DeviceError(
+            f"[data_ptr] expected a device whose memory the host can address, got {str(x.device)!r}; use .cpu()"
+        )
+    _, offset = _position(x)
+    shared = storage_of(x) if type(x._alias) is View else x
+    if isinstance(shared, Tensor):
+        node, array = evaluated(shared, "data_ptr"), None
+    else:
+        array = shared.array
+        base = None if shared.base is None else shared.base()
+        if array is None and base is None:  # no other view shows any of its elements
+            node, offset = evaluated(x, "data_ptr"), 0
+        elif base is not None:
+            node = evaluated(base, "data_ptr")
+    if array is None:
+        array = device.to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
+    address: int = array.__array_interface__["data"][0]
+    return address + offset * x.itemsize
+
+
+def _position(x: Tensor) -> tuple[Shape, int]:
+    """The strides and the offset of a tensor among the elements of its base; its own, where it is no view."""
+    alias = x._alias
+    if type(alias) is not View:
+        return contiguous_strides(x.shape), 0
+    shape = alias.family.aval.shape
+    strides = strides_along(alias.path, shape)
+    if strides is None:
+        return contiguous_strides(x.shape), 0
+    return strides, _offset(alias.path, shape)
+
+
+def _offset(path: Path, shape: Shape) -> int:
+    """The position of the first element at the end of a path, in a base of a shape that is in row-major order."""
+    offset = 0
+    for i, step in enumerate(path):
+        if name_of(step) in ("slice", "flip"):
+            strides = strides_along(path[:i], shape)
+            assert strides is not None
+            before = path[i - 1].aval.shape if i else shape
+            if name_of(step) == "slice":
+                firsts = step.params[0]
+            else:
+                firsts = [e - 1 if d in step.params[0] else 0 for d, e in enumerate(before)]
+            offset += sum([first * s for first, s in zip(firsts, strides, strict=True)])
+    return offset
+
+
+# ---------------------------------------------------------------- devices
+
+# PyTorch's attributes that name a type of device: `x.is_cuda` is `x.device.type == "cuda"`.
+DEVICE_FLAGS = ("cpu", "cuda", "mps")
+_FLAG_DOC = """Whether the device's type is {kind}, as in PyTorch."""
+
+
+def device_flag(kind: str) -> Callable[[Tensor], bool]:
+    """The attribute of one type of device."""
+
+    def flag(x: Tensor) -> bool:
+        return x.device.type == kind
+
+    flag.__name__ = flag.__qualname__ = f"is_{kind}"
+    flag.__doc__ = _FLAG_DOC.format(kind=kind)
+    return flag
+
+
+def get_device(x: Tensor) -> int:
+    """Returns the number of the device among those of its backend.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        `x.device.index`, which is 0 for the first device. PyTorch's is -1 for processors.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2).get_device()
+        0
+    """
+    return x.device.index
