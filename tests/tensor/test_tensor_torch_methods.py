@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import torch
 from torch_method_cases import CALLS
 
 import spiraltorch as st
+from peers import torch
 
 TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 1e-5, "float64": 1e-11}
 # Methods that PyTorch also has, whose results cannot be compared with its own by such calls, and where they are tested.
@@ -59,7 +59,10 @@ def assert_same(got: Any, want: Any, call: str) -> None:
         assert isinstance(got, st.Tensor), (call, got)
         assert got.shape == tuple(want.shape), (call, got.shape, want.shape)
         assert got.dtype.name == str(want.dtype).removeprefix("torch."), (call, got.dtype, want.dtype)
-        a, b = got.detach().numpy(), want.detach().float().numpy() if want.dtype is torch.bfloat16 else want.detach().numpy()
+        a, b = (
+            got.detach().numpy(),
+            want.detach().float().numpy() if want.dtype is torch.bfloat16 else want.detach().numpy(),
+        )
         bound = TOLERANCE.get(got.dtype.name, 0.0)
         np.testing.assert_allclose(a.astype(b.dtype), b, rtol=bound, atol=bound, err_msg=call)
         return
@@ -96,7 +99,40 @@ def test_methods_are_pytorchs(name: str) -> None:
                 assert_same(evaluated(call, st, arrays), want, f"{call} of {dtype}")
 
 
+SPECIAL = np.array([[np.nan, np.inf, -np.inf, 0.0], [-0.0, 1.0, np.nan, 2.0], [3.0, 2.0, 1.0, 2.0]])
+# Methods whose value at NaN, infinities or zeros is PyTorch's accident, with the reason why it is not taken over.
+NOT_AT_SPECIAL_VALUES = {
+    "sign": "PyTorch's sign of NaN is 0", "sgn": "as sign", "sign_": "as sign", "sgn_": "as sign",
+    "char": "undefined in C; here the nearest number, and 0 for NaN", "short": "as char", "int": "as char", "long": "as char",
+    "to": "as char", "type_as": "as char", "histc": "PyTorch refuses NaN by another error", "tolist": "NaN equals nothing",
+    "mode": "PyTorch takes NaN where no element is repeated", "unique": "PyTorch's order of slices with NaN is none",
+}  # fmt: skip
+
+
+def differs(call: str, arrays: dict[str, Any]) -> bool:
+    try:
+        want: Any = evaluated(call, torch, arrays)
+    except RuntimeError:
+        want = None
+    try:
+        assert_same(evaluated(call, st, arrays), want, call)
+    except (AssertionError, st.errors.SpiralTorchError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted(n for n, (dtypes, _) in CALLS.items() if "float64" in dtypes))
+def test_methods_are_pytorchs_at_special_values(name: str) -> None:
+    arrays = operands("float64", 0)
+    for operand in "xup":
+        arrays[operand] = SPECIAL
+    differing = [call for call in CALLS[name][1].split() if differs(call, arrays)]
+    assert bool(differing) == (name in NOT_AT_SPECIAL_VALUES), differing
+
+
 def test_every_method_is_compared() -> None:
-    common = {n for n in dir(torch.Tensor) if not n.startswith("_")} & {n for n in dir(st.Tensor) if not n.startswith("_")}
+    common = {n for n in dir(torch.Tensor) if not n.startswith("_")} & {
+        n for n in dir(st.Tensor) if not n.startswith("_")
+    }
     assert common == CALLS.keys() | ELSEWHERE.keys(), common ^ (CALLS.keys() | ELSEWHERE.keys())
     assert not CALLS.keys() & ELSEWHERE.keys()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from ..dtypes import DType
 from ..errors import DeviceError, DTypeError
@@ -40,7 +41,7 @@ class DeviceName(str):
         """The number of the device among those of its backend."""
         return int(self.partition(":")[2])
 
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str], str], tuple[str]]:
         return str, (str(self),)  # files do not depend on this class
 
 

@@ -23,7 +23,6 @@ def torch_spellings(fn: F) -> F:
     arguments before the call: its body never reads them. `input` and `other` stand for the required `x` and `y`, and
     are therefore not declared.
     """
-
     return _with_spellings(fn, SPELLINGS)
 
 
@@ -47,11 +46,35 @@ def _with_spellings(fn: F, spellings: dict[str, str]) -> F:
             for name in spellings.keys() & kwargs.keys():
                 own = spellings[name]
                 if own in kwargs:
-                    raise ArgumentError(f"[{fn.__name__.lstrip('_')}] expected one of {name} and {own}, got both; pass one of them")
+                    raise ArgumentError(
+                        f"[{fn.__name__.lstrip('_')}] expected one of {name} and {own}, got both; pass one of them"
+                    )
                 kwargs[own] = kwargs.pop(name)
         return fn(*args, **kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def sequence_argument(op: str, values: tuple[Any, ...], named: dict[str, Any], *names: str) -> tuple[Any, ...]:
+    """What a function got as `*values`, or as one sequence by name.
+
+    Args:
+        op: the function's name, for errors.
+        values: the positional arguments.
+        named: the keyword arguments that the function does not declare.
+        names: the names that the sequence may have.
+
+    Raises:
+        ArgumentError: there are values, or another name, beside the name.
+        TypeError: the function has no argument of a name.
+    """
+    for name, value in named.items():
+        if name not in names:
+            raise TypeError(f"{op}() got an unexpected keyword argument {name!r}; it takes {' and '.join(names)}")
+        if values or len(named) > 1:
+            raise ArgumentError(f"[{op}] expected {name} once, got it twice; pass it by name or by position")
+        values = (value,)
+    return values
 
 
 def axis_of(axis: SupportsIndex, ndim: int, op: str, scalar: bool = True) -> int:

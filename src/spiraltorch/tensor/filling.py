@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike, ShapeLike
+from .arguments import sequence_argument
 from .creation import as_shape, device_name
 from .dispatch import scalar_value
 from .tensor import Tensor
@@ -53,6 +54,7 @@ def zeros(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of zeros.
 
@@ -61,6 +63,7 @@ def zeros(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -73,7 +76,7 @@ def zeros(
         >>> st.zeros(2).tolist()
         [0.0, 0.0]
     """
-    return full(_one_shape(shape), 0, dtype or default_float, device, requires_grad)
+    return full(_one_shape("zeros", shape, named), 0, dtype or default_float, device, requires_grad)
 
 
 def ones(
@@ -81,6 +84,7 @@ def ones(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of ones.
 
@@ -89,6 +93,7 @@ def ones(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -101,7 +106,7 @@ def ones(
         >>> st.ones(2).tolist()
         [1.0, 1.0]
     """
-    return full(_one_shape(shape), 1, dtype or default_float, device, requires_grad)
+    return full(_one_shape("ones", shape, named), 1, dtype or default_float, device, requires_grad)
 
 
 def empty(
@@ -109,6 +114,7 @@ def empty(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor whose values are to be written. Until then they are zeros.
 
@@ -117,6 +123,7 @@ def empty(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -129,11 +136,13 @@ def empty(
         >>> st.empty(2, 3).shape
         (2, 3)
     """
-    return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return zeros(*shape, **named, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def _one_shape(shape: tuple[ShapeLike, ...]) -> ShapeLike:
-    """What was given as separate ints or as one sequence."""
+def _one_shape(op: str, shape: tuple[ShapeLike, ...], named: dict[str, ShapeLike]) -> ShapeLike:
+    """What was given as separate ints or as one sequence, by position or by name."""
+    if named:
+        shape = sequence_argument(op, shape, named, "shape", "size")
     return shape[0] if len(shape) == 1 else shape  # type: ignore[return-value]  # several are ints
 
 
@@ -246,6 +255,7 @@ def new_zeros(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of zeros, by default of this dtype and on this device.
 
@@ -255,6 +265,7 @@ def new_zeros(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of zeros.
@@ -264,7 +275,7 @@ def new_zeros(
         >>> st.tensor([1, 2]).new_zeros(2).tolist()
         [0, 0]
     """
-    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_ones(
@@ -273,6 +284,7 @@ def new_ones(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of ones, by default of this dtype and on this device.
 
@@ -282,6 +294,7 @@ def new_ones(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of ones.
@@ -291,7 +304,7 @@ def new_ones(
         >>> st.tensor([1, 2]).new_ones(2).tolist()
         [1, 1]
     """
-    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_empty(
@@ -300,6 +313,7 @@ def new_empty(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor whose values are to be written, by default of this dtype and on this device.
 
@@ -309,6 +323,7 @@ def new_empty(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of zeros.
@@ -318,12 +333,12 @@ def new_empty(
         >>> st.tensor([1, 2]).new_empty(2, 3).shape
         (2, 3)
     """
-    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_full(
     x: Tensor,
-    shape: ShapeLike,
+    size: ShapeLike,
     fill_value: float | Tensor,
     *,
     dtype: DTypeLike | None = None,
@@ -334,7 +349,7 @@ def new_full(
 
     Args:
         x: the tensor that gives dtype and device.
-        shape: the extents.
+        size: the extents.
         fill_value: the value of every element.
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
@@ -351,4 +366,4 @@ def new_full(
         >>> st.tensor([1, 2]).new_full((2,), 7).tolist()
         [7, 7]
     """
-    return full(shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return full(size, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)

@@ -32,14 +32,26 @@ from .ops import (
     shape,
     slicing,
     softmax,
-    special,
     sorting,
+    special,
     statistics,
     transposition,
     unary,
 )
 from .tensor import Tensor
-from .torch_methods import arithmetic, copies, facts, orders, parts, picking, placing, products, random, reductions, shapes
+from .torch_methods import (
+    arithmetic,
+    copies,
+    facts,
+    orders,
+    parts,
+    picking,
+    placing,
+    products,
+    random,
+    reductions,
+    shapes,
+)
 
 METHODS: dict[ModuleType, str] = {
     unary: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
@@ -57,11 +69,11 @@ METHODS: dict[ModuleType, str] = {
     softmax: "logsumexp softmax log_softmax",
     sorting: "argsort",
     shape: "reshape squeeze unsqueeze flatten ravel unflatten view",
-    transposition: "permute transpose swapaxes moveaxis",
-    broadcasting: "broadcast_to expand",
+    transposition: "permute swapaxes moveaxis",
+    broadcasting: "expand",
     slicing: "roll narrow chunk unbind unfold select",
     repetition: "pad tile repeat_interleave",
-    diagonals: "diagonal trace tril triu",
+    diagonals: "diagonal",
     gathering: "gather index_select masked_select take_along_axis",
     scatter: "scatter_add index_add",
     contraction: "matmul mm bmm dot outer",
@@ -73,11 +85,11 @@ METHODS: dict[ModuleType, str] = {
     facts: "numel dim element_size is_floating_point is_contiguous is_complex is_signed is_same_size is_nonzero stride "
     "storage_offset data_ptr get_device",
     copies: "contiguous cpu cuda clone detach_ flip where",
-    arithmetic: "add sub div addcmul addcdiv clamp_min clamp_max pow heaviside hardshrink round renorm",
+    arithmetic: "add sub div addcmul addcdiv clamp_min clamp_max pow heaviside hardshrink prelu round renorm",
     products: "addmm addmv addr addbmm baddbmm mv inner kron cross norm dist",
     reductions: "sum prod mean nansum nanmean var std max min aminmax",
     orders: "sort msort topk cumsum cumprod cummax cummin logcumsumexp diff kthvalue median nanmedian mode quantile",
-    shapes: "expand_as view_as reshape_as t sum_to_size adjoint fliplr flipud rot90 diag diagflat diag_embed",
+    shapes: "broadcast_to expand_as view_as reshape_as t tril triu transpose swapdims trace sum_to_size adjoint fliplr flipud rot90 diag diagflat diag_embed",
     parts: "split split_with_sizes tensor_split hsplit vsplit dsplit narrow_copy",
     picking: "take take_along_dim nonzero argwhere equal unique unique_consecutive bincount histc corrcoef",
     placing: "scatter scatter_reduce index_copy index_fill index_put put masked_scatter select_scatter slice_scatter "
@@ -102,7 +114,7 @@ ALIASES: dict[str, str] = {
     "fix": "trunc", "sgn": "sign", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
     "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "clamp": "clip", "conj_physical": "conj",
     "resolve_conj": "conj", "resolve_neg": "positive", "astype": "to", "to_device": "to", "type_as": "to",
-    "movedim": "moveaxis", "swapdims": "swapaxes", "ger": "outer", "vdot": "dot", "ndimension": "dim", "nelement": "numel",
+    "movedim": "moveaxis", "ger": "outer", "vdot": "dot", "ndimension": "dim", "nelement": "numel",
 }  # fmt: skip
 # The functions whose description and signature operators share.
 OPERATORS: dict[str, Callable[..., Tensor]] = {

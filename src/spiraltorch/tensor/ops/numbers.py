@@ -9,6 +9,7 @@ import numpy as np
 from ...dtypes import default_float
 from ...typing import ArrayLike
 from ..dispatch import as_tensor
+from ..filling import full_like
 from ..tensor import Tensor
 from .casting import cast, require_float
 from .elementwise import clip
@@ -23,9 +24,7 @@ def _floating(x: ArrayLike) -> Tensor:
     return x if x.dtype.is_float else cast(x, default_float)
 
 
-def nan_to_num(
-    x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
-) -> Tensor:
+def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """Replaces NaN and infinities by numbers.
 
     Args:
@@ -256,4 +255,4 @@ def angle(x: ArrayLike) -> Tensor:
         [0.0, 0.0]
     """
     x = _floating(x)
-    return where(isnan(x), x, where(x < 0, math.pi, 0.0))
+    return where(isnan(x), x, where(x < 0, full_like(x, math.pi), 0.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, ShapeError
 from ...typing import ArrayLike, Operand
 from ..arguments import axis_of
 from ..dispatch import as_tensor
@@ -233,6 +233,34 @@ def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
         [0.0, -1.0]
     """
     return where((x >= -lambd) & (x <= lambd), 0.0, x)
+
+
+def prelu(x: Tensor, weight: ArrayLike) -> Tensor:
+    """Multiplies negative elements by a slope (He et al., 2015).
+
+    Args:
+        x: any shape, floating.
+        weight: one slope, or one for each position of axis 1.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ShapeError: the numbers of slopes and of positions differ.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([-2.0, 3.0]).prelu([0.25]).tolist()
+        [-0.5, 3.0]
+    """
+    slope = as_tensor(weight, x)
+    if slope.size != 1:
+        if x.ndim < 2 or slope.size != x.shape[1]:
+            raise ShapeError(f"[prelu] expected one slope, or one for each channel of {x.shape}, got {slope.shape}")
+        slope = slope.reshape((-1, *(1,) * (x.ndim - 2)))
+    else:
+        slope = slope.reshape(())
+    return where(x > 0, x, x * slope)
 
 
 def round(x: Tensor, *, decimals: int = 0) -> Tensor:

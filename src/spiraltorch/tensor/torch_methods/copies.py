@@ -10,7 +10,7 @@ from ...graph import build
 from ...runtime import device as devices
 from ...typing import ArrayLike, Axis, ShapeLike
 from ..aliasing import is_row_major
-from ..arguments import axes_of
+from ..arguments import axes_of, sequence_argument
 from ..dispatch import node_of
 from ..ops import casting, selection
 from ..ops.shape import unpacked
@@ -113,7 +113,7 @@ def detach_(x: Tensor) -> Tensor:
     return x
 
 
-def flip(x: Tensor, *dims: ShapeLike, axis: Axis = None, dim: Axis = None) -> Tensor:
+def flip(x: Tensor, *dims: ShapeLike, axis: Axis = None, dim: Axis = None, **named: ShapeLike) -> Tensor:
     """Copies the elements in reversed order along axes. The function `st.flip` gives a view instead, as NumPy's does.
 
     Args:
@@ -121,6 +121,7 @@ def flip(x: Tensor, *dims: ShapeLike, axis: Axis = None, dim: Axis = None) -> Te
         *dims: the axes that are reversed, as separate ints or as one sequence; all by default.
         axis: the same, as the array API names it.
         dim: alias of `axis`.
+        **named: `dims`, the same as one sequence by name.
 
     Returns:
         A tensor of x's shape and dtype.
@@ -134,18 +135,20 @@ def flip(x: Tensor, *dims: ShapeLike, axis: Axis = None, dim: Axis = None) -> Te
         >>> st.tensor([[1, 2], [3, 4]]).flip(0, 1).tolist()
         [[4, 3], [2, 1]]
     """
-    named = axis if axis is not None else dim
-    axes = named if not dims else unpacked(dims)
+    if named:
+        dims = sequence_argument("flip", dims, named, "dims")
+    chosen = axis if axis is not None else dim
+    axes = chosen if not dims else unpacked(dims)
     return Tensor(build.flip(node_of(x), axes_of(axes, x.ndim, "flip")))
 
 
-def where(x: Tensor, condition: ArrayLike, y: ArrayLike) -> Tensor:
-    """Keeps elements where a condition holds, and takes those of `y` elsewhere.
+def where(x: Tensor, condition: ArrayLike, other: ArrayLike) -> Tensor:
+    """Keeps elements where a condition holds, and takes those of `other` elsewhere.
 
     Args:
         x: any shape and dtype.
         condition: booleans, any shape that broadcasts with x's.
-        y: a number, or any shape that broadcasts with both.
+        other: a number, or any shape that broadcasts with both.
 
     Returns:
         A tensor of the common shape and dtype.
@@ -159,7 +162,7 @@ def where(x: Tensor, condition: ArrayLike, y: ArrayLike) -> Tensor:
         >>> x.where(x > 0, 0).tolist()
         [1, 0]
     """
-    return selection.where(condition, x, y)
+    return selection.where(condition, x, other)
 
 
 _CAST_DOC = """Converts to {name}, as `to(st.{name})` does.

@@ -316,11 +316,11 @@ def get_device(x: Tensor) -> int:
         x: any shape and dtype.
 
     Returns:
-        `x.device.index`, which is 0 for the first device. PyTorch's is -1 for processors.
+        `x.device.index`, which is 0 for the first device; -1 where its memory is the host's own.
 
     Example:
         >>> import spiraltorch as st
         >>> st.zeros(2).get_device()
-        0
+        -1
     """
-    return x.device.index
+    return -1 if devices.get(x.device).host_memory else x.device.index

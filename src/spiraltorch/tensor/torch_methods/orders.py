@@ -268,7 +268,9 @@ def diff(
 
 
 @array_api_spellings
-def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False) -> Extreme:
+def kthvalue(
+    x: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, axis: int = -1, keepdims: bool = False
+) -> Extreme:
     """Finds the `k`-th least element along an axis, and its position.
 
     Args:

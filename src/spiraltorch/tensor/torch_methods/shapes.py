@@ -9,8 +9,7 @@ from ...errors import ArgumentError, ShapeError
 from ...typing import ShapeLike
 from ..arguments import axis_of
 from ..filling import zeros_like
-from ..ops import broadcasting, diagonals
-from ..ops.reduction import sum
+from ..ops import broadcasting, diagonals, transposition
 from ..ops.repetition import pad
 from ..ops.selection import where
 from ..ops.shape import reshape, unpacked, view
@@ -18,6 +17,7 @@ from ..ops.transposition import moveaxis
 from ..ranges import eye
 from ..tensor import Tensor
 from .copies import clone, flip
+from .reductions import sum
 
 
 def expand_as(x: Tensor, other: Tensor) -> Tensor:
@@ -83,6 +83,7 @@ def t(x: Tensor) -> Tensor:
         raise ShapeError(f"[t] expected at most 2 axes, got shape {x.shape}; use .mT or .permute()")
     return x.T if x.ndim == 2 else x
 
+
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
     """Reshapes the tensor to another tensor's shape; the elements stay in row-major order.
 
@@ -129,6 +130,26 @@ def sum_to_size(x: Tensor, *size: ShapeLike) -> Tensor:
     ones = [d for d in range(leading, x.ndim) if shape[d - leading] == 1 and x.shape[d] != 1]
     axes = (*range(leading), *ones)
     return sum(x, axes).reshape(shape) if axes else x
+
+
+def trace(x: Tensor) -> Tensor:
+    """Sums the diagonal of the last two axes.
+
+    Args:
+        x: shape (..., m, n), any dtype.
+
+    Returns:
+        A tensor of shape (...), of x's dtype where that is floating, else of int64 (uint64 for uint64).
+
+    Raises:
+        IndexOutOfRange: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.tensor([[1, 2], [3, 4]]).trace().item()
+        5
+    """
+    return sum(diagonals.diagonal(x, 0, -2, -1), -1)
 
 
 def adjoint(x: Tensor) -> Tensor:
@@ -233,7 +254,131 @@ def rot90(x: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     return clone(turned.swapaxes(a, b))
 
 
+def broadcast_to(x: Tensor, size: ShapeLike | None = None, *, shape: ShapeLike | None = None) -> Tensor:
+    """Repeats a tensor to a shape, without a copy.
+
+    Args:
+        x: any shape that broadcasts to `size`, any dtype.
+        size: the extents of the result.
+        shape: alias of `size`, as in NumPy.
+
+    Returns:
+        A tensor of x's dtype and of the given shape.
+
+    Raises:
+        ShapeError: x's shape does not broadcast to it.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones(3).broadcast_to((2, 3)).shape
+        (2, 3)
+    """
+    extents = size if shape is None else shape
+    if extents is None:
+        raise ShapeError("[broadcast_to] expected the extents of the result, got none; pass size")
+    return broadcasting.broadcast_to(x, extents)
+
+
+def transpose(
+    x: Tensor,
+    *axes: ShapeLike,
+    dim0: int | None = None,
+    dim1: int | None = None,
+) -> Tensor:
+    """Exchanges two axes; or reverses or permutes all, as NumPy's method does.
+
+    Args:
+        x: any shape and dtype.
+        *axes: two axes to exchange; every axis once, for a permutation; or none, to reverse their order. A sequence of
+            two axes of a matrix is a permutation.
+        dim0: the first of two axes, by name.
+        dim1: the second.
+
+    Returns:
+        A view of x.
+
+    Raises:
+        ArgumentError: an axis is missing or given twice.
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3, 4).transpose(0, 2).shape
+        (4, 3, 2)
+    """
+    if dim0 is None and dim1 is None:
+        return transposition.transpose(x, *axes)
+    pair = [d for d in (*axes, dim0, dim1) if d is not None]
+    if len(pair) != 2:
+        raise ArgumentError(f"[transpose] expected two axes, got {pair}; pass dim0 and dim1")
+    return transposition.swapaxes(x, *pair)  # type: ignore[arg-type]  # ints
+
+
+def swapdims(x: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Exchanges two axes.
+
+    Args:
+        x: any shape and dtype.
+        dim0: one axis.
+        dim1: the other.
+
+    Returns:
+        A view of x.
+
+    Raises:
+        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.zeros(2, 3, 4).swapdims(0, 2).shape
+        (4, 3, 2)
+    """
+    return transposition.swapaxes(x, dim0, dim1)
+
+
 # ---------------------------------------------------------------- diagonals
+
+
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Takes the lower triangle of matrices and sets the rest to 0.
+
+    Args:
+        x: shape (..., m, n), any dtype.
+        diagonal: the last one that is kept: positive ones lie above the main diagonal, negative ones below.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ShapeError: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones(2, 2).tril().tolist()
+        [[1.0, 0.0], [1.0, 1.0]]
+    """
+    return diagonals.tril(x, diagonal)
+
+
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Takes the upper triangle of matrices and sets the rest to 0.
+
+    Args:
+        x: shape (..., m, n), any dtype.
+        diagonal: the first one that is kept: positive ones lie above the main diagonal, negative ones below.
+
+    Returns:
+        A tensor of x's shape and dtype.
+
+    Raises:
+        ShapeError: x has fewer than 2 axes.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.ones(2, 2).triu().tolist()
+        [[1.0, 1.0], [0.0, 1.0]]
+    """
+    return diagonals.triu(x, diagonal)
 
 
 def diag(x: Tensor, diagonal: int = 0) -> Tensor:
