@@ -67,7 +67,7 @@ def array_function(
         raise ArgumentError(f"[{name}] expected out= to be a NumPy array, got a tensor; pass none, and x.copy_(result)")
     if func in _OF_TYPES:
         return func(*_converted(args, kind, _stand_in), **_converted(kwargs, kind, _stand_in))
-    tensors: list[Tensor] = [t for t in _leaves((args, kwargs)) if isinstance(t, kind)]
+    tensors: list[Any] = [t for t in _leaves((args, kwargs)) if isinstance(t, kind)]
     result = func(*_converted(args, kind, _values), **_converted(kwargs, kind, _values))
     if GRAD_MODE.on and any(t.node.rg for t in tensors) and _may_depend(result):
         raise lost_gradient(name)
