@@ -59,7 +59,7 @@ def attached() -> list[str]:
     """The names of the functions of `Tensor` that its class body does not define: operators first, then sorted."""
     source = ast.parse(inspect.getsource(Tensor)).body[0]
     assert isinstance(source, ast.ClassDef)
-    own = {n.name for n in source.body if isinstance(n, ast.FunctionDef)}
+    own = {n.name for n in ast.walk(source) if isinstance(n, ast.FunctionDef)}  # also those behind a condition
     names = [
         n
         for n, value in vars(Tensor).items()

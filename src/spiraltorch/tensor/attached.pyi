@@ -4,7 +4,7 @@
 
 import builtins
 from collections.abc import Sequence
-from typing import Literal, SupportsIndex, overload
+from typing import Any, Literal, SupportsIndex, overload
 
 from spiraltorch.dtypes import DType
 from spiraltorch.tensor.generator import Generator
@@ -24,7 +24,6 @@ class AttachedMethods:
     def __eq__(self, other: object) -> Tensor: ...
     def __floordiv__(self, other: Operand) -> Tensor: ...
     def __ge__(self, other: Operand) -> Tensor: ...
-    def __getattr__(self, other: Operand) -> Tensor: ...
     def __getitem__(self, key: Index) -> Tensor: ...
     def __gt__(self, other: Operand) -> Tensor: ...
     def __iadd__(self, other: Operand) -> Tensor: ...
@@ -1024,14 +1023,16 @@ class AttachedMethods:
     ) -> Tensor:
         """Computes the arithmetic mean over axes."""
 
-    def median(
-        self,
-        dim: builtins.int | None = None,
-        keepdim: builtins.bool = False,
-        *,
-        axis: builtins.int | None = None,
-        keepdims: builtins.bool = False,
-    ) -> Tensor | Extreme:
+    @overload
+    def median(self) -> Tensor:
+        """Finds the middle element in order, of an even number the lower one; `st.median` gives the mean of the two."""
+
+    @overload
+    def median(self, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the middle element in order, of an even number the lower one; `st.median` gives the mean of the two."""
+
+    @overload
+    def median(self, *, axis: builtins.int, keepdims: builtins.bool = False, keepdim: builtins.bool = False) -> Extreme:
         """Finds the middle element in order, of an even number the lower one; `st.median` gives the mean of the two."""
 
     @overload
@@ -1124,14 +1125,18 @@ class AttachedMethods:
     ) -> Tensor:
         """Computes the mean over axes of the elements that are not NaN."""
 
+    @overload
+    def nanmedian(self) -> Tensor:
+        """Finds the middle of the elements that are not NaN, of an even number the lower one."""
+
+    @overload
+    def nanmedian(self, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the middle of the elements that are not NaN, of an even number the lower one."""
+
+    @overload
     def nanmedian(
-        self,
-        dim: builtins.int | None = None,
-        keepdim: builtins.bool = False,
-        *,
-        axis: builtins.int | None = None,
-        keepdims: builtins.bool = False,
-    ) -> Tensor | Extreme:
+        self, *, axis: builtins.int, keepdims: builtins.bool = False, keepdim: builtins.bool = False
+    ) -> Extreme:
         """Finds the middle of the elements that are not NaN, of an even number the lower one."""
 
     def nansum(
@@ -1731,21 +1736,31 @@ class AttachedMethods:
     ) -> Tensor:
         """Fills the tensor with numbers drawn uniformly from [low, high), in place."""
 
+    @overload
+    def unique(self, sorted: builtins.bool = True, *, dim: builtins.int | None = None) -> Tensor:
+        """Finds the distinct elements, or the distinct slices along an axis."""
+
+    @overload
     def unique(
         self,
         sorted: builtins.bool = True,
         return_inverse: builtins.bool = False,
         return_counts: builtins.bool = False,
         dim: builtins.int | None = None,
-    ) -> Tensor | tuple[Tensor, ...]:
+    ) -> Any:
         """Finds the distinct elements, or the distinct slices along an axis."""
 
+    @overload
+    def unique_consecutive(self, *, dim: builtins.int | None = None) -> Tensor:
+        """Leaves out elements, or slices along an axis, that equal the one before."""
+
+    @overload
     def unique_consecutive(
         self,
         return_inverse: builtins.bool = False,
         return_counts: builtins.bool = False,
         dim: builtins.int | None = None,
-    ) -> Tensor | tuple[Tensor, ...]:
+    ) -> Any:
         """Leaves out elements, or slices along an axis, that equal the one before."""
 
     @overload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -136,6 +136,19 @@ def _sortable(x: Tensor) -> NDArray:
     return values.astype(np.float32) if x.dtype is bfloat16 else values
 
 
+@overload
+def unique(x: ArrayLike, *, axis: int | None = None, equal_nan: bool = True, dim: int | None = None) -> Tensor: ...
+@overload
+def unique(
+    x: ArrayLike,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    dim: int | None = None,
+) -> Any: ...
 @torch_spellings
 def unique(
     x: ArrayLike,

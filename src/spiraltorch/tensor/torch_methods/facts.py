@@ -8,7 +8,7 @@ from typing import SupportsIndex, overload
 from ...errors import DeviceError
 from ...runtime import device as devices
 from ...typing import Shape
-from ..aliasing import View, is_row_major, storage_of
+from ..aliasing import View, array_of, is_row_major
 from ..arguments import axis_of
 from ..layout import Path, contiguous_strides, name_of, strides_along
 from ..tensor import Tensor, evaluated
@@ -28,7 +28,7 @@ def numel(x: Tensor) -> int:
         >>> st.zeros(2, 3).numel()
         6
     """
-    return x.size
+    return int(x.size)
 
 
 def dim(x: Tensor) -> int:
@@ -223,7 +223,8 @@ def data_ptr(x: Tensor) -> int:
     """Returns the address of the first element. The value is evaluated immediately.
 
     Tensors that share elements have one address, plus the distance of their first elements. It holds until one of them is
-    written to: an update gives the elements other memory.
+    written to: an update gives the elements other memory. A copy (`clone`) has its original's address as long as neither
+    was written to since.
 
     Args:
         x: any shape and dtype.
@@ -246,18 +247,17 @@ def data_ptr(x: Tensor) -> int:
         raise DeviceError(
             f"[data_ptr] expected a device whose memory the host can address, got {str(x.device)!r}; use .cpu()"
         )
-    _, offset = _position(x)
-    shared = storage_of(x) if type(x._alias) is View else x
-    if isinstance(shared, Tensor):
-        node, array = evaluated(shared, "data_ptr"), None
-    else:
-        array = shared.array
-        base = None if shared.base is None else shared.base()
-        if array is None and base is None:  # no other view shows any of its elements
-            node, offset = evaluated(x, "data_ptr"), 0
-        elif base is not None:
-            node = evaluated(base, "data_ptr")
+    offset = _position(x)[1]
+    base: Tensor | None = x
+    array = array_of(x)
+    if type(x._alias) is View:
+        family = x._alias.family
+        array, base = family.array, None if family.base is None else family.base()
+        if array is None and base is None:  # no other view shows any of the elements
+            offset, base = 0, x
     if array is None:
+        assert base is not None
+        node = evaluated(base, "data_ptr")
         array = device.to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
     address: int = array.__array_interface__["data"][0]
     return address + offset * x.itemsize

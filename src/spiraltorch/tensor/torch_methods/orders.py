@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 from ...dtypes import default_float, float32, int64
 from ...errors import ArgumentError
 from ...graph import build
@@ -299,6 +301,12 @@ def kthvalue(
     return along(x, dim, keepdim, "kthvalue", lambda rows, d: narrow(sorting.argsort(rows, axis=d), d, k - 1, 1))
 
 
+@overload
+def median(x: Tensor) -> Tensor: ...
+@overload
+def median(x: Tensor, dim: int, keepdim: bool = False) -> Extreme: ...
+@overload
+def median(x: Tensor, *, axis: int, keepdims: bool = False, keepdim: bool = False) -> Extreme: ...
 @array_api_spellings
 def median(
     x: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False
@@ -328,6 +336,12 @@ def median(
     return _middle(x, dim, keepdim, False)
 
 
+@overload
+def nanmedian(x: Tensor) -> Tensor: ...
+@overload
+def nanmedian(x: Tensor, dim: int, keepdim: bool = False) -> Extreme: ...
+@overload
+def nanmedian(x: Tensor, *, axis: int, keepdims: bool = False, keepdim: bool = False) -> Extreme: ...
 @array_api_spellings
 def nanmedian(
     x: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False

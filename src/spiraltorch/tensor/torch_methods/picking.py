@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -150,6 +150,12 @@ def equal(x: Tensor, other: ArrayLike) -> bool:
     return logic.array_equal(x, other)
 
 
+@overload
+def unique(x: Tensor, sorted: bool = True, *, dim: int | None = None) -> Tensor: ...
+@overload
+def unique(
+    x: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any: ...
 def unique(
     x: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Tensor | tuple[Tensor, ...]:
@@ -181,6 +187,12 @@ def unique(
     return _chosen((parts.values, True), (parts.inverse_indices, return_inverse), (parts.counts, return_counts))
 
 
+@overload
+def unique_consecutive(x: Tensor, *, dim: int | None = None) -> Tensor: ...
+@overload
+def unique_consecutive(
+    x: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any: ...
 def unique_consecutive(
     x: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Tensor | tuple[Tensor, ...]:
