@@ -34,7 +34,15 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/backend_matrix.md", "docs/semantics.md", "docs/telemetry.md", "docs/tuning.md"]
+    "name",
+    [
+        "README.md",
+        "docs/backend_matrix.md",
+        "docs/coming_from_pytorch.md",
+        "docs/semantics.md",
+        "docs/telemetry.md",
+        "docs/tuning.md",
+    ],
 )
 def test_code_in_documents(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)

@@ -1,4 +1,4 @@
-"""Arguments of the public functions: axes, numbers, and PyTorch's spellings (`dim` is `axis`, `keepdim` is `keepdims`, ...).
+"""Arguments of functions and methods: axes, numbers, and the other spellings (`dim` is `axis`, `keepdim` is `keepdims`, ...).
 
 NumPy's scalars are numbers wherever Python's are: `integer` and `number_of` give Python's own, which plans and keys see.
 """
@@ -29,18 +29,58 @@ def torch_spellings(fn: F) -> F:
     arguments before the call: its body never reads them. `input` and `other` stand for the required `x` and `y`, and
     are therefore not declared.
     """
+    return _with_spellings(fn, SPELLINGS)
+
+
+METHOD_SPELLINGS = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def array_api_spellings(fn: F) -> F:
+    """Lets a method with PyTorch's arguments take the array API's names of them: `axis` is `dim`, `keepdims` `keepdim`.
+
+    As for `torch_spellings`, the names are declared as keyword-only parameters, which the body never reads.
+    """
+    return _with_spellings(fn, METHOD_SPELLINGS)
+
+
+def _with_spellings(fn: F, spellings: dict[str, str]) -> F:
+    """The function with keyword arguments renamed before the call."""
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            for name in SPELLINGS.keys() & kwargs.keys():
-                own = SPELLINGS[name]
+            for name in spellings.keys() & kwargs.keys():
+                own = spellings[name]
                 if own in kwargs:
-                    raise ArgumentError(f"[{fn.__name__}] expected one of {name} and {own}, got both; pass one of them")
+                    raise ArgumentError(
+                        f"[{fn.__name__.lstrip('_')}] expected one of {name} and {own}, got both; pass one of them"
+                    )
                 kwargs[own] = kwargs.pop(name)
         return fn(*args, **kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def sequence_argument(op: str, values: tuple[Any, ...], named: dict[str, Any], *names: str) -> tuple[Any, ...]:
+    """What a function got as `*values`, or as one sequence by name.
+
+    Args:
+        op: the function's name, for errors.
+        values: the positional arguments.
+        named: the keyword arguments that the function does not declare.
+        names: the names that the sequence may have.
+
+    Raises:
+        ArgumentError: there are values, or another name, beside the name.
+        TypeError: the function has no argument of a name.
+    """
+    for name, value in named.items():
+        if name not in names:
+            raise TypeError(f"{op}() got an unexpected keyword argument {name!r}; it takes {' and '.join(names)}")
+        if values or len(named) > 1:
+            raise ArgumentError(f"[{op}] expected {name} once, got it twice; pass it by name or by position")
+        values = (value,)
+    return values
 
 
 def number_of(value: object) -> float | None:
@@ -122,13 +162,14 @@ def _shown(value: object) -> str:
     return repr(value) if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
 
 
-def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
+def axis_of(axis: SupportsIndex, ndim: int, op: str, scalar: bool = True) -> int:
     """One axis, counted from the front.
 
     Args:
         axis: an integer from -ndim to ndim - 1; 0 and -1 for a tensor without axes.
         ndim: the number of axes.
         op: the operation's name, for errors.
+        scalar: whether 0 and -1 are allowed for a tensor without axes.
 
     Raises:
         ArgumentError: `axis` is not an integer.
@@ -139,6 +180,8 @@ def axis_of(axis: SupportsIndex, ndim: int, op: str) -> int:
     except (TypeError, ValueError):
         remedy = f", or st.{_OF_TWO[op]}(x, y) for the elements of two tensors" if op in _OF_TWO else ""
         raise ArgumentError(f"[{op}] expected an int axis, got {_shown(axis)}; pass an int{remedy}") from None
+    if ndim == 0 and not scalar:
+        raise IndexOutOfRange(f"[{op}] expected a tensor with axes, got axis {number} of a 0-d tensor; leave it out")
     bound = max(ndim, 1)
     if not -bound <= number < bound:
         raise IndexOutOfRange(

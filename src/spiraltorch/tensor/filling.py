@@ -7,7 +7,7 @@ import numpy as np
 from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike, ShapeLike
-from .arguments import number_of
+from .arguments import number_of, sequence_argument
 from .creation import as_shape, device_name
 from .dispatch import scalar_value
 from .tensor import Tensor
@@ -59,6 +59,7 @@ def zeros(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of zeros.
 
@@ -67,6 +68,7 @@ def zeros(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -79,7 +81,7 @@ def zeros(
         >>> st.zeros(2).tolist()
         [0.0, 0.0]
     """
-    return full(_one_shape(shape), 0, dtype or default_float, device, requires_grad)
+    return full(_one_shape("zeros", shape, named), 0, dtype or default_float, device, requires_grad)
 
 
 def ones(
@@ -87,6 +89,7 @@ def ones(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of ones.
 
@@ -95,6 +98,7 @@ def ones(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -107,7 +111,7 @@ def ones(
         >>> st.ones(2).tolist()
         [1.0, 1.0]
     """
-    return full(_one_shape(shape), 1, dtype or default_float, device, requires_grad)
+    return full(_one_shape("ones", shape, named), 1, dtype or default_float, device, requires_grad)
 
 
 def empty(
@@ -115,6 +119,7 @@ def empty(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor whose values are to be written. Until then they are zeros.
 
@@ -123,6 +128,7 @@ def empty(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -135,11 +141,13 @@ def empty(
         >>> st.empty(2, 3).shape
         (2, 3)
     """
-    return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return zeros(*shape, **named, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def _one_shape(shape: tuple[ShapeLike, ...]) -> ShapeLike:
-    """What was given as separate ints or as one sequence."""
+def _one_shape(op: str, shape: tuple[ShapeLike, ...], named: dict[str, ShapeLike]) -> ShapeLike:
+    """What was given as separate ints or as one sequence, by position or by name."""
+    if named:
+        shape = sequence_argument(op, shape, named, "shape", "size")
     return shape[0] if len(shape) == 1 else shape  # type: ignore[return-value]  # several are ints
 
 
@@ -252,6 +260,7 @@ def new_zeros(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of zeros, by default of this dtype and on this device.
 
@@ -261,6 +270,7 @@ def new_zeros(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of zeros.
@@ -270,7 +280,7 @@ def new_zeros(
         >>> st.tensor([1, 2]).new_zeros(2).tolist()
         [0, 0]
     """
-    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_ones(
@@ -279,6 +289,7 @@ def new_ones(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of ones, by default of this dtype and on this device.
 
@@ -288,6 +299,7 @@ def new_ones(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of ones.
@@ -297,7 +309,7 @@ def new_ones(
         >>> st.tensor([1, 2]).new_ones(2).tolist()
         [1, 1]
     """
-    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_empty(
@@ -306,6 +318,7 @@ def new_empty(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor whose values are to be written, by default of this dtype and on this device.
 
@@ -315,6 +328,7 @@ def new_empty(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of zeros.
@@ -324,12 +338,12 @@ def new_empty(
         >>> st.tensor([1, 2]).new_empty(2, 3).shape
         (2, 3)
     """
-    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_full(
     x: Tensor,
-    shape: ShapeLike,
+    size: ShapeLike,
     fill_value: float | Tensor,
     *,
     dtype: DTypeLike | None = None,
@@ -340,7 +354,7 @@ def new_full(
 
     Args:
         x: the tensor that gives dtype and device.
-        shape: the extents.
+        size: the extents.
         fill_value: the value of every element.
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
@@ -357,4 +371,4 @@ def new_full(
         >>> st.tensor([1, 2]).new_full((2,), 7).tolist()
         [7, 7]
     """
-    return full(shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return full(size, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..dtypes import DType, as_dtype, default_float, float32, float64, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..typing import ArrayLike, DeviceLike, DTypeLike, Shape, ShapeLike
-from .arguments import integer, real
+from .arguments import integer, real, sequence_argument
 from .creation import as_shape, device_name
 from .dispatch import P, as_tensor, nary, node_of
 from .generator import Generator, default_generator, manual_seed
@@ -65,6 +65,7 @@ def rand(
     device: DeviceLike | None = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Draws numbers uniformly from [0, 1).
 
@@ -74,6 +75,7 @@ def rand(
         device: the device of the result; by default the default device.
         generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
         requires_grad: whether `backward` computes the tensor's gradient.
+        **named: `size` or `shape`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -87,7 +89,7 @@ def rand(
         >>> st.rand(2, 3).shape
         (2, 3)
     """
-    extents, target, name = _target(shape, dtype, device, "rand")
+    extents, target, name = _target(sequence_argument("rand", shape, named, "size", "shape"), dtype, device, "rand")
     result = _uniform(extents, target, name, generator)
     return result.requires_grad_() if requires_grad else result
 
@@ -131,6 +133,7 @@ def randn(
     device: DeviceLike | None = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Draws numbers from the normal distribution of mean 0 and standard deviation 1.
 
@@ -143,6 +146,7 @@ def randn(
         device: the device of the result; by default the default device.
         generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
         requires_grad: whether `backward` computes the tensor's gradient.
+        **named: `size` or `shape`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -156,7 +160,7 @@ def randn(
         >>> st.randn(2, 3, dtype="float64").dtype
         spiraltorch.float64
     """
-    extents, target, name = _target(shape, dtype, device, "randn")
+    extents, target, name = _target(sequence_argument("randn", shape, named, "size", "shape"), dtype, device, "randn")
     inner = target if target.itemsize >= 4 else float32
     pair = _uniform((2, *extents), inner, name, generator)
     radius = sqrt(log(1.0 - pair[0]) * -2.0)

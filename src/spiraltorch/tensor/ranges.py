@@ -211,12 +211,13 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     ]
 
 
-def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
+def one_hot(x: Tensor, num_classes: int = -1, dtype: DTypeLike = int64) -> Tensor:
     """Encodes classes as rows with a one at the class and zeros elsewhere.
 
     Args:
         x: the classes, any shape, of integers. A class outside [0, num_classes) gives zeros only.
-        num_classes: the extent of the new last axis.
+        num_classes: the extent of the new last axis; -1 for one more than the greatest class, for which x is evaluated
+            immediately.
         dtype: the dtype of the result.
 
     Returns:
@@ -224,6 +225,8 @@ def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
 
     Raises:
         DTypeError: x is not of integers.
+        ArgumentError: `num_classes` is -1, and x has no element or a negative one.
+        TracingError: `num_classes` is -1 while `compile` records, where no value exists yet.
 
     Example:
         >>> import spiraltorch as st
@@ -232,5 +235,10 @@ def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
-    classes = arange(integer(num_classes, "one_hot", "num_classes", 0), device=x.device)
+    num_classes = integer(num_classes, "one_hot", "num_classes", -1)
+    if num_classes == -1:
+        if x.size == 0 or int(x.amin()) < 0:
+            raise ArgumentError("[one_hot] expected classes of at least 0, at least one of them; pass num_classes")
+        num_classes = int(x.amax()) + 1
+    classes = arange(num_classes, device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)

@@ -37,7 +37,9 @@ from .aliasing import (
     share,
     writes_to_leaf,
 )
+from .count import Count
 from .gradients.modes import no_grad
+from .numpy_functions import lost_gradient
 from .tracing.tracer import (
     TRACING,
     forbid_read,
@@ -117,9 +119,9 @@ class Tensor(AttachedMethods):
         return self.node.aval.dtype
 
     @property
-    def device(self) -> str:
-        """The device's name, such as `cpu:0`."""
-        return self.node.aval.device
+    def device(self) -> devices.DeviceName:
+        """The device's name, such as `cpu:0`: a str, with PyTorch's `type` and `index`."""
+        return devices.named(self.node.aval.device)
 
     @property
     def ndim(self) -> int:
@@ -127,9 +129,9 @@ class Tensor(AttachedMethods):
         return self.node.aval.ndim
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.node.aval.size
+    def size(self) -> Count:
+        """The number of elements: an int. Called, as in PyTorch, it gives the shape or one extent."""
+        return Count(self.node.aval.shape)
 
     @property
     def nbytes(self) -> int:
@@ -340,6 +342,8 @@ class Tensor(AttachedMethods):
         return (array.astype(np.float32) if self.dtype.is_float and self.itemsize == 2 else array).tolist()
 
     def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> NDArray:
+        if GRAD_MODE.on and self.node.rg:
+            raise lost_gradient("array")
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
             if copy is False:

@@ -207,19 +207,26 @@ def outer(x: ArrayLike, y: ArrayLike) -> Tensor:
     return a.reshape((-1, 1)) * b.reshape((1, -1))
 
 
-def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[Sequence[int]] = 2) -> Tensor:
+def tensordot(
+    x: ArrayLike,
+    y: ArrayLike,
+    axes: int | Sequence[int] | Sequence[Sequence[int]] | None = None,
+    *,
+    dims: int | Sequence[int] | Sequence[Sequence[int]] | None = None,
+) -> Tensor:
     """Sums products over pairs of axes.
 
     Args:
         x: any shape and dtype.
         y: any shape and dtype.
-        axes: a number n, for the last n axes of `x` with the first n of `y`; or the axes of each.
+        axes: a number n, for the last n axes of `x` with the first n of `y`, 2 by default; or the axes of each.
+        dims: alias of `axes`, as in PyTorch.
 
     Returns:
         A tensor in the common dtype, with the other axes of `x` and then those of `y`.
 
     Raises:
-        ArgumentError: the number is negative, or an axis is given twice.
+        ArgumentError: the number is negative, an axis is given twice, or both `axes` and `dims` are given.
         ShapeError: paired axes have different extents.
         IndexOutOfRange: an axis does not exist.
 
@@ -229,6 +236,10 @@ def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[S
         (2, 4)
     """
     a, b = promoted_operands(x, y)
+    if axes is not None and dims is not None:
+        raise ArgumentError("[tensordot] expected one of dims and axes, got both; pass one of them")
+    axes = dims if axes is None else axes
+    axes = 2 if axes is None else axes
     if is_integer(axes):
         count = integer(axes, "tensordot", "axes", 0)
         left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))

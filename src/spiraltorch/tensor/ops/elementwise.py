@@ -12,7 +12,7 @@ from ...graph import build
 from ...graph.primitive import Primitive
 from ...typing import ArrayLike, Operand
 from ..arguments import number_of, torch_spellings
-from ..dispatch import P, as_tensor, as_tensors, binary, nary, promoted_nodes, reflected
+from ..dispatch import P, as_tensor, as_tensors, binary, first_tensor, nary, node_of, promoted_nodes, reflected
 from ..tensor import Tensor
 from .casting import cast
 from .selection import where
@@ -238,17 +238,17 @@ def atan2(x: ArrayLike, y: ArrayLike) -> Tensor:
         >>> st.atan2(st.tensor([0.0]), 1.0).tolist()
         [0.0]
     """
-    nodes, dtype = promoted_nodes(x, y)
-    if not dtype.is_float:
-        nodes = [build.cast(n, float32) for n in nodes]
-    return nary(P["atan2"], tuple(nodes))
+    a, b = floating_operands(x, y)
+    return nary(P["atan2"], (node_of(a), node_of(b)))
 
 
 def floating_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     """Both operands in their common dtype, or in float32 where that is not floating."""
-    nodes, dtype = promoted_nodes(x, y)
-    if not dtype.is_float:
-        nodes = [build.cast(n, float32) for n in nodes]
+    like = first_tensor((x, y))
+    operands = [as_tensor(v, like) if (n := number_of(v)) is None else n for v in (x, y)]
+    if not any(isinstance(v, Tensor) and v.dtype.is_float for v in operands):  # a number is one of float32 then
+        operands = [Tensor(build.cast(node_of(v), float32)) if isinstance(v, Tensor) else float(v) for v in operands]
+    nodes, _ = promoted_nodes(*operands)
     return Tensor(nodes[0]), Tensor(nodes[1])
 
 
@@ -381,7 +381,7 @@ def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
 
 
 def lerp(x: ArrayLike, end: ArrayLike, weight: Operand) -> Tensor:
-    """Interpolates linearly: x + weight * (end - x).
+    """Interpolates linearly: x + weight * (end - x), exactly x at weight 0 and `end` at weight 1.
 
     Args:
         x: the value at weight 0, any shape; floating dtypes.
@@ -400,4 +400,11 @@ def lerp(x: ArrayLike, end: ArrayLike, weight: Operand) -> Tensor:
         [2.5]
     """
     x = as_tensor(x)
-    return x + (as_tensor(end, x) - x) * weight
+    end = as_tensor(end, x)
+    difference = end - x
+    near_start = x + difference * weight
+    number = number_of(weight)
+    if number is not None:
+        return near_start if number < 0.5 else end - difference * (1 - number)
+    weight = as_tensor(weight, x)
+    return where(weight < 0.5, near_start, end - difference * (1 - weight))

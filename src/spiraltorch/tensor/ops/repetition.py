@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
-from ..arguments import axis_of, integer, integers, is_integer
+from ..arguments import axis_of, integer, integers, is_integer, sequence_argument
 from ..creation import asarray
 from ..dispatch import as_tensor, node_of, scalar_value
 from ..tensor import Tensor
@@ -98,13 +98,14 @@ def _pad_axis(x: Tensor, d: int, lo: int, hi: int, mode: str) -> Tensor:
     return concat([p for p in parts if p.shape[d]], axis=d)
 
 
-def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
+def tile(x: ArrayLike, *repetitions: ShapeLike, **named: ShapeLike) -> Tensor:
     """Repeats the whole tensor along each axis.
 
     Args:
         x: any shape and dtype.
         *repetitions: the number of repetitions for each of the last axes, as separate ints or as one sequence; more
             than x has axes add leading axes.
+        **named: `repetitions` or `dims`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype, each extent multiplied by its repetitions.
@@ -118,6 +119,8 @@ def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
         [1, 2, 1, 2]
     """
     x = as_tensor(x)
+    if named:
+        repetitions = sequence_argument("tile", repetitions, named, "repetitions", "dims")
     reps = list(integers(tuple(unpacked(repetitions)), "tile", "repetitions"))
     if any(r < 0 for r in reps):
         raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}; change them")
@@ -194,22 +197,27 @@ def repeat(x: ArrayLike, repeats: int | ArrayLike, axis: int | None = None) -> T
     return repeat_interleave(x, repeats, axis)
 
 
-def repeat_method(x: Tensor, *sizes: ShapeLike) -> Tensor:
+def repeat_method(x: Tensor, *sizes: ShapeLike, **named: ShapeLike) -> Tensor:
     """Repeats the whole tensor along each axis, as PyTorch's `Tensor.repeat` does; `st.repeat` repeats elements.
 
     Args:
         x: any shape and dtype.
-        *sizes: the number of repetitions for each of the last axes, as separate ints or as one sequence.
+        *sizes: the number of repetitions for each axis, as separate ints or as one sequence; more than x has axes add
+            leading axes.
+        **named: `repeats`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype, each extent multiplied by its repetitions.
 
     Raises:
-        ArgumentError: a number of repetitions is negative.
+        ArgumentError: a number of repetitions is negative, or there are fewer than axes.
 
     Example:
         >>> import spiraltorch as st
         >>> st.tensor([1, 2]).repeat(2).tolist()
         [1, 2, 1, 2]
     """
-    return tile(x, *sizes)
+    counts = integers(tuple(unpacked(sequence_argument("repeat", sizes, named, "repeats"))), "repeat", "repeats")
+    if len(counts) < x.ndim:
+        raise ArgumentError(f"[repeat] expected a number for each of {x.ndim} axes, got {counts}; use tile()")
+    return tile(x, counts)

@@ -11,7 +11,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis, ShapeLike
 from ..aliasing import has_view
-from ..arguments import axes_of, axis_of, torch_spellings
+from ..arguments import axes_of, axis_of, sequence_argument, torch_spellings
 from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 
@@ -28,7 +28,7 @@ def unpacked(arguments: tuple[Any, ...]) -> tuple[Any, ...] | list[Any]:
     return arguments
 
 
-def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor:
+def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None, **named: ShapeLike) -> Tensor:
     """Reshapes the tensor; the elements stay in row-major order.
 
     Args:
@@ -36,6 +36,7 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
         *shape: the extents, as separate ints or as one sequence; one of them may be -1, which is computed.
         copy: True copies; False raises where the elements have to be copied. By default they are copied where they do
             not lie at regular distances, such as those of a transposed matrix that is flattened.
+        **named: `shape`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype and of the given shape: a view of x, or a copy.
@@ -50,6 +51,8 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
         [[1, 2], [3, 4]]
     """
     x = as_tensor(x)
+    if named:
+        shape = sequence_argument("reshape", shape, named, "shape")
     try:
         extents = [int(e.__index__()) for e in unpacked(shape)]
     except AttributeError:
@@ -232,12 +235,13 @@ def unflatten(x: ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(x, (*x.shape[:d], *sizes, *x.shape[d + 1 :]))
 
 
-def view(x: ArrayLike, *shape: ShapeLike | DType) -> Tensor:
+def view(x: ArrayLike, *shape: ShapeLike | DType, **named: ShapeLike | DType) -> Tensor:
     """Reshapes the tensor, or reinterprets its bits as another dtype, as PyTorch's `Tensor.view`.
 
     Args:
         x: any shape and dtype.
         *shape: the extents, as for `reshape`; or one dtype of the same size, to reinterpret the bits as.
+        **named: `size` or `dtype`, the same by name.
 
     Returns:
         A view of x of the given shape, or of the given dtype.
@@ -252,6 +256,8 @@ def view(x: ArrayLike, *shape: ShapeLike | DType) -> Tensor:
         >>> st.ones(1).view(st.int32).tolist()
         [1065353216]
     """
+    if named:
+        shape = sequence_argument("view", shape, named, "size", "dtype")
     if len(shape) == 1 and isinstance(shape[0], DType):
         x = as_tensor(x)
         return view_of(x, build.bitcast(node_of(x), shape[0]))

@@ -167,19 +167,20 @@ def _sort_keys(x: Node) -> Node:
     return build.where(build.isnan(wide), greatest, keys)
 
 
-def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
+def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str | None = None, *, right: bool | None = None) -> Tensor:
     """Finds where elements would be inserted in a sorted tensor to keep it sorted.
 
     Args:
         x1: the sorted tensor, 1-d.
         x2: the elements, any shape. NaN counts as the greatest.
-        side: "left" for the position before equal elements, "right" for the position after them.
+        side: "left", the default, for the position before equal elements, "right" for the position after them.
+        right: True for "right" and False for "left", as in PyTorch.
 
     Returns:
         An int64 tensor of x2's shape, of positions from 0 to the extent of `x1`.
 
     Raises:
-        ArgumentError: `side` is neither "left" nor "right".
+        ArgumentError: `side` is neither "left" nor "right", or `right` says the other.
         ShapeError: `x1` is not 1-d.
 
     Example:
@@ -187,6 +188,11 @@ def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
         >>> st.searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
         [1, 3]
     """
+    if right is not None:
+        if side not in (None, "right" if right else "left"):
+            raise ArgumentError(f"[searchsorted] expected one of side and right, got {side!r} and {right}; pass one")
+        side = "right" if right else "left"
+    side = "left" if side is None else side
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}; choose one")
     a, v = as_tensors(x1, x2)

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
-from ..arguments import axis_of, integers
+from ..arguments import axis_of, integers, sequence_argument
 from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 from .shape import unpacked
 
 
-def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
+def permute(x: ArrayLike, *axes: ShapeLike, **named: ShapeLike) -> Tensor:
     """Permutes the axes.
 
     Args:
         x: any shape and dtype.
         *axes: each axis of x once, in the order of the result, as separate ints or as one sequence.
+        **named: `dims` or `axes`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype, whose axis i is x's axis `axes[i]`.
@@ -33,6 +34,8 @@ def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
         (4, 2, 3)
     """
     x = as_tensor(x)
+    if named:
+        axes = sequence_argument("permute", axes, named, "dims", "axes")
     order = tuple([axis_of(a, x.ndim, "permute") for a in unpacked(axes)])
     if sorted(order) != list(range(x.ndim)):
         raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {unpacked(axes)}; name every axis")

@@ -219,7 +219,7 @@ def sign(x: ArrayLike) -> Tensor:
     """Computes the sign of each element: -1, 0 or 1.
 
     Args:
-        x: any shape; floating or integer dtypes. NaN gives NaN.
+        x: any shape and dtype. NaN gives NaN; booleans are returned as they are.
 
     Returns:
         A tensor of x's shape and dtype.
@@ -229,7 +229,8 @@ def sign(x: ArrayLike) -> Tensor:
         >>> st.sign(st.tensor([-2.5, 0.0])).tolist()
         [-1.0, 0.0]
     """
-    return unary(P["sign"], as_tensor(x))
+    x = as_tensor(x)
+    return x if x.dtype.is_bool else unary(P["sign"], x)
 
 
 def square(x: ArrayLike) -> Tensor:

@@ -28,6 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...runtime.device import DeviceName
+from ..count import Count
 from .purity import (
     OPAQUE,
     PACKAGE,
@@ -189,6 +191,9 @@ class _Walk:
         kind = type(x)
         if kind in PLAIN_TYPES:
             self.key.append((kind, repr(x) if kind is float or kind is complex else x))
+            return []
+        if kind is Count or kind is DeviceName:  # made anew by each access of `x.size`
+            self.key.append((kind, x.shape if kind is Count else x))
             return []
         if id(x) in self._numbers:
             self.key.append(self._numbers[id(x)])
