@@ -30,6 +30,14 @@ def _tint() -> Any:
     return lambda text: utils.create_shader_module(device, text)
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """Every test draws the same random numbers in each run; without a seed they would be the operating system's."""
+    import spiraltorch as st
+
+    st.manual_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _second_compiler() -> Iterator[None]:
     """Every shader that a test makes must be accepted by Tint too: naga lets some errors pass."""

@@ -59,18 +59,22 @@ def attached() -> list[str]:
     """The names of the functions of `Tensor` that its class body does not define: operators first, then sorted."""
     source = ast.parse(inspect.getsource(Tensor)).body[0]
     assert isinstance(source, ast.ClassDef)
-    own = {n.name for n in source.body if isinstance(n, ast.FunctionDef)}
-    names = [n for n, value in vars(Tensor).items() if inspect.isfunction(value) and n not in own]
+    own = {n.name for n in ast.walk(source) if isinstance(n, ast.FunctionDef)}  # also those behind a condition
+    names = [
+        n
+        for n, value in vars(Tensor).items()
+        if (inspect.isfunction(value) or n in methods.PROPERTIES) and n not in own and n != "__array_function__"
+    ]
     return sorted(names, key=lambda n: (not n.startswith("__"), n))
 
 
 def signatures(name: str) -> list[Function]:
     """The definition of a method, or its overloads, under the method's name."""
-    if name.endswith("_") and name[:-1] in methods.IN_PLACE and name not in methods.ALIASES:
+    if name.endswith("_") and methods.ALIASES.get(name[:-1], name[:-1]) in methods.IN_PLACE:
         return [returning_tensor(f) for f in signatures(name[:-1])]
     if name in methods.ALIASES:
         return signatures(methods.ALIASES[name])
-    function = vars(Tensor)[name] if name.startswith("__") else inspect.unwrap(vars(Tensor)[name])
+    function = implementation(name)
     if defined := definitions(function):
         return defined
     if name.startswith("__"):
@@ -80,6 +84,16 @@ def signatures(name: str) -> list[Function]:
             )
         ]
     return [parsed(f"def generated{inspect.signature(function)}: ...".replace("'", ""))]
+
+
+def implementation(name: str) -> Callable[..., object]:
+    """The function behind a method or a property, without what wraps it; an operator as it is."""
+    function: Callable[..., object]
+    if name in methods.PROPERTIES:
+        function = inspect.unwrap(methods.PROPERTIES[name])
+        return function
+    function = vars(Tensor)[name]
+    return function if name.startswith("__") else inspect.unwrap(function)
 
 
 def definitions(function: Callable[..., object]) -> list[Function]:
@@ -118,9 +132,11 @@ def method(name: str, definition: Function, names: list[str], imports: dict[str,
     ]
     overloaded = any(isinstance(d, ast.Name) and d.id == "overload" for d in result.decorator_list)
     result.decorator_list = [ast.Name("overload")] if overloaded else []
+    if name in methods.PROPERTIES:
+        result.decorator_list = [ast.Name("property")]
     if overloaded:
         imports.setdefault("typing", set()).add("overload")
-    qualified = Qualified(set(names), module_of(inspect.unwrap(vars(Tensor)[name])), imports)
+    qualified = Qualified(set(names), module_of(inspect.unwrap(implementation(name))), imports)
     for argument in arguments(result):
         if argument.annotation is not None:
             argument.annotation = qualified.visit(argument.annotation)

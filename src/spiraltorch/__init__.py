@@ -45,11 +45,21 @@ from .tensor.creation import tensor as tensor  # the function, not the package o
 from .version import __version__ as __version__
 
 bool = _bool  # the array API's name
+# PyTorch's other names of dtypes. Those of Python's types are left out of `__all__`: a star import hides no built-in type.
+half, double, short, long = float16, float64, int16, int64
+float, int = float32, int32
 device, default_device, set_default_device = _canonical, _default, _set_default
 __array_api_version__ = "2024.12"
 _LAZY_PACKAGES = ("capability", "io", "linalg", "nn", "optim", "tuning")
 _LAZY_FUNCTIONS = {"load": "io", "save": "io", "tune": "tuning"}  # by the module that has them
 
+
+_TYPES = ("bool", "float", "int")
+__all__ = [
+    name
+    for name in globals()
+    if not name.startswith("_") and name not in (*_TYPES, "annotations", "os", "TYPE_CHECKING")
+]
 
 if TYPE_CHECKING:
     from . import capability as capability

@@ -190,7 +190,7 @@ def scalar_dtype(value: object, other: DType) -> DType:
     """Finds the dtype of a Python number beside a tensor.
 
     Args:
-        value: a bool, an int or a float.
+        value: a bool, an int or a float, of Python or NumPy.
         other: the tensor's dtype.
 
     Returns:
@@ -201,8 +201,8 @@ def scalar_dtype(value: object, other: DType) -> DType:
         >>> st.dtypes.scalar_dtype(1, st.int8), st.dtypes.scalar_dtype(1.0, st.int8)
         (spiraltorch.int8, spiraltorch.float32)
     """
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         return other
-    if isinstance(value, int):
+    if isinstance(value, (int, np.integer)):
         return default_int if other.is_bool else other
     return other if other.is_float else default_float

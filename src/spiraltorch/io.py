@@ -37,6 +37,7 @@ from .dtypes import (
     uint64,
 )
 from .errors import ArgumentError, CheckpointError
+from .tensor.arguments import number_of
 from .tensor.creation import asarray
 from .tensor.tensor import Tensor
 from .typing import DeviceLike, NDArray
@@ -83,7 +84,7 @@ def save(
         metadata: strings that are stored in the file's header.
 
     Raises:
-        ArgumentError: a value cannot be stored.
+        ArgumentError: the state is not a dict, or a value cannot be stored.
         OSError: the file cannot be written.
 
     Example:
@@ -94,6 +95,12 @@ def save(
         >>> st.load(path)["w"].tolist()
         [1.0, 1.0]
     """
+    if not isinstance(state, Mapping):
+        raise ArgumentError(
+            f"[save] expected state as a dict of tensors, got {type(state).__name__}; pass {{'name': tensor}} or "
+            "model.state_dict(), and the path after it"
+        )
+    _check_path("save", path)
     arrays: dict[str, NDArray] = {}
     notes = {str(key): str(value) for key, value in (metadata or {}).items()}
     entries: Mapping[Any, object] = state
@@ -154,7 +161,7 @@ def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
         Tensors by name, or the nested dict that was saved; arrays come back as tensors.
 
     Raises:
-        CheckpointError: the file is missing, truncated or corrupt, or has an unsupported dtype.
+        CheckpointError: the file is missing, truncated, corrupt or of another format, or has an unsupported dtype.
 
     Example:
         >>> import spiraltorch as st
@@ -165,6 +172,7 @@ def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
         >>> checkpoint["epoch"], checkpoint["model"]["w"].tolist()
         (3, [1.0, 1.0])
     """
+    _check_path("load", path)
     arrays, notes = _read(Path(path))
     values = {name: asarray(array, device=device) for name, array in arrays.items()}
     if _STRUCTURE_KEY not in notes:
@@ -229,11 +237,37 @@ def _read(path: Path) -> tuple[dict[str, NDArray], dict[str, str]]:
     except (codec.SafetensorError, ValueError, KeyError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
+        found, remedy = _other_format(payload)
+        if found:
+            raise CheckpointError(
+                f"[load] expected a safetensors file, got {found} in {str(path)!r}; {remedy}"
+            ) from None
         raise CheckpointError(
             f"[load] expected a complete safetensors file, got {len(payload)} bytes in {str(path)!r} that are not one "
             f"({error}); copy or write the file again"
         ) from None
     return arrays, notes
+
+
+def _check_path(op: str, path: object) -> None:
+    """Raises `ArgumentError` for what is not the name of a file."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"[{op}] expected path as the name of a file, got {type(path).__name__}; pass a string")
+
+
+def _other_format(payload: bytes) -> tuple[str, str]:
+    """What a file of another known format is, and what to do with it; empty for an unknown one."""
+    convert = "with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
+    if payload[:4] == b"PK\x03\x04":
+        if b"/data.pkl" in payload[:4096] or b"/data.pkl" in payload[-65536:]:
+            return "a pickle of PyTorch, which is not loaded since it could run code", f"convert it {convert}"
+        if b".npy" in payload[:4096]:
+            return "arrays that numpy.savez wrote", "use numpy.load and st.tensor"
+    if payload[:1] == b"\x80":
+        return "a pickle, which is not loaded since it could run code", f"if PyTorch wrote it, convert it {convert}"
+    if payload[:6] == b"\x93NUMPY":
+        return "an array that numpy.save wrote", "use numpy.load and st.tensor"
+    return "", ""
 
 
 def _array(value: Any, name: str) -> NDArray:
@@ -253,8 +287,11 @@ def _flatten(value: Any, path: str, arrays: dict[str, NDArray], depth: int) -> A
         raise ArgumentError(
             f"[save] expected at most {_MAX_DEPTH} levels, got more at {path[:60]!r}; remove the cycle or flatten the structure"
         )
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, str):
         return value
+    number = number_of(value)
+    if number is not None:
+        return number
     if isinstance(value, (Tensor, np.ndarray)):
         name = path or "value"
         while name in arrays:

@@ -55,7 +55,9 @@ class Nested(Protocol):
 
 
 Scalar: TypeAlias = bool | int | float | np.generic
-"""A number. Beside a tensor it is weak: it takes the tensor's dtype unless its kind (bool, int, float) is higher."""
+"""A number of Python or a scalar of NumPy. Beside a tensor both are weak, as in PyTorch: they take the tensor's dtype
+unless their kind (bool, int, float) is higher. `x * np.float64(2)` is of x's dtype where that is floating; to compute in
+another dtype, cast x. An array is not weak, with 0 axes either."""
 
 Operand: TypeAlias = Union["Tensor", NDArray, Scalar]
 """What an operator accepts beside a tensor."""

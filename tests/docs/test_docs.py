@@ -33,7 +33,17 @@ def test_there_are_examples() -> None:
     assert count > 100
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/backend_matrix.md", "docs/telemetry.md", "docs/tuning.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "docs/backend_matrix.md",
+        "docs/coming_from_pytorch.md",
+        "docs/semantics.md",
+        "docs/telemetry.md",
+        "docs/tuning.md",
+    ],
+)
 def test_code_in_documents(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     assert blocks

@@ -216,7 +216,7 @@ def test_errors() -> None:
         b.concat((x, node(np.zeros((2, 4), np.float32))), 0)
     with pytest.raises(ArgumentError, match=r"\[reduce_sum\]"):
         b.reduce_sum(x, (1, 0))
-    with pytest.raises(ArgumentError, match=r"\[reduce_max\].*no identity"):
+    with pytest.raises(ArgumentError, match=r"\[max\] expected at least one element over axes"):
         b.reduce_max(node(np.zeros((0, 3))), (0,))
     with pytest.raises(ArgumentError, match=r"\[argmax\]"):
         b.argmax(x, 2)

@@ -105,13 +105,17 @@ def test_epoch_moves_with_structure_only():
     assert moved(lambda: net.double())
 
 
-def test_state_dict_is_a_snapshot():
+def test_state_dict_shares_elements():
     layer = nn.Linear(2, 2)
-    before = layer.state_dict()["weight"]
-    old = before.numpy().copy()
+    state = layer.state_dict()
+    snapshot = copy.deepcopy(state)
+    old = state["weight"].numpy().copy()
     nn.init.zeros_(layer.weight)
-    np.testing.assert_array_equal(before.numpy(), old)
-    assert not before.requires_grad and layer.weight.requires_grad
+    np.testing.assert_array_equal(state["weight"].numpy(), np.zeros((2, 2)))
+    np.testing.assert_array_equal(snapshot["weight"].numpy(), old)
+    state["weight"].fill_(5)
+    assert layer.weight.tolist() == [[5.0, 5.0], [5.0, 5.0]]
+    assert not state["weight"].requires_grad and layer.weight.requires_grad
 
 
 def test_load_state_dict_refuses_and_changes_nothing():
@@ -250,7 +254,7 @@ def test_parameters_must_be_floating():
     source = st.ones(2)
     parameter = nn.Parameter(source)
     nn.init.zeros_(parameter)
-    assert source.tolist() == [1.0, 1.0]
+    assert source.tolist() == [0.0, 0.0]
 
 
 def test_loaded_arrays_are_copied():

@@ -97,7 +97,7 @@ def restore(path: str) -> Net:
     with handle:
         assert_type(model(st.zeros(1, 1, 8, 8)), st.Tensor)
     assert_type(optim.Lion(model.parameters()).step(lambda: 3.0), float)
-    assert_type(sum(p.size for p in model.parameters()), int)
+    assert_type(sum(p.numel() for p in model.parameters()), int)
     assert_type(model.conv.weight, nn.Parameter)
     assert_type(nn.Embedding(10, 3)(st.tensor([1])), st.Tensor)
     return model.eval()

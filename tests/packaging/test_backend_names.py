@@ -21,7 +21,8 @@ ALLOWED = {
     "benchmark/machine.py": "the suite's device, and what the standard library and XLA call processors",
     "nn/module.py": "Module.cpu, as in PyTorch",
     "tensor/methods.py": "Tensor.cpu, as in PyTorch",
-    "tensor/torch_methods.py": "Tensor.cpu, as in PyTorch",
+    "tensor/torch_methods/copies.py": "Tensor.cpu and Tensor.cuda, as in PyTorch",
+    "tensor/torch_methods/facts.py": "Tensor.is_cuda and its like, as in PyTorch: attributes of users' code",
 }
 
 

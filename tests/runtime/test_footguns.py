@@ -75,7 +75,7 @@ def test_in_place_update_of_a_captured_tensor() -> None:
 
 def test_old_value_survives_an_update() -> None:
     w = values(1.0)
-    kept = w.detach()
+    kept, view = w.detach().clone(), w.detach()
     array = w.numpy()
 
     def bump() -> None:
@@ -84,7 +84,7 @@ def test_old_value_survives_an_update() -> None:
     f = st.compile(bump)
     f()
     f()
-    assert (w.item(), kept.item(), array[0]) == (4.0, 1.0, 1.0)
+    assert (w.item(), kept.item(), view.item(), array[0]) == (4.0, 1.0, 4.0, 1.0)
 
 
 def test_random_numbers_advance() -> None:

@@ -31,7 +31,7 @@ def sample(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0, low: f
 def close(got: Any, want: Any, tolerance: float | None = None, dtype: bool = True) -> None:
     """Equal shape, (if asked) dtype, and values within the dtype's tolerance."""
     want = np.asarray(want)
-    array = np.asarray(got)
+    array = np.asarray(got.detach() if isinstance(got, st.Tensor) else got)
     assert array.shape == want.shape, (array.shape, want.shape)
     if dtype:
         assert array.dtype == want.dtype, (array.dtype, want.dtype)

@@ -150,7 +150,8 @@ def test_leaves_and_detach() -> None:
     assert not x.argmax().requires_grad
     d = x.detach()
     d += 1
-    close(x, X)
+    close(x, X + 1)
+    d -= 1
     with pytest.raises(DTypeError):
         st.ones(2, dtype=st.int64).requires_grad_()
     with pytest.raises(GradientError, match="leaf"):

@@ -13,7 +13,7 @@ from tensor_helpers import FLOATS, INTS, close, numpy_dtype, sample
 
 import spiraltorch as st
 from peers import torch
-from spiraltorch.errors import DeviceError, DTypeError, SpiralTorchError
+from spiraltorch.errors import ArgumentError, DeviceError, DTypeError, SpiralTorchError
 
 
 @pytest.mark.parametrize(("data", "dtype"), [
@@ -40,14 +40,22 @@ def test_numpy_round_trip(dtype: str) -> None:
 
 def test_sharing_and_copying() -> None:
     x = np.ones(3, np.float32)
-    shared, copied = st.from_numpy(x), st.tensor(x)
+    shared = st.asarray(x, copy=False)
+    copied = [st.tensor(x), st.from_numpy(x), st.asarray(x), st.ones(3) * x]
+    doubled = shared * 2  # has the values of this moment
     x[0] = 5
-    assert shared.tolist() == [5.0, 1.0, 1.0]
-    assert copied.tolist() == [1.0, 1.0, 1.0]
+    assert shared.tolist() == [5.0, 1.0, 1.0] and doubled.tolist() == [2.0, 2.0, 2.0]
+    assert [c.tolist() for c in copied] == [[1.0, 1.0, 1.0]] * 4
+    shared.mul_(2)
+    shared[1:].add_(1)
+    assert x.tolist() == [10.0, 3.0, 3.0]
+    with pytest.raises(ArgumentError, match="copy=None"):
+        st.asarray(x, dtype=st.float64, copy=False)
+    x[0] = 5
     assert not shared.numpy().flags.writeable
     assert np.array(shared).flags.writeable
     assert np.asarray(shared, dtype=np.float64).dtype == np.float64
-    assert np.array(shared, copy=True).tolist() == [5.0, 1.0, 1.0]
+    assert np.array(shared, copy=True).tolist() == [5.0, 3.0, 3.0]
 
 
 def test_byte_order_and_bad_data() -> None:

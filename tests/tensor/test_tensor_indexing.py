@@ -119,7 +119,7 @@ def test_random_keys_against_numpy() -> None:
         close(t, want)
 
 
-@pytest.mark.parametrize("key", [4, -5, (0, 5), (0, 0, 0, 0), (..., ...), 1.5, "a", True, [0, 9], np.array([-5]),
+@pytest.mark.parametrize("key", [4, -5, (0, 5), (0, 0, 0, 0), (..., ...), 1.5, "a", [0, 9], np.array([-5]),
                                  (slice(None), np.array([5])), np.array([0.5]), MASK[:3]], ids=str)  # fmt: skip
 def test_bad_keys(key: Any) -> None:
     with pytest.raises(SpiralTorchError, match=r"^\[index.*\] expected"):
@@ -294,8 +294,8 @@ def test_keys_of_the_wrong_kind_say_so() -> None:
     for key in (slice(None, None, 0), slice(0.5, None)):
         with pytest.raises(ArgumentError, match=r"\[index\] expected slices of ints"):
             x[key]
-    with pytest.raises(DTypeError, match="got a bool"):
-        x[st.tensor(True)]
+    with pytest.raises(DTypeError, match="integer indices"):
+        x[st.tensor([0.5])]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import copy
+import os
+import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -140,3 +146,65 @@ def test_a_compiled_draw_lies_on_the_tensor_s_device_whatever_the_generator_s_is
     elsewhere.device = "elsewhere:0"
     assert st.compile(lambda: st.dropout(x, 0.5, generator=elsewhere))().tolist() == drop(here)
     assert drop(elsewhere) == drop(here)  # the second draw of each
+
+
+# ------------------------------------------------------------------ seeds
+
+DRAWS = """
+import spiraltorch as st
+print(st.rand(2).tolist(), st.nn.functional.dropout(st.ones(40)).tolist(), st.Generator().initial_seed())
+"""
+FORKS = """
+import os, sys
+import spiraltorch as st
+own, kept = st.Generator(), st.Generator(5)
+if sys.argv[1:]:
+    st.manual_seed(int(sys.argv[1]))
+for _ in range(2):
+    if not os.fork():
+        values = st.rand(2), st.rand(2, generator=own), st.rand(2, generator=kept)
+        os.write(1, f"{[v.tolist() for v in values]}\\n".encode())
+        os._exit(0)
+    os.wait()
+"""
+
+
+def printed(program: str, *arguments: str) -> list[str]:
+    """The lines that a program prints in a process of its own."""
+    run = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    return run.stdout.splitlines()
+
+
+def test_unseeded_processes_differ() -> None:
+    (first,), (second,) = printed(DRAWS), printed(DRAWS)
+    assert first.split("] ")[0] != second.split("] ")[0]
+    assert first.split("] ")[1] != second.split("] ")[1]
+    assert first.split()[-1] != second.split()[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_forked_workers_differ_unless_seeded() -> None:
+    first, second = (ast.literal_eval(line) for line in printed(FORKS))
+    assert first[0] != second[0] and first[1] != second[1] and first[2] == second[2]
+    first, second = (ast.literal_eval(line) for line in printed(FORKS, "3"))
+    assert first[0] == second[0] and first[1] != second[1]
+    st.manual_seed(3)
+    assert first[0] == st.rand(2).tolist()
+
+
+def test_copies_of_generators_go_on_from_their_state() -> None:
+    for source in (st.Generator(5), st.Generator()):
+        st.rand(9, generator=source)
+        copies = [pickle.loads(pickle.dumps(source)), copy.copy(source), copy.deepcopy(source)]
+        want = st.rand(4, generator=source).tolist()
+        assert all(st.rand(4, generator=c).tolist() == want for c in copies)
+
+
+def test_arguments_of_random_functions() -> None:
+    assert st.randint(5, (2, 3)).shape == (2, 3)
+    assert st.randint(np.int64(0), np.int64(1), (np.int64(2),)).tolist() == [0, 0]
+    assert st.manual_seed(np.int64(7)).initial_seed() == 7
+    with pytest.raises(
+        st.errors.ArgumentError, match=r"expected generator as an st.Generator, got 3; pass st.Generator"
+    ):
+        st.rand(2, generator=3)  # type: ignore[arg-type]

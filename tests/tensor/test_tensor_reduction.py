@@ -114,7 +114,8 @@ def test_arg_reductions(name: str, axis: Any) -> None:
 def test_max_methods_follow_their_library() -> None:
     x = sample((3, 4), "float32", 4)
     t, r = st.asarray(x), torch.from_numpy(x)
-    close(t.max(axis=0), x.max(axis=0))
+    close(st.max(t, axis=0), x.max(axis=0))
+    close(t.max(axis=0).values, x.max(axis=0))
     close(t.max(), x.max())
     values, indices = t.max(dim=1)
     close(values, r.max(dim=1).values.numpy())
@@ -217,7 +218,8 @@ def test_reductions_of_constants(shape: tuple[int, ...]) -> None:
 def test_zero_dimensional() -> None:
     x = st.asarray(2.5)
     assert (x.sum().item(), x.mean().item(), x.argmax().item(), st.sort(x).item()) == (2.5, 2.5, 0, 2.5)
-    assert x.max(axis=-1).item() == 2.5
+    assert x.max(axis=-1).values.item() == 2.5
+    assert st.max(x, axis=-1).item() == 2.5
     assert st.softmax(x).item() == 1.0
 
 

@@ -36,9 +36,16 @@ def creation() -> Tensor:
 def facts(x: Tensor) -> None:
     assert_type(x.shape, tuple[int, ...])
     assert_type(x.dtype, st.dtypes.DType)
-    assert_type(x.device, str)
+    name: str = x.device
+    assert_type(x.device.type, str)
+    assert_type(x.device.index, int)
+    assert name
     assert_type(x.ndim, int)
-    assert_type(x.size, int)
+    count: int = x.size
+    assert_type(x.size + 1, int)
+    assert_type(x.size(), tuple[int, ...])
+    assert_type(x.size(0), int)
+    assert count
     assert_type(x.numel(), int)
     assert_type(x.requires_grad, bool)
     assert_type(x.grad, Tensor | None)
@@ -129,7 +136,10 @@ def reductions(x: Tensor) -> None:
     assert_type(x.softmax(dim=-1), Tensor)
     assert_type(st.logsumexp(x, axis=1), Tensor)
     assert_type(x.cumsum(dim=0), Tensor)
-    assert_type(st.median(x, dim=0).indices, Tensor)
+    assert_type(st.median(x, dim=0), Tensor)
+    assert_type(x.median(), Tensor)
+    assert_type(x.median(0).indices, Tensor)
+    assert_type(x.unique(), Tensor)
     assert_type(st.unique_all(x).counts, Tensor)
 
 
@@ -232,7 +242,7 @@ def inspection(x: Tensor) -> None:
     assert_type(st.explain(x + 1), str)
     assert_type(st.finfo(st.float32).bits, int)
     assert_type(st.result_type(st.int8, x), st.dtypes.DType)
-    assert_type(st.default_device(), str)
+    assert_type(st.default_device().type, str)
     try:
         st.ones(2, 3) @ st.ones(2, 3)
     except st.ShapeError as error:

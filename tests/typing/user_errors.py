@@ -29,4 +29,4 @@ x.backward(create_graph="yes")  # E: arg-type
 st.nn.Linear("2", 3)  # E: arg-type
 st.optim.SGD(3, lr=0.1)  # E: arg-type
 size: str = x.size  # E: assignment
-pair: tuple[st.Tensor, st.Tensor] = x.max(axis=0)  # E: assignment
+value: st.Tensor = x.max(0)  # E: assignment

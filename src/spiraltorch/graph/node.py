@@ -2,7 +2,7 @@
 
 Contract
 - An `Aval` (shape, dtype, device) and a `Spec` (primitive, result aval, static parameters) are interned: identity
-  is equality. `Spec` objects are all that a plan key has to compare.
+  is equality. Their numbers are Python's. `Spec` objects are all that a plan key has to compare.
 - The value of a `Node` never changes. Evaluation sets its buffer, `buf`; such a node is a leaf of later graphs.
 - Python scalars that vary are nodes of the `scalar` primitive: their value is in `Node.scalar`, beside the key, so a
   new value never recompiles. 0, 1, 2, -1 and 0.5 are `const` nodes: part of the key, so they can be simplified.
@@ -12,9 +12,12 @@ Contract
 
 from __future__ import annotations
 
+import operator
 import threading
 from typing import TYPE_CHECKING, Any
 from weakref import ref
+
+import numpy as np
 
 from ..dtypes import DType, float64
 from ..runtime.device import require_dtype
@@ -114,12 +117,31 @@ def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
     key = (shape, dtype, device)
     aval = _AVALS.get(key)
     if aval is None:
+        shape = python_numbers(shape)
+        key = (shape, dtype, device)
         if dtype is float64:  # the one dtype that a device may lack
             require_dtype(device, dtype)
         aval = Aval(shape, dtype, device)
         aval.leaf = Spec(None, aval, ())
         aval = _AVALS.setdefault(key, aval)
     return aval
+
+
+def python_numbers(params: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Parameters with Python's numbers in place of NumPy's scalars and of 0-d integer tensors.
+
+    Everything that is kept, shown or compiled is made from these, whichever of equal numbers came first.
+    """
+    return tuple([_python_number(p) for p in params])
+
+
+def _python_number(value: Any) -> Any:
+    """A parameter, or what it contains, as `python_numbers` gives it."""
+    if isinstance(value, tuple):
+        return python_numbers(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, int) or not hasattr(value, "__index__") else operator.index(value)
 
 
 def leaf(buffer: Any, aval: Aval, rg: bool = False) -> Node:
@@ -138,6 +160,8 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
     key = (prim, avals, params)
     spec = _SPECS.get(key)
     if spec is None:
+        params = python_numbers(params)
+        key = (prim, avals, params)
         types = prim.infer(avals, params)
         if isinstance(types, tuple):
             new = Spec(prim, types[0], params, types)

@@ -12,7 +12,7 @@ from .index import ZERO, Index, index
 from .loops import fuse, mark, split
 from .reductions import identity
 from .stmt import Accumulate, Alloc, For, Kernel, Kind, Stmt, Store, block, loop, loop_nest, substitute_stmt
-from .tree import ScheduleError, find_loop, guard_leaves, rewrite_loop
+from .tree import ScheduleError, find_loop, guard_leaves, leaf_statements, rewrite_loop
 
 UNLIMITED = (1 << 62, 1 << 62, 1 << 62)  # groups along x, y and z
 
@@ -93,10 +93,10 @@ def _distributed(one: For, items: int) -> tuple[For, For, Index, Guard]:
 
 
 def reduce_in_group(kernel: Kernel, name: str, items: int) -> Kernel:
-    """A reduction over one loop by the items of a group: each reduces a part, and the parts are combined in a tree.
+    """Reductions over one loop by the items of a group: each reduces a part, and the parts are combined in a tree.
 
     The tree is in workgroup memory and has log2(items) steps. Raises `ScheduleError` where the body of the loop is not one
-    reduction into a single element, along this loop and without `finish`. `items` is a power of two.
+    or several reductions into a single element each, along this loop and without `finish`. `items` is a power of two.
 
     >>> from spiraltorch.dtypes import float32
     >>> from spiraltorch.ir.expr import Const, at
@@ -122,29 +122,50 @@ def reduce_in_group(kernel: Kernel, name: str, items: int) -> Kernel:
     """
 
     def rewrite(one: For, _: list[For]) -> Stmt:
-        leaf = one.body
-        if not isinstance(leaf, Accumulate) or leaf.axes != (one.var,) or leaf.finish or leaf.position:
-            raise ScheduleError(f"[reduce_in_group] {name} expected one reduction into a register, with no finish")
-        dtype = leaf.buffer.dtype
+        leaves = leaf_statements(one.body) or ()
+        reductions = [s for s in leaves if isinstance(s, Accumulate)]
+        if (
+            not reductions
+            or len(reductions) < len(leaves)
+            or any(s.axes != (one.var,) or s.finish or s.position for s in reductions)
+        ):
+            raise ScheduleError(f"[reduce_in_group] {name} expected reductions into registers, with no finish")
         steps, item, here, exists = _distributed(one, items)
-        condition = substitute_guard(leaf.guard, {one.var: here}) & exists
-        part = Buffer(f"{name}.part", (), dtype, Space.REGISTER)
-        shared = Buffer(f"{name}.all", (index(items),), dtype, Space.WORKGROUP)
-        value = substitute_value(leaf.value, {one.var: here})
+        names = [name if n == 0 else f"{name}.{n}" for n in range(len(reductions))]
+        parts = [
+            Buffer(f"{n}.part", (), s.buffer.dtype, Space.REGISTER) for n, s in zip(names, reductions, strict=True)
+        ]
+        shared = [
+            Buffer(f"{n}.all", (index(items),), s.buffer.dtype, Space.WORKGROUP)
+            for n, s in zip(names, reductions, strict=True)
+        ]
+
+        updates: list[Stmt] = []
+        for s, part in zip(reductions, parts, strict=True):
+            condition = substitute_guard(s.guard, {one.var: here}) & exists
+            updates.append(Accumulate(part, (), s.op, substitute_value(s.value, {one.var: here}), condition))
         own_part = block(
-            Store(part, (), identity(leaf.op, dtype)),
-            loop_nest([steps], Accumulate(part, (), leaf.op, value, condition)),
-            Store(shared, (index(item.var),), Load(part, ())),
+            *[Store(p, (), identity(s.op, p.dtype)) for s, p in zip(reductions, parts, strict=True)],
+            loop_nest([steps], block(*updates)),
+            *[Store(a, (index(item.var),), Load(p, ())) for a, p in zip(shared, parts, strict=True)],
         )
-        parts: list[Stmt] = [loop_nest([item], Alloc(part, own_part))]
+        for part in reversed(parts):
+            own_part = Alloc(part, own_part)
+        tree: list[Stmt] = [loop_nest([item], own_part)]
         half = items // 2
         while half:
             pair = loop(f"{name}t.{half}", half, Kind.ITEM)
             i = index(pair.var)
-            both = op(leaf.op, Load(shared, (i,)), Load(shared, (i + half,)))
-            parts.append(loop_nest([pair], Store(shared, (i,), both)))
+            halves = [
+                Store(a, (i,), op(s.op, Load(a, (i,)), Load(a, (i + half,))))
+                for s, a in zip(reductions, shared, strict=True)
+            ]
+            tree.append(loop_nest([pair], block(*halves)))
             half //= 2
-        parts.append(Store(leaf.buffer, (), Load(shared, (ZERO,))))
-        return Alloc(shared, block(*parts))
+        tree += [Store(s.buffer, (), Load(a, (ZERO,))) for s, a in zip(reductions, shared, strict=True)]
+        body = block(*tree)
+        for a in reversed(shared):
+            body = Alloc(a, body)
+        return body
 
     return rewrite_loop(kernel, name, rewrite, "reduce_in_group")

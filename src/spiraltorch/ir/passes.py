@@ -28,13 +28,17 @@ from .stmt import (
     walk,
     with_children,
 )
+from .summation import block_sums
 from .tree import rename_loops, rewrite_loop, statement_loads, with_guard
 
+BLOCK_TERMS = 64  # terms of a sum that are added one after the other: see `block_sums`
 
-def finish(kernel: Kernel) -> Kernel:
-    """The kernel as renderers expect it, by `lower_reductions`, `insert_barriers`, `drop_single_iterations` and
-    `hoist_guards` in this order."""
-    return hoist_guards(drop_single_iterations(insert_barriers(lower_reductions(kernel))))
+
+def finish(kernel: Kernel, terms: int = BLOCK_TERMS) -> Kernel:
+    """The kernel as renderers expect it, by `lower_reductions`, `block_sums` with blocks of `terms`, `insert_barriers`,
+    `drop_single_iterations` and `hoist_guards` in this order."""
+    kernel = block_sums(lower_reductions(kernel), terms)
+    return hoist_guards(drop_single_iterations(insert_barriers(kernel)))
 
 
 def insert_barriers(kernel: Kernel) -> Kernel:

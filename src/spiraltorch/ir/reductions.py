@@ -80,8 +80,8 @@ def accumulate(kernel: Kernel, at: str, name: str = "acc", partial: tuple[str, .
     or finish a tile have the names of the old ones with `.start`, `.resume`, `.save` or `.finish` appended, and their
     kinds, so loops are marked before.
 
-    Where reduction axes are outside `at`, the tile is loaded from the target and stored to it in each iteration of those,
-    so the target must be memory: see `realize`.
+    Where reduction axes are outside `at`, each of their iterations has a sum of its own in the tile, which is combined with
+    the target at its end, so the target must be memory: see `realize`.
 
     Raises `ScheduleError` where `at` is not a perfect nest that ends in reductions over the same axes, where `partial`
     names no axis below `at`, or where a target that must be memory is virtual.
@@ -206,10 +206,12 @@ def _with_partial_tiles(
 
 
 class _TileStores(NamedTuple):
-    """The stores that start a register tile, load it, store it, and end its reduction; each a list over reductions."""
+    """The statements that start a register tile, start it from the identity, combine it with the target, store it, and end
+    its reduction; each a list over reductions."""
 
     start: list[Stmt]
-    resume: list[Stmt]
+    restart: list[Stmt]
+    combine: list[Stmt]
     save: list[Stmt]
     end: list[Stmt]
 
@@ -218,8 +220,8 @@ def _with_tiles(
     kernel: Kernel, reductions: list[Accumulate], tiles: list[Buffer], tile_loops: list[For], outer: tuple[Var, ...],
     enclosing: list[For], main: Stmt,
 ) -> Stmt:  # fmt: skip
-    """The nest `main` with whole results in the tiles. With axes `outer` around it, the tiles are started in their first
-    iteration, finished in their last one, and loaded and stored in the others."""
+    """The nest `main` with whole results in the tiles. With axes `outer` around it, the tiles are combined with the target
+    in all iterations of those but the first, finished in the last one, and stored in the others."""
     stores = _tile_stores(kernel, reductions, tiles, _tile_position(tile_loops), outer)
     finishes = any(s.finish for s in reductions)
     start = copy_loop_nest(tile_loops, block(*stores.start), lambda n: f"{n}.start")
@@ -227,10 +229,24 @@ def _with_tiles(
     if outer:
         first = guard(*(-index(a) for a in outer))
         last = guard(*(index(one.var) - one.extent + 1 for one in enclosing if one.var in outer))
-        start = make_if(first, start, copy_loop_nest(tile_loops, block(*stores.resume), lambda n: f"{n}.resume"))
+        if any(s.init is not None and not _is_identity(s.init, s.op) for s in reductions):
+            start = make_if(first, start, copy_loop_nest(tile_loops, block(*stores.restart), lambda n: f"{n}.restart"))
+        combine = copy_loop_nest(tile_loops, block(*stores.combine), lambda n: f"{n}.combine")
+        main = block(main, make_if(first, _first_combination(reductions, stores, tile_loops), combine))
         if finishes or len(stores.end) != len(stores.save):
             end = make_if(last, end, copy_loop_nest(tile_loops, block(*stores.save), lambda n: f"{n}.save"))
     return block(start, main, end)
+
+
+def _is_identity(value: Value, op: str) -> bool:
+    """Whether a value is the constant that changes nothing under `op`."""
+    return isinstance(value, Const) and value.value == identity(op, value.dtype).value
+
+
+def _first_combination(reductions: list[Accumulate], stores: _TileStores, tile_loops: list[For]) -> Stmt:
+    """What combines tiles with the target in the first iteration: those that start from what the target holds."""
+    own = [combine for s, combine in zip(reductions, stores.combine, strict=True) if s.init is None]
+    return copy_loop_nest(tile_loops, block(*own), lambda n: f"{n}.resume") if own else block()
 
 
 def _tile_stores(
@@ -238,7 +254,7 @@ def _tile_stores(
 ) -> _TileStores:  # fmt: skip
     """The stores for `_with_tiles`. A target that nothing else uses is not stored: only what `finish` makes of it is."""
     params = set(kernel.params)
-    stores = _TileStores([], [], [], [])
+    stores = _TileStores([], [], [], [], [])
     for s, tile in zip(reductions, tiles, strict=True):
         target, on_elements = s.buffer, _split_guard(s)[1]
         used = target in params or any(touches(t, target) for t in walk(kernel.body) if t is not s)
@@ -247,11 +263,16 @@ def _tile_stores(
                 f"[accumulate] {target.name} is virtual, but the reduction also runs over "
                 f"{[a.name for a in outer]} outside: realize it first, or accumulate at an outer loop"
             )
-        resume = Store(tile, place, Load(target, s.position, on_elements))
+        existing = Load(target, s.position, on_elements)
+        restart = Store(tile, place, identity(s.op, tile.dtype))
         save = Store(target, s.position, Load(tile, place), on_elements)
         finish = _finish_stores(s, tile, place, on_elements)
-        stores.resume.append(resume)
-        stores.start.append(resume if s.init is None else Store(tile, place, s.init))
+        stores.restart.append(restart)
+        stores.combine.append(Accumulate(tile, place, s.op, existing))
+        if s.init is not None:
+            stores.start.append(Store(tile, place, s.init))
+        else:
+            stores.start.append(restart if outer else Store(tile, place, existing))
         stores.save.append(save)
         if used and not any(f.buffer is target and f.position == s.position for f in finish):
             stores.end.append(save)

@@ -32,6 +32,7 @@ class Target:
     preferred_group_items: int = 1  # items in a group that suit most kernels
     subgroup_width: int = 0  # items that run in lockstep; 0: unknown, or not always the same
     busy_items: int = 1  # independent items that keep the device busy
+    item_iterations: int = 1 << 62  # iterations of all its loops that an item may execute
 
     # Memory of a kernel
     shared_bytes: int = 0  # memory that the items of a group share

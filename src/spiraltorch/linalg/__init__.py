@@ -2,9 +2,10 @@
 
 from ..tensor.ops.contraction import cross, matmul, multi_dot, outer, tensordot, vecdot
 from ..tensor.ops.diagonals import trace
+from ..tensor.ops.matrix_power import matrix_power
 from ..tensor.ops.norms import vector_norm
 from ..tensor.ops.transposition import matrix_transpose
-from .matrices import diagonal, matrix_power
+from .matrices import diagonal
 from .norms import matrix_norm, norm
 
 __all__ = [

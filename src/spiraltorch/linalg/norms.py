@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..dtypes import default_float
 from ..errors import ArgumentError, ShapeError
 from ..tensor.dispatch import as_tensor
 from ..tensor.ops.extrema import amax, amin
@@ -17,7 +18,7 @@ def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro") 
     """Computes a norm of matrices, in the last two axes.
 
     Args:
-        x: shape (..., m, n), any dtype.
+        x: shape (..., m, n). Integers and booleans are converted to float32.
         keepdims: whether the two axes stay, with extent 1.
         ord: "fro" for the root of the sum of squares; 1 or inf for the greatest sum of magnitudes of a column or a row,
             -1 or -inf for the least.
@@ -41,6 +42,7 @@ def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro") 
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
     if isinstance(ord, str) or ord not in (1, -1, math.inf, -math.inf):
         raise ArgumentError(f"[matrix_norm] expected ord 'fro', 1, -1, inf or -inf, got {ord!r}; choose one")
+    x = x if x.dtype.is_float else x.to(default_float)
     sums = sum(x.abs(), axis=-2 if abs(ord) == 1 else -1, keepdims=True)
     return (amax if ord > 0 else amin)(sums, axis=(-2, -1), keepdims=keepdims)
 

@@ -187,6 +187,8 @@ class ModuleList(_ModuleSequence):
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
+        if modules is not None and not isinstance(modules, Iterable):
+            raise ArgumentError(f"[ModuleList] expected a sequence of modules, got {modules!r}; pass a list")
         self.extend(modules or ())
 
     def _with(self, items: list[tuple[str, Module]]) -> Self:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..errors import ArgumentError
+from ..tensor.arguments import integer
 from ..tensor.tensor import Tensor
 from ..typing import DeviceLike, DTypeLike
 from . import functional as F
 from . import init
-from .in_place import set_value
 from .module import Module
 from .parameter import Parameter, zeros_parameter
 
@@ -48,6 +48,8 @@ class Embedding(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
+        num_embeddings = integer(num_embeddings, "Embedding", "num_embeddings", 0)
+        embedding_dim = integer(embedding_dim, "Embedding", "embedding_dim", 0)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ArgumentError(
                 f"[Embedding] expected padding_idx in [{-num_embeddings}, {num_embeddings}), got {padding_idx}"
@@ -69,16 +71,14 @@ class Embedding(Module):
         """
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            rows = self.weight.detach()
-            rows[self.padding_idx] = 0.0
-            set_value(self.weight, rows)
+            self.weight.detach()[self.padding_idx] = 0.0
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
         """Creates a layer with a given table.
 
         Args:
-            embeddings: the table, of shape (V, D) and a floating dtype; it is copied.
+            embeddings: the table, of shape (V, D) and a floating dtype. The layer shares its elements.
             freeze: whether the table gets no gradient.
             padding_idx: as in the constructor; the given vector is kept.
 
@@ -97,8 +97,7 @@ class Embedding(Module):
             dtype=embeddings.dtype,
             device=embeddings.device,
         )
-        set_value(layer.weight, embeddings)
-        layer.weight.requires_grad_(not freeze)
+        layer.weight = Parameter(embeddings, requires_grad=not freeze)
         return layer
 
     def forward(self, input: Tensor) -> Tensor:

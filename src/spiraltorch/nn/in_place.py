@@ -10,8 +10,10 @@ from collections.abc import Iterable
 import spiraltorch as st
 
 from ..dtypes import DType
+from ..graph import build
+from ..tensor.aliasing import assign
 from ..tensor.tensor import Tensor
-from ..tensor.tracing.tracer import TRACING, assign
+from ..tensor.tracing.tracer import TRACING, node_of
 
 
 def set_value(target: Tensor, value: Tensor, deferred: bool = False) -> None:
@@ -21,7 +23,7 @@ def set_value(target: Tensor, value: Tensor, deferred: bool = False) -> None:
     and must not keep the graphs of all steps alive.
     """
     with st.no_grad():
-        assign(target, value.detach().to(target.dtype).node)
+        assign(target, build.cast(build.stop_gradient(node_of(value)), target.dtype))
     if deferred:
         TRACING.defer(target)
 

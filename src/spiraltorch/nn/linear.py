@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..tensor.arguments import integer
 from ..tensor.tensor import Tensor
 from ..typing import DeviceLike, DTypeLike
 from . import functional as F
@@ -50,6 +51,9 @@ class Linear(Module):
         input (..., in_features), output (..., out_features); weight (out_features, in_features),
         bias (out_features,).
 
+    Raises:
+        ArgumentError: a number of features is negative or not an int.
+
     Example:
         >>> import spiraltorch as st
         >>> st.nn.Linear(4, 2)(st.zeros(3, 4)).shape
@@ -68,6 +72,8 @@ class Linear(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
+        in_features = integer(in_features, "Linear", "in_features", 0)
+        out_features = integer(out_features, "Linear", "out_features", 0)
         self.in_features, self.out_features = in_features, out_features
         self.weight = zeros_parameter(out_features, in_features, device=device, dtype=dtype)
         self.register_parameter("bias", zeros_parameter(out_features, device=device, dtype=dtype) if bias else None)

@@ -333,7 +333,8 @@ class Module(ModuleTree):
             prefix: a prefix for every key.
 
         Returns:
-            Tensors by dotted name: a snapshot that later updates do not change. `st.save` stores it.
+            Tensors by dotted name, which share their elements with the module's: what is written to one shows in the
+            other, as in PyTorch. `copy.deepcopy` makes a snapshot of them, `st.save` stores them.
 
         Example:
             >>> import spiraltorch as st

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ArgumentError
+from ..tensor.arguments import integers
 from ..tensor.tensor import Tensor
 from ..typing import DeviceLike, DTypeLike
 from . import functional as F
@@ -53,7 +54,7 @@ class LayerNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = integers(normalized_shape, type(self).__name__, "normalized_shape")
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         affine, shifted = elementwise_affine, elementwise_affine and bias
         self.register_parameter("weight", ones_parameter(*shape, device=device, dtype=dtype) if affine else None)
@@ -110,7 +111,7 @@ class RMSNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = integers(normalized_shape, type(self).__name__, "normalized_shape")
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         weight = ones_parameter(*shape, device=device, dtype=dtype) if elementwise_affine else None
         self.register_parameter("weight", weight)

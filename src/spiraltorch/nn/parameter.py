@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import spiraltorch as st
 
-from ..dtypes import DType
 from ..errors import DTypeError
-from ..tensor.tensor import Tensor
-from ..typing import ArrayLike, DeviceLike, DTypeLike
+from ..graph import build
+from ..tensor.aliasing import share
+from ..tensor.tensor import Tensor, rebuilt
+from ..tensor.tracing.tracer import node_of
+from ..typing import ArrayLike, DeviceLike, DTypeLike, NDArray
 
 
 class Parameter(Tensor):
     """A tensor that a `Module` registers and an optimizer updates.
 
-    The parameter is a new handle on the same value: in-place updates never reach `data`.
+    The parameter shares its elements with `data`, if that is a tensor: what is written to one of them shows in the other.
 
     Args:
         data: a tensor or anything that `st.tensor` accepts, of any shape.
@@ -40,25 +44,28 @@ class Parameter(Tensor):
                 f"[Parameter] expected a floating dtype, got dtype={value.dtype.name}; "
                 "convert the data or pass requires_grad=False"
             )
-        super().__init__(value.detach().node)
+        node = node_of(value)
+        super().__init__(build.stop_gradient(node) if node.rg else node)
         if requires_grad:
             self.requires_grad_(True)
+        if value is data:
+            share(self, value)
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        twin = type(self)(self.detach(), self.requires_grad)
+        twin = type(self)(self.detach().clone(), self.requires_grad)
         memo[id(self)] = twin
         return twin
 
     def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[object, ...]]:
-        return _rebuild, (self.detach().numpy(), self.dtype, self.requires_grad)
+        return _rebuilt_parameter, (np.array(self.detach().numpy()), self.requires_grad, self.device)
 
 
-def _rebuild(array: ArrayLike, dtype: DType, requires_grad: bool) -> Parameter:
+def _rebuilt_parameter(array: NDArray, requires_grad: bool, device: str) -> Parameter:
     """The inverse of `Parameter.__reduce__`."""
-    return Parameter(st.asarray(array, dtype=dtype), requires_grad)
+    return Parameter(rebuilt(array, False, device), requires_grad)
 
 
 def zeros_parameter(*shape: int, device: DeviceLike | None = None, dtype: DTypeLike | None = None) -> Parameter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..tensor.arguments import number_of
 from ..tensor.tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -37,10 +38,8 @@ class Upsample(Module):
         recompute_scale_factor: bool | None = None,
     ) -> None:
         super().__init__()
-        self.size = size if size is None or isinstance(size, int) else tuple(size)
-        self.scale_factor = (
-            scale_factor if scale_factor is None or isinstance(scale_factor, (int, float)) else tuple(scale_factor)
-        )
+        self.size = size if size is None else tuple(size) if isinstance(size, Sequence) else int(size)
+        self.scale_factor = tuple(scale_factor) if isinstance(scale_factor, Sequence) else number_of(scale_factor)
         self.mode, self.align_corners, self.recompute_scale_factor = mode, align_corners, recompute_scale_factor
 
     def forward(self, input: Tensor) -> Tensor:
@@ -52,6 +51,6 @@ class Upsample(Module):
     def extra_repr(self) -> str:
         if self.scale_factor is not None:
             factor = self.scale_factor
-            shown = float(factor) if isinstance(factor, (int, float)) else tuple([float(f) for f in factor])
+            shown = tuple([float(f) for f in factor]) if isinstance(factor, tuple) else float(factor)
             return f"scale_factor={shown}, mode={self.mode!r}"
         return f"size={self.size}, mode={self.mode!r}"

@@ -9,6 +9,7 @@ import spiraltorch as st
 
 from ..dtypes import float32
 from ..errors import ArgumentError, GradientError, ShapeError
+from ..tensor.arguments import real
 from ..tensor.tensor import Tensor
 from .in_place import set_value
 
@@ -43,19 +44,15 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0) -> Tensor:
         >>> st.nn.utils.get_total_norm([st.tensor([3.0]), st.tensor([4.0])]).item()
         5.0
     """
-    if not norm_type > 0:
-        raise ArgumentError(f"[get_total_norm] expected norm_type > 0, got {norm_type}")
+    if not real(norm_type, "get_total_norm", "norm_type") > 0:
+        raise ArgumentError(f"[get_total_norm] expected norm_type > 0, got {norm_type}; change norm_type")
     wide = [t.to(float32) if t.dtype.itemsize < 4 else t for t in _as_list(tensors)]
     if not wide:
         return st.zeros(())
     if norm_type == math.inf:
-        return st.amax(st.stack([st.amax(st.abs(t)) for t in wide]))
-    total: Tensor | None = None
-    for t in wide:
-        part = (t * t if norm_type == 2.0 else st.abs(t) ** norm_type).sum()
-        total = part if total is None else total + part
-    assert total is not None
-    return st.sqrt(total) if norm_type == 2.0 else total ** (1.0 / norm_type)
+        wide = [t for t in wide if t.size] or [st.zeros(1)]
+    norms = st.stack([st.linalg.vector_norm(t, ord=norm_type) for t in wide])
+    return st.linalg.vector_norm(norms, ord=norm_type)
 
 
 def clip_grad_norm_(
@@ -86,8 +83,9 @@ def clip_grad_norm_(
         >>> st.nn.utils.clip_grad_norm_([p], 1.0).item()
         6.0
     """
+    max_norm = real(max_norm, "clip_grad_norm_", "max_norm")
     if not max_norm >= 0:
-        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0, got {max_norm}")
+        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0, got {max_norm}; change max_norm")
     grads = [p.grad for p in _as_list(parameters) if p.grad is not None]
     with st.no_grad():
         total = get_total_norm(grads, norm_type)

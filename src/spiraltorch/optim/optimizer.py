@@ -98,6 +98,10 @@ class Optimizer:
         ParamGroup(defaults, self._name, frozenset(defaults))  # the defaults are checked even if each group has its own
         if isinstance(params, Tensor):
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
+        if not isinstance(params, Iterable):
+            raise DTypeError(
+                f"[{self._name}] expected an iterable of parameters, got {type(params).__name__}; pass model.parameters()"
+            )
         entries: list[Any] = list(params)
         if not entries:
             raise ArgumentError(
@@ -265,7 +269,7 @@ class Optimizer:
             if counter is None:
                 counter = number_tensor(self._initial_count(members[0]), float32, members[0].device)
             elif users[id(counter)] > len(members):
-                counter = counter.detach()  # the others did not take part in this step
+                counter = counter.clone()  # the others did not take part in this step
             for p in members:
                 self.state[p][self.step_key] = counter
             self._set(counter, counter + 1.0)
@@ -376,7 +380,7 @@ class Optimizer:
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "
                 f"got shape={tuple(tensor.shape)}; nothing was loaded"
             )
-        return tensor.detach().to(p.dtype).to(p.device)
+        return tensor.detach().to(p.dtype).to(p.device).clone()
 
     def _loaded_group(self, saved: dict[str, Any], group: ParamGroup) -> ParamGroup:
         """A group with saved settings; raises `CheckpointError` for impossible ones."""
@@ -397,4 +401,4 @@ class Optimizer:
 
 def _snapshot(value: Any) -> Any:
     """A copy that later updates do not change."""
-    return value.detach() if isinstance(value, Tensor) else deepcopy(value)
+    return value.detach().clone() if isinstance(value, Tensor) else deepcopy(value)

@@ -123,6 +123,10 @@ class ParamGroup(dict[str, Any]):
         self.update(other)
         return self
 
+    def __reduce__(self) -> tuple[Callable[..., ParamGroup], tuple[object, ...], dict[str, object]]:
+        """For copies and pickles: the attributes must be there before the settings are."""
+        return ParamGroup, (dict(self), self.owner, self.checked), {"varying": self.varying, "handles": self.handles}
+
     def _check(self, name: str, value: object) -> None:
         """Raises `ArgumentError` for what no update can use."""
         numbers = _numbers(value)

@@ -8,11 +8,50 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from ..dtypes import DType
 from ..errors import DeviceError, DTypeError
 from ..telemetry.counting import watch_allocator
 from .protocol import Backend, Device, DeviceFacts
+
+
+class DeviceName(str):
+    """The full name of a device, such as `cpu:0`: a str with the attributes of PyTorch's `torch.device`.
+
+    Attributes:
+        type: the backend's name.
+        index: the device's number. `str.index` is hidden by it; `str.find` searches.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> st.device("cpu").type, st.device("cpu").index, st.device("cpu") == "cpu:0"
+        ('cpu', 0, True)
+    """
+
+    __slots__ = ()
+
+    @property
+    def type(self) -> str:
+        """The backend's name."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int:  # type: ignore[override]  # PyTorch's name
+        """The number of the device among those of its backend."""
+        return int(self.partition(":")[2])
+
+    def __reduce__(self) -> tuple[Callable[[str], str], tuple[str]]:
+        return str, (str(self),)  # files do not depend on this class
+
+
+_NAMES: dict[str, DeviceName] = {}  # one object a name: as many as there are devices
+
+
+def named(name: str) -> DeviceName:
+    """The full name of a device as a `DeviceName`, one object for each."""
+    found = _NAMES.get(name)
+    return found if found is not None else _NAMES.setdefault(name, DeviceName(name))
 
 
 class _Unloadable:
@@ -87,25 +126,30 @@ def backends() -> dict[str, Backend]:
     return REGISTRY.backends
 
 
-def canonical(name: str) -> str:
+def canonical(name: str, index: int | None = None) -> DeviceName:
     """The full name of a device that can be used here.
 
     Args:
         name: a backend's name, which means its first device (`"cpu"`), or a device's (`"cpu:0"`).
+        index: the device's number, beside a backend's name.
 
     Returns:
-        The device's one full name, as `Tensor.device` gives it.
+        The device's one full name, as `Tensor.device` gives it: a str with PyTorch's `type` and `index`.
 
     Raises:
         DeviceError: there is no such backend, or it has no such device here.
 
     Example:
         >>> import spiraltorch as st
-        >>> st.device("cpu")
-        'cpu:0'
+        >>> st.device("cpu"), st.device("cpu", 0).type
+        ('cpu:0', 'cpu')
     """
+    if index is not None:
+        if ":" in name:
+            raise DeviceError(f"[device] expected a backend's name beside an index, got {name!r}; leave out one number")
+        name = f"{name}:{index}"
     if name in REGISTRY.devices:
-        return name
+        return named(name)
     kind, _, number = name.partition(":")
     full = f"{kind}:{number or 0}"
     known = backends()
@@ -116,7 +160,7 @@ def canonical(name: str) -> str:
     if full not in known[kind].devices():
         why = known[kind].reason() or f"it has {', '.join(known[kind].devices()) or 'none'}"
         raise DeviceError(f"[device] {name!r} is not available: {why}")
-    return full
+    return named(full)
 
 
 def get(name: str) -> Device:
@@ -137,7 +181,7 @@ def require_dtype(name: str, dtype: DType) -> None:
         )
 
 
-def default() -> str:
+def default() -> DeviceName:
     """The device of tensors that are made without `device=`.
 
     Returns:
@@ -154,7 +198,7 @@ def default() -> str:
     if REGISTRY.default is None:
         set_default(os.environ.get("SPIRALTORCH_DEVICE") or "cpu")
     assert REGISTRY.default is not None
-    return REGISTRY.default
+    return named(REGISTRY.default)
 
 
 def set_default(name: str) -> None:

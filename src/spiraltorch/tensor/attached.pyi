@@ -4,13 +4,15 @@
 
 import builtins
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import Any, Literal, SupportsIndex, overload
 
 from spiraltorch.dtypes import DType
+from spiraltorch.tensor.generator import Generator
 from spiraltorch.tensor.gradients.hooks import GradientHook, Hook
 from spiraltorch.tensor.ops.extrema import Extreme
 from spiraltorch.tensor.tensor import Tensor
-from spiraltorch.typing import ArrayLike, Axis, DeviceLike, DTypeLike, Index, Operand, ShapeLike
+from spiraltorch.tensor.torch_methods.reductions import MinMax
+from spiraltorch.typing import ArrayLike, Axis, DeviceLike, DTypeLike, Index, Operand, Shape, ShapeLike
 
 class AttachedMethods:
     """What `Tensor` has beside its own definition."""
@@ -36,7 +38,7 @@ class AttachedMethods:
     def __ipow__(self, other: Operand) -> Tensor: ...
     def __irshift__(self, other: Operand) -> Tensor: ...
     def __isub__(self, other: Operand) -> Tensor: ...
-    def __itruediv__(self, y: Operand) -> Tensor: ...
+    def __itruediv__(self, other: Operand) -> Tensor: ...
     def __ixor__(self, other: Operand) -> Tensor: ...
     def __le__(self, other: Operand) -> Tensor: ...
     def __lshift__(self, other: Operand) -> Tensor: ...
@@ -68,6 +70,10 @@ class AttachedMethods:
     def __sub__(self, other: Operand) -> Tensor: ...
     def __truediv__(self, other: Operand) -> Tensor: ...
     def __xor__(self, other: Operand) -> Tensor: ...
+    @property
+    def H(self) -> Tensor:
+        """The transposed matrix, as `x.t()` gives it: the conjugate of a real number is itself."""
+
     def abs(self) -> Tensor:
         """Computes the absolute value, element by element."""
 
@@ -77,17 +83,71 @@ class AttachedMethods:
     def absolute(self) -> Tensor:
         """Computes the absolute value, element by element."""
 
+    def absolute_(self) -> Tensor:
+        """Computes the absolute value, element by element."""
+
     def acos(self) -> Tensor:
+        """Computes the arc cosine, in [0, pi], element by element."""
+
+    def acos_(self) -> Tensor:
         """Computes the arc cosine, in [0, pi], element by element."""
 
     def acosh(self) -> Tensor:
         """Computes the inverse hyperbolic cosine, at least 0, element by element."""
 
-    def add(self, other: Operand) -> Tensor:
-        """Computes x + y, element by element."""
+    def acosh_(self) -> Tensor:
+        """Computes the inverse hyperbolic cosine, at least 0, element by element."""
 
-    def add_(self, other: Operand) -> Tensor:
-        """Computes x + y, element by element."""
+    def add(self, other: ArrayLike, *, alpha: builtins.float = 1) -> Tensor:
+        """Computes x + alpha * other."""
+
+    def add_(self, other: ArrayLike, *, alpha: builtins.float = 1) -> Tensor:
+        """Computes x + alpha * other."""
+
+    def addbmm(
+        self, batch1: ArrayLike, batch2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1
+    ) -> Tensor:
+        """Computes beta * x + alpha * the sum of a batch of products."""
+
+    def addbmm_(
+        self, batch1: ArrayLike, batch2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1
+    ) -> Tensor:
+        """Computes beta * x + alpha * the sum of a batch of products."""
+
+    def addcdiv(self, tensor1: ArrayLike, tensor2: ArrayLike, *, value: builtins.float = 1) -> Tensor:
+        """Computes x + value * tensor1 / tensor2."""
+
+    def addcdiv_(self, tensor1: ArrayLike, tensor2: ArrayLike, *, value: builtins.float = 1) -> Tensor:
+        """Computes x + value * tensor1 / tensor2."""
+
+    def addcmul(self, tensor1: ArrayLike, tensor2: ArrayLike, *, value: builtins.float = 1) -> Tensor:
+        """Computes x + value * tensor1 * tensor2."""
+
+    def addcmul_(self, tensor1: ArrayLike, tensor2: ArrayLike, *, value: builtins.float = 1) -> Tensor:
+        """Computes x + value * tensor1 * tensor2."""
+
+    def addmm(self, mat1: ArrayLike, mat2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """Computes beta * x + alpha * mat1 @ mat2."""
+
+    def addmm_(
+        self, mat1: ArrayLike, mat2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1
+    ) -> Tensor:
+        """Computes beta * x + alpha * mat1 @ mat2."""
+
+    def addmv(self, mat: ArrayLike, vec: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """Computes beta * x + alpha * mat @ vec."""
+
+    def addmv_(self, mat: ArrayLike, vec: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """Computes beta * x + alpha * mat @ vec."""
+
+    def addr(self, vec1: ArrayLike, vec2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """Computes beta * x + alpha * outer(vec1, vec2)."""
+
+    def addr_(self, vec1: ArrayLike, vec2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """Computes beta * x + alpha * outer(vec1, vec2)."""
+
+    def adjoint(self) -> Tensor:
+        """Exchanges the last two axes, as `x.mT` does: the conjugate of a real number is itself."""
 
     def all(
         self, axis: Axis = None, keepdims: builtins.bool = False, *, dim: Axis = None, keepdim: builtins.bool = False
@@ -109,6 +169,19 @@ class AttachedMethods:
     ) -> Tensor:
         """Finds the least element over axes."""
 
+    def aminmax(
+        self,
+        *,
+        dim: builtins.int | None = None,
+        keepdim: builtins.bool = False,
+        axis: builtins.int | None = None,
+        keepdims: builtins.bool = False,
+    ) -> MinMax:
+        """Finds the least and the greatest element."""
+
+    def angle(self) -> Tensor:
+        """Returns the angle of elements as complex numbers: pi where they are negative, else 0."""
+
     def any(
         self, axis: Axis = None, keepdims: builtins.bool = False, *, dim: Axis = None, keepdim: builtins.bool = False
     ) -> Tensor:
@@ -117,11 +190,44 @@ class AttachedMethods:
     def arccos(self) -> Tensor:
         """Computes the arc cosine, in [0, pi], element by element."""
 
+    def arccos_(self) -> Tensor:
+        """Computes the arc cosine, in [0, pi], element by element."""
+
+    def arccosh(self) -> Tensor:
+        """Computes the inverse hyperbolic cosine, at least 0, element by element."""
+
+    def arccosh_(self) -> Tensor:
+        """Computes the inverse hyperbolic cosine, at least 0, element by element."""
+
     def arcsin(self) -> Tensor:
         """Computes the arc sine, in [-pi/2, pi/2], element by element."""
 
+    def arcsin_(self) -> Tensor:
+        """Computes the arc sine, in [-pi/2, pi/2], element by element."""
+
+    def arcsinh(self) -> Tensor:
+        """Computes the inverse hyperbolic sine, element by element."""
+
+    def arcsinh_(self) -> Tensor:
+        """Computes the inverse hyperbolic sine, element by element."""
+
     def arctan(self) -> Tensor:
         """Computes the arc tangent, in [-pi/2, pi/2], element by element."""
+
+    def arctan2(self, y: ArrayLike) -> Tensor:
+        """Computes the angle of the point (y, x) with the positive first axis, in radians."""
+
+    def arctan2_(self, y: ArrayLike) -> Tensor:
+        """Computes the angle of the point (y, x) with the positive first axis, in radians."""
+
+    def arctan_(self) -> Tensor:
+        """Computes the arc tangent, in [-pi/2, pi/2], element by element."""
+
+    def arctanh(self) -> Tensor:
+        """Computes the inverse hyperbolic tangent, element by element."""
+
+    def arctanh_(self) -> Tensor:
+        """Computes the inverse hyperbolic tangent, element by element."""
 
     def argmax(
         self,
@@ -153,10 +259,19 @@ class AttachedMethods:
     ) -> Tensor:
         """Finds the permutation that sorts along an axis."""
 
+    def argwhere(self) -> Tensor:
+        """Finds the positions of the elements that are not 0, as a matrix."""
+
     def asin(self) -> Tensor:
         """Computes the arc sine, in [-pi/2, pi/2], element by element."""
 
+    def asin_(self) -> Tensor:
+        """Computes the arc sine, in [-pi/2, pi/2], element by element."""
+
     def asinh(self) -> Tensor:
+        """Computes the inverse hyperbolic sine, element by element."""
+
+    def asinh_(self) -> Tensor:
         """Computes the inverse hyperbolic sine, element by element."""
 
     def astype(
@@ -174,7 +289,16 @@ class AttachedMethods:
     def atan2(self, y: ArrayLike) -> Tensor:
         """Computes the angle of the point (y, x) with the positive first axis, in radians."""
 
+    def atan2_(self, y: ArrayLike) -> Tensor:
+        """Computes the angle of the point (y, x) with the positive first axis, in radians."""
+
+    def atan_(self) -> Tensor:
+        """Computes the arc tangent, in [-pi/2, pi/2], element by element."""
+
     def atanh(self) -> Tensor:
+        """Computes the inverse hyperbolic tangent, element by element."""
+
+    def atanh_(self) -> Tensor:
         """Computes the inverse hyperbolic tangent, element by element."""
 
     def backward(
@@ -185,8 +309,63 @@ class AttachedMethods:
     ) -> None:
         """Adds the tensor's gradient with respect to each leaf that requires one to the leaf's `.grad`."""
 
+    def baddbmm(
+        self, batch1: ArrayLike, batch2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1
+    ) -> Tensor:
+        """Computes beta * x + alpha * bmm(batch1, batch2)."""
+
+    def baddbmm_(
+        self, batch1: ArrayLike, batch2: ArrayLike, *, beta: builtins.float = 1, alpha: builtins.float = 1
+    ) -> Tensor:
+        """Computes beta * x + alpha * bmm(batch1, batch2)."""
+
+    def bernoulli(self, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor:
+        """Draws 1 with a given probability and 0 otherwise, element by element."""
+
+    def bernoulli_(self, p: builtins.float | Tensor = 0.5, *, generator: Generator | None = None) -> Tensor:
+        """Fills the tensor with 1, with a given probability, and 0 otherwise, in place."""
+
     def bfloat16(self) -> Tensor:
         """Converts to bfloat16, as `to(st.bfloat16)` does."""
+
+    def bincount(self, weights: ArrayLike | None = None, minlength: builtins.int = 0) -> Tensor:
+        """Counts how often each number occurs."""
+
+    def bitwise_and(self, y: ArrayLike) -> Tensor:
+        """Computes x & y, element by element."""
+
+    def bitwise_and_(self, y: ArrayLike) -> Tensor:
+        """Computes x & y, element by element."""
+
+    def bitwise_left_shift(self, y: ArrayLike) -> Tensor:
+        """Computes x << y, 0 where y is the width of the dtype or more, element by element."""
+
+    def bitwise_left_shift_(self, y: ArrayLike) -> Tensor:
+        """Computes x << y, 0 where y is the width of the dtype or more, element by element."""
+
+    def bitwise_not(self) -> Tensor:
+        """Inverts every bit of integers; negates booleans."""
+
+    def bitwise_not_(self) -> Tensor:
+        """Inverts every bit of integers; negates booleans."""
+
+    def bitwise_or(self, y: ArrayLike) -> Tensor:
+        """Computes x | y, element by element."""
+
+    def bitwise_or_(self, y: ArrayLike) -> Tensor:
+        """Computes x | y, element by element."""
+
+    def bitwise_right_shift(self, y: ArrayLike) -> Tensor:
+        """Computes x >> y, keeping the sign, element by element."""
+
+    def bitwise_right_shift_(self, y: ArrayLike) -> Tensor:
+        """Computes x >> y, keeping the sign, element by element."""
+
+    def bitwise_xor(self, y: ArrayLike) -> Tensor:
+        """Computes x ^ y, element by element."""
+
+    def bitwise_xor_(self, y: ArrayLike) -> Tensor:
+        """Computes x ^ y, element by element."""
 
     def bmm(self, y: ArrayLike) -> Tensor:
         """Multiplies two batches of matrices."""
@@ -194,14 +373,25 @@ class AttachedMethods:
     def bool(self) -> Tensor:
         """Converts to bool, as `to(st.bool)` does."""
 
-    def broadcast_to(self, shape: ShapeLike) -> Tensor:
-        """Repeats a tensor along axes of extent 1, and along new leading axes, without a copy."""
+    def broadcast_to(self, size: ShapeLike | None = None, *, shape: ShapeLike | None = None) -> Tensor:
+        """Repeats a tensor to a shape, without a copy."""
+
+    def byte(self) -> Tensor:
+        """Converts to uint8, as `to(st.uint8)` does."""
+
+    def cauchy_(
+        self, median: builtins.float = 0.0, sigma: builtins.float = 1.0, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fills the tensor with numbers drawn from a Cauchy distribution, in place."""
 
     def ceil(self) -> Tensor:
         """Rounds up to an integer, element by element."""
 
     def ceil_(self) -> Tensor:
         """Rounds up to an integer, element by element."""
+
+    def char(self) -> Tensor:
+        """Converts to int8, as `to(st.int8)` does."""
 
     def chunk(self, chunks: builtins.int, axis: builtins.int = 0, *, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Cuts a tensor into a number of equal pieces along an axis."""
@@ -212,6 +402,18 @@ class AttachedMethods:
     def clamp_(self, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Tensor:
         """Limits each element to the range from `min` to `max`."""
 
+    def clamp_max(self, max: ArrayLike) -> Tensor:
+        """Replaces elements above a bound by the bound."""
+
+    def clamp_max_(self, max: ArrayLike) -> Tensor:
+        """Replaces elements above a bound by the bound."""
+
+    def clamp_min(self, min: ArrayLike) -> Tensor:
+        """Replaces elements below a bound by the bound."""
+
+    def clamp_min_(self, min: ArrayLike) -> Tensor:
+        """Replaces elements below a bound by the bound."""
+
     def clip(self, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Tensor:
         """Limits each element to the range from `min` to `max`."""
 
@@ -221,8 +423,14 @@ class AttachedMethods:
     def clone(self) -> Tensor:
         """Creates a tensor of the same value; in-place updates of either leave the other as it is."""
 
+    def conj(self) -> Tensor:
+        """Returns the complex conjugate: the tensor itself, as no dtype is complex."""
+
+    def conj_physical(self) -> Tensor:
+        """Returns the complex conjugate: the tensor itself, as no dtype is complex."""
+
     def contiguous(self) -> Tensor:
-        """Returns the tensor itself: elements always lie in memory in row-major order."""
+        """Copies the elements into row-major order, where they do not lie so."""
 
     def copy_(self, other: ArrayLike) -> Tensor:
         """Copies the values of `other` into the tensor, cast to its dtype."""
@@ -233,6 +441,9 @@ class AttachedMethods:
     def copysign_(self, y: ArrayLike) -> Tensor:
         """Gives each element of `x` the sign of `y`."""
 
+    def corrcoef(self) -> Tensor:
+        """Computes the matrix of correlation coefficients of variables over observations."""
+
     def cos(self) -> Tensor:
         """Computes the cosine, element by element."""
 
@@ -240,6 +451,9 @@ class AttachedMethods:
         """Computes the cosine, element by element."""
 
     def cosh(self) -> Tensor:
+        """Computes the hyperbolic cosine, element by element."""
+
+    def cosh_(self) -> Tensor:
         """Computes the hyperbolic cosine, element by element."""
 
     def count_nonzero(
@@ -257,49 +471,97 @@ class AttachedMethods:
         """Computes the covariance matrix of variables over observations."""
 
     def cpu(self) -> Tensor:
-        """Returns the tensor itself: its values can be read on the host wherever they are. `to("cpu")` moves them."""
+        """Copies the tensor to the CPU, as `to("cpu")` does."""
 
-    def cummax(self, axis: builtins.int | None = 0, *, dim: builtins.int | None = 0) -> Tensor:
-        """Computes inclusive maxima along an axis: element i is the greatest of elements 0 to i."""
+    def cross(self, other: ArrayLike, dim: builtins.int | None = None, *, axis: builtins.int | None = None) -> Tensor:
+        """Computes the cross product of vectors of three elements."""
 
-    def cummin(self, axis: builtins.int | None = 0, *, dim: builtins.int | None = 0) -> Tensor:
-        """Computes inclusive minima along an axis: element i is the least of elements 0 to i."""
+    def cuda(self, device: builtins.int | str | None = None) -> Tensor:
+        """Copies the tensor to a CUDA device, as `to("cuda")` does."""
+
+    def cummax(self, dim: builtins.int = 0, *, axis: builtins.int = 0) -> Extreme:
+        """Computes inclusive maxima along an axis, and their positions; `st.cummax` gives the values only."""
+
+    def cummin(self, dim: builtins.int = 0, *, axis: builtins.int = 0) -> Extreme:
+        """Computes inclusive minima along an axis, and their positions; `st.cummin` gives the values only."""
 
     def cumprod(
-        self, axis: builtins.int | None = None, dtype: DTypeLike | None = None, *, dim: builtins.int | None = None
+        self, dim: builtins.int | None = None, dtype: DTypeLike | None = None, *, axis: builtins.int | None = None
+    ) -> Tensor:
+        """Computes inclusive products along an axis: element i is the product of elements 0 to i."""
+
+    def cumprod_(
+        self, dim: builtins.int | None = None, dtype: DTypeLike | None = None, *, axis: builtins.int | None = None
     ) -> Tensor:
         """Computes inclusive products along an axis: element i is the product of elements 0 to i."""
 
     def cumsum(
-        self, axis: builtins.int | None = None, dtype: DTypeLike | None = None, *, dim: builtins.int | None = None
+        self, dim: builtins.int | None = None, dtype: DTypeLike | None = None, *, axis: builtins.int | None = None
     ) -> Tensor:
         """Computes inclusive sums along an axis: element i is the sum of elements 0 to i."""
+
+    def cumsum_(
+        self, dim: builtins.int | None = None, dtype: DTypeLike | None = None, *, axis: builtins.int | None = None
+    ) -> Tensor:
+        """Computes inclusive sums along an axis: element i is the sum of elements 0 to i."""
+
+    def data_ptr(self) -> builtins.int:
+        """Returns the address of the first element. The value is evaluated immediately."""
+
+    def deg2rad(self) -> Tensor:
+        """Converts angles from degrees to radians."""
+
+    def deg2rad_(self) -> Tensor:
+        """Converts angles from degrees to radians."""
 
     def detach_(self) -> Tensor:
         """Ends the flow of gradients through this tensor, in place."""
 
+    def diag(self, diagonal: builtins.int = 0) -> Tensor:
+        """Takes the diagonal of a matrix, or makes a matrix with a given diagonal."""
+
+    def diag_embed(self, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
+        """Makes matrices whose diagonals have the elements of the last axis."""
+
+    def diagflat(self, offset: builtins.int = 0) -> Tensor:
+        """Makes a matrix whose diagonal has the elements in row-major order."""
+
     def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
         """Takes the elements whose positions on two axes are equal."""
 
+    def diagonal_scatter(
+        self, src: ArrayLike, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1
+    ) -> Tensor:
+        """Writes a diagonal."""
+
     def diff(
         self,
-        axis: builtins.int = -1,
         n: builtins.int = 1,
+        dim: builtins.int = -1,
         prepend: ArrayLike | None = None,
         append: ArrayLike | None = None,
         *,
-        dim: builtins.int = -1,
+        axis: builtins.int = -1,
     ) -> Tensor:
         """Computes differences of neighbours along an axis: element i is x[i + 1] - x[i]."""
 
     def dim(self) -> builtins.int:
         """Returns the number of axes."""
 
-    def div(self, other: Operand) -> Tensor:
-        """Computes x / y in floating point, element by element."""
+    def dist(self, other: ArrayLike, p: builtins.float = 2) -> Tensor:
+        """Computes the p-norm of the difference of two tensors."""
 
-    def div_(self, y: Operand) -> Tensor:
-        """Computes x / y in floating point, element by element."""
+    def div(self, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
+        """Computes x / other."""
+
+    def div_(self, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
+        """Computes x / other."""
+
+    def divide(self, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
+        """Computes x / other."""
+
+    def divide_(self, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
+        """Computes x / other."""
 
     def dot(self, y: ArrayLike) -> Tensor:
         """Computes the inner product of two vectors; of more axes it is `matmul`."""
@@ -307,19 +569,31 @@ class AttachedMethods:
     def double(self) -> Tensor:
         """Converts to float64, as `to(st.float64)` does."""
 
+    def dsplit(self, indices_or_sections: builtins.int | Sequence[builtins.int]) -> tuple[Tensor, ...]:
+        """Splits along the third axis."""
+
     def element_size(self) -> builtins.int:
         """Returns the size of an element in bytes."""
 
-    def eq(self, other: object) -> Tensor:
+    def eq(self, y: ArrayLike) -> Tensor:
         """Tests x == y, element by element."""
 
-    def equal(self, y: ArrayLike) -> builtins.bool:
-        """Tests whether shapes and all elements are equal. The values are evaluated immediately."""
+    def eq_(self, y: ArrayLike) -> Tensor:
+        """Tests x == y, element by element."""
+
+    def equal(self, other: ArrayLike) -> builtins.bool:
+        """Tests whether shapes and all elements are equal; `st.equal` and `x.eq` compare element by element."""
 
     def erf(self) -> Tensor:
         """Computes the error function, element by element."""
 
+    def erf_(self) -> Tensor:
+        """Computes the error function, element by element."""
+
     def erfc(self) -> Tensor:
+        """Computes 1 - erf(x) with full relative accuracy, also where erf(x) rounds to 1."""
+
+    def erfc_(self) -> Tensor:
         """Computes 1 - erf(x) with full relative accuracy, also where erf(x) rounds to 1."""
 
     def exp(self) -> Tensor:
@@ -328,10 +602,13 @@ class AttachedMethods:
     def exp2(self) -> Tensor:
         """Computes 2**x, element by element."""
 
+    def exp2_(self) -> Tensor:
+        """Computes 2**x, element by element."""
+
     def exp_(self) -> Tensor:
         """Computes e**x, element by element."""
 
-    def expand(self, *shape: ShapeLike) -> Tensor:
+    def expand(self, *shape: ShapeLike, **named: ShapeLike) -> Tensor:
         """Repeats a tensor along axes of extent 1, as PyTorch's `Tensor.expand`."""
 
     def expand_as(self, other: Tensor) -> Tensor:
@@ -343,17 +620,41 @@ class AttachedMethods:
     def expm1_(self) -> Tensor:
         """Computes e**x - 1, without loss of digits near 0, element by element."""
 
+    def exponential_(self, lambd: builtins.float = 1.0, *, generator: Generator | None = None) -> Tensor:
+        """Fills the tensor with numbers drawn from an exponential distribution, in place."""
+
     def fill_(self, value: builtins.float) -> Tensor:
         """Sets every element to a number."""
+
+    def fill_diagonal_(self, fill_value: builtins.float, wrap: builtins.bool = False) -> Tensor:
+        """Writes a number to the main diagonal, in place."""
+
+    def fix(self) -> Tensor:
+        """Rounds towards zero to an integer, element by element."""
+
+    def fix_(self) -> Tensor:
+        """Rounds towards zero to an integer, element by element."""
 
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Merges neighbouring axes into one."""
 
-    def flip(self, axis: Axis = None, *, dim: Axis = None, dims: Axis = None) -> Tensor:
-        """Reverses the order of elements along axes."""
+    def flip(self, *dims: ShapeLike, axis: Axis = None, dim: Axis = None, **named: ShapeLike) -> Tensor:
+        """Copies the elements in reversed order along axes. The function `st.flip` gives a view instead, as NumPy's does."""
+
+    def fliplr(self) -> Tensor:
+        """Copies the elements in reversed order along the second axis."""
+
+    def flipud(self) -> Tensor:
+        """Copies the elements in reversed order along the first axis."""
 
     def float(self) -> Tensor:
         """Converts to float32, as `to(st.float32)` does."""
+
+    def float_power(self, y: ArrayLike) -> Tensor:
+        """Computes x ** y in float64."""
+
+    def float_power_(self, y: ArrayLike) -> Tensor:
+        """Computes x ** y in float64."""
 
     def floor(self) -> Tensor:
         """Rounds down to an integer, element by element."""
@@ -367,25 +668,85 @@ class AttachedMethods:
     def floor_divide_(self, y: ArrayLike) -> Tensor:
         """Computes x / y rounded down; 0 where an integer divisor is 0, element by element."""
 
-    def fmod(self, other: Operand) -> Tensor:
-        """Computes x - y * (x // y), with the sign of y, element by element."""
+    def fmax(self, y: ArrayLike) -> Tensor:
+        """Takes the greater of x and y, and of a NaN and a number the number."""
+
+    def fmin(self, y: ArrayLike) -> Tensor:
+        """Takes the lesser of x and y, and of a NaN and a number the number."""
+
+    def fmod(self, y: ArrayLike) -> Tensor:
+        """Computes x - y * trunc(x / y), with the sign of x, as C's `fmod` does; `remainder` has the sign of y."""
+
+    def fmod_(self, y: ArrayLike) -> Tensor:
+        """Computes x - y * trunc(x / y), with the sign of x, as C's `fmod` does; `remainder` has the sign of y."""
+
+    def frac(self) -> Tensor:
+        """Computes x - trunc(x), the part behind the decimal point, with the sign of x."""
+
+    def frac_(self) -> Tensor:
+        """Computes x - trunc(x), the part behind the decimal point, with the sign of x."""
 
     def gather(self, dim: builtins.int, index: ArrayLike) -> Tensor:
         """Gathers elements along an axis, one index for each position, as PyTorch's `gather`."""
 
-    def ge(self, other: Operand) -> Tensor:
+    def ge(self, y: ArrayLike) -> Tensor:
+        """Tests x >= y, element by element."""
+
+    def ge_(self, y: ArrayLike) -> Tensor:
         """Tests x >= y, element by element."""
 
     def gelu(self, approximate: str = "none") -> Tensor:
         """Computes x * Phi(x), where Phi is the normal distribution function, element by element."""
 
-    def gt(self, other: Operand) -> Tensor:
+    def geometric_(self, p: builtins.float, *, generator: Generator | None = None) -> Tensor:
+        """Fills the tensor with the number of trials up to the first success, in place."""
+
+    def ger(self, y: ArrayLike) -> Tensor:
+        """Computes the products of all pairs of elements of two vectors."""
+
+    def get_device(self) -> builtins.int:
+        """Returns the number of the device among those of its backend."""
+
+    def greater(self, y: ArrayLike) -> Tensor:
+        """Tests x > y, element by element."""
+
+    def greater_(self, y: ArrayLike) -> Tensor:
+        """Tests x > y, element by element."""
+
+    def greater_equal(self, y: ArrayLike) -> Tensor:
+        """Tests x >= y, element by element."""
+
+    def greater_equal_(self, y: ArrayLike) -> Tensor:
+        """Tests x >= y, element by element."""
+
+    def gt(self, y: ArrayLike) -> Tensor:
+        """Tests x > y, element by element."""
+
+    def gt_(self, y: ArrayLike) -> Tensor:
         """Tests x > y, element by element."""
 
     def half(self) -> Tensor:
         """Converts to float16, as `to(st.float16)` does."""
 
+    def hardshrink(self, lambd: builtins.float = 0.5) -> Tensor:
+        """Replaces elements from -lambd to lambd by 0."""
+
+    def heaviside(self, values: ArrayLike) -> Tensor:
+        """Takes 0 where x is negative, 1 where it is positive, and `values` where it is 0."""
+
+    def heaviside_(self, values: ArrayLike) -> Tensor:
+        """Takes 0 where x is negative, 1 where it is positive, and `values` where it is 0."""
+
+    def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0) -> Tensor:
+        """Counts the elements in each of a row of equal bins; elements outside are left out."""
+
+    def hsplit(self, indices_or_sections: builtins.int | Sequence[builtins.int]) -> tuple[Tensor, ...]:
+        """Splits along the second axis, of a 1-d tensor along its only one."""
+
     def hypot(self, y: ArrayLike) -> Tensor:
+        """Computes sqrt(x*x + y*y) without overflow in between."""
+
+    def hypot_(self, y: ArrayLike) -> Tensor:
         """Computes sqrt(x*x + y*y) without overflow in between."""
 
     def index_add(self, dim: builtins.int, index: ArrayLike, source: ArrayLike, alpha: builtins.float = 1) -> Tensor:
@@ -394,17 +755,62 @@ class AttachedMethods:
     def index_add_(self, dim: builtins.int, index: ArrayLike, source: ArrayLike, alpha: builtins.float = 1) -> Tensor:
         """Adds slices at indices along an axis."""
 
+    def index_copy(self, dim: builtins.int, index: ArrayLike, source: ArrayLike) -> Tensor:
+        """Writes slices at indices along an axis."""
+
+    def index_copy_(self, dim: builtins.int, index: ArrayLike, source: ArrayLike) -> Tensor:
+        """Writes slices at indices along an axis."""
+
+    def index_fill(self, dim: builtins.int, index: ArrayLike, value: builtins.float | Tensor) -> Tensor:
+        """Writes one number to slices at indices along an axis."""
+
+    def index_fill_(self, dim: builtins.int, index: ArrayLike, value: builtins.float | Tensor) -> Tensor:
+        """Writes one number to slices at indices along an axis."""
+
+    def index_put(self, indices: Sequence[ArrayLike], values: ArrayLike, accumulate: builtins.bool = False) -> Tensor:
+        """Writes values at positions that several indices give, as `x[indices] = values` does."""
+
+    def index_put_(self, indices: Sequence[ArrayLike], values: ArrayLike, accumulate: builtins.bool = False) -> Tensor:
+        """Writes values at positions that several indices give, as `x[indices] = values` does."""
+
     def index_select(self, dim: builtins.int, index: ArrayLike) -> Tensor:
         """Gathers slices along an axis; PyTorch's name for `take`."""
+
+    def inner(self, other: ArrayLike) -> Tensor:
+        """Sums products over the last axes of two tensors."""
 
     def int(self) -> Tensor:
         """Converts to int32, as `to(st.int32)` does."""
 
+    def is_complex(self) -> builtins.bool:
+        """Tests whether the dtype is complex, which no dtype is yet."""
+
     def is_contiguous(self) -> builtins.bool:
-        """Tests whether the elements lie in memory in row-major order, which they always do."""
+        """Tests whether the elements lie side by side in row-major order: those of views may not."""
+
+    @property
+    def is_cpu(self) -> builtins.bool:
+        """Whether the device's type is cpu, as in PyTorch."""
+
+    @property
+    def is_cuda(self) -> builtins.bool:
+        """Whether the device's type is cuda, as in PyTorch."""
 
     def is_floating_point(self) -> builtins.bool:
         """Tests whether the dtype is floating."""
+
+    @property
+    def is_mps(self) -> builtins.bool:
+        """Whether the device's type is mps, as in PyTorch."""
+
+    def is_nonzero(self) -> builtins.bool:
+        """Tests whether the only element is not 0, as `bool(x)` does. The value is evaluated immediately."""
+
+    def is_same_size(self, other: Tensor) -> builtins.bool:
+        """Tests whether two tensors have one shape."""
+
+    def is_signed(self) -> builtins.bool:
+        """Tests whether the dtype has negative numbers."""
 
     def isclose(
         self, y: ArrayLike, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False
@@ -420,14 +826,58 @@ class AttachedMethods:
     def isnan(self) -> Tensor:
         """Tests whether elements are NaN."""
 
-    def le(self, other: Operand) -> Tensor:
+    def isneginf(self) -> Tensor:
+        """Tests whether elements are infinite and negative."""
+
+    def isposinf(self) -> Tensor:
+        """Tests whether elements are infinite and positive."""
+
+    def isreal(self) -> Tensor:
+        """Tests whether elements have no imaginary part: all, as no dtype is complex."""
+
+    def kron(self, other: ArrayLike) -> Tensor:
+        """Computes the Kronecker product: each element of `x` is replaced by its product with `other`."""
+
+    def kthvalue(
+        self,
+        k: builtins.int,
+        dim: builtins.int = -1,
+        keepdim: builtins.bool = False,
+        *,
+        axis: builtins.int = -1,
+        keepdims: builtins.bool = False,
+    ) -> Extreme:
+        """Finds the `k`-th least element along an axis, and its position."""
+
+    def ldexp(self, y: ArrayLike) -> Tensor:
+        """Computes x * 2**y."""
+
+    def ldexp_(self, y: ArrayLike) -> Tensor:
+        """Computes x * 2**y."""
+
+    def le(self, y: ArrayLike) -> Tensor:
+        """Tests x <= y, element by element."""
+
+    def le_(self, y: ArrayLike) -> Tensor:
         """Tests x <= y, element by element."""
 
     def lerp(self, end: ArrayLike, weight: Operand) -> Tensor:
-        """Interpolates linearly: x + weight * (end - x)."""
+        """Interpolates linearly: x + weight * (end - x), exactly x at weight 0 and `end` at weight 1."""
 
     def lerp_(self, end: ArrayLike, weight: Operand) -> Tensor:
-        """Interpolates linearly: x + weight * (end - x)."""
+        """Interpolates linearly: x + weight * (end - x), exactly x at weight 0 and `end` at weight 1."""
+
+    def less(self, y: ArrayLike) -> Tensor:
+        """Tests x < y, element by element."""
+
+    def less_(self, y: ArrayLike) -> Tensor:
+        """Tests x < y, element by element."""
+
+    def less_equal(self, y: ArrayLike) -> Tensor:
+        """Tests x <= y, element by element."""
+
+    def less_equal_(self, y: ArrayLike) -> Tensor:
+        """Tests x <= y, element by element."""
 
     def log(self) -> Tensor:
         """Computes the natural logarithm, element by element."""
@@ -435,14 +885,28 @@ class AttachedMethods:
     def log10(self) -> Tensor:
         """Computes the logarithm to base 10, element by element."""
 
+    def log10_(self) -> Tensor:
+        """Computes the logarithm to base 10, element by element."""
+
     def log1p(self) -> Tensor:
+        """Computes log(1 + x), without loss of digits near 0, element by element."""
+
+    def log1p_(self) -> Tensor:
         """Computes log(1 + x), without loss of digits near 0, element by element."""
 
     def log2(self) -> Tensor:
         """Computes the logarithm to base 2, element by element."""
 
+    def log2_(self) -> Tensor:
+        """Computes the logarithm to base 2, element by element."""
+
     def log_(self) -> Tensor:
         """Computes the natural logarithm, element by element."""
+
+    def log_normal_(
+        self, mean: builtins.float = 1.0, std: builtins.float = 2.0, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fills the tensor with numbers whose logarithms are drawn from a normal distribution, in place."""
 
     def log_softmax(self, axis: builtins.int = -1, dtype: DTypeLike | None = None, *, dim: builtins.int = -1) -> Tensor:
         """Computes log(softmax(x)) along an axis, without overflow and without loss where the softmax is near 0."""
@@ -450,17 +914,41 @@ class AttachedMethods:
     def logaddexp(self, y: ArrayLike) -> Tensor:
         """Computes log(e**x + e**y) without overflow in between."""
 
+    def logaddexp2(self, y: ArrayLike) -> Tensor:
+        """Computes log2(2**x + 2**y) without overflow."""
+
+    def logcumsumexp(self, dim: builtins.int, *, axis: builtins.int = 0) -> Tensor:
+        """Computes log(cumsum(exp(x))) along an axis, without overflow."""
+
     def logical_and(self, y: ArrayLike) -> Tensor:
+        """Tests whether both operands are true, element by element."""
+
+    def logical_and_(self, y: ArrayLike) -> Tensor:
         """Tests whether both operands are true, element by element."""
 
     def logical_not(self) -> Tensor:
         """Tests whether elements are false."""
 
+    def logical_not_(self) -> Tensor:
+        """Tests whether elements are false."""
+
     def logical_or(self, y: ArrayLike) -> Tensor:
+        """Tests whether either operand is true, element by element."""
+
+    def logical_or_(self, y: ArrayLike) -> Tensor:
         """Tests whether either operand is true, element by element."""
 
     def logical_xor(self, y: ArrayLike) -> Tensor:
         """Tests whether exactly one operand is true, element by element."""
+
+    def logical_xor_(self, y: ArrayLike) -> Tensor:
+        """Tests whether exactly one operand is true, element by element."""
+
+    def logit(self, eps: builtins.float | None = None) -> Tensor:
+        """Computes log(x / (1 - x)), the inverse of the sigmoid."""
+
+    def logit_(self, eps: builtins.float | None = None) -> Tensor:
+        """Computes log(x / (1 - x)), the inverse of the sigmoid."""
 
     def logsumexp(
         self, axis: Axis = None, keepdims: builtins.bool = False, *, dim: Axis = None, keepdim: builtins.bool = False
@@ -470,8 +958,15 @@ class AttachedMethods:
     def long(self) -> Tensor:
         """Converts to int64, as `to(st.int64)` does."""
 
-    def lt(self, other: Operand) -> Tensor:
+    def lt(self, y: ArrayLike) -> Tensor:
         """Tests x < y, element by element."""
+
+    def lt_(self, y: ArrayLike) -> Tensor:
+        """Tests x < y, element by element."""
+
+    @property
+    def mH(self) -> Tensor:
+        """Exchanges the last two axes, as `x.mT` does: the conjugate of a real number is itself."""
 
     def masked_fill(self, mask: ArrayLike, value: ArrayLike) -> Tensor:
         """Replaces the elements at which a mask holds by one value."""
@@ -479,65 +974,102 @@ class AttachedMethods:
     def masked_fill_(self, mask: ArrayLike, value: ArrayLike) -> Tensor:
         """Replaces the elements at which a mask holds by one value."""
 
+    def masked_scatter(self, mask: ArrayLike, source: ArrayLike) -> Tensor:
+        """Writes the first elements of a source where a mask holds, in row-major order."""
+
+    def masked_scatter_(self, mask: ArrayLike, source: ArrayLike) -> Tensor:
+        """Writes the first elements of a source where a mask holds, in row-major order."""
+
     def masked_select(self, mask: ArrayLike) -> Tensor:
         """Picks the elements at which a mask holds, in row-major order."""
 
     def matmul(self, y: ArrayLike) -> Tensor:
         """Multiplies matrices, in the last two axes, by NumPy's rules; `x @ y` does the same."""
 
-    @overload
-    def max(self, other: Tensor, /) -> Tensor:
-        """Finds the greatest element: over axes, along `dim` with its position, or element by element beside a tensor."""
+    def matrix_power(self, n: builtins.int) -> Tensor:
+        """Multiplies square matrices with themselves, by repeated squaring."""
 
     @overload
-    def max(self, *, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
-        """Finds the greatest element: over axes, along `dim` with its position, or element by element beside a tensor."""
+    def max(self) -> Tensor:
+        """Finds the greatest element of all, or along an axis with its position, or element by element beside a tensor."""
 
     @overload
-    def max(self, axis: Axis = None, keepdims: builtins.bool = False) -> Tensor:
-        """Finds the greatest element: over axes, along `dim` with its position, or element by element beside a tensor."""
+    def max(self, dim: Tensor, /) -> Tensor:
+        """Finds the greatest element of all, or along an axis with its position, or element by element beside a tensor."""
+
+    @overload
+    def max(self, *, other: Tensor) -> Tensor:
+        """Finds the greatest element of all, or along an axis with its position, or element by element beside a tensor."""
+
+    @overload
+    def max(self, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the greatest element of all, or along an axis with its position, or element by element beside a tensor."""
+
+    @overload
+    def max(self, *, axis: builtins.int, keepdims: builtins.bool = False, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the greatest element of all, or along an axis with its position, or element by element beside a tensor."""
 
     def maximum(self, y: ArrayLike) -> Tensor:
         """Takes the greater of x and y, NaN where either is, element by element."""
 
     def mean(
         self,
-        axis: Axis = None,
-        dtype: DTypeLike | None = None,
-        keepdims: builtins.bool = False,
-        *,
         dim: Axis = None,
         keepdim: builtins.bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        axis: Axis = None,
+        keepdims: builtins.bool = False,
     ) -> Tensor:
         """Computes the arithmetic mean over axes."""
 
     @overload
-    def median(
-        self, axis: Axis = None, keepdims: builtins.bool = False, dim: None = None, keepdim: builtins.bool = False
-    ) -> Tensor:
-        """Finds the middle element in order, over axes."""
+    def median(self) -> Tensor:
+        """Finds the middle element in order, of an even number the lower one; `st.median` gives the mean of the two."""
 
     @overload
-    def median(self, *, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
-        """Finds the middle element in order, over axes."""
+    def median(self, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the middle element in order, of an even number the lower one; `st.median` gives the mean of the two."""
 
     @overload
-    def min(self, other: Tensor, /) -> Tensor:
-        """Finds the least element: over axes, along `dim` with its position, or element by element beside a tensor."""
+    def median(self, *, axis: builtins.int, keepdims: builtins.bool = False, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the middle element in order, of an even number the lower one; `st.median` gives the mean of the two."""
 
     @overload
-    def min(self, *, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
-        """Finds the least element: over axes, along `dim` with its position, or element by element beside a tensor."""
+    def min(self) -> Tensor:
+        """Finds the least element of all, or along an axis with its position, or element by element beside a tensor."""
 
     @overload
-    def min(self, axis: Axis = None, keepdims: builtins.bool = False) -> Tensor:
-        """Finds the least element: over axes, along `dim` with its position, or element by element beside a tensor."""
+    def min(self, dim: Tensor, /) -> Tensor:
+        """Finds the least element of all, or along an axis with its position, or element by element beside a tensor."""
+
+    @overload
+    def min(self, *, other: Tensor) -> Tensor:
+        """Finds the least element of all, or along an axis with its position, or element by element beside a tensor."""
+
+    @overload
+    def min(self, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the least element of all, or along an axis with its position, or element by element beside a tensor."""
+
+    @overload
+    def min(self, *, axis: builtins.int, keepdims: builtins.bool = False, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the least element of all, or along an axis with its position, or element by element beside a tensor."""
 
     def minimum(self, y: ArrayLike) -> Tensor:
         """Takes the lesser of x and y, NaN where either is, element by element."""
 
     def mm(self, y: ArrayLike) -> Tensor:
         """Multiplies two matrices."""
+
+    def mode(
+        self,
+        dim: builtins.int = -1,
+        keepdim: builtins.bool = False,
+        *,
+        axis: builtins.int = -1,
+        keepdims: builtins.bool = False,
+    ) -> Extreme:
+        """Finds the most frequent element along an axis, of equally frequent ones the least."""
 
     def moveaxis(
         self, source: builtins.int | Sequence[builtins.int], destination: builtins.int | Sequence[builtins.int]
@@ -549,38 +1081,88 @@ class AttachedMethods:
     ) -> Tensor:
         """Moves axes to other positions; the others keep their order."""
 
-    def mul(self, other: Operand) -> Tensor:
+    def msort(self) -> Tensor:
+        """Sorts elements along the first axis."""
+
+    def mul(self, y: ArrayLike) -> Tensor:
         """Computes x * y, element by element."""
 
-    def mul_(self, other: Operand) -> Tensor:
+    def mul_(self, y: ArrayLike) -> Tensor:
         """Computes x * y, element by element."""
+
+    def multinomial(
+        self, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Draws positions of the last axis, each with a probability in proportion to its element."""
+
+    def multiply(self, y: ArrayLike) -> Tensor:
+        """Computes x * y, element by element."""
+
+    def multiply_(self, y: ArrayLike) -> Tensor:
+        """Computes x * y, element by element."""
+
+    def mv(self, vec: ArrayLike) -> Tensor:
+        """Multiplies a matrix and a vector."""
+
+    def nan_to_num(
+        self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None
+    ) -> Tensor:
+        """Replaces NaN and infinities by numbers."""
+
+    def nan_to_num_(
+        self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None
+    ) -> Tensor:
+        """Replaces NaN and infinities by numbers."""
 
     def nanmean(
         self,
-        axis: Axis = None,
-        dtype: DTypeLike | None = None,
-        keepdims: builtins.bool = False,
-        *,
         dim: Axis = None,
         keepdim: builtins.bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        axis: Axis = None,
+        keepdims: builtins.bool = False,
     ) -> Tensor:
         """Computes the mean over axes of the elements that are not NaN."""
 
+    @overload
+    def nanmedian(self) -> Tensor:
+        """Finds the middle of the elements that are not NaN, of an even number the lower one."""
+
+    @overload
+    def nanmedian(self, dim: builtins.int, keepdim: builtins.bool = False) -> Extreme:
+        """Finds the middle of the elements that are not NaN, of an even number the lower one."""
+
+    @overload
+    def nanmedian(
+        self, *, axis: builtins.int, keepdims: builtins.bool = False, keepdim: builtins.bool = False
+    ) -> Extreme:
+        """Finds the middle of the elements that are not NaN, of an even number the lower one."""
+
     def nansum(
         self,
-        axis: Axis = None,
-        dtype: DTypeLike | None = None,
-        keepdims: builtins.bool = False,
-        *,
         dim: Axis = None,
         keepdim: builtins.bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        axis: Axis = None,
+        keepdims: builtins.bool = False,
     ) -> Tensor:
         """Sums elements over axes, taking NaN for 0."""
 
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """Takes a range of positions along an axis."""
 
-    def ne(self, other: object) -> Tensor:
+    def narrow_copy(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
+        """Copies a range of positions along an axis; `narrow` gives a view of it."""
+
+    def ndimension(self) -> builtins.int:
+        """Returns the number of axes."""
+
+    def ne(self, y: ArrayLike) -> Tensor:
+        """Tests x != y, element by element."""
+
+    def ne_(self, y: ArrayLike) -> Tensor:
         """Tests x != y, element by element."""
 
     def neg(self) -> Tensor:
@@ -589,18 +1171,28 @@ class AttachedMethods:
     def neg_(self) -> Tensor:
         """Computes -x, element by element."""
 
+    def negative(self) -> Tensor:
+        """Computes -x, element by element."""
+
+    def negative_(self) -> Tensor:
+        """Computes -x, element by element."""
+
+    def nelement(self) -> builtins.int:
+        """Returns the number of elements."""
+
     def new_empty(
         self,
         *shape: ShapeLike,
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
+        **named: ShapeLike,
     ) -> Tensor:
         """Creates a tensor whose values are to be written, by default of this dtype and on this device."""
 
     def new_full(
         self,
-        shape: ShapeLike,
+        size: ShapeLike,
         fill_value: builtins.float | Tensor,
         *,
         dtype: DTypeLike | None = None,
@@ -615,6 +1207,7 @@ class AttachedMethods:
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
+        **named: ShapeLike,
     ) -> Tensor:
         """Creates a tensor of ones, by default of this dtype and on this device."""
 
@@ -634,19 +1227,46 @@ class AttachedMethods:
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
         requires_grad: builtins.bool = False,
+        **named: ShapeLike,
     ) -> Tensor:
         """Creates a tensor of zeros, by default of this dtype and on this device."""
 
-    @overload
-    def nonzero(self, as_tuple: Literal[True] = True) -> tuple[Tensor, ...]:
-        """Finds the positions of the elements that are not 0."""
+    def nextafter(self, y: ArrayLike) -> Tensor:
+        """Finds the next representable number after each element of `x` in the direction of `y`."""
+
+    def nextafter_(self, y: ArrayLike) -> Tensor:
+        """Finds the next representable number after each element of `x` in the direction of `y`."""
 
     @overload
-    def nonzero(self, as_tuple: Literal[False]) -> Tensor:
-        """Finds the positions of the elements that are not 0."""
+    def nonzero(self, *, as_tuple: Literal[False] = False) -> Tensor:
+        """Finds the positions of the elements that are not 0, as a matrix; `st.nonzero` gives a tensor for each axis."""
 
-    def norm(self, p: builtins.float | str = 2, dim: Axis = None, keepdim: builtins.bool = False) -> Tensor:
-        """Computes the p-norm of vectors; PyTorch's name for `st.linalg.vector_norm`."""
+    @overload
+    def nonzero(self, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]:
+        """Finds the positions of the elements that are not 0, as a matrix; `st.nonzero` gives a tensor for each axis."""
+
+    def norm(
+        self,
+        p: builtins.float | str | None = "fro",
+        dim: Axis = None,
+        keepdim: builtins.bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        axis: Axis = None,
+        keepdims: builtins.bool = False,
+    ) -> Tensor:
+        """Computes the p-norm of vectors."""
+
+    def normal_(
+        self, mean: builtins.float = 0.0, std: builtins.float = 1.0, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fills the tensor with numbers drawn from a normal distribution, in place."""
+
+    def not_equal(self, y: ArrayLike) -> Tensor:
+        """Tests x != y, element by element."""
+
+    def not_equal_(self, y: ArrayLike) -> Tensor:
+        """Tests x != y, element by element."""
 
     def numel(self) -> builtins.int:
         """Returns the number of elements."""
@@ -662,40 +1282,67 @@ class AttachedMethods:
     ) -> Tensor:
         """Adds elements at both ends of axes, or removes them."""
 
-    def permute(self, *axes: ShapeLike) -> Tensor:
+    def permute(self, *axes: ShapeLike, **named: ShapeLike) -> Tensor:
         """Permutes the axes."""
 
-    def pow(self, y: ArrayLike) -> Tensor:
-        """Computes x ** y, element by element."""
+    def positive(self) -> Tensor:
+        """Returns its operand as a tensor, for symmetry with `negative`."""
 
-    def pow_(self, y: ArrayLike) -> Tensor:
-        """Computes x ** y, element by element."""
+    def pow(self, exponent: Operand) -> Tensor:
+        """Computes x ** exponent."""
+
+    def pow_(self, exponent: Operand) -> Tensor:
+        """Computes x ** exponent."""
+
+    def prelu(self, weight: ArrayLike) -> Tensor:
+        """Multiplies negative elements by a slope (He et al., 2015)."""
 
     def prod(
         self,
-        axis: Axis = None,
-        dtype: DTypeLike | None = None,
-        keepdims: builtins.bool = False,
-        *,
         dim: Axis = None,
         keepdim: builtins.bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        axis: Axis = None,
+        keepdims: builtins.bool = False,
     ) -> Tensor:
         """Multiplies elements over axes."""
+
+    def put(self, index: ArrayLike, source: ArrayLike, accumulate: builtins.bool = False) -> Tensor:
+        """Writes elements at indices of the flattened tensor."""
+
+    def put_(self, index: ArrayLike, source: ArrayLike, accumulate: builtins.bool = False) -> Tensor:
+        """Writes elements at indices of the flattened tensor."""
 
     def quantile(
         self,
         q: ArrayLike,
-        axis: Axis = None,
-        keepdims: builtins.bool = False,
-        method: str = "linear",
-        *,
-        dim: Axis = None,
+        dim: builtins.int | None = None,
         keepdim: builtins.bool = False,
+        *,
+        interpolation: str = "linear",
+        axis: builtins.int | None = None,
+        keepdims: builtins.bool = False,
     ) -> Tensor:
-        """Finds the values below which given fractions of the elements lie, over axes."""
+        """Finds the values below which given fractions of the elements lie."""
+
+    def rad2deg(self) -> Tensor:
+        """Converts angles from radians to degrees."""
+
+    def rad2deg_(self) -> Tensor:
+        """Converts angles from radians to degrees."""
+
+    def random_(
+        self, low: builtins.int = 0, high: builtins.int | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fills the tensor with integers drawn uniformly from [low, high), in place."""
 
     def ravel(self) -> Tensor:
         """Merges all axes into one, in row-major order."""
+
+    @property
+    def real(self) -> Tensor:
+        """Returns the real part: the tensor itself, as no dtype is complex."""
 
     def reciprocal(self) -> Tensor:
         """Computes 1 / x, element by element."""
@@ -718,14 +1365,29 @@ class AttachedMethods:
     def remainder_(self, y: ArrayLike) -> Tensor:
         """Computes x - y * (x // y), with the sign of y, element by element."""
 
-    def repeat(self, *sizes: ShapeLike) -> Tensor:
+    def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """Scales the slices along an axis whose p-norm is greater than a bound, so that it is the bound."""
+
+    def renorm_(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """Scales the slices along an axis whose p-norm is greater than a bound, so that it is the bound."""
+
+    def repeat(self, *sizes: ShapeLike, **named: ShapeLike) -> Tensor:
         """Repeats the whole tensor along each axis, as PyTorch's `Tensor.repeat` does; `st.repeat` repeats elements."""
 
     def repeat_interleave(self, repeats: builtins.int | ArrayLike, dim: builtins.int | None = None) -> Tensor:
         """Repeats each element in place."""
 
-    def reshape(self, *shape: ShapeLike, copy: builtins.bool | None = None) -> Tensor:
+    def reshape(self, *shape: ShapeLike, copy: builtins.bool | None = None, **named: ShapeLike) -> Tensor:
         """Reshapes the tensor; the elements stay in row-major order."""
+
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """Reshapes the tensor to another tensor's shape; the elements stay in row-major order."""
+
+    def resolve_conj(self) -> Tensor:
+        """Returns the complex conjugate: the tensor itself, as no dtype is complex."""
+
+    def resolve_neg(self) -> Tensor:
+        """Returns its operand as a tensor, for symmetry with `negative`."""
 
     def retain_grad(self) -> None:
         """Lets `backward` accumulate the gradient of a result in its `.grad`, as it does for leaves."""
@@ -741,11 +1403,14 @@ class AttachedMethods:
     ) -> Tensor:
         """Shifts elements along axes; elements that are shifted past one end re-enter at the other."""
 
-    def round(self, decimals: builtins.int = 0) -> Tensor:
-        """Rounds to a number of decimals; ties go to the even neighbour."""
+    def rot90(self, k: builtins.int = 1, dims: Sequence[builtins.int] = ...) -> Tensor:
+        """Turns the elements by quarter turns in the plane of two axes."""
 
-    def round_(self, decimals: builtins.int = 0) -> Tensor:
-        """Rounds to a number of decimals; ties go to the even neighbour."""
+    def round(self, *, decimals: builtins.int = 0) -> Tensor:
+        """Rounds to the nearest number of so many decimal places, halves to even."""
+
+    def round_(self, *, decimals: builtins.int = 0) -> Tensor:
+        """Rounds to the nearest number of so many decimal places, halves to even."""
 
     def rsqrt(self) -> Tensor:
         """Computes 1 / sqrt(x), element by element."""
@@ -753,11 +1418,27 @@ class AttachedMethods:
     def rsqrt_(self) -> Tensor:
         """Computes 1 / sqrt(x), element by element."""
 
-    def scatter(self, dim: builtins.int, index: ArrayLike, src: ArrayLike, reduce: str | None = None) -> Tensor:
-        """Writes elements at indices along an axis, one index for each position, as PyTorch's `scatter`."""
+    def scatter(
+        self,
+        dim: builtins.int,
+        index: ArrayLike,
+        src: ArrayLike | None = None,
+        *,
+        value: builtins.float | None = None,
+        reduce: str | None = None,
+    ) -> Tensor:
+        """Writes elements at indices along an axis, one index for each position."""
 
-    def scatter_(self, dim: builtins.int, index: ArrayLike, src: ArrayLike, reduce: str | None = None) -> Tensor:
-        """Writes elements at indices along an axis, one index for each position, as PyTorch's `scatter`."""
+    def scatter_(
+        self,
+        dim: builtins.int,
+        index: ArrayLike,
+        src: ArrayLike | None = None,
+        *,
+        value: builtins.float | None = None,
+        reduce: str | None = None,
+    ) -> Tensor:
+        """Writes elements at indices along an axis, one index for each position."""
 
     def scatter_add(self, dim: builtins.int, index: ArrayLike, src: ArrayLike) -> Tensor:
         """Adds elements at indices along an axis, one index for each position, as PyTorch's `scatter_add`."""
@@ -765,8 +1446,30 @@ class AttachedMethods:
     def scatter_add_(self, dim: builtins.int, index: ArrayLike, src: ArrayLike) -> Tensor:
         """Adds elements at indices along an axis, one index for each position, as PyTorch's `scatter_add`."""
 
+    def scatter_reduce(
+        self, dim: builtins.int, index: ArrayLike, src: ArrayLike, reduce: str, *, include_self: builtins.bool = True
+    ) -> Tensor:
+        """Combines elements at indices along an axis, one index for each position."""
+
+    def scatter_reduce_(
+        self, dim: builtins.int, index: ArrayLike, src: ArrayLike, reduce: str, *, include_self: builtins.bool = True
+    ) -> Tensor:
+        """Combines elements at indices along an axis, one index for each position."""
+
     def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
         """Takes one position along an axis, and drops the axis."""
+
+    def select_scatter(self, src: ArrayLike, dim: builtins.int, index: builtins.int) -> Tensor:
+        """Writes the slice at one position of an axis."""
+
+    def sgn(self) -> Tensor:
+        """Computes the sign of each element: -1, 0 or 1."""
+
+    def sgn_(self) -> Tensor:
+        """Computes the sign of each element: -1, 0 or 1."""
+
+    def short(self) -> Tensor:
+        """Converts to int16, as `to(st.int16)` does."""
 
     def sigmoid(self) -> Tensor:
         """Computes the logistic function 1 / (1 + e**-x), element by element."""
@@ -775,6 +1478,9 @@ class AttachedMethods:
         """Computes the logistic function 1 / (1 + e**-x), element by element."""
 
     def sign(self) -> Tensor:
+        """Computes the sign of each element: -1, 0 or 1."""
+
+    def sign_(self) -> Tensor:
         """Computes the sign of each element: -1, 0 or 1."""
 
     def signbit(self) -> Tensor:
@@ -789,8 +1495,27 @@ class AttachedMethods:
     def sin_(self) -> Tensor:
         """Computes the sine, element by element."""
 
+    def sinc(self) -> Tensor:
+        """Computes sin(pi x) / (pi x), and 1 at 0."""
+
+    def sinc_(self) -> Tensor:
+        """Computes sin(pi x) / (pi x), and 1 at 0."""
+
     def sinh(self) -> Tensor:
         """Computes the hyperbolic sine, element by element."""
+
+    def sinh_(self) -> Tensor:
+        """Computes the hyperbolic sine, element by element."""
+
+    def slice_scatter(
+        self,
+        src: ArrayLike,
+        dim: builtins.int = 0,
+        start: builtins.int | None = None,
+        end: builtins.int | None = None,
+        step: builtins.int = 1,
+    ) -> Tensor:
+        """Writes a range of positions along an axis."""
 
     def softmax(self, axis: builtins.int = -1, dtype: DTypeLike | None = None, *, dim: builtins.int = -1) -> Tensor:
         """Computes e**x over its sum along an axis, without overflow."""
@@ -800,22 +1525,21 @@ class AttachedMethods:
 
     def sort(
         self,
-        axis: builtins.int = -1,
+        dim: builtins.int = -1,
         descending: builtins.bool = False,
         stable: builtins.bool = True,
         *,
-        dim: builtins.int = -1,
-    ) -> Tensor:
-        """Sorts elements along an axis."""
+        axis: builtins.int = -1,
+    ) -> Extreme:
+        """Sorts elements along an axis; `st.sort` gives the values only."""
 
     def split(
-        self,
-        split_size_or_sections: builtins.int | Sequence[builtins.int],
-        axis: builtins.int = 0,
-        *,
-        dim: builtins.int = 0,
+        self, split_size: builtins.int | Sequence[builtins.int], dim: builtins.int = 0, *, axis: builtins.int = 0
     ) -> tuple[Tensor, ...]:
-        """Cuts a tensor into pieces along an axis."""
+        """Splits along an axis into pieces of given extents."""
+
+    def split_with_sizes(self, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Splits along an axis into pieces of given extents."""
 
     def sqrt(self) -> Tensor:
         """Computes the square root, element by element."""
@@ -832,62 +1556,79 @@ class AttachedMethods:
     def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> Tensor:
         """Removes axes of extent 1."""
 
-    @overload
     def std(
         self,
+        dim: Axis | builtins.bool = None,
+        unbiased: builtins.bool | None = None,
+        keepdim: builtins.bool = False,
+        *,
+        correction: builtins.float | None = None,
         axis: Axis = None,
-        correction: builtins.float = 0,
         keepdims: builtins.bool = False,
-        *,
-        keepdim: builtins.bool = False,
-        unbiased: builtins.bool = False,
     ) -> Tensor:
-        """Computes the standard deviation over axes, as `st.std`; with PyTorch's arguments the divisor is PyTorch's."""
+        """Computes the standard deviation over axes, with the divisor n - 1 by default; that of `st.std` is n."""
+
+    def storage_offset(self) -> builtins.int:
+        """Returns the position of a view's first element among the elements of the tensor that it shows."""
 
     @overload
-    def std(
-        self,
-        *,
-        dim: Axis,
-        correction: builtins.float = 1,
-        keepdim: builtins.bool = False,
-        unbiased: builtins.bool = True,
-    ) -> Tensor:
-        """Computes the standard deviation over axes, as `st.std`; with PyTorch's arguments the divisor is PyTorch's."""
+    def stride(self, dim: None = None) -> Shape:
+        """Returns the distances between neighbouring elements along the axes, in elements."""
 
-    def sub(self, other: Operand) -> Tensor:
-        """Computes x - y, element by element."""
+    @overload
+    def stride(self, dim: SupportsIndex) -> builtins.int:
+        """Returns the distances between neighbouring elements along the axes, in elements."""
 
-    def sub_(self, other: Operand) -> Tensor:
-        """Computes x - y, element by element."""
+    def sub(self, other: ArrayLike, *, alpha: builtins.float = 1) -> Tensor:
+        """Computes x - alpha * other."""
+
+    def sub_(self, other: ArrayLike, *, alpha: builtins.float = 1) -> Tensor:
+        """Computes x - alpha * other."""
+
+    def subtract(self, other: ArrayLike, *, alpha: builtins.float = 1) -> Tensor:
+        """Computes x - alpha * other."""
+
+    def subtract_(self, other: ArrayLike, *, alpha: builtins.float = 1) -> Tensor:
+        """Computes x - alpha * other."""
 
     def sum(
         self,
-        axis: Axis = None,
-        dtype: DTypeLike | None = None,
-        keepdims: builtins.bool = False,
-        *,
         dim: Axis = None,
         keepdim: builtins.bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        axis: Axis = None,
+        keepdims: builtins.bool = False,
     ) -> Tensor:
         """Sums elements over axes."""
+
+    def sum_to_size(self, *size: ShapeLike) -> Tensor:
+        """Sums over the axes along which a smaller shape would be repeated to x's: the inverse of `expand`."""
 
     def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
         """Exchanges two axes."""
 
-    def swapdims(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+    def swapdims(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Exchanges two axes."""
 
     def t(self) -> Tensor:
         """Transposes a matrix."""
 
-    def take(self, indices: ArrayLike, axis: builtins.int | None = None, *, dim: builtins.int | None = None) -> Tensor:
-        """Gathers slices along an axis, one for each index."""
+    def take(self, index: ArrayLike, *, dim: builtins.int | None = None, axis: builtins.int | None = None) -> Tensor:
+        """Gathers elements of the flattened tensor."""
 
     def take_along_axis(self, indices: ArrayLike, axis: builtins.int = -1, *, dim: builtins.int = -1) -> Tensor:
         """Gathers elements along an axis, one index for each position."""
 
+    def take_along_dim(
+        self, indices: ArrayLike, dim: builtins.int | None = None, *, axis: builtins.int | None = None
+    ) -> Tensor:
+        """Gathers elements along an axis, one index for each position."""
+
     def tan(self) -> Tensor:
+        """Computes the tangent, element by element."""
+
+    def tan_(self) -> Tensor:
         """Computes the tangent, element by element."""
 
     def tanh(self) -> Tensor:
@@ -896,7 +1637,12 @@ class AttachedMethods:
     def tanh_(self) -> Tensor:
         """Computes the hyperbolic tangent, element by element."""
 
-    def tile(self, *repetitions: ShapeLike) -> Tensor:
+    def tensor_split(
+        self, indices_or_sections: builtins.int | Sequence[builtins.int], dim: builtins.int = 0
+    ) -> tuple[Tensor, ...]:
+        """Splits along an axis into a number of pieces, or at given positions, as `numpy.array_split` does."""
+
+    def tile(self, *repetitions: ShapeLike, **named: ShapeLike) -> Tensor:
         """Repeats the whole tensor along each axis."""
 
     def to(
@@ -918,30 +1664,39 @@ class AttachedMethods:
         """Converts to another dtype, another device, or both."""
 
     def topk(
-        self, k: builtins.int, axis: builtins.int = -1, largest: builtins.bool = True, *, dim: builtins.int = -1
+        self,
+        k: builtins.int,
+        dim: builtins.int = -1,
+        largest: builtins.bool = True,
+        sorted: builtins.bool = True,
+        *,
+        axis: builtins.int = -1,
     ) -> Extreme:
         """Finds the `k` greatest or least elements along an axis, in order, and their positions."""
 
-    def trace(self, offset: builtins.int = 0) -> Tensor:
+    def trace(self) -> Tensor:
         """Sums the diagonal of the last two axes."""
 
-    def transpose(self, *axes: ShapeLike) -> Tensor:
-        """Exchanges two axes, as in PyTorch; or reverses or permutes all, as in NumPy."""
+    def transpose(self, *axes: ShapeLike, dim0: builtins.int | None = None, dim1: builtins.int | None = None) -> Tensor:
+        """Exchanges two axes; or reverses or permutes all, as NumPy's method does."""
 
-    def tril(self, k: builtins.int = 0) -> Tensor:
+    def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """Takes the lower triangle of matrices and sets the rest to 0."""
 
-    def tril_(self, k: builtins.int = 0) -> Tensor:
+    def tril_(self, diagonal: builtins.int = 0) -> Tensor:
         """Takes the lower triangle of matrices and sets the rest to 0."""
 
-    def triu(self, k: builtins.int = 0) -> Tensor:
+    def triu(self, diagonal: builtins.int = 0) -> Tensor:
         """Takes the upper triangle of matrices and sets the rest to 0."""
 
-    def triu_(self, k: builtins.int = 0) -> Tensor:
+    def triu_(self, diagonal: builtins.int = 0) -> Tensor:
         """Takes the upper triangle of matrices and sets the rest to 0."""
 
-    def true_divide(self, other: Operand) -> Tensor:
-        """Computes x / y in floating point, element by element."""
+    def true_divide(self, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
+        """Computes x / other."""
+
+    def true_divide_(self, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:
+        """Computes x / other."""
 
     def trunc(self) -> Tensor:
         """Rounds towards zero to an integer, element by element."""
@@ -976,8 +1731,37 @@ class AttachedMethods:
     def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
         """Takes windows that slide along an axis, as PyTorch's `Tensor.unfold`."""
 
-    def unique(self) -> Tensor:
-        """Finds the distinct elements; PyTorch's name for `unique_values`."""
+    def uniform_(
+        self, low: builtins.float = 0.0, high: builtins.float = 1.0, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fills the tensor with numbers drawn uniformly from [low, high), in place."""
+
+    @overload
+    def unique(self, sorted: builtins.bool = True, *, dim: builtins.int | None = None) -> Tensor:
+        """Finds the distinct elements, or the distinct slices along an axis."""
+
+    @overload
+    def unique(
+        self,
+        sorted: builtins.bool = True,
+        return_inverse: builtins.bool = False,
+        return_counts: builtins.bool = False,
+        dim: builtins.int | None = None,
+    ) -> Any:
+        """Finds the distinct elements, or the distinct slices along an axis."""
+
+    @overload
+    def unique_consecutive(self, *, dim: builtins.int | None = None) -> Tensor:
+        """Leaves out elements, or slices along an axis, that equal the one before."""
+
+    @overload
+    def unique_consecutive(
+        self,
+        return_inverse: builtins.bool = False,
+        return_counts: builtins.bool = False,
+        dim: builtins.int | None = None,
+    ) -> Any:
+        """Leaves out elements, or slices along an axis, that equal the one before."""
 
     @overload
     def unsqueeze(self, axis: builtins.int | Sequence[builtins.int]) -> Tensor:
@@ -987,39 +1771,37 @@ class AttachedMethods:
     def unsqueeze(self, *, dim: builtins.int | Sequence[builtins.int]) -> Tensor:
         """Inserts axes of extent 1."""
 
-    @overload
     def var(
         self,
+        dim: Axis | builtins.bool = None,
+        unbiased: builtins.bool | None = None,
+        keepdim: builtins.bool = False,
+        *,
+        correction: builtins.float | None = None,
         axis: Axis = None,
-        correction: builtins.float = 0,
         keepdims: builtins.bool = False,
-        *,
-        keepdim: builtins.bool = False,
-        unbiased: builtins.bool = False,
     ) -> Tensor:
-        """Computes the variance over axes, as `st.var`; with PyTorch's arguments the divisor is PyTorch's."""
+        """Computes the variance over axes, with the divisor n - 1 by default; that of `st.var` is n."""
 
-    @overload
-    def var(
-        self,
-        *,
-        dim: Axis,
-        correction: builtins.float = 1,
-        keepdim: builtins.bool = False,
-        unbiased: builtins.bool = True,
-    ) -> Tensor:
-        """Computes the variance over axes, as `st.var`; with PyTorch's arguments the divisor is PyTorch's."""
+    def vdot(self, y: ArrayLike) -> Tensor:
+        """Computes the inner product of two vectors; of more axes it is `matmul`."""
 
-    def view(self, *shape: ShapeLike | DType) -> Tensor:
+    def view(self, *shape: ShapeLike | DType, **named: ShapeLike | DType) -> Tensor:
         """Reshapes the tensor, or reinterprets its bits as another dtype, as PyTorch's `Tensor.view`."""
 
     def view_as(self, other: Tensor) -> Tensor:
         """Reshapes the tensor to another tensor's shape; the elements stay in row-major order."""
 
-    def where(self, condition: ArrayLike, y: ArrayLike) -> Tensor:
-        """Keeps elements where a condition holds, and takes those of `y` elsewhere."""
+    def vsplit(self, indices_or_sections: builtins.int | Sequence[builtins.int]) -> tuple[Tensor, ...]:
+        """Splits along the first axis."""
+
+    def where(self, condition: ArrayLike, other: ArrayLike) -> Tensor:
+        """Keeps elements where a condition holds, and takes those of `other` elsewhere."""
 
     def xlogy(self, y: ArrayLike) -> Tensor:
+        """Computes x * log(y), which is 0 where x is 0."""
+
+    def xlogy_(self, y: ArrayLike) -> Tensor:
         """Computes x * log(y), which is 0 where x is 0."""
 
     def zero_(self) -> Tensor:

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..dtypes import DType, as_dtype, default_float, default_int, promote
 from ..dtypes import from_numpy as dtype_of
-from ..errors import DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..graph import build
 from ..graph.node import aval_of, leaf
 from ..runtime import device as devices
 from ..typing import ArrayLike, DeviceLike, DTypeLike, NDArray, Shape, ShapeLike, SupportsDLPack
+from .aliasing import share_array
 from .tensor import Tensor
 from .tracing.tracer import node_of
 
@@ -62,7 +63,8 @@ def asarray(
             or `__array__`.
         dtype: the dtype of the result; by default an array's own, float32 for Python floats, int64 for Python ints.
         device: the device of the result; by default a tensor's own, else the default device.
-        copy: True copies; otherwise the memory of a C-contiguous array is shared where its dtype stays.
+        copy: whether the elements of an array are copied, which they are by default. False shares the array's memory: what
+            is written to one of the two shows in the other.
         requires_grad: whether `backward` computes the tensor's gradient.
 
     Returns:
@@ -70,6 +72,7 @@ def asarray(
 
     Raises:
         DTypeError: `obj` is not a regular nesting of numbers, or the dtype cannot hold them.
+        ArgumentError: `copy` is False, and the array has another dtype or the device other memory.
 
     Example:
         >>> import spiraltorch as st
@@ -83,11 +86,37 @@ def asarray(
         near = next(x.device for x in obj if isinstance(x, Tensor)) if device is None else device
         return stacked([asarray(x, dtype=requested, device=near) for x in obj], 0)
     if not isinstance(obj, (np.ndarray, np.generic)) and hasattr(obj, "__dlpack__"):
-        return from_dlpack(obj, dtype=requested, device=device)  # type: ignore[arg-type]  # it has `__dlpack__`
-    array = _host_array(obj, requested, copy)
+        return from_dlpack(obj, dtype=requested, device=device, copy=copy is not False)  # type: ignore[arg-type]
     name = device_name(device)
-    result = Tensor(leaf(devices.get(name).from_host(array), aval_of(array.shape, dtype_of(array.dtype), name)))
+    if copy is False and isinstance(obj, np.ndarray):
+        result = _sharing(obj, requested, name, "asarray")
+    else:
+        array = _host_array(obj, requested)
+        result = owning(array.copy() if _is_memory_of(array, obj) else array, name)
     return result.requires_grad_() if requires_grad else result
+
+
+def owning(array: NDArray, device: str) -> Tensor:
+    """A tensor of a C-contiguous array that nothing else changes: its memory is the tensor's, where the device has it."""
+    return Tensor(leaf(devices.get(device).from_host(array), aval_of(array.shape, dtype_of(array.dtype), device)))
+
+
+def _is_memory_of(array: NDArray, obj: ArrayLike) -> bool:
+    """Whether an array that was made from an object may be its memory."""
+    if isinstance(obj, np.ndarray):
+        return array is obj or array.base is not None
+    return not isinstance(obj, (bool, int, float, list, tuple, np.generic))
+
+
+def _sharing(array: NDArray, requested: DType | None, device: str, op: str) -> Tensor:
+    """A tensor that shares the memory of an array, as `copy=False` asks."""
+    dtype = dtype_of(array.dtype)
+    if not array.dtype.isnative or requested not in (None, dtype) or not devices.get(device).host_memory:
+        raise ArgumentError(
+            f"[{op}] expected an array whose memory can be shared with copy=False, got dtype={array.dtype} for "
+            f"dtype={requested or dtype} on device={device}; pass copy=None"
+        )
+    return share_array(array, aval_of(array.shape, dtype, device), Tensor)
 
 
 def stacked(tensors: list[Tensor], axis: int) -> Tensor:
@@ -109,10 +138,12 @@ def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool 
     result: Tensor = x if dtype is None else x.to(dtype)
     result = result if device is None else result.to(device)
     result = result + 0 if copy and result is x and not x.dtype.is_bool else result
-    return result.detach().requires_grad_() if requires_grad else result
+    if not requires_grad:
+        return result
+    return (result.detach().clone() if copy else result.detach()).requires_grad_()
 
 
-def _host_array(obj: ArrayLike, requested: DType | None, copy: bool | None) -> NDArray:
+def _host_array(obj: ArrayLike, requested: DType | None) -> NDArray:
     """A C-contiguous NumPy array in native byte order, in the requested dtype or the default one of Python numbers."""
     typed = isinstance(obj, (np.ndarray, np.generic)) or hasattr(obj, "__array__")
     try:
@@ -137,7 +168,7 @@ def _host_array(obj: ArrayLike, requested: DType | None, copy: bool | None) -> N
         _require_fit(array, requested)
     target = (requested or dtype_of(array.dtype)).numpy
     with np.errstate(all="ignore"):
-        return np.array(array, target, order="C") if copy else np.asarray(array, target, order="C")
+        return np.asarray(array, target, order="C")
 
 
 def _require_fit(array: NDArray, dtype: DType) -> None:
@@ -207,10 +238,10 @@ def new_tensor(
 
 
 def from_numpy(array: NDArray) -> Tensor:
-    """Creates a tensor of a NumPy array.
+    """Creates a tensor with a copy of a NumPy array. `asarray(array, copy=False)` shares its memory instead.
 
     Args:
-        array: any shape, and a supported dtype. The memory of a C-contiguous array is shared.
+        array: any shape, and a supported dtype.
 
     Returns:
         A tensor of the array's shape and dtype, on the default device.
@@ -237,16 +268,18 @@ def from_dlpack(
     """Creates a tensor of another library's array, through DLPack.
 
     Args:
-        obj: an array with `__dlpack__`, in host memory. Its memory is shared where it is C-contiguous.
+        obj: an array with `__dlpack__`, in host memory.
         dtype: the dtype of the result; the array's own by default.
         device: the device of the result; by default the default device.
-        copy: True copies.
+        copy: True copies the elements; False shares the array's memory, so that what is written to one of the two shows
+            in the other. By default it is shared where dtype and device allow it.
 
     Returns:
         A tensor of the array's shape.
 
     Raises:
         DTypeError: the dtype of the array is not supported.
+        ArgumentError: `copy` is False, and the array has another dtype or the device other memory.
 
     Example:
         >>> import numpy as np
@@ -262,6 +295,19 @@ def from_dlpack(
             import torch  # type: ignore[import-not-found,unused-ignore]
 
             bits = torch_tensor.contiguous().view(torch.int16).numpy()
-            return asarray(bits.view(ml_dtypes.bfloat16), dtype, device, copy)
+            return _from_array(bits.view(ml_dtypes.bfloat16), dtype, device, copy)
         obj = torch_tensor
-    return asarray(np.from_dlpack(obj), dtype, device, copy)  # type: ignore[arg-type]  # NumPy's protocol is narrower
+    if not hasattr(obj, "__dlpack__"):
+        raise ArgumentError(
+            f"[from_dlpack] expected an array with __dlpack__, got {type(obj).__name__}; use st.asarray for other values"
+        )
+    return _from_array(np.from_dlpack(obj), dtype, device, copy)  # type: ignore[arg-type]  # NumPy's protocol is narrower
+
+
+def _from_array(array: NDArray, dtype: DTypeLike | None, device: DeviceLike | None, copy: bool | None) -> Tensor:
+    """A tensor of an array that shares another library's memory."""
+    name, requested = device_name(device), None if dtype is None else as_dtype(dtype)
+    fits = requested in (None, dtype_of(array.dtype)) and devices.get(name).host_memory
+    if copy is False or (copy is None and fits):
+        return _sharing(array, requested, name, "from_dlpack")
+    return asarray(array, dtype, device)

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, bool_, default_float, int64, promote, scalar_dtype
-from ..errors import DTypeError
+from ..errors import ArgumentError, DTypeError
 from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
 from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
 from ..graph.primitive import REGISTRY, Primitive
-from ..typing import ArrayLike
+from ..typing import ArrayLike, Shape
+from .aliasing import make_view, path_between
+from .arguments import number_of
 from .creation import asarray
 from .tensor import Tensor
 from .tracing.tracer import TRACING, record_read
@@ -22,6 +24,14 @@ from .tracing.tracer import node_of as node_of
 
 P = REGISTRY
 _number = build.number
+
+
+def view_of(base: Tensor, node: Node, strides: Shape | None = None) -> Tensor:
+    """A view of a tensor: `node` is made by view primitives from the tensor's node, or is that node.
+
+    `strides` are those of the view, where the primitives do not say them.
+    """
+    return make_view(Tensor(node), base, path_between(base.node, node), strides)
 
 
 def nary(prim: Primitive, nodes: tuple[Node, ...], params: tuple[Any, ...] = ()) -> Tensor:
@@ -144,33 +154,65 @@ def _with_number(prim: Primitive, y: float, a: Node) -> tuple[Node, Node]:
 def binary(prim: Primitive, x: Tensor, y: object) -> Any:
     """An operation of a tensor with a tensor, a number or an array; NotImplemented for anything else."""
     a = node_of(x)
+    if prim.name == "pow" and not a.aval.dtype.is_float and not isinstance(y, Tensor):
+        _check_exponent(y)
     if isinstance(y, Tensor):
         b = node_of(y)
         if a.aval.dtype is not b.aval.dtype:
             dtype = promote(a.aval.dtype, b.aval.dtype)
             a, b = build.cast(a, dtype), build.cast(b, dtype)
-    elif isinstance(y, (bool, int, float)):
-        a, b = _with_number(prim, y, a)
+    elif (number := number_of(y)) is not None:
+        a, b = _with_number(prim, number, a)
     else:
-        other = as_operand(y, x)
+        other = checked_operand(prim.name, y, x)
         return NotImplemented if other is None else binary(prim, x, other)
     return nary(prim, (a, b))
 
 
+def _check_exponent(y: object) -> None:
+    """Raises `ArgumentError` for a negative integer, or an array with one, as exponent of integers."""
+    if isinstance(y, (bool, int, np.integer, np.ndarray)):
+        exponents = np.asarray(y)
+        if exponents.dtype.kind in "iO" and np.any(exponents < 0):
+            raise ArgumentError(
+                f"[pow] expected an exponent of at least 0 for a base of integers, got {exponents.min()}; "
+                "cast the base with .to(st.float32)"
+            )
+
+
 def reflected(prim: Primitive, x: Tensor, y: object) -> Any:
     """`y op x`, for a number or an array `y`."""
-    if isinstance(y, (bool, int, float)):
-        a, b = _with_number(prim, y, node_of(x))
+    number = number_of(y)
+    if number is not None:
+        a, b = _with_number(prim, number, node_of(x))
         return nary(prim, (b, a))
-    other = as_operand(y, x)
+    other = checked_operand(prim.name, y, x)
     return NotImplemented if other is None else binary(prim, other, x)
+
+
+def checked_operand(name: str, y: object, like: Tensor) -> Tensor | None:
+    """As `as_operand`. Raises `DTypeError` for what neither is an operand nor can make something of a tensor."""
+    other = as_operand(y, like)
+    if other is None and not _left_to_python(name, y):
+        kind = f"{type(y).__module__}.{type(y).__qualname__}".removeprefix("builtins.")
+        remedy = "convert it with st.asarray(y)" if hasattr(y, "__len__") else "pass one of these"
+        raise DTypeError(f"[{name}] expected a tensor, a number or a NumPy array, got {kind}; {remedy}")
+    return other
+
+
+def _left_to_python(name: str, y: object) -> bool:
+    """Whether Python asks the other operand, or compares identities: not where that would hide a mistake."""
+    if hasattr(y, "__dlpack__"):  # an array of another library, where == would be False
+        return False
+    return name in ("eq", "ne") or not (y is None or isinstance(y, (str, bytes, list, tuple, dict, set)))
 
 
 def as_operand(y: object, like: Tensor) -> Tensor | None:
     """A number or NumPy array beside a tensor, as a tensor; None for anything else."""
-    if isinstance(y, (bool, int, float)):
-        dtype = scalar_dtype(y, like.node.aval.dtype)
-        return Tensor(_number(scalar_value(y, dtype), dtype, like.node.aval.device))
+    number = number_of(y)
+    if number is not None:
+        dtype = scalar_dtype(number, like.node.aval.dtype)
+        return Tensor(_number(scalar_value(number, dtype), dtype, like.node.aval.device))
     if isinstance(y, (np.ndarray, np.generic)):
         return as_tensor(y, like)
     return None
@@ -217,7 +259,7 @@ def true_divide(x: Tensor, y: object) -> Any:
 def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Node], DType]:
     """Nodes of operands in their common dtype, and that dtype.
 
-    Python numbers are weak. Without a tensor among the operands, the first becomes one on the device of `like`.
+    Numbers of Python and scalars of NumPy are weak. Without a tensor among the operands, the first becomes one on the device of `like`.
     """
     tensors = [x for x in xs if isinstance(x, Tensor)]
     if not tensors:
@@ -226,7 +268,8 @@ def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Nod
     dtype = tensors[0].node.aval.dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.node.aval.dtype)
-    operands = [x if isinstance(x, (bool, int, float)) else as_tensor(x, tensors[0]) for x in xs]
+    numbers = [number_of(x) for x in xs]
+    operands = [as_tensor(x, tensors[0]) if n is None else n for x, n in zip(xs, numbers, strict=True)]
     for x, operand in zip(xs, operands, strict=True):
         if isinstance(operand, (bool, int, float)):
             dtype = scalar_dtype(operand, dtype)
@@ -244,8 +287,9 @@ def promoted_nodes(*xs: ArrayLike, like: Tensor | None = None) -> tuple[list[Nod
 
 def condition_node(x: ArrayLike, like: Tensor | None = None) -> Node:
     """The node of a boolean operand: other dtypes are compared with zero."""
-    if isinstance(x, (bool, int, float)):
-        x = bool(x)
+    number = number_of(x)
+    if number is not None:
+        x = bool(number)
     n = node_of(as_tensor(x, like))
     if n.aval.dtype is bool_:
         return n

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..dtypes import as_dtype, bool_, default_float, default_int
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike, ShapeLike
+from .arguments import number_of, sequence_argument
 from .creation import as_shape, device_name
 from .dispatch import scalar_value
 from .tensor import Tensor
@@ -41,6 +44,9 @@ def full(
     if isinstance(fill_value, Tensor):
         value = fill_value.to(dtype) if dtype is not None else fill_value
         return value.expand(as_shape(shape, "full"))
+    fill_value = fill_value[()] if isinstance(fill_value, np.ndarray) and not fill_value.ndim else fill_value
+    number = number_of(fill_value)
+    fill_value = fill_value if number is None else number
     if dtype is None:
         dtype = bool_ if isinstance(fill_value, bool) else default_int if isinstance(fill_value, int) else default_float
     target = as_dtype(dtype)
@@ -53,6 +59,7 @@ def zeros(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of zeros.
 
@@ -61,6 +68,7 @@ def zeros(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -73,7 +81,7 @@ def zeros(
         >>> st.zeros(2).tolist()
         [0.0, 0.0]
     """
-    return full(_one_shape(shape), 0, dtype or default_float, device, requires_grad)
+    return full(_one_shape("zeros", shape, named), 0, dtype or default_float, device, requires_grad)
 
 
 def ones(
@@ -81,6 +89,7 @@ def ones(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of ones.
 
@@ -89,6 +98,7 @@ def ones(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -101,7 +111,7 @@ def ones(
         >>> st.ones(2).tolist()
         [1.0, 1.0]
     """
-    return full(_one_shape(shape), 1, dtype or default_float, device, requires_grad)
+    return full(_one_shape("ones", shape, named), 1, dtype or default_float, device, requires_grad)
 
 
 def empty(
@@ -109,6 +119,7 @@ def empty(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor whose values are to be written. Until then they are zeros.
 
@@ -117,6 +128,7 @@ def empty(
         dtype: the dtype of the result; float32 by default.
         device: the device of the result; by default the default device.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -129,11 +141,13 @@ def empty(
         >>> st.empty(2, 3).shape
         (2, 3)
     """
-    return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return zeros(*shape, **named, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def _one_shape(shape: tuple[ShapeLike, ...]) -> ShapeLike:
-    """What was given as separate ints or as one sequence."""
+def _one_shape(op: str, shape: tuple[ShapeLike, ...], named: dict[str, ShapeLike]) -> ShapeLike:
+    """What was given as separate ints or as one sequence, by position or by name."""
+    if named:
+        shape = sequence_argument(op, shape, named, "shape", "size")
     return shape[0] if len(shape) == 1 else shape  # type: ignore[return-value]  # several are ints
 
 
@@ -246,6 +260,7 @@ def new_zeros(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of zeros, by default of this dtype and on this device.
 
@@ -255,6 +270,7 @@ def new_zeros(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of zeros.
@@ -264,7 +280,7 @@ def new_zeros(
         >>> st.tensor([1, 2]).new_zeros(2).tolist()
         [0, 0]
     """
-    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return zeros(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_ones(
@@ -273,6 +289,7 @@ def new_ones(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor of ones, by default of this dtype and on this device.
 
@@ -282,6 +299,7 @@ def new_ones(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of ones.
@@ -291,7 +309,7 @@ def new_ones(
         >>> st.tensor([1, 2]).new_ones(2).tolist()
         [1, 1]
     """
-    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return ones(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_empty(
@@ -300,6 +318,7 @@ def new_empty(
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Creates a tensor whose values are to be written, by default of this dtype and on this device.
 
@@ -309,6 +328,7 @@ def new_empty(
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
         requires_grad: whether `backward` computes its gradient.
+        **named: `shape` or `size`, the extents as one sequence by name.
 
     Returns:
         A tensor of zeros.
@@ -318,12 +338,12 @@ def new_empty(
         >>> st.tensor([1, 2]).new_empty(2, 3).shape
         (2, 3)
     """
-    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return empty(*shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad, **named)
 
 
 def new_full(
     x: Tensor,
-    shape: ShapeLike,
+    size: ShapeLike,
     fill_value: float | Tensor,
     *,
     dtype: DTypeLike | None = None,
@@ -334,7 +354,7 @@ def new_full(
 
     Args:
         x: the tensor that gives dtype and device.
-        shape: the extents.
+        size: the extents.
         fill_value: the value of every element.
         dtype: the dtype of the result; x's by default.
         device: the device of the result; x's by default.
@@ -351,4 +371,4 @@ def new_full(
         >>> st.tensor([1, 2]).new_full((2,), 7).tolist()
         [7, 7]
     """
-    return full(shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return full(size, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)

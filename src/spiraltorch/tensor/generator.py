@@ -3,17 +3,22 @@
 A block is four 32-bit words of Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), a
 function of seed and counter. Each call draws as many blocks as it needs, so numbers depend on the order of calls and on
 nothing else, and are the same on every backend.
+
+A stream that was given no seed takes one from the operating system, in each process and again in each child that is
+forked, so that no two draw the same numbers.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import weakref
 
 from ..dtypes import uint64
-from ..errors import ArgumentError
 from ..graph import build
 from ..runtime import device as devices
 from ..typing import DeviceLike, Shape
+from .arguments import integer
 from .tensor import Tensor
 from .tracing.tracer import recorder
 
@@ -22,13 +27,16 @@ class Generator:
     """A stream of random numbers.
 
     Args:
-        seed: the seed; only its lowest 64 bits are used.
+        seed: the seed; only its lowest 64 bits are used. By default the operating system's random number.
         device: accepted for compatibility with PyTorch; a stream is the same on every device.
 
     Attributes:
         device: the given device, or the default one at the time of reading.
         seed: the seed.
         counter: the number of blocks of four words that were drawn.
+
+    A copy, pickled or not, goes on from the same state. A stream without a seed of the caller's gets another one in a
+    forked process.
 
     Raises:
         ArgumentError: the seed is not an int.
@@ -40,11 +48,20 @@ class Generator:
         True
     """
 
-    def __init__(self, seed: int = 0, device: DeviceLike | None = None) -> None:
+    def __init__(self, seed: int | None = None, device: DeviceLike | None = None) -> None:
         self._device = device
         self.seed = 0
         self.counter = 0
-        self.manual_seed(seed)
+        if seed is None:
+            _seed_from_system(self)
+        else:
+            self.manual_seed(seed)
+
+    def __getstate__(self) -> tuple[DeviceLike | None, int, int]:
+        return self._device, self.seed, self.counter
+
+    def __setstate__(self, state: tuple[DeviceLike | None, int, int]) -> None:
+        self._device, self.seed, self.counter = state
 
     @property
     def device(self) -> DeviceLike:
@@ -72,10 +89,9 @@ class Generator:
             >>> st.Generator().manual_seed(7).initial_seed()
             7
         """
-        if not isinstance(seed, int):
-            raise ArgumentError(f"[manual_seed] expected an int, got {seed!r}; convert the seed")
-        self.seed = seed & 0xFFFFFFFFFFFFFFFF
+        self.seed = integer(seed, "manual_seed", "seed") & 0xFFFFFFFFFFFFFFFF
         self.counter = 0
+        _UNSEEDED.discard(self)
         return self
 
     def initial_seed(self) -> int:
@@ -120,6 +136,7 @@ class Generator:
             True
         """
         self.seed, self.counter = state
+        _UNSEEDED.discard(self)
 
     def bits(self, shape: Shape, device: DeviceLike) -> Tensor:
         """Draws uniformly distributed 32-bit words.
@@ -147,8 +164,27 @@ class Generator:
         return Tensor(build.random_bits(seed, counter, shape))
 
 
+_UNSEEDED: weakref.WeakSet[Generator] = weakref.WeakSet()  # their seeds are the system's
+
+
+def _seed_from_system(generator: Generator) -> None:
+    """Restarts a stream with a random number of the operating system."""
+    generator.seed = int.from_bytes(os.urandom(8), "little")
+    generator.counter = 0
+    _UNSEEDED.add(generator)
+
+
+def _seed_again() -> None:
+    """Gives the streams without a seed of the caller's another one: their process was forked."""
+    for generator in list(_UNSEEDED):
+        _seed_from_system(generator)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_seed_again)
+
 default_generator = Generator()
-"""The generator of all random functions that are given no other."""
+"""The generator of all random functions that are given no other; without a seed until `manual_seed` is called."""
 
 
 def manual_seed(seed: int) -> Generator:

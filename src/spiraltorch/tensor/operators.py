@@ -105,6 +105,11 @@ def attach() -> None:
     }  # fmt: skip
     for name, function in others.items():
         setattr(Tensor, name, function)
+    for name in (*_COMPARISONS, *_ARITHMETIC, "gt", "ge", "truediv"):
+        for prefix in ("", "r", "i"):
+            method = Tensor.__dict__.get(f"__{prefix}{name}__")
+            if method is not None:  # errors of wrong keywords name it
+                method.__name__, method.__qualname__ = f"__{prefix}{name}__", f"Tensor.__{prefix}{name}__"
 
 
 def _forward(prim: Primitive) -> Callable[[Tensor, Operand], Tensor]:
@@ -131,7 +136,7 @@ def _in_place(prim: Primitive) -> Callable[[Tensor, Operand], Tensor | NotImplem
 
 
 def _reflected_divide(x: Tensor, y: Operand) -> Tensor | NotImplementedType:
-    other = dispatch.as_operand(y, x)
+    other = dispatch.checked_operand("div", y, x)
     return NotImplemented if other is None else true_divide(other, x)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..dtypes import DType, as_dtype, default_float, float32, float64, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..typing import ArrayLike, DeviceLike, DTypeLike, Shape, ShapeLike
+from .arguments import integer, real, sequence_argument
 from .creation import as_shape, device_name
 from .dispatch import P, as_tensor, nary, node_of
 from .generator import Generator, default_generator, manual_seed
@@ -18,6 +20,18 @@ __all__ = [
     "Generator", "bernoulli", "default_generator", "dropout", "manual_seed", "normal", "permutation", "rand",
     "rand_like", "randint", "randn", "randn_like", "randperm", "uniform",
 ]  # fmt: skip
+
+
+def _stream(generator: Generator | None) -> Generator:
+    """The stream to draw from. Raises `ArgumentError` for an argument that is none."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise ArgumentError(
+            f"[random] expected generator as an st.Generator, got {generator!r}; pass st.Generator(seed) or call "
+            "st.manual_seed(seed)"
+        )
+    return generator
 
 
 def _target(
@@ -32,7 +46,7 @@ def _target(
 
 def _uniform(shape: Shape, dtype: DType, device: str, generator: Generator | None) -> Tensor:
     """Numbers in [0, 1): the top 24 bits of a word, or 53 bits of two for float64."""
-    source = generator or default_generator
+    source = _stream(generator)
     if dtype is float64:
         words = source.bits((*shape, 2), device).to(uint64)
         high, low = words[..., 0] >> 5, words[..., 1] >> 6
@@ -51,6 +65,7 @@ def rand(
     device: DeviceLike | None = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Draws numbers uniformly from [0, 1).
 
@@ -60,6 +75,7 @@ def rand(
         device: the device of the result; by default the default device.
         generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
         requires_grad: whether `backward` computes the tensor's gradient.
+        **named: `size` or `shape`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -73,7 +89,7 @@ def rand(
         >>> st.rand(2, 3).shape
         (2, 3)
     """
-    extents, target, name = _target(shape, dtype, device, "rand")
+    extents, target, name = _target(sequence_argument("rand", shape, named, "size", "shape"), dtype, device, "rand")
     result = _uniform(extents, target, name, generator)
     return result.requires_grad_() if requires_grad else result
 
@@ -117,6 +133,7 @@ def randn(
     device: DeviceLike | None = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    **named: ShapeLike,
 ) -> Tensor:
     """Draws numbers from the normal distribution of mean 0 and standard deviation 1.
 
@@ -129,6 +146,7 @@ def randn(
         device: the device of the result; by default the default device.
         generator: the stream to draw from; by default the one that `st.manual_seed` seeds.
         requires_grad: whether `backward` computes the tensor's gradient.
+        **named: `size` or `shape`, the extents as one sequence by name.
 
     Returns:
         A tensor of the given shape.
@@ -142,7 +160,7 @@ def randn(
         >>> st.randn(2, 3, dtype="float64").dtype
         spiraltorch.float64
     """
-    extents, target, name = _target(shape, dtype, device, "randn")
+    extents, target, name = _target(sequence_argument("randn", shape, named, "size", "shape"), dtype, device, "randn")
     inner = target if target.itemsize >= 4 else float32
     pair = _uniform((2, *extents), inner, name, generator)
     radius = sqrt(log(1.0 - pair[0]) * -2.0)
@@ -185,7 +203,7 @@ def normal(
 
 def randint(
     low: int,
-    high: int | None = None,
+    high: int | Sequence[int] | None = None,
     size: ShapeLike = (),
     dtype: DTypeLike = int64,
     device: DeviceLike | None = None,
@@ -195,7 +213,8 @@ def randint(
 
     Args:
         low: the lower bound; with one bound, it is the upper one, and the lower one is 0.
-        high: the upper bound, less than 2**32 above the lower one.
+        high: the upper bound, less than 2**32 above the lower one. A sequence here is the size, as in PyTorch's
+            `randint(high, size)`.
         size: the extents.
         dtype: the dtype of the result.
         device: the device of the result; by default the default device.
@@ -213,13 +232,16 @@ def randint(
         >>> st.randint(0, 1, (3,)).tolist()
         [0, 0, 0]
     """
+    if isinstance(high, (tuple, list)) and size == ():  # PyTorch's order: randint(high, size)
+        size, high = high, None
     if high is None:
         low, high = 0, low
+    low, high = integer(low, "randint", "low"), integer(high, "randint", "high")
     if not 0 < high - low < 1 << 32:
         raise ArgumentError(
             f"[randint] expected low < high, less than 2**32 apart, got {low} and {high}; change the range"
         )
-    words = (generator or default_generator).bits(as_shape(size, "randint"), device_name(device))
+    words = _stream(generator).bits(as_shape(size, "randint"), device_name(device))
     return (((words.to(uint64) * (high - low)) >> 32).to(int64) + low).to(as_dtype(dtype))
 
 
@@ -259,7 +281,8 @@ def randperm(n: int, device: DeviceLike | None = None, generator: Generator | No
         >>> sorted(st.randperm(4).tolist())
         [0, 1, 2, 3]
     """
-    words = (generator or default_generator).bits((n, 2), device_name(device)).to(uint64)
+    n = integer(n, "randperm", "n", 0)
+    words = _stream(generator).bits((n, 2), device_name(device)).to(uint64)
     keys = (words[:, 0] << 32) | words[:, 1]
     return nary(P["argsort"], (node_of(keys),), (0, False))
 
@@ -279,8 +302,8 @@ def permutation(x: int | Tensor, generator: Generator | None = None) -> Tensor:
         >>> sorted(st.permutation(st.tensor([3, 5])).tolist())
         [3, 5]
     """
-    if isinstance(x, int):
-        return randperm(x, generator=generator)
+    if not isinstance(x, Tensor):
+        return randperm(integer(x, "permutation", "x", 0), generator=generator)
     return x[randperm(x.shape[0], device=x.device, generator=generator)]
 
 
@@ -348,7 +371,7 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, generator: Gene
         >>> st.dropout(st.tensor([1.0]), 0.0).tolist()
         [1.0]
     """
-    x = as_tensor(x)
+    x, p = as_tensor(x), real(p, "dropout", "p")
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"[dropout] expected a probability from 0 to 1, got {p}; change p")
     if not training or p == 0.0:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..dtypes import as_dtype, default_float, default_int, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
 from ..typing import DeviceLike, DTypeLike
+from .arguments import integer, real
 from .creation import as_shape, asarray, device_name
 from .tensor import Tensor
 
@@ -41,11 +44,12 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    if step == 0 or any(isinstance(v, float) and not np.isfinite(v) for v in (start, stop, step)):
+    start, stop, step = (_bound(v, name) for v, name in ((start, "start"), (stop, "stop"), (step, "step")))
+    if step == 0 or not all(math.isfinite(v) for v in (start, stop, step)):
         raise ArgumentError(
             f"[arange] expected finite bounds and a step that is not 0, got {start}, {stop}, {step}; change them"
         )
-    integral = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
+    integral = all(isinstance(v, int) for v in (start, stop, step))
     target = as_dtype(dtype) if dtype is not None else default_int if integral else default_float
     count = max(0, int(np.ceil((stop - start) / step)) if not integral else -(-(stop - start) // step))
     # The dtype of the arithmetic: 16-bit floats and small integers would round or wrap on the way.
@@ -57,6 +61,12 @@ def arange(
     result = Tensor(build.cast(node, inner))
     result = result * (step if inner.is_float else int(step)) + (start if inner.is_float else int(start))
     return result.to(target)
+
+
+def _bound(value: object, name: str) -> float:
+    """The Python number of a bound or step of `arange`."""
+    number = real(value, "arange", name)
+    return int(number) if isinstance(number, bool) else number
 
 
 def linspace(
@@ -88,8 +98,8 @@ def linspace(
         >>> st.linspace(0, 1, 3).tolist()
         [0.0, 0.5, 1.0]
     """
-    if num < 0:
-        raise ArgumentError(f"[linspace] expected num >= 0, got {num}; change num")
+    num = integer(num, "linspace", "num", 0)
+    start, stop = real(start, "linspace", "start"), real(stop, "linspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -126,8 +136,8 @@ def logspace(
         >>> st.logspace(0, 2, 3).tolist()
         [1.0, 10.0, 100.0]
     """
-    if num < 0:
-        raise ArgumentError(f"[logspace] expected num >= 0, got {num}; change num")
+    num = integer(num, "logspace", "num", 0)
+    start, stop = real(start, "logspace", "start"), real(stop, "logspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
     exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
@@ -163,7 +173,7 @@ def eye(
     shape = as_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     name = device_name(device)
     i, j = build.iota(shape, 0, int64, name), build.iota(shape, 1, int64, name)
-    on_diagonal = build.eq(build.add(i, build.number(k, int64, name)), j)
+    on_diagonal = build.eq(build.add(i, build.number(integer(k, "eye", "k"), int64, name)), j)
     return Tensor(build.cast(on_diagonal, as_dtype(dtype) if dtype is not None else default_float))
 
 
@@ -187,6 +197,7 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}; choose one")
+    arrays = tuple([asarray(a) for a in arrays])
     n = len(arrays)
     axes = list(range(n))  # of the grid, for each array
     if indexing == "xy" and n > 1:
@@ -200,12 +211,13 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     ]
 
 
-def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
+def one_hot(x: Tensor, num_classes: int = -1, dtype: DTypeLike = int64) -> Tensor:
     """Encodes classes as rows with a one at the class and zeros elsewhere.
 
     Args:
         x: the classes, any shape, of integers. A class outside [0, num_classes) gives zeros only.
-        num_classes: the extent of the new last axis.
+        num_classes: the extent of the new last axis; -1 for one more than the greatest class, for which x is evaluated
+            immediately.
         dtype: the dtype of the result.
 
     Returns:
@@ -213,6 +225,8 @@ def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
 
     Raises:
         DTypeError: x is not of integers.
+        ArgumentError: `num_classes` is -1, and x has no element or a negative one.
+        TracingError: `num_classes` is -1 while `compile` records, where no value exists yet.
 
     Example:
         >>> import spiraltorch as st
@@ -221,5 +235,10 @@ def one_hot(x: Tensor, num_classes: int, dtype: DTypeLike = int64) -> Tensor:
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"[one_hot] expected integer classes, got {x.dtype.name}; cast with .to(st.int64)")
+    num_classes = integer(num_classes, "one_hot", "num_classes", -1)
+    if num_classes == -1:
+        if x.size == 0 or int(x.amin()) < 0:
+            raise ArgumentError("[one_hot] expected classes of at least 0, at least one of them; pass num_classes")
+        num_classes = int(x.amax()) + 1
     classes = arange(num_classes, device=x.device)
     return (x.reshape((*x.shape, 1)) == classes).to(dtype)

@@ -8,7 +8,9 @@ in-place update. Operators are attached by `operators`, all other methods by `me
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +18,30 @@ import numpy as np
 
 from ..compiler import evaluate
 from ..dtypes import DType, from_numpy
-from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
+from ..errors import ArgumentError, DeviceError, DTypeError, GradientError, ShapeError
 from ..graph import build
 from ..graph.node import GRAD_MODE, Node, aval_of, leaf
 from ..runtime import device as devices
 from ..typing import ArrayLike, NDArray, Operand, PyTree, Shape
+from .aliasing import (
+    Alias,
+    View,
+    array_of,
+    assign,
+    current_node,
+    detached,
+    leave,
+    leave_array,
+    make_view,
+    require_writable,
+    share,
+    writes_to_leaf,
+)
+from .count import Count
 from .gradients.modes import no_grad
+from .numpy_functions import lost_gradient
 from .tracing.tracer import (
     TRACING,
-    assign,
     forbid_read,
     grad_leaf,
     is_leaf,
@@ -62,12 +79,29 @@ class Tensor(AttachedMethods):
     """
 
     # `_hooks` and `_retained` are set by `gradients.hooks` only.
-    __slots__ = ("__weakref__", "_grad", "_hooks", "_retained", "node")
+    __slots__ = ("__weakref__", "_alias", "_grad", "_hooks", "_retained", "node")
     __array_priority__ = 1000
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *more: object) -> None:
+        try:
+            node.aval  # noqa: B018  # the cheapest test: every operation calls this
+        except AttributeError:
+            raise ArgumentError(
+                f"[Tensor] expected no call of the class, got {type(node).__name__}; use st.tensor(data) for a tensor of "
+                "data and st.empty(*shape) for one of a shape"
+            ) from None
         self.node = node
+        self._alias: Alias = None
         self._grad: Tensor | None = None
+        if TRACING.recorder is not None:
+            TRACING.recorder.made(self)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "node":  # unset where a view is stale, see `aliasing`
+                return current_node(self)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     _hooks: dict[int, Callable[[Tensor], ArrayLike | None]]
     _retained: Node
@@ -85,9 +119,9 @@ class Tensor(AttachedMethods):
         return self.node.aval.dtype
 
     @property
-    def device(self) -> str:
-        """The device's name, such as `cpu:0`."""
-        return self.node.aval.device
+    def device(self) -> devices.DeviceName:
+        """The device's name, such as `cpu:0`: a str, with PyTorch's `type` and `index`."""
+        return devices.named(self.node.aval.device)
 
     @property
     def ndim(self) -> int:
@@ -95,9 +129,9 @@ class Tensor(AttachedMethods):
         return self.node.aval.ndim
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.node.aval.size
+    def size(self) -> Count:
+        """The number of elements: an int. Called, as in PyTorch, it gives the shape or one extent."""
+        return Count(self.node.aval.shape)
 
     @property
     def nbytes(self) -> int:
@@ -155,13 +189,17 @@ class Tensor(AttachedMethods):
 
     @property
     def data(self) -> Tensor:
-        """The same value without gradients; assigning a tensor replaces the value."""
+        """A view of the tensor through which no gradient flows. Assigning a tensor makes this one share its elements."""
         return self.detach()
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if value._alias is not None and value._alias is self._alias:
+            return
         with no_grad():
+            leave(self)
             assign(self, node_of(value.detach()))
+            share(self, value)
 
     # ------------------------------------------------------------ gradients
 
@@ -191,15 +229,18 @@ class Tensor(AttachedMethods):
                 f"[requires_grad_] expected a floating dtype, got {node.aval.dtype.name}; cast with .to(st.float32)"
             )
         if requires_grad and not node.rg:
+            leave_array(self)
             set_node(self, grad_leaf(node))
         elif not requires_grad and node.rg:
             if not is_leaf(node):
                 raise GradientError("[requires_grad_] expected a leaf, got a result; use .detach()")
             self.node = self.detach().node
+        if type(self._alias) is View:
+            self._alias.is_leaf = requires_grad and is_leaf(self.node)
         return self
 
     def detach(self) -> Tensor:
-        """The same value in a new tensor through which no gradient flows.
+        """A view of the tensor through which no gradient flows: the two share their elements.
 
         Returns:
             A tensor of the same shape, dtype and device.
@@ -210,11 +251,14 @@ class Tensor(AttachedMethods):
             False
         """
         node = node_of(self)
+        steps = detached(node)
         if not node.rg:
-            return Tensor(node)
-        if node.buf is not None and recorder() is None:
-            return Tensor(leaf(node.buf, node.aval))
-        return Tensor(build.stop_gradient(node))
+            value = node
+        elif node.buf is not None and recorder() is None:
+            value = leaf(node.buf, node.aval)
+        else:
+            value = build.stop_gradient(node)
+        return make_view(Tensor(value), self, steps)
 
     @property
     def retains_grad(self) -> bool:
@@ -238,9 +282,7 @@ class Tensor(AttachedMethods):
             >>> st.arange(3).numpy().flags.writeable
             False
         """
-        node = evaluated(self, "numpy")
-        array = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-        view: NDArray = array.view()
+        view: NDArray = _host_array(self, "numpy").view()
         view.flags.writeable = False
         return view
 
@@ -300,16 +342,22 @@ class Tensor(AttachedMethods):
         return (array.astype(np.float32) if self.dtype.is_float and self.itemsize == 2 else array).tolist()
 
     def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> NDArray:
+        if GRAD_MODE.on and self.node.rg:
+            raise lost_gradient("array")
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"[__array__] expected dtype {array.dtype} for copy=False, got {dtype}; allow a copy")
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> object:
-        node = evaluated(self, "__dlpack__")
-        array = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-        kwargs.pop("stream", None)
-        return array.__dlpack__(**kwargs)
+    def __dlpack__(self, *, stream: object = None, copy: bool | None = None, **kwargs: Any) -> object:
+        array = _host_array(self, "__dlpack__")
+        if copy is False:  # NumPy marks the memory as read-only, or refuses where it cannot
+            array = array.view()
+            array.flags.writeable = False
+            return array.__dlpack__(copy=False, **kwargs)
+        return array.copy().__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -365,14 +413,16 @@ class Tensor(AttachedMethods):
         return id(self)
 
     def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[object, ...]]:
-        return _rebuild, (np.array(self.detach().numpy()), self.requires_grad)
+        return rebuilt, (np.array(self.detach().numpy()), self.requires_grad, self.device)
 
     def __copy__(self) -> Tensor:
-        return Tensor(node_of(self))
+        return make_view(Tensor(node_of(self)), self, ())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        copied = _rebuild(np.array(self.detach().numpy()), self.requires_grad, self.device)
+        copied = rebuilt(np.array(self.detach().numpy()), self.requires_grad, self.device)
         memo[id(self)] = copied
+        if self.grad is not None:
+            copied.grad = deepcopy(self.grad, memo)
         return copied
 
     def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
@@ -382,7 +432,9 @@ class Tensor(AttachedMethods):
 
     def _set(self, value: Tensor) -> Tensor:
         """Takes over another tensor's value of this shape; what was recorded before keeps the old value."""
-        if GRAD_MODE.on and is_leaf(self.node):
+        if self._alias is not None:
+            require_writable(self)
+        if GRAD_MODE.on and writes_to_leaf(self):
             raise GradientError(
                 "[in place] expected no update of a leaf that requires a gradient while gradients are recorded, got "
                 "one; use no_grad()"
@@ -411,11 +463,26 @@ def evaluated(tensor: Tensor, op: str) -> Node:
     return node
 
 
-def _rebuild(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:
-    """A tensor from its pickled or copied parts."""
+def _host_array(tensor: Tensor, op: str) -> NDArray:
+    """The elements on the host, in memory that may be the tensor's own."""
+    shared = array_of(tensor)
+    if shared is not None and recorder() is None:
+        return shared
+    node = evaluated(tensor, op)
+    array: NDArray = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
+    return array
+
+
+def rebuilt(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:
+    """A tensor from its pickled or copied parts: on its device, or with a warning on the default one."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     name = devices.default() if device is None else device
+    try:
+        devices.get(name)
+    except DeviceError as error:
+        name = devices.default()
+        warnings.warn(f"[unpickle] expected device {device}, which is not there, got {name}: {error}", stacklevel=2)
     aval = aval_of(array.shape, from_numpy(array.dtype), name)
     tensor = Tensor(leaf(devices.get(name).from_host(np.asarray(array, order="C")), aval))
     return tensor.requires_grad_() if requires_grad else tensor

@@ -96,12 +96,12 @@ def native(adapter: Any) -> frozenset[str]:
     return having
 
 
-def loop_limit(adapter: Any) -> int | None:
-    """The number of iterations of all loops of an item after which the driver silently stops; None for no limit.
+def loop_limit(adapter: Any) -> int:
+    """The number of iterations of all loops of an item after which the driver silently stops; very many for no limit.
 
     Mesa's software driver stops after 65,535 (`LP_MAX_TGSI_LOOP_ITERATIONS`).
     """
-    return 65535 if "llvmpipe" in adapter.info["device"] else None
+    return 65535 if "llvmpipe" in adapter.info["device"] else 1 << 62
 
 
 def tick_ns(queue: Any) -> float:
@@ -121,6 +121,7 @@ def target(adapter: Any, used: frozenset[str]) -> Target:
         key="|".join(map(str, ("wgsl 3", adapter.info["device"], *facts))),
         vector_bytes=0, registers=0, max_groups=(groups, groups, groups), group_items=items,
         preferred_group_items=min(PREFERRED_ITEMS, items), subgroup_width=subgroup, busy_items=BUSY_ITEMS,
+        item_iterations=loop_limit(adapter),
         shared_bytes=shared, private_scratch=False, max_buffers=buffers, buffer_align=256,
         buffer_bytes=min(limit["max-storage-buffer-binding-size"], limit["max-buffer-size"]),
         index_bits=32, phases_share_launch=False,

@@ -139,8 +139,8 @@ class WgpuDevice:
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
         """The facts of a kernel that is not cached, and the function that packs its shaders."""
-        limit = adapters.loop_limit(self.adapter)
-        if limit is not None and (count := item_iterations(kernel)) > limit:
+        limit = self.target.item_iterations
+        if (count := item_iterations(kernel)) > limit:
             raise CompileError(
                 f"[{self.name}] expected at most {limit:,} iterations in an item of the kernel {kernel.name}, where this "
                 f"software driver stops, got up to {count:,}; use the CPU, or smaller extents"

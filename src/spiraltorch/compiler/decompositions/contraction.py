@@ -1,6 +1,7 @@
 """Decompositions of contractions.
 
-- float16 and bfloat16 contractions go through float32, boolean ones through uint8.
+- float16 and bfloat16 contractions go through float32. So do boolean ones: a sum of ones that is rounded is never 0, while
+  one of small integers wraps.
 - A product of matrices with one row, one column or one term becomes an element-wise product and a sum, which fuse with
   their operands and readers.
 - Convolutions that are products of matrices, or have a dilated input, are rewritten: see `convolution`.
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...dtypes import DType, bool_, float32, uint8
+from ...dtypes import DType, bool_, float32
 from ..program import Builder, Val
 from . import convolution
 from .common import filled, is_half_precision
@@ -26,7 +27,7 @@ def decompose_contraction(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | 
     if is_half_precision(val):
         return b.cast(_contract_in(b, val, x, y, float32), val.dtype)
     if val.dtype.is_bool:
-        return b.cast(_contract_in(b, val, x, y, uint8), bool_)
+        return b.cast(_contract_in(b, val, x, y, float32), bool_)
     if val.prim == "dot":
         return _vector_dot(b, val, x, y)
     return convolution.rewrite(b, val, x, y, _make_dot)

@@ -1,11 +1,12 @@
 """Kernels of reductions: rows, where the innermost axis is reduced, and columns, where it is kept.
 
-A cluster's members become phases: each reduction alone, and runs of stores over the whole space or over the kept axes.
+A cluster's members become phases: reductions, and runs of stores over the whole space or over the kept axes. Reductions of
+rows that do not depend on each other share a traversal.
 """
 
 from __future__ import annotations
 
-from ...ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value
+from ...ir.expr import Buffer, Cast, Const, Load, Op, Rewriter, Space, Value, loads
 from ...ir.guard import less
 from ...ir.index import Index, Var, index
 from ...ir.reductions import identity
@@ -19,6 +20,7 @@ from .registry import Lowering, Role, is_reduction, register
 
 REDUCE_OP = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 STASH_ROWS = 8
+TOGETHER = 2  # reductions of a row in one traversal: several vectors of each are in registers
 NARROW, WIDE = 64, 256  # columns that are processed together
 STASH_SHARE = 4  # rows of expensive values up to this part of the second-level cache are stored instead of recomputed
 
@@ -30,14 +32,18 @@ def lower_reduction(cluster: Cluster, stored: set[int], target: Target) -> Lower
     return _rows(cluster, stored, target.l2_bytes // STASH_SHARE if target.private_scratch else 0)
 
 
-def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
-    """Members that can share loops, in order: each reduction alone, runs of full-shape or of kept-shape stores."""
+def _phases(cluster: Cluster, stored: set[int], together: int) -> list[list[Val]]:
+    """Members that can share loops, in order: reductions of which none reads another, at most `together` of them, and runs
+    of full-shape or of kept-shape stores."""
     phases: list[list[Val]] = []
     kinds: list[str] = []
     for m in cluster.members:
         if is_reduction(m):
-            phases.append([m])
-            kinds.append("reduce")
+            if kinds and kinds[-1] == "reduce" and len(phases[-1]) < together and not _reads(cluster, m, phases[-1]):
+                phases[-1].append(m)
+            else:
+                phases.append([m])
+                kinds.append("reduce")
             if m.id in stored:
                 phases.append([m])
                 kinds.append("kept")
@@ -53,23 +59,27 @@ def _phases(cluster: Cluster, stored: set[int]) -> list[list[Val]]:
     return phases
 
 
+def _reads(cluster: Cluster, val: Val, others: list[Val]) -> bool:
+    """Whether what a reduction reduces depends on the results of others."""
+    accumulators = {cluster.accumulators[v.id] for v in others}
+    return any(r.buffer in accumulators for r in loads(cluster.values[val.id]))
+
+
 def _is_full(cluster: Cluster, val: Val) -> bool:
     place = cluster.position_of(val) or ()
     return any(cluster.vars[d] in i.variables for i in place for d in cluster.reduced)
 
 
-def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
+def _bodies(cluster: Cluster, stored: set[int], together: int = 1) -> list[tuple[str, list[Stmt]]]:
     """For each phase its kind (reduce, full, kept) and its statements at the cluster's variables."""
     bodies: list[tuple[str, list[Stmt]]] = []
     done: set[int] = set()
     axes = tuple([cluster.vars[d] for d in cluster.reduced])
-    for members in _phases(cluster, stored):
+    for members in _phases(cluster, stored, together):
         first = members[0]
         if is_reduction(first) and first.id not in done:
-            done.add(first.id)
-            acc, value = cluster.accumulators[first.id], cluster.values[first.id]
-            name = REDUCE_OP[first.prim]
-            bodies.append(("reduce", [Accumulate(acc, (), name, value, axes=axes, init=identity(name, first.dtype))]))
+            done.update(m.id for m in members)
+            bodies.append(("reduce", [_accumulation(cluster, m, axes) for m in members]))
             continue
         stores: list[Stmt] = []
         for m in members:
@@ -77,6 +87,13 @@ def _bodies(cluster: Cluster, stored: set[int]) -> list[tuple[str, list[Stmt]]]:
             stores.append(store_member(cluster, m, value))
         bodies.append(("full" if _is_full(cluster, first) else "kept", stores))
     return bodies
+
+
+def _accumulation(cluster: Cluster, val: Val, axes: tuple[Var, ...]) -> Stmt:
+    """The statement of a reduction."""
+    name = REDUCE_OP[val.prim]
+    start = identity(name, val.dtype)
+    return Accumulate(cluster.accumulators[val.id], (), name, cluster.values[val.id], axes=axes, init=start)
 
 
 def _store_shared_values(cluster: Cluster, bodies: list[tuple[str, list[Stmt]]], limit: int) -> list[Buffer]:
@@ -154,7 +171,7 @@ def _replace(s: Stmt, old: Value, new: Value) -> Stmt:
 
 def _rows(cluster: Cluster, stored: set[int], stash: int) -> Lowered:
     """The innermost axis is reduced: each row is traversed once for each phase."""
-    bodies = _bodies(cluster, stored)
+    bodies = _bodies(cluster, stored, TOGETHER)
     scratch = _store_shared_values(cluster, bodies, stash)
     outer = [For(cluster.vars[d], index(cluster.shape[d]), block()) for d in cluster.kept]
     for n, one in enumerate(outer):

@@ -8,7 +8,7 @@ from ...ir.guard import Guard, guard
 from ...ir.index import INFINITY, index
 from ...ir.stmt import Accumulate, Kernel, Stmt, Store, block, loop_nest
 from ...ir.target import Target
-from ..program import Builder, Val
+from ..decompositions.scatter import decompose_scatter
 from .cluster import Cluster
 from .loops import axis_loops, positions
 from .lowered import KernelKind, LoopRole, Lowered, PhaseRole, named, phase
@@ -61,12 +61,7 @@ def _inside(row: Value, extent: int) -> Guard:
     return guard(raw, index(extent - 1) - raw)
 
 
-def _decompose(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
-    """A scatter of no updates is its base."""
-    return args[0] if args[2].size == 0 else None
-
-
 register(
     ["scatter", "scatter_along"],
-    Lowering(Role.STANDALONE, Operands.CHEAP, decompose=_decompose, kernel=lower_scatter),
+    Lowering(Role.STANDALONE, Operands.CHEAP, decompose=decompose_scatter, kernel=lower_scatter),
 )

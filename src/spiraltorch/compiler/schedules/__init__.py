@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...ir import schedule as steps
+from ...ir.passes import BLOCK_TERMS
 from ...ir.stmt import Kernel
 from ...ir.target import Target
 from ..choices import Choices
@@ -45,6 +46,11 @@ GPU_RULES: Mapping[KernelKind, Rule] = {
 }
 
 
+# A register tile of a product fills the registers, so that a block's end stores and loads it: its blocks are longer.
+PRODUCTS = (KernelKind.DOT, KernelKind.CONV, KernelKind.ATTENTION)
+PRODUCT_TERMS = 256
+
+
 def schedule(lowered: Lowered, target: Target, choices: Choices | None = None) -> Kernel:
     """Schedules a lowered kernel.
 
@@ -59,4 +65,5 @@ def schedule(lowered: Lowered, target: Target, choices: Choices | None = None) -
     if choices is not None:
         lowered = replace(lowered, choices=choices)
     rules = GPU_RULES if target.has_grid else CPU_RULES
-    return steps.finish(rules[lowered.kind](lowered, target))
+    terms = PRODUCT_TERMS if lowered.kind in PRODUCTS else BLOCK_TERMS
+    return steps.finish(rules[lowered.kind](lowered, target), terms)

@@ -143,8 +143,17 @@ def schedule_sort(lowered: Lowered, target: Target) -> Kernel:
 
 
 def schedule_serial(lowered: Lowered, target: Target) -> Kernel:
-    """Rows are tasks; a row is as it is."""
-    return parallel(lowered.kernel, lowered.spatial, lowered.work, target, lowered.choices)
+    """Rows are tasks; blocks of a row run in order, several steps to an iteration."""
+    kernel = lowered.kernel
+    for n, phase in enumerate(lowered.phases):
+        (step,) = phase.names(LoopRole.SEQUENTIAL)
+        extent = steps.loop_extent(kernel, step)
+        fitting = [u for u in UNROLL if extent.is_const and extent.const % u == 0]
+        unroll = lowered.choices.pick(f"unroll.{n}", max(fitting, default=1), fitting)
+        if unroll > 1:
+            kernel = steps.split(kernel, step, unroll, f"{step}o", f"{step}u")
+            kernel = steps.mark(kernel, Kind.UNROLLED, f"{step}u")
+    return parallel(kernel, lowered.spatial, lowered.work, target, lowered.choices)
 
 
 def schedule_scatter(lowered: Lowered, target: Target) -> Kernel:

@@ -18,8 +18,8 @@ import numpy as np
 from ...dtypes import DType, bool_
 from ...errors import DeviceError, DTypeError, ShapeError, out_of_range
 from .. import build as b
-from ..node import Aval, Node, Params, Shape, aval_of
-from ..primitive import Primitive
+from ..node import Aval, Node, Params, Shape, apply, aval_of
+from ..primitive import REGISTRY, Primitive
 
 
 @lru_cache(maxsize=65536)
@@ -176,6 +176,16 @@ def _one_minus_square(x: Node) -> Node:
     return b.sub(_const(1.0, x), b.mul(x, x))
 
 
+def _factored_one_minus_square(x: Node) -> Node:
+    """1 - x * x as (1 - x) * (1 + x), which does not cancel near 1 and -1."""
+    return b.mul(b.sub(_const(1.0, x), x), b.add(_const(1.0, x), x))
+
+
+def _sqrt_square_minus_one(x: Node) -> Node:
+    """sqrt(x * x - 1) for x >= 1, in factors, which neither cancel near 1 nor overflow."""
+    return b.mul(b.sqrt(b.sub(x, _const(1.0, x))), b.sqrt(b.add(x, _const(1.0, x))))
+
+
 def _one_plus_square(x: Node) -> Node:
     """1 + x * x."""
     return b.add(_const(1.0, x), b.mul(x, x))
@@ -190,7 +200,7 @@ trunc = _unary("trunc", "f", np.trunc, _zero_partial)
 round_ = _unary("round", "f", np.rint, _zero_partial)
 sqrt = _unary("sqrt", "f", np.sqrt, lambda g, x, y: b.div(b.mul(g, _const(0.5, x)), y))
 exp = _unary("exp", "f", np.exp, lambda g, x, y: b.mul(g, y))
-expm1 = _unary("expm1", "f", np.expm1, lambda g, x, y: b.mul(g, b.add(y, _const(1.0, x))))
+expm1 = _unary("expm1", "f", np.expm1, lambda g, x, y: b.mul(g, b.exp(x)))  # y + 1 cancels where x is negative
 exp2 = _unary("exp2", "f", np.exp2, lambda g, x, y: b.mul(g, b.mul(y, _const(math.log(2), x))))
 log = _unary("log", "f", np.log, lambda g, x, y: b.div(g, x))
 log1p = _unary("log1p", "f", np.log1p, lambda g, x, y: b.div(g, b.add(x, _const(1.0, x))))
@@ -199,15 +209,15 @@ log10 = _unary("log10", "f", np.log10, lambda g, x, y: b.div(g, b.mul(x, _const(
 sin = _unary("sin", "f", np.sin, lambda g, x, y: b.mul(g, b.cos(x)))
 cos = _unary("cos", "f", np.cos, lambda g, x, y: b.neg(b.mul(g, b.sin(x))))
 tan = _unary("tan", "f", np.tan, lambda g, x, y: b.mul(g, _one_plus_square(y)))
-asin = _unary("asin", "f", np.arcsin, lambda g, x, y: b.div(g, b.sqrt(_one_minus_square(x))))
-acos = _unary("acos", "f", np.arccos, lambda g, x, y: b.neg(b.div(g, b.sqrt(_one_minus_square(x)))))
+asin = _unary("asin", "f", np.arcsin, lambda g, x, y: b.div(g, b.sqrt(_factored_one_minus_square(x))))
+acos = _unary("acos", "f", np.arccos, lambda g, x, y: b.neg(b.div(g, b.sqrt(_factored_one_minus_square(x)))))
 atan = _unary("atan", "f", np.arctan, lambda g, x, y: b.div(g, _one_plus_square(x)))
 sinh = _unary("sinh", "f", np.sinh, lambda g, x, y: b.mul(g, b.cosh(x)))
 cosh = _unary("cosh", "f", np.cosh, lambda g, x, y: b.mul(g, b.sinh(x)))
 tanh = _unary("tanh", "f", np.tanh, lambda g, x, y: b.mul(g, _one_minus_square(y)))
 asinh = _unary("asinh", "f", np.arcsinh, lambda g, x, y: b.div(g, b.sqrt(_one_plus_square(x))))
-acosh = _unary("acosh", "f", np.arccosh, lambda g, x, y: b.div(g, b.sqrt(b.sub(b.mul(x, x), _const(1.0, x)))))
-atanh = _unary("atanh", "f", np.arctanh, lambda g, x, y: b.div(g, _one_minus_square(x)))
+acosh = _unary("acosh", "f", np.arccosh, lambda g, x, y: b.div(g, _sqrt_square_minus_one(x)))
+atanh = _unary("atanh", "f", np.arctanh, lambda g, x, y: b.div(g, _factored_one_minus_square(x)))
 erf = _unary(
     "erf",
     "f",
@@ -260,9 +270,15 @@ def _pow_exponent(g: Node, x: Node, y: Node, out: Node) -> Node:
     return b.mul(g, b.mul(out, b.log(b.where(flat, _const(1.0, x), x))))
 
 
-def _sum_of_squares(x: Node, y: Node) -> Node:
-    """x * x + y * y."""
-    return b.add(b.mul(x, x), b.mul(y, y))
+def _over_sum_of_squares(z: Node, x: Node, y: Node) -> Node:
+    """z / (x * x + y * y) for z among x and y, without overflow or underflow of the squares; 0 where both are 0."""
+    largest = b.maximum(b.maximum(x, b.neg(x)), b.maximum(y, b.neg(y)))
+    usable = b.bitand(b.lt(_const(0.0, x), largest), b.lt(largest, _const(math.inf, x)))
+    scale = apply(REGISTRY["stop_gradient"], (b.where(usable, largest, _const(1.0, x)),), ())
+    left, right = b.div(x, scale), b.div(y, scale)
+    squares = b.add(b.mul(left, left), b.mul(right, right))
+    safe = b.where(b.eq(squares, _const(0.0, x)), _const(1.0, x), squares)
+    return b.div(b.div(b.div(z, scale), safe), scale)
 
 
 def _int_division(fn: Any) -> Any:
@@ -325,8 +341,8 @@ div = _binary("div", "f", np.divide, lambda g, x, y, o: b.div(g, y), lambda g, x
 pow_ = _binary("pow", "fiu", _pow, _pow_base, _pow_exponent)
 atan2 = _binary(
     "atan2", "f", np.arctan2,
-    lambda g, x, y, o: b.mul(g, b.div(y, _sum_of_squares(x, y))),
-    lambda g, x, y, o: b.neg(b.mul(g, b.div(x, _sum_of_squares(x, y)))),
+    lambda g, x, y, o: b.mul(g, _over_sum_of_squares(y, x, y)),
+    lambda g, x, y, o: b.neg(b.mul(g, _over_sum_of_squares(x, x, y))),
 )  # fmt: skip
 floordiv = _binary("floordiv", "fiu", _int_division(np.floor_divide), _zero_partial, _zero_partial)
 mod = _binary(

@@ -123,9 +123,9 @@ def _combine(base: Any, where: tuple[Any, ...], upd: Any, mode: str) -> Any:
         if mode == "set":
             out[where] = upd
         elif out.dtype.itemsize == 2 and out.dtype.kind in "fV":
-            for n in range(upd.size):
-                at = tuple([w.reshape(-1)[n] for w in where])
-                out[at] = _AT[mode](out[at].astype(np.float32), upd.reshape(-1)[n].astype(np.float32))
+            wide = out.astype(np.float32)
+            _AT[mode].at(wide, where, upd.astype(np.float32))
+            out = wide.astype(out.dtype)
         else:
             _AT[mode].at(out, where, upd)
     return out

@@ -29,8 +29,8 @@ def _reduce_infer(name: str) -> Callable[[tuple[Aval, ...], Params], Aval]:
             raise ArgumentError(f"[{name}] expected sorted, distinct axes of {x.ndim}, got {axes}")
         if name in ("reduce_max", "reduce_min") and any(x.shape[a] == 0 for a in axes):
             raise ArgumentError(
-                f"[{name}] expected at least one element, got shape {x.shape}: there is no identity; "
-                "reduce axes that are not empty"
+                f"[{name.removeprefix('reduce_')}] expected at least one element over axes {axes}, got shape {x.shape}; "
+                "reduce axes that are not empty, or treat the empty tensor before"
             )
         return aval_of(tuple([e for d, e in enumerate(x.shape) if d not in axes]), x.dtype, x.device)
 

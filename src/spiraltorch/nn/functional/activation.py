@@ -402,5 +402,6 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """
     if input.shape[dim] % 2:
         raise ShapeError(f"[glu] expected an even extent, got shape={tuple(input.shape)}, dim={dim}; pad or slice")
-    gated, gate = st.split(input, input.shape[dim] // 2, axis=dim)
+    half = input.shape[dim] // 2
+    gated, gate = st.split(input, [half, half], axis=dim)
     return gated * st.sigmoid(gate)

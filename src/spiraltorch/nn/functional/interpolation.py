@@ -15,6 +15,7 @@ import spiraltorch as st
 
 from ...dtypes import float32
 from ...errors import ArgumentError, DTypeError, ShapeError
+from ...tensor.arguments import integers, number_of
 from ...tensor.tensor import Tensor
 from ...typing import NDArray
 
@@ -101,13 +102,17 @@ def _sizes(
     if size is not None:
         if recompute:
             raise ArgumentError("[interpolate] expected a scale_factor to recompute, got size; omit one of them")
-        new = (size,) * rank if isinstance(size, int) else tuple(size)
-        if len(new) != rank or not all(isinstance(n, int) and n > 0 for n in new):
-            raise ArgumentError(f"[interpolate] expected size as 1 or {rank} positive integers, got {size}")
+        new = integers(size, "interpolate", "size", 1)
+        new = new * rank if len(new) == 1 else new
+        if len(new) != rank:
+            raise ArgumentError(
+                f"[interpolate] expected size as 1 or {rank} positive integers, got {size}; pass one for each axis"
+            )
         return new, (None,) * rank
     assert scale_factor is not None
-    factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
-    if len(factors) != rank or not all(isinstance(f, (int, float)) and 0 < f < math.inf for f in factors):
+    given = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * rank
+    factors = [number_of(f) or 0.0 for f in given]  # 0 is no factor, nor is what is not a number
+    if len(factors) != rank or not all(0 < f < math.inf for f in factors):
         raise ArgumentError(f"[interpolate] expected scale_factor as 1 or {rank} positive numbers, got {scale_factor}")
     new = tuple([math.floor(n * float(f)) for n, f in zip(old, factors)])
     if 0 in new:

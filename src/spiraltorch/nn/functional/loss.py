@@ -1,17 +1,20 @@
-"""Losses. The gradient of every loss flows to `input`; results have the input's dtype."""
+"""Losses. The gradient of every loss flows to `input`; results have the input's dtype.
+
+Losses of float16 and bfloat16 are computed in float32 and rounded once.
+"""
 
 from __future__ import annotations
-
-import math
 
 import spiraltorch as st
 
 from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
 from ...runtime import device
+from ...tensor.arguments import axis_of
 from ...tensor.ops.index_checks import with_bounds_check
 from ...tensor.tensor import Tensor
 from ...tensor.tracing.tracer import recorder
 from .activation import softplus
+from .precision import in_float32
 
 
 def _check_reduction(op: str, reduction: str, *more: str) -> None:
@@ -127,6 +130,7 @@ def _nll_of_indices(
     return loss.sum() / total
 
 
+@in_float32
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
@@ -157,6 +161,7 @@ def nll_loss(
     return _nll_of_indices("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
 
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -204,6 +209,7 @@ def cross_entropy(
     return _reduce(loss, reduction)
 
 
+@in_float32
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """Squared difference: (input - target)**2.
 
@@ -230,6 +236,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
     return _reduce(difference * difference, reduction)
 
 
+@in_float32
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """Absolute difference: |input - target|.
 
@@ -255,6 +262,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     return _reduce(st.abs(input - target), reduction)
 
 
+@in_float32
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d**2 / (2 * beta) where d = |input - target| < beta, elsewhere d - beta / 2 (Girshick, 2015).
 
@@ -283,9 +291,11 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     _check_reduction("smooth_l1_loss", reduction)
     _check_same_shape("smooth_l1_loss", input, target)
     distance = st.abs(input - target)
-    return _reduce(st.where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta), reduction)
+    near = st.minimum(distance, beta)  # without a condition, through which an infinite distance would give NaN
+    return _reduce(near * near * (0.5 / beta) + (distance - near), reduction)
 
 
+@in_float32
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """d**2 / 2 where d = |input - target| <= delta, elsewhere delta * (d - delta / 2) (Huber, 1964).
 
@@ -312,13 +322,20 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     _check_reduction("huber_loss", reduction)
     _check_same_shape("huber_loss", input, target)
     distance = st.abs(input - target)
-    return _reduce(st.where(distance <= delta, distance * distance * 0.5, (distance - 0.5 * delta) * delta), reduction)
+    near = st.minimum(distance, delta)  # without a condition, through which an infinite distance would give NaN
+    return _reduce(near * near * 0.5 + (distance - near) * delta, reduction)
 
 
+_LEAST_DIVISOR = 1e-12  # as in PyTorch, so that a probability of 0 or 1 that is wrong has a finite gradient
+
+
+@in_float32
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)), with logarithms of at least -100.
+
+    Their derivatives are at most 1e12, as in PyTorch.
 
     Args:
         input: probabilities, shape (*), a floating dtype.
@@ -340,16 +357,21 @@ def binary_cross_entropy(
     """
     _check_reduction("binary_cross_entropy", reduction)
     _check_same_shape("binary_cross_entropy", input, target)
-    loss = -(target * _safe_log(input) + (1.0 - target) * _safe_log(1.0 - input))
+    loss = -(target * _limited_log(input, False) + (1.0 - target) * _limited_log(input, True))
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 
-def _safe_log(x: Tensor) -> Tensor:
-    """max(log(x), -100) with a finite gradient at 0."""
-    positive = x > math.exp(-87.0)
-    return st.where(positive, st.log(st.where(positive, x, 1.0)), -100.0)
+def _limited_log(x: Tensor, complement: bool) -> Tensor:
+    """max(log(p), -100) where p is x, or 1 - x for the complement. Its derivative by p is 1 / max(p, 1e-12)."""
+    p = 1.0 - x if complement else x
+    limited = p <= _LEAST_DIVISOR
+    held = x.detach()
+    line = st.maximum(st.log1p(-held) if complement else st.log(held), -100.0) + (p - p.detach()) / _LEAST_DIVISOR
+    inside = st.where(limited, 0.5, x)
+    return st.where(limited, line, st.log1p(-inside) if complement else st.log(inside))
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -389,6 +411,7 @@ def binary_cross_entropy_with_logits(
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 
+@in_float32
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """Kullback-Leibler divergence: target * (log(target) - input).
 
@@ -421,6 +444,7 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
     return _reduce(loss, reduction)
 
 
+@in_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between vectors: sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps)).
 
@@ -433,11 +457,21 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     Returns:
         A tensor of the broadcast shape without `dim`.
 
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        IndexOutOfRange: `dim` is not an axis of the broadcast shape.
+
     Example:
         >>> import spiraltorch as st
         >>> st.nn.functional.cosine_similarity(st.tensor([[2.0, 0.0]]), st.tensor([[1.0, 0.0]])).item()
         1.0
     """
-    product = (x1 * x2).sum(axis=dim)
-    norms = [st.sqrt(st.maximum((x * x).sum(axis=dim), eps * eps)) for x in (x1, x2)]
-    return product / (norms[0] * norms[1])
+    shape = st.broadcast_shapes(x1.shape, x2.shape)
+    axis = axis_of(dim, len(shape), "cosine_similarity")
+    units = []
+    for x in (x1, x2):
+        own = [1] * (len(shape) - x.ndim) + list(x.shape)
+        along = [shape[axis] if d == axis else e for d, e in enumerate(own)]  # not broadcast further: one norm a vector
+        x = x.reshape(own).expand(along)
+        units.append(x / st.clip(st.linalg.vector_norm(x, axis=axis, keepdims=True), min=eps))
+    return (units[0] * units[1]).sum(axis=axis)

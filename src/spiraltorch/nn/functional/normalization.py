@@ -27,10 +27,18 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequen
 
 
 def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean, x - mean and the biased variance over `axes`, which stay as axes of extent 1."""
-    mean = x.mean(axis=axes, keepdims=True)
-    centered = x - mean
-    return mean, centered, (centered * centered).mean(axis=axes, keepdims=True)
+    """The mean, x - mean and the biased variance over `axes`, which stay as axes of extent 1.
+
+    By the corrected two-pass algorithm (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American
+    Statistician 37(3), 1983): what the mean leaves on average is added to it, and its square is taken from the variance. A
+    constant row thus has its own value as mean. The derivative of the correction is 0.
+    """
+    first = x.mean(axis=axes, keepdims=True)
+    distance = x - first
+    correction = distance.mean(axis=axes, keepdims=True).detach()
+    mean = first + correction
+    square, squares = correction * correction, (distance * distance).mean(axis=axes, keepdims=True)
+    return mean, x - mean, st.where(squares <= square, 0.0, squares - square)
 
 
 def _standardized(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
@@ -139,7 +147,8 @@ def group_norm(
             f"[group_norm] expected (N, C, ...) with C a multiple of {num_groups}, got shape={tuple(input.shape)}; "
             "change num_groups"
         )
-    grouped = _at_least_float32(input).reshape(input.shape[0], num_groups, -1)
+    members = math.prod(input.shape[1:]) // num_groups
+    grouped = _at_least_float32(input).reshape(input.shape[0], num_groups, members)
     normal = _standardized(grouped, (2,), eps).reshape(*input.shape)
     return _affine(normal, weight, bias, (-1, *[1] * (input.ndim - 2))).to(input.dtype)
 
@@ -172,7 +181,8 @@ def batch_norm(
 
     Raises:
         ShapeError: the input has fewer than 2 axes.
-        ArgumentError: only one value per channel in training, or no running statistics otherwise.
+        ArgumentError: one value per channel in training, or no running statistics otherwise. An empty batch is allowed,
+            and leaves the running statistics as they are.
 
     Example:
         >>> import spiraltorch as st
@@ -189,14 +199,14 @@ def batch_norm(
         mean, var = _at_least_float32(running_mean).reshape(*shape), _at_least_float32(running_var).reshape(*shape)
         return _affine((wide - mean) * st.rsqrt(var + eps), weight, bias, shape).to(input.dtype)
     count = math.prod(input.shape) // max(input.shape[1], 1)
-    if count < 2:
+    if count == 1:
         raise ArgumentError(
             f"[batch_norm] expected more than 1 value per channel in training, got shape={tuple(input.shape)}; "
             "use a larger batch or eval()"
         )
     mean, centered, var = _moments(wide, (0, *range(2, input.ndim)))
     for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
-        if running is not None:
+        if running is not None and count:  # an empty batch has no statistics
             with st.no_grad():
                 statistic = batch.detach().reshape(-1) * correction
                 set_value(running, running + (statistic - running) * momentum, deferred=True)
@@ -231,7 +241,8 @@ def instance_norm(
 
     Raises:
         ShapeError: the input has fewer than 3 axes.
-        ArgumentError: only one value per channel with `use_input_stats`, or no running statistics without it.
+        ArgumentError: one value per channel with `use_input_stats`, or no running statistics without it. An empty input
+            is allowed, and leaves the running statistics as they are.
 
     Example:
         >>> import spiraltorch as st
@@ -249,13 +260,13 @@ def instance_norm(
             )
         return batch_norm(input, running_mean, running_var, weight, bias, False, eps=eps)
     count = math.prod(input.shape[2:])
-    if count < 2:
+    if count == 1:
         raise ArgumentError(
             f"[instance_norm] expected more than 1 value per channel, got shape={tuple(input.shape)}; use a larger input"
         )
     mean, centered, var = _moments(_at_least_float32(input), tuple(range(2, input.ndim)))
     for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
-        if running is not None:
+        if running is not None and input.size:  # an empty batch has no statistics
             with st.no_grad():
                 statistic = batch.detach().reshape(*input.shape[:2]).mean(axis=0) * correction
                 set_value(running, running + (statistic - running) * momentum, deferred=True)
@@ -266,9 +277,11 @@ def instance_norm(
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x / max(norm, eps), with the p-norm along an axis: sum(|x|**p)**(1 / p).
 
+    Where the norm is below eps, it has no derivative: the gradient of a row of zeros is the cotangent divided by eps.
+
     Args:
         input: shape (*), a floating dtype.
-        p: the order of the norm.
+        p: the order of the norm, as in `st.linalg.vector_norm`.
         dim: the axis.
         eps: the smallest divisor.
 
@@ -280,8 +293,6 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
         >>> [round(x, 4) for x in st.nn.functional.normalize(st.tensor([[3.0, 4.0]]))[0].tolist()]
         [0.6, 0.8]
     """
-    if p == 2.0:
-        norm = st.sqrt((input * input).sum(axis=dim, keepdims=True))
-    else:
-        norm = (st.abs(input) ** p).sum(axis=dim, keepdims=True) ** (1.0 / p)
-    return input / st.maximum(norm, eps)
+    wide = _at_least_float32(input)
+    norm = st.linalg.vector_norm(wide, ord=p, axis=dim, keepdims=True)
+    return (wide / st.clip(norm, min=eps)).to(input.dtype)

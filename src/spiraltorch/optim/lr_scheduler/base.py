@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ...errors import ArgumentError, TracingError
+from ...tensor.arguments import number_of
 from ...tensor.tracing.tracer import recorder
 from ..optimizer import Optimizer
 
@@ -158,4 +159,10 @@ class LRScheduler:
             >>> schedule.last_epoch
             3
         """
-        self.__dict__.update(state_dict)
+        self.__dict__.update({name: python_value(value) for name, value in state_dict.items()})
+
+
+def python_value(value: object) -> object:
+    """A setting of a schedule: a number of NumPy as Python's, anything else as it is."""
+    number = number_of(value)
+    return value if number is None else number

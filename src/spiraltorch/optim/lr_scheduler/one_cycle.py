@@ -73,7 +73,7 @@ class OneCycleLR(LRScheduler):
         self.total_steps, self.cycle_momentum, self.linear = total_steps, cycle_momentum, anneal_strategy == "linear"
         self.phases = _phases(total_steps, pct_start, three_phase)
         groups = optimizer.param_groups
-        peaks = [max_lr] * len(groups) if isinstance(max_lr, (int, float)) else list(max_lr)
+        peaks = list(max_lr) if isinstance(max_lr, (tuple, list)) else [float(max_lr)] * len(groups)  # type: ignore[arg-type]
         if len(peaks) != len(groups):
             raise ArgumentError(
                 f"[OneCycleLR] expected {len(groups)} values of max_lr, got {len(peaks)}; pass one for each group"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...errors import ArgumentError
 from ...tensor.tensor import Tensor
 from ..optimizer import Optimizer
-from .base import check_not_recording
+from .base import check_not_recording, python_value
 
 
 class ReduceLROnPlateau:
@@ -58,7 +58,7 @@ class ReduceLROnPlateau:
         groups = len(optimizer.param_groups)
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
-        self.min_lrs = [float(min_lr)] * groups if isinstance(min_lr, (int, float)) else list(min_lr)
+        self.min_lrs = [float(v) for v in min_lr] if isinstance(min_lr, (tuple, list)) else [float(min_lr)] * groups  # type: ignore[arg-type]
         if len(self.min_lrs) != groups:
             raise ArgumentError(
                 f"[ReduceLROnPlateau] expected {groups} values of min_lr, got {len(self.min_lrs)}; "
@@ -156,4 +156,4 @@ class ReduceLROnPlateau:
             >>> schedule.best
             0.5
         """
-        self.__dict__.update(state_dict)
+        self.__dict__.update({name: python_value(value) for name, value in state_dict.items()})

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ...autodiff import gradient
 from ...autodiff.custom import set_grad_enabled
 from ...errors import ArgumentError, DTypeError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import GRAD_MODE, Node, spec_of
 from ...typing import PyTree
+from ..arguments import check_function, integers
 from ..dispatch import P, as_tensor
 from ..pytree import flatten, unflatten
 from ..tensor import Tensor
@@ -38,6 +41,7 @@ class Call:
     def __init__(
         self, op: str, fn: Callable[..., PyTree], args: Sequence[PyTree], argnums: Sequence[int], has_aux: bool
     ) -> None:
+        check_function(fn, op)
         self.op = op
         leaves, self.tree = flatten(tuple([args[n] for n in argnums]))
         self.inputs = [_input(x, op, argnums) for x in leaves]
@@ -99,9 +103,20 @@ class Call:
         return self.outputs[0]
 
 
+def check_transformation(op: str, fn: object, argnums: object) -> None:
+    """Raises `ArgumentError` for what is no function, and for arguments of it in the place of their positions."""
+    check_function(fn, op)
+    if isinstance(argnums, Tensor) or (isinstance(argnums, np.ndarray) and argnums.ndim):
+        raise ArgumentError(
+            f"[{op}] expected argnums as the positions of arguments, got an array of shape {argnums.shape}; "
+            f"call what is returned: st.{op}(fn)(x)"
+        )
+    integers(argnums, op, "argnums")
+
+
 def positions(argnums: int | Sequence[int], count: int, op: str) -> tuple[int, ...]:
     """The positions of differentiated arguments among `count`, counted from the front."""
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = integers(argnums, op, "argnums")
     if not numbers or any(not -count <= n < count for n in numbers):
         raise ArgumentError(
             f"[{op}] expected argnums within {count} positional arguments, got {argnums}; correct argnums"

@@ -11,6 +11,7 @@ from ...autodiff import custom as rules
 from ...errors import GradientError
 from ...graph.node import Node
 from ...typing import PyTree
+from ..arguments import check_function
 from ..dispatch import as_tensor
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
@@ -41,6 +42,7 @@ def checkpoint(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         >>> x.grad.item()
         36.0
     """
+    check_function(fn, "checkpoint")
     leaves, tree = flatten(args)
     places = [n for n, x in enumerate(leaves) if isinstance(x, Tensor)]
     outputs: list[Any] = []

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from typing import ParamSpec, overload
+
+import numpy as np
 
 from ...dtypes import int64
 from ...errors import ArgumentError
 from ...graph import build
 from ...graph.node import Node
-from ...typing import PyTree
+from ...typing import NDArray, PyTree
+from ..arguments import check_function
+from ..dispatch import as_tensor
 from ..filling import zeros
 from ..pytree import unflatten
 from ..tensor import Tensor
 from ..tracing.tracer import node_of
-from .call import Call, positions
+from .call import Call, check_transformation, positions
 from .transforms import grad
 
 P = ParamSpec("P")
@@ -43,6 +47,7 @@ def jacrev(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
         >>> st.jacrev(lambda x: x * x)(st.tensor([1.0, 2.0])).tolist()
         [[2.0, 0.0], [0.0, 4.0]]
     """
+    check_transformation("jacrev", fn, argnums)
 
     @functools.wraps(fn)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> PyTree:
@@ -75,6 +80,7 @@ def jacfwd(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
         >>> st.jacfwd(lambda x: x * x)(st.tensor([1.0, 2.0])).tolist()
         [[2.0, 0.0], [0.0, 4.0]]
     """
+    check_transformation("jacfwd", fn, argnums)
 
     @functools.wraps(fn)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> PyTree:
@@ -88,50 +94,90 @@ def jacfwd(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
     return wrapped
 
 
-def jacobian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
-    """Returns a function that computes the Jacobian of `fn`: another name for `jacrev`.
+@overload
+def jacobian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]: ...
+@overload
+def jacobian(fn: Callable[P, PyTree], argnums: Tensor | NDArray | tuple[Tensor, ...]) -> PyTree: ...
+def jacobian(
+    fn: Callable[P, PyTree], argnums: int | Tensor | NDArray | tuple[Tensor, ...] = 0
+) -> Callable[P, PyTree] | PyTree:
+    """Computes the Jacobian of `fn` at a point, or returns a function that computes it, like `jacrev`.
 
     Args:
         fn: a function with one tensor (or a container of one) in the differentiated argument, and one tensor as result.
-        argnums: the position of the argument to differentiate.
+        argnums: the position of the argument to differentiate, for a function, as in `torch.func.jacrev`. Or the point:
+            a tensor or a tuple of all arguments, for the value, as in `torch.autograd.functional.jacobian`.
 
     Returns:
-        A function of the arguments of `fn` that returns a tensor of shape (*result.shape, *argument.shape), in the
-        containers of the argument.
+        For a position a function of the arguments of `fn` that returns a tensor of shape
+        (*result.shape, *argument.shape), in the containers of the argument. For a point that tensor; for a tuple a tuple
+        of them.
 
     Raises:
-        ArgumentError: when called, if there are several tensors in the argument or the result.
-        DTypeError: when called, if the argument is not floating.
+        ArgumentError: when computed, if there are several tensors in the argument or the result.
+        DTypeError: when computed, if the argument is not floating.
 
     Example:
         >>> import spiraltorch as st
+        >>> st.jacobian(lambda x: x * 3, st.tensor([1.0, 2.0])).tolist()
+        [[3.0, 0.0], [0.0, 3.0]]
         >>> st.jacobian(lambda x: x * 3)(st.tensor([1.0, 2.0])).tolist()
         [[3.0, 0.0], [0.0, 3.0]]
     """
-    return jacrev(fn, argnums)
+    check_function(fn, "jacobian")
+    point = _point(argnums)
+    if point is None:
+        return jacrev(fn, argnums)  # type: ignore[arg-type]  # a position
+    results = tuple([jacrev(fn, n)(*point) for n in range(len(point))])  # type: ignore[call-arg]
+    return results if isinstance(argnums, tuple) else results[0]
 
 
-def hessian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]:
-    """Returns a function that computes the second derivatives of `fn`.
+@overload
+def hessian(fn: Callable[P, PyTree], argnums: int = 0) -> Callable[P, PyTree]: ...
+@overload
+def hessian(fn: Callable[P, PyTree], argnums: Tensor | NDArray | tuple[Tensor, ...]) -> PyTree: ...
+def hessian(
+    fn: Callable[P, PyTree], argnums: int | Tensor | NDArray | tuple[Tensor, ...] = 0
+) -> Callable[P, PyTree] | PyTree:
+    """Computes the second derivatives of `fn` at a point, or returns a function that computes them.
 
     Args:
         fn: a function to one floating number, with one tensor in the differentiated argument.
-        argnums: the position of the argument to differentiate.
+        argnums: the position of the argument to differentiate, for a function, as in `torch.func.hessian`. Or the point:
+            a tensor or a tuple of all arguments, for the value, as in `torch.autograd.functional.hessian`.
 
     Returns:
-        A function of the arguments of `fn` that returns a tensor of shape (*argument.shape, *argument.shape).
+        For a position a function of the arguments of `fn` that returns a tensor of shape
+        (*argument.shape, *argument.shape). For a point that tensor; for a tuple of n a tuple of n tuples of n tensors.
 
     Raises:
-        ShapeError: when called, if `fn` does not return one number.
-        ArgumentError: when called, if there are several tensors in the argument.
-        DTypeError: when called, if the argument is not floating.
+        ShapeError: when computed, if `fn` does not return one number.
+        ArgumentError: when computed, if there are several tensors in the argument.
+        DTypeError: when computed, if the argument is not floating.
 
     Example:
         >>> import spiraltorch as st
+        >>> st.hessian(lambda x: (x**3).sum(), st.tensor([1.0, 2.0])).tolist()
+        [[6.0, 0.0], [0.0, 12.0]]
         >>> st.hessian(lambda x: (x**3).sum())(st.tensor([1.0, 2.0])).tolist()
         [[6.0, 0.0], [0.0, 12.0]]
     """
-    return jacrev(grad(fn, argnums), argnums)
+    check_function(fn, "hessian")
+    point = _point(argnums)
+    if point is None:
+        return jacrev(grad(fn, argnums), argnums)  # type: ignore[arg-type]  # a position
+    numbers = range(len(point))
+    rows = tuple([tuple([jacrev(grad(fn, i), j)(*point) for j in numbers]) for i in numbers])  # type: ignore[call-arg]
+    return rows if isinstance(argnums, tuple) else rows[0][0]
+
+
+def _point(argnums: object) -> tuple[PyTree, ...] | None:
+    """The arguments at which a derivative is computed; None for a position of an argument."""
+    if isinstance(argnums, (Tensor, np.ndarray)):
+        return (as_tensor(argnums),)
+    if isinstance(argnums, tuple) and any(isinstance(a, (Tensor, np.ndarray)) for a in argnums):
+        return argnums
+    return None
 
 
 def _single_tensor_call(

@@ -10,9 +10,10 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...graph.node import GRAD_MODE
 from ...typing import PyTree
+from ..arguments import is_integer
 from ..pytree import flatten, unflatten
 from ..tensor import Tensor
-from .call import Call, cast_like, positions
+from .call import Call, cast_like, check_transformation, positions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +48,7 @@ def value_and_grad(
         >>> value.item(), slope.tolist()
         (5.0, [2.0, 4.0])
     """
+    check_transformation("value_and_grad", fn, argnums)
 
     @functools.wraps(fn)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[R, PyTree]:
@@ -57,7 +59,7 @@ def value_and_grad(
         value = call.result()
         if has_aux:
             value = (value, call.released(call.aux))
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients[0] if is_integer(argnums) else gradients
 
     return wrapped
 
@@ -86,6 +88,7 @@ def grad(fn: Callable[P, PyTree], argnums: int | Sequence[int] = 0, has_aux: boo
         >>> st.grad(st.grad(lambda x: x**3))(st.tensor(2.0)).item()
         12.0
     """
+    check_transformation("grad", fn, argnums)
     both = value_and_grad(fn, argnums, has_aux)
 
     @functools.wraps(fn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
+from ..arguments import integer
 from ..creation import asarray
 from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
+from .casting import in_float32
 
 
 def adaptive_avg_pool1d(input: ArrayLike, output_size: int) -> Tensor:
@@ -99,11 +102,12 @@ def _adaptive(rank: int, input: ArrayLike, output_size: int | Sequence[int | Non
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast it first")
     if x.ndim not in (rank + 1, rank + 2):
         raise ShapeError(f"[{op}] expected {rank + 2} (or {rank + 1}) axes, got shape {x.shape}; add or remove axes")
-    sizes: tuple[int | None, ...] = (
-        tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * rank  # type: ignore[assignment]
-    )
-    if len(sizes) != rank or any(s is not None and (not isinstance(s, int) or s < 1) for s in sizes):
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * rank
+    sizes = tuple([None if s is None else integer(s, op, "output_size", 1) for s in given])
+    if len(sizes) != rank:
         raise ArgumentError(f"[{op}] expected 1 or {rank} sizes of at least 1, got {output_size!r}; change output_size")
+    if x.dtype.itemsize == 2:
+        return in_float32(partial(_adaptive, rank), x, output_size)
     node = node_of(x)
     for axis, size in zip(range(x.ndim - rank, x.ndim), sizes, strict=True):
         if size is not None:

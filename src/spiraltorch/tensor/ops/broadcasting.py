@@ -6,8 +6,9 @@ from ...errors import ShapeError
 from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes as common_shape
 from ...typing import ArrayLike, Shape, ShapeLike
+from ..arguments import sequence_argument
 from ..creation import as_shape
-from ..dispatch import as_tensor, as_tensors, node_of
+from ..dispatch import as_tensor, as_tensors, node_of, view_of
 from ..tensor import Tensor
 from .shape import unpacked
 
@@ -30,15 +31,17 @@ def broadcast_to(x: ArrayLike, shape: ShapeLike) -> Tensor:
         >>> st.broadcast_to(st.tensor([1, 2]), (2, 2)).tolist()
         [[1, 2], [1, 2]]
     """
-    return Tensor(build.expand(node_of(as_tensor(x)), as_shape(shape, "broadcast_to")))
+    x = as_tensor(x)
+    return view_of(x, build.expand(node_of(x), as_shape(shape, "broadcast_to")))
 
 
-def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:
+def expand(x: ArrayLike, *shape: ShapeLike, **named: ShapeLike) -> Tensor:
     """Repeats a tensor along axes of extent 1, as PyTorch's `Tensor.expand`.
 
     Args:
         x: any shape that broadcasts to `shape`, any dtype.
         *shape: the extents of the result, as separate ints or as one sequence; -1 keeps x's.
+        **named: `size`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype and of the given shape.
@@ -52,6 +55,8 @@ def expand(x: ArrayLike, *shape: ShapeLike) -> Tensor:
         [[1, 1], [2, 2]]
     """
     x = as_tensor(x)
+    if named:
+        shape = sequence_argument("expand", shape, named, "size")
     extents = list(unpacked(shape))
     added = len(extents) - x.ndim
     if added < 0:

@@ -9,7 +9,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike
-from ..arguments import axes_of, axis_of, torch_spellings
+from ..arguments import axes_of, axis_of, integer, integers, is_integer, torch_spellings
 from ..dispatch import as_tensor, as_tensors, node_of
 from ..tensor import Tensor
 from .broadcasting import broadcast_arrays
@@ -207,19 +207,26 @@ def outer(x: ArrayLike, y: ArrayLike) -> Tensor:
     return a.reshape((-1, 1)) * b.reshape((1, -1))
 
 
-def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[Sequence[int]] = 2) -> Tensor:
+def tensordot(
+    x: ArrayLike,
+    y: ArrayLike,
+    axes: int | Sequence[int] | Sequence[Sequence[int]] | None = None,
+    *,
+    dims: int | Sequence[int] | Sequence[Sequence[int]] | None = None,
+) -> Tensor:
     """Sums products over pairs of axes.
 
     Args:
         x: any shape and dtype.
         y: any shape and dtype.
-        axes: a number n, for the last n axes of `x` with the first n of `y`; or the axes of each.
+        axes: a number n, for the last n axes of `x` with the first n of `y`, 2 by default; or the axes of each.
+        dims: alias of `axes`, as in PyTorch.
 
     Returns:
         A tensor in the common dtype, with the other axes of `x` and then those of `y`.
 
     Raises:
-        ArgumentError: the number is negative, or an axis is given twice.
+        ArgumentError: the number is negative, an axis is given twice, or both `axes` and `dims` are given.
         ShapeError: paired axes have different extents.
         IndexOutOfRange: an axis does not exist.
 
@@ -229,12 +236,15 @@ def tensordot(x: ArrayLike, y: ArrayLike, axes: int | Sequence[int] | Sequence[S
         (2, 4)
     """
     a, b = promoted_operands(x, y)
-    if isinstance(axes, int):
-        if axes < 0:
-            raise ArgumentError(f"[tensordot] expected at least 0 axes, got {axes}; pass a non-negative number")
-        left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    if axes is not None and dims is not None:
+        raise ArgumentError("[tensordot] expected one of dims and axes, got both; pass one of them")
+    axes = dims if axes is None else axes
+    axes = 2 if axes is None else axes
+    if is_integer(axes):
+        count = integer(axes, "tensordot", "axes", 0)
+        left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
     else:
-        left, right = ([s] if isinstance(s, int) else list(s) for s in axes)
+        left, right = (integers(s, "tensordot", "axes") for s in axes)  # type: ignore[union-attr]  # not an int
     ax = tuple([axis_of(d, a.ndim, "tensordot") for d in left])
     by = tuple([axis_of(d, b.ndim, "tensordot") for d in right])
     if len(set(ax)) != len(ax) or len(set(by)) != len(by):

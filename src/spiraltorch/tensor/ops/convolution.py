@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
+from ..arguments import integers
 from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
 from .contraction import promoted_operands
@@ -17,10 +18,7 @@ IntPerAxis: TypeAlias = int | Sequence[int]  # one int for all spatial axes, or 
 
 def per_axis(value: IntPerAxis, rank: int, op: str, name: str, least: int = 0) -> tuple[int, ...]:
     """One int for each spatial axis. Raises `ArgumentError` for another count or for less than `least`."""
-    try:
-        ints = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)  # type: ignore[union-attr]
-    except AttributeError:
-        raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints, got {value!r}") from None
+    ints = integers(value, op, name)
     ints = ints * rank if len(ints) == 1 else ints
     if len(ints) != rank or any(v < least for v in ints):
         raise ArgumentError(f"[{op}] expected {name} as an int or {rank} ints of at least {least}, got {value!r}")

@@ -6,14 +6,13 @@ from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
-from ..arguments import axis_of
-from ..dispatch import P, as_tensor, nary, node_of
-from ..ranges import arange, eye
+from ..aliasing import strides_of
+from ..arguments import axis_of, integer
+from ..dispatch import P, as_tensor, nary, node_of, view_of
+from ..ranges import eye
 from ..tensor import Tensor
-from .gathering import take
 from .reduction import sum
 from .repetition import pad
-from .shape import reshape
 from .transposition import moveaxis
 
 
@@ -44,11 +43,18 @@ def diagonal(x: ArrayLike, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
         raise ArgumentError(f"[diagonal] expected two axes, got {dim1} twice; choose two different axes")
     x = moveaxis(x, (a, b), (-2, -1))
     rows, columns = x.shape[-2:]
+    offset = integer(offset, "diagonal", "offset")
     first = max(-offset, 0)
     n = max(0, min(rows - first, columns - max(offset, 0)))
-    flat = reshape(x, (*x.shape[:-2], rows * columns))
-    start = first * columns + max(offset, 0)
-    return take(flat, arange(n, device=x.device) * (columns + 1) + start, axis=-1)
+    batch = x.shape[:-2]
+    flat = build.reshape(node_of(x), (*batch, rows * columns))
+    start = first * columns + max(offset, 0) if n else 0
+    stop = start + (n - 1) * (columns + 1) + 1 if n else 0
+    ones, zeros = (1,) * len(batch), (0,) * len(batch)
+    strides = strides_of(x)
+    if strides is not None:
+        strides = (*strides[:-2], strides[-2] + strides[-1])
+    return view_of(x, build.slice(flat, (*zeros, start), (*batch, stop), (*ones, columns + 1)), strides)
 
 
 def trace(x: ArrayLike, offset: int = 0) -> Tensor:
@@ -88,7 +94,7 @@ def diag(x: ArrayLike, k: int = 0) -> Tensor:
         >>> st.diag(st.tensor([1, 2])).tolist()
         [[1, 0], [0, 2]]
     """
-    x = as_tensor(x)
+    x, k = as_tensor(x), integer(k, "diag", "k")
     if x.ndim == 2:
         return diagonal(x, k)
     columns = pad(x, (max(k, 0), max(-k, 0)))  # the diagonal's element of each column
@@ -105,7 +111,7 @@ def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
     n = node_of(x)
     shape = x.shape[-2:]
     i, j = build.iota(shape, 0, int64, x.device), build.iota(shape, 1, int64, x.device)
-    shifted = build.add(i, build.number(k, int64, x.device))
+    shifted = build.add(i, build.number(integer(k, "tril" if lower else "triu", "k"), int64, x.device))
     kept = build.le(j, shifted) if lower else build.le(shifted, j)
     return nary(P["where"], (kept, n, build.const(0, x.dtype, x.device)))
 

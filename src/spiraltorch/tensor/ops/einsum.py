@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import string
+from typing import Any
 
 from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike
+from ..arguments import integer
 from ..dispatch import as_tensors, node_of
 from ..tensor import Tensor
 
 
-def einsum(equation: str, *operands: ArrayLike) -> Tensor:
+def einsum(equation: str | ArrayLike, *operands: ArrayLike) -> Tensor:
     """Sums products by Einstein's convention.
 
     Pairs of operands are contracted one after the other, the pair with the smallest result first.
@@ -22,7 +25,8 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
             letters of the result. Letters that are not in the result are summed over; a letter repeated in one term
             takes the diagonal; "..." stands for axes that broadcast. Without "->" the result has the letters that occur
             once, in alphabetical order.
-        *operands: any dtypes, as separate arguments or as one list.
+        *operands: any dtypes, as separate arguments or as one list. In NumPy's other form the operands come first, each
+            followed by a list of the numbers of its axes (and `...`); a last list is the result's.
 
     Returns:
         A tensor in the common dtype.
@@ -36,6 +40,8 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
         >>> st.einsum("ij,jk->ik", st.tensor([[1, 2]]), st.tensor([[3], [4]])).tolist()
         [[11]]
     """
+    if not isinstance(equation, str):
+        equation, operands = _from_sublists(equation, operands)
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     if not operands:
@@ -61,6 +67,31 @@ def einsum(equation: str, *operands: ArrayLike) -> Tensor:
         tensor = tensor.sum(axis=gone, dtype=tensor.dtype)
         labels = [c for c in labels if c in result]
     return tensor.permute([labels.index(c) for c in result])
+
+
+def _from_sublists(first: ArrayLike, rest: tuple[Any, ...]) -> tuple[str, tuple[ArrayLike, ...]]:
+    """Equation and operands of NumPy's other form: each operand followed by the numbers of its axes, then the result's."""
+    arguments = (first, *rest)
+    pairs, result = arguments[: len(arguments) // 2 * 2], arguments[len(arguments) // 2 * 2 :]
+    lists = [*pairs[1::2], *result]
+    if not pairs or not all(isinstance(axes, (list, tuple)) for axes in lists):
+        raise ArgumentError(
+            f"[einsum] expected an equation such as 'ij,jk->ik' first, got {type(first).__name__}; pass one, or a list of "
+            "axis numbers after each operand"
+        )
+    terms = ["".join(["..." if n is Ellipsis else _letter(n) for n in axes]) for axes in lists]
+    equation = ",".join(terms[: len(pairs) // 2]) + ("->" + terms[-1] if result else "")
+    return equation, pairs[::2]
+
+
+def _letter(number: object) -> str:
+    """The letter of an axis number."""
+    n = integer(number, "einsum", "an axis number", 0)
+    if n >= len(string.ascii_letters):
+        raise ArgumentError(
+            f"[einsum] expected axis numbers below {len(string.ascii_letters)}, got {n}; renumber the axes"
+        )
+    return string.ascii_letters[n]
 
 
 def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[str]]:
@@ -160,7 +191,7 @@ def _contract(a: Tensor, left: list[str], b: Tensor, right: list[str], kept: set
                 "reshape an operand or correct the equation"
             )
         if p != q:
-            wide = max(p, q)
+            wide = q if p == 1 else p  # not the greater: an extent of 1 also broadcasts to 0
             a = a.expand(tuple([wide if d == c else e for d, e in zip(left, a.shape, strict=True)]))
             b = b.expand(tuple([wide if d == c else e for d, e in zip(right, b.shape, strict=True)]))
     batch = [c for c in shared if c in kept]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...dtypes import float32
@@ -10,9 +11,10 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...graph.primitive import Primitive
 from ...typing import ArrayLike, Operand
-from ..arguments import torch_spellings
-from ..dispatch import P, as_tensor, as_tensors, binary, nary, promoted_nodes, reflected
+from ..arguments import number_of, torch_spellings
+from ..dispatch import P, as_tensor, as_tensors, binary, first_tensor, nary, node_of, promoted_nodes, reflected
 from ..tensor import Tensor
+from .casting import cast
 from .selection import where
 from .unary import abs, exp, log, log1p, sqrt
 
@@ -57,10 +59,12 @@ _PROMOTED = "in the common dtype of x and y; a Python number beside a tensor tak
 
 def _operands(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
     """Operands of which at least one is a tensor; a number beside it stays a number, so that its dtype is weak."""
-    if isinstance(y, (bool, int, float)):
-        return as_tensor(x), y
-    if isinstance(x, (bool, int, float)):
-        return x, as_tensor(y)
+    right = number_of(y)
+    if right is not None:
+        return as_tensor(x), right
+    left = number_of(x)
+    if left is not None:
+        return left, as_tensor(y)
     a, b = as_tensors(x, y)
     return a, b
 
@@ -130,10 +134,12 @@ def pow(x: ArrayLike, y: ArrayLike) -> Tensor:
         y: the exponent, any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer.
+        A tensor of the common shape and dtype. NaN for a negative base with an exponent that is not an integer. Where
+        base and exponent are tensors of integers, negative powers are rounded towards zero, as in PyTorch.
 
     Raises:
         ShapeError: the shapes do not broadcast.
+        ArgumentError: the base has an integer dtype and the exponent is a negative integer, or a NumPy array with one.
 
     Example:
         >>> import spiraltorch as st
@@ -232,18 +238,23 @@ def atan2(x: ArrayLike, y: ArrayLike) -> Tensor:
         >>> st.atan2(st.tensor([0.0]), 1.0).tolist()
         [0.0]
     """
-    nodes, dtype = promoted_nodes(x, y)
-    if not dtype.is_float:
-        nodes = [build.cast(n, float32) for n in nodes]
-    return nary(P["atan2"], tuple(nodes))
+    a, b = floating_operands(x, y)
+    return nary(P["atan2"], (node_of(a), node_of(b)))
 
 
 def floating_operands(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     """Both operands in their common dtype, or in float32 where that is not floating."""
-    nodes, dtype = promoted_nodes(x, y)
-    if not dtype.is_float:
-        nodes = [build.cast(n, float32) for n in nodes]
+    like = first_tensor((x, y))
+    operands = [as_tensor(v, like) if (n := number_of(v)) is None else n for v in (x, y)]
+    if not any(isinstance(v, Tensor) and v.dtype.is_float for v in operands):  # a number is one of float32 then
+        operands = [Tensor(build.cast(node_of(v), float32)) if isinstance(v, Tensor) else float(v) for v in operands]
+    nodes, _ = promoted_nodes(*operands)
     return Tensor(nodes[0]), Tensor(nodes[1])
+
+
+def _in_float32(function: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+    """A function of 16-bit operands in float32, rounded once, at the end."""
+    return cast(function(*[cast(x, float32) for x in operands]), operands[0].dtype)
 
 
 @torch_spellings
@@ -255,7 +266,8 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
         y: any shape that broadcasts with x's; dtypes as for `x`.
 
     Returns:
-        A tensor of the common shape and floating dtype; infinite where either operand is infinite.
+        A tensor of the common shape and floating dtype; infinite where either operand is infinite. Where both are 0,
+        so is the derivative.
 
     Raises:
         ShapeError: the shapes do not broadcast.
@@ -266,10 +278,14 @@ def hypot(x: ArrayLike, y: ArrayLike) -> Tensor:
         [5.0]
     """
     a, b = floating_operands(x, y)
+    if a.dtype.itemsize == 2:
+        return _in_float32(hypot, a, b)
     largest = maximum(abs(a), abs(b)).detach()  # the result does not depend on it, so its derivatives are not needed
     scale = where((largest > 0) & (largest < math.inf), largest, 1.0)
     left, right = a / scale, b / scale
-    finite = scale * sqrt(left * left + right * right)
+    squares = left * left + right * right
+    origin = squares == 0
+    finite = scale * where(origin, squares, sqrt(where(origin, 1.0, squares)))
     return where((abs(a) == math.inf) | (abs(b) == math.inf), math.inf, finite)
 
 
@@ -293,6 +309,8 @@ def logaddexp(x: ArrayLike, y: ArrayLike) -> Tensor:
         [1000.0]
     """
     a, b = floating_operands(x, y)
+    if a.dtype.itemsize == 2:
+        return _in_float32(logaddexp, a, b)
     lesser = a < b  # either branch is the function itself, so that its derivatives hold where both are equal
     difference = where(lesser, a - b, b - a)
     difference = where((a == b) & (abs(a) == math.inf), 0.0, difference)
@@ -319,6 +337,8 @@ def xlogy(x: ArrayLike, y: ArrayLike) -> Tensor:
         [0.0, 0.0]
     """
     a, b = floating_operands(x, y)
+    if a.dtype.itemsize == 2:
+        return _in_float32(xlogy, a, b)
     undefined = (a == 0) & ((b <= 0) | (b == math.inf))  # elsewhere the derivative by x is log(y), also at 0
     return a * log(where(undefined, 1.0, b))
 
@@ -346,7 +366,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
     x = as_tensor(x)
     if min is None and max is None:
         return x
-    if isinstance(min, (int, float)) and isinstance(max, (int, float)) and (math.isnan(min) or math.isnan(max)):
+    if any(isinstance(bound, float) and math.isnan(bound) for bound in (number_of(min), number_of(max))):
         raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}; pass None for no bound")
     x = x if min is None else _bounded(x, min, greater_equal)
     return x if max is None else _bounded(x, max, less_equal)
@@ -354,14 +374,14 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
 
 def _bounded(x: Tensor, bound: ArrayLike, within: BinaryFunction) -> Tensor:
     """The bound where x is beyond it or the bound is NaN; at the bound itself x, and with it the whole derivative."""
-    if not isinstance(bound, (bool, int, float)):
-        bound = as_tensor(bound, x)
+    number = number_of(bound)
+    bound = as_tensor(bound, x) if number is None else number
     inside = within(x, bound)
     return where(inside | (x != x) if x.dtype.is_float else inside, x, bound)
 
 
 def lerp(x: ArrayLike, end: ArrayLike, weight: Operand) -> Tensor:
-    """Interpolates linearly: x + weight * (end - x).
+    """Interpolates linearly: x + weight * (end - x), exactly x at weight 0 and `end` at weight 1.
 
     Args:
         x: the value at weight 0, any shape; floating dtypes.
@@ -380,4 +400,11 @@ def lerp(x: ArrayLike, end: ArrayLike, weight: Operand) -> Tensor:
         [2.5]
     """
     x = as_tensor(x)
-    return x + (as_tensor(end, x) - x) * weight
+    end = as_tensor(end, x)
+    difference = end - x
+    near_start = x + difference * weight
+    number = number_of(weight)
+    if number is not None:
+        return near_start if number < 0.5 else end - difference * (1 - number)
+    weight = as_tensor(weight, x)
+    return where(weight < 0.5, near_start, end - difference * (1 - weight))

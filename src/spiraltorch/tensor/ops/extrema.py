@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple
 
 from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, torch_spellings
 from ..dispatch import P, as_tensor, nary, node_of
 from ..tensor import Tensor
-from .elementwise import maximum, minimum
-from .gathering import take_along_axis
 from .reduction import reduced
 
 
@@ -76,16 +74,20 @@ def amin(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis =
     return reduced("reduce_min", x, axes_of(axis, x.ndim, "min"), keepdims)
 
 
-def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+@torch_spellings
+def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False) -> Tensor:
     """Finds the greatest element over axes; the array API's name for `amax`.
 
     Args:
         x: any shape and dtype.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN.
+        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN. The method of this name
+        gives a pair of values and positions along an axis, as PyTorch's does.
 
     Raises:
         ArgumentError: there is no element, or an axis is given twice.
@@ -99,16 +101,20 @@ def max(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return amax(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+@torch_spellings
+def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False) -> Tensor:
     """Finds the least element over axes; the array API's name for `amin`.
 
     Args:
         x: any shape and dtype.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN.
+        A tensor of x's dtype, and of its shape without the axes. NaN where any element is NaN. The method of this name
+        gives a pair of values and positions along an axis, as PyTorch's does.
 
     Raises:
         ArgumentError: there is no element, or an axis is given twice.
@@ -120,81 +126,6 @@ def min(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         1
     """
     return amin(x, axis=axis, keepdims=keepdims)
-
-
-@overload
-def max_method(x: Tensor, other: Tensor, /) -> Tensor: ...
-@overload
-def max_method(x: Tensor, *, dim: int, keepdim: bool = False) -> Extreme: ...
-@overload
-def max_method(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-def max_method(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
-    """Finds the greatest element: over axes, along `dim` with its position, or element by element beside a tensor.
-
-    Args:
-        x: any shape and dtype.
-        *args: another tensor, for the greater of both; or `axis` and `keepdims`, as in NumPy.
-        **kwargs: PyTorch's `dim` and `keepdim`, which give a pair; or `axis` and `keepdims`.
-
-    Returns:
-        A tensor; with `dim`, its values and int64 indices, the first of equal elements.
-
-    Raises:
-        ArgumentError: there is no element, or an axis is given twice.
-        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
-
-    Example:
-        >>> import spiraltorch as st
-        >>> x = st.tensor([[1, 5], [3, 4]])
-        >>> x.max(axis=0).tolist(), x.max(dim=0).indices.tolist()
-        ([3, 5], [1, 0])
-    """
-    return _extreme_method(x, "max", args, kwargs)
-
-
-@overload
-def min_method(x: Tensor, other: Tensor, /) -> Tensor: ...
-@overload
-def min_method(x: Tensor, *, dim: int, keepdim: bool = False) -> Extreme: ...
-@overload
-def min_method(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-def min_method(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
-    """Finds the least element: over axes, along `dim` with its position, or element by element beside a tensor.
-
-    Args:
-        x: any shape and dtype.
-        *args: another tensor, for the lesser of both; or `axis` and `keepdims`, as in NumPy.
-        **kwargs: PyTorch's `dim` and `keepdim`, which give a pair; or `axis` and `keepdims`.
-
-    Returns:
-        A tensor; with `dim`, its values and int64 indices, the first of equal elements.
-
-    Raises:
-        ArgumentError: there is no element, or an axis is given twice.
-        IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
-
-    Example:
-        >>> import spiraltorch as st
-        >>> x = st.tensor([[1, 5], [3, 4]])
-        >>> x.min(axis=0).tolist(), x.min(dim=0).indices.tolist()
-        ([1, 4], [0, 1])
-    """
-    return _extreme_method(x, "min", args, kwargs)
-
-
-def _extreme_method(x: Tensor, which: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | Extreme:
-    """PyTorch's `x.max(dim=0)` is a pair; `x.max(axis=0)` and `x.max()` follow NumPy; `x.max(y)` is element-wise."""
-    if args and isinstance(args[0], Tensor):
-        return (maximum if which == "max" else minimum)(x, args[0])
-    if "dim" in kwargs:
-        axis = axis_of(kwargs["dim"], x.ndim, which)
-        keep = bool(kwargs.get("keepdim", kwargs.get("keepdims", False)))
-        indices = (argmax if which == "max" else argmin)(x, axis=axis, keepdims=True)
-        values = take_along_axis(x, indices, axis=axis)
-        if keep:
-            return Extreme(values, indices)
-        return Extreme(values.squeeze(axis), indices.squeeze(axis))
-    return (amax if which == "max" else amin)(x, *args, **kwargs)
 
 
 def _position(primitive: str, x: ArrayLike, axis: int | None, keepdims: bool) -> Tensor:

@@ -19,7 +19,7 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None, *, dim: int 
     """Gathers slices along an axis, one for each index.
 
     Args:
-        x: at least one axis, any dtype.
+        x: any dtype. A 0-d tensor has one element along its axis 0.
         indices: integers in [-n, n), where n is the extent of the axis; any shape.
         axis: the axis; by default the flattened tensor is indexed.
         dim: alias of `axis`, as in PyTorch.
@@ -40,6 +40,7 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None, *, dim: int 
     if axis is None:
         x, axis = x.reshape(-1), 0
     d = axis_of(axis, x.ndim, "take")
+    x = at_least_1d(x)
     idx = checked_indices(as_tensor(indices, x), x.shape[d], "take")
     return nary(P["take"], (node_of(x), node_of(idx)), (d,))
 
@@ -69,6 +70,8 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1, *, dim: in
     """
     x, idx = as_tensors(x, indices)
     d = axis_of(axis, x.ndim, "take_along_axis")
+    if x.ndim == 0 and idx.ndim < 2:
+        return gather(x, 0, idx)
     if x.ndim != idx.ndim:
         raise ShapeError(
             f"[take_along_axis] expected equal numbers of axes, got {x.shape} and {idx.shape}; reshape the indices"
@@ -89,7 +92,8 @@ def gather(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     Args:
         x: shape (..., n, ...), any dtype.
         dim: the axis that is indexed.
-        index: integers in [-n, n), of x's rank; other axes may be shorter than x's, whose rest is then left out.
+        index: integers in [-n, n), of x's rank; other axes may be shorter than x's, whose rest is then left out. A 0-d
+            tensor has one element along its axis 0.
 
     Returns:
         A tensor of x's dtype and of the shape of `index`.
@@ -106,8 +110,16 @@ def gather(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     """
     x, index = as_tensors(x, index)
     d = axis_of(dim, x.ndim, "gather")
+    shape = index.shape
+    x, index = at_least_1d(x), at_least_1d(index)
     x = cropped(x, index.shape, d, "gather")
-    return nary(P["take_along"], (node_of(x), node_of(checked_indices(index, x.shape[d], "gather"))), (d,))
+    result = nary(P["take_along"], (node_of(x), node_of(checked_indices(index, x.shape[d], "gather"))), (d,))
+    return result if shape else result.reshape(())
+
+
+def at_least_1d(x: Tensor) -> Tensor:
+    """The tensor; a 0-d one as one of a single element, which it stands for where an axis is named, as in PyTorch."""
+    return x if x.ndim else x.reshape(1)
 
 
 def cropped(x: Tensor, shape: Shape, d: int, op: str) -> Tensor:
@@ -124,12 +136,12 @@ def index_select(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
     """Gathers slices along an axis; PyTorch's name for `take`.
 
     Args:
-        x: at least one axis, any dtype.
+        x: any dtype. A 0-d tensor has one element along its axis 0, as in PyTorch.
         dim: the axis.
-        index: integers in [-n, n), where n is the extent of the axis; any shape.
+        index: integers in [-n, n), where n is the extent of the axis; any shape. A 0-d index is one of one element.
 
     Returns:
-        A tensor of x's dtype, with the axes of `index` in place of the axis.
+        A tensor of x's dtype, with the axes of `index` in place of the axis; 0-d for a 0-d x.
 
     Raises:
         IndexOutOfRange: an index lies outside [-n, n), or the axis outside [-x.ndim, x.ndim).
@@ -140,7 +152,13 @@ def index_select(x: ArrayLike, dim: int, index: ArrayLike) -> Tensor:
         >>> st.index_select(st.tensor([10, 20, 30]), 0, st.tensor([2, 0])).tolist()
         [30, 10]
     """
-    return take(x, index, axis=dim)
+    x, index = as_tensors(x, index)
+    result = take(at_least_1d(x), at_least_1d(index), axis=axis_of(dim, x.ndim, "index_select"))
+    if x.ndim:
+        return result
+    if result.size != 1:
+        raise ShapeError(f"[index_select] expected one index for a 0-d tensor, got {index.shape}; use reshape(1) first")
+    return result.reshape(())
 
 
 def masked_select(x: ArrayLike, mask: ArrayLike) -> Tensor:

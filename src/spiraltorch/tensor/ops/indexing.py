@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...dtypes import bool_, int64
-from ...errors import ArgumentError, DTypeError, IndexOutOfRange, ShapeError
+from ...dtypes import int64
+from ...errors import ArgumentError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike, Index, Shape
 from ..creation import asarray
-from ..dispatch import P, as_tensor, nary, node_of
+from ..dispatch import P, as_tensor, nary, node_of, view_of
+from ..layout import write_slice
 from ..tensor import Tensor
 from ..tracing.tracer import forbid_read, recorder
 from .casting import cast, host_values
@@ -27,8 +28,8 @@ def getitem(x: Tensor, key: Index) -> Tensor:
     Args:
         x: any shape and dtype.
         key: an int, a slice, `...`, None for a new axis, an integer array, a boolean array over leading axes, or a
-            tuple of these. The values of boolean arrays are evaluated immediately, because the result's shape depends
-            on them.
+            tuple of these. A boolean or 0-d boolean array adds an axis, of extent 1 if it is true and 0 if not. The
+            values of boolean arrays are evaluated immediately, because the result's shape depends on them.
 
     Returns:
         A tensor of x's dtype. Axes of arrays that stand together take their place; else they come first.
@@ -36,7 +37,7 @@ def getitem(x: Tensor, key: Index) -> Tensor:
     Raises:
         IndexOutOfRange: an index lies outside its axis, or there are more indices than axes.
         ShapeError: a boolean array has another shape than the axes that it stands for.
-        DTypeError: an index is a bool or a floating array.
+        DTypeError: an index is a floating array.
         ArgumentError: a part of the key is not one of these.
 
     Example:
@@ -50,11 +51,12 @@ def getitem(x: Tensor, key: Index) -> Tensor:
         if -n <= key < n:
             at = key % n
             row = build.slice(node_of(x), (at,) + (0,) * (rank - 1), (at + 1, *shape[1:]), (1,) * rank)
-            return Tensor(build.reshape(row, shape[1:]))
+            return view_of(x, build.reshape(row, shape[1:]))
     parsed = _Key(x, key)
-    sliced = Tensor(parsed.apply_slices(node_of(x)))
+    node = parsed.apply_slices(node_of(x))
     if not parsed.arrays:
-        return sliced
+        return view_of(x, node)
+    sliced = Tensor(node)
     layout = _layout(sliced, parsed.arrays)
     return nary(P["take"], (node_of(_joined(sliced, layout)), node_of(layout.linear)), (layout.position,))
 
@@ -86,6 +88,12 @@ def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
     return _write_box(x, parsed, result)
 
 
+class _Switch(NamedTuple):
+    """A boolean in a key, as in NumPy: a new axis of extent 1, indexed by [0] where it is true and by [] elsewhere."""
+
+    on: bool
+
+
 class _Key:
     """A parsed key: a slice for each axis, then index arrays on some axes of the sliced tensor."""
 
@@ -100,7 +108,9 @@ class _Key:
         parts = self._one_part_an_axis(x, key if isinstance(key, tuple) else (key,))
         axis = 0
         for part in parts:
-            if part is None:
+            if part is None or isinstance(part, _Switch):
+                if part is not None:
+                    self.arrays[len(self.kept)] = asarray([0] if part.on else [], dtype=int64, device=x.device)
                 self.kept.append(None)
                 continue
             n = x.shape[axis]
@@ -122,7 +132,7 @@ class _Key:
                 self.stops.append(i + 1)
                 self.steps.append(1)
                 self.dropped.add(axis)
-                if any(isinstance(p, Tensor) for p in parts):  # an int beside arrays is an array of one
+                if any(isinstance(p, (Tensor, _Switch)) for p in parts):  # an int beside arrays is an array of one
                     self.starts[-1], self.stops[-1] = 0, n
                     self.dropped.discard(axis)
                     self.arrays[len(self.kept)] = asarray(i, device=x.device)
@@ -156,7 +166,7 @@ class _Key:
     def _one_part_an_axis(self, x: Tensor, key: tuple[Index, ...]) -> list[Any]:
         """Replaces boolean arrays by the positions where they hold, lists by tensors, the ellipsis by slices."""
         parts = [self._checked_part(p, x) for p in key]
-        used = sum([0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1 for p in parts])
+        used = sum([0 if _takes_no_axis(p) else p.ndim if _is_mask(p) else 1 for p in parts])
         if used > x.ndim:
             raise IndexOutOfRange(
                 f"[index] expected at most {x.ndim} indices, got {used} for shape {x.shape}; remove indices"
@@ -171,7 +181,7 @@ class _Key:
         for p in parts:
             if not _is_mask(p):
                 result.append(p)
-                axis += p is not None
+                axis += not _takes_no_axis(p)
                 continue
             if x.shape[axis : axis + p.ndim] != p.shape:
                 raise ShapeError(
@@ -189,8 +199,11 @@ class _Key:
             return p
         if isinstance(p, (list, np.ndarray)):
             p = asarray(p, dtype=int64 if isinstance(p, list) and not p else None, device=x.device)
-        if isinstance(p, (bool, np.bool_)) or (_is_mask(p) and p.ndim == 0):
-            raise DTypeError("[index] expected an index, got a bool; use a boolean tensor of the indexed shape")
+        if isinstance(p, (bool, np.bool_)):
+            return _Switch(bool(p))
+        if _is_mask(p) and p.ndim == 0:
+            forbid_read(p.node, "index by a boolean")
+            return _Switch(bool(host_values(p, "index")))
         if isinstance(p, Tensor):
             known = p.ndim == 0 and p.node.buf is not None and recorder() is None
             return p.__index__() if known else p
@@ -207,6 +220,11 @@ class _Key:
         result = build.flip(result, tuple(self.flips))
         shape = tuple([1 if a is None else result.aval.shape[a] for a in self.kept])
         return build.reshape(result, shape)
+
+
+def _takes_no_axis(part: Any) -> bool:
+    """Whether a part of a key stands for no axis of the tensor."""
+    return part is None or part is Ellipsis or isinstance(part, _Switch)
 
 
 def _is_mask(part: Any) -> bool:
@@ -264,18 +282,9 @@ def _fitted(value: Tensor, shape: Shape, op: str) -> Tensor:
 
 
 def _write_box(x: Tensor, key: _Key, value: Tensor) -> Tensor:
-    """Writes a value at the slices of a key: the value is spread by a pad and chosen by a mask of the same pad."""
+    """Writes a value at the slices of a key."""
     box = tuple([len(range(a, b, s)) for a, b, s in zip(key.starts, key.stops, key.steps, strict=True)])
     kept = tuple([1 if a is None else box[a] for a in key.kept])
     node = build.reshape(node_of(_fitted(value, kept, "setitem")), box)
     node = build.flip(node, tuple(key.flips))
-    if box == x.shape:
-        return Tensor(node)
-    if 0 in box:
-        return x
-    pads = []
-    for e, n, start, step in zip(x.shape, box, key.starts, key.steps, strict=True):
-        used = (n - 1) * step + 1
-        pads.append((start, e - start - used, step - 1))
-    inside = build.pad(build.expand(build.const(True, bool_, x.device), box), tuple(pads), False)
-    return nary(P["where"], (inside, build.pad(node, tuple(pads), 0), node_of(x)))
+    return Tensor(write_slice(node_of(x), (tuple(key.starts), tuple(key.stops), tuple(key.steps)), node))

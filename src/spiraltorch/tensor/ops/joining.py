@@ -20,7 +20,8 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
     """Joins tensors along an axis that they have.
 
     Args:
-        arrays: at least one tensor; shapes are equal but for the axis.
+        arrays: at least one tensor; shapes are equal but for the axis. A tensor of shape (0,) joins any shape, as in
+            PyTorch.
         axis: the axis; None flattens the tensors first.
         dim: alias of `axis`, as in PyTorch.
 
@@ -37,17 +38,18 @@ def concat(arrays: Iterable[ArrayLike], axis: int | None = 0, *, dim: int | None
         >>> st.concat([st.tensor([1]), st.tensor([2, 3])]).tolist()
         [1, 2, 3]
     """
-    tensors = as_tensors(*arrays)
+    tensors = as_tensors(*_several(arrays, "concat"))
     if not tensors:
         raise ArgumentError("[concat] expected at least one tensor, got none; pass a non-empty sequence")
     if axis is None:
         tensors, axis = [ravel(t) for t in tensors], 0
-    number = axis_of(axis, tensors[0].ndim, "concat")
-    if tensors[0].ndim == 0:
-        raise ShapeError("[concat] expected at least one axis, got 0-d tensors; use stack()")
     dtype = tensors[0].dtype
     for t in tensors[1:]:
         dtype = promote(dtype, t.dtype)
+    tensors = [t for t in tensors if t.shape != (0,)] or tensors[:1]
+    number = axis_of(axis, tensors[0].ndim, "concat")
+    if tensors[0].ndim == 0:
+        raise ShapeError("[concat] expected at least one axis, got 0-d tensors; use stack()")
     return Tensor(build.concat(tuple([build.cast(node_of(t), dtype) for t in tensors]), number))
 
 
@@ -73,7 +75,14 @@ def stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dim: int = 0) -> Tensor
         >>> st.stack([st.tensor([1, 2]), st.tensor([3, 4])]).tolist()
         [[1, 2], [3, 4]]
     """
-    tensors = as_tensors(*arrays)
+    tensors = as_tensors(*_several(arrays, "stack"))
     if not tensors:
         raise ArgumentError("[stack] expected at least one tensor, got none; pass a non-empty sequence")
     return stacked(tensors, axis_of(axis, tensors[0].ndim + 1, "stack"))
+
+
+def _several(arrays: Iterable[ArrayLike], op: str) -> Iterable[ArrayLike]:
+    """The tensors to join. Raises `ArgumentError` for a single number."""
+    if isinstance(arrays, str) or not hasattr(arrays, "__iter__"):
+        raise ArgumentError(f"[{op}] expected a sequence of tensors, got {arrays!r}; pass a list")
+    return arrays

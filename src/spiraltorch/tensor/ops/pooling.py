@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal, overload
 
 import numpy as np
 
-from ...dtypes import int64
+from ...dtypes import bool_, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...graph import build
 from ...graph.node import GRAD_MODE, Node
@@ -15,6 +16,7 @@ from ...typing import ArrayLike, Shape
 from ..creation import asarray
 from ..dispatch import as_tensor, node_of
 from ..tensor import Tensor
+from .casting import in_float32
 from .convolution import IntPerAxis, per_axis
 
 
@@ -33,7 +35,11 @@ def _windows(
 ) -> tuple[Node, list[int], tuple[Shape, Shape, Shape]]:  # fmt: skip
     """The windows (..., *out, *kernel) of the padded input; the result's shape; kernel, stride and padding."""
     kernel = per_axis(kernel_size, rank, op, "kernel_size", 1)
-    strides = kernel if stride is None or stride == () else per_axis(stride, rank, op, "stride", 1)
+    strides = (
+        kernel
+        if stride is None or (isinstance(stride, tuple) and not stride)
+        else per_axis(stride, rank, op, "stride", 1)
+    )
     pads = per_axis(padding, rank, op, "padding", 0)
     dilations = per_axis(dilation, rank, op, "dilation", 1)
     if x.ndim not in (rank + 1, rank + 2):
@@ -78,7 +84,12 @@ def _max_pool(
         return Tensor(build.reduce_max(node, axes))
     # PyTorch gives the gradient to the first of equal elements, `reduce_max` shares it: so pick it by its position.
     flat = build.reshape(node, (*shape, math.prod(kernel)))
-    position = build.argmax(flat, len(shape))
+    if any(pads) or ceil_mode:
+        ones = Tensor(build.full(x.shape, True, bool_, x.device))
+        inside, _, _ = _windows(op, rank, ones, kernel_size, stride, padding, dilation, ceil_mode, False)
+        position = _first_greatest(flat, build.reshape(inside, flat.aval.shape))
+    else:
+        position = build.argmax(flat, len(shape))
     spread = build.reshape(position, (*shape, 1))
     chosen = build.eq(build.iota(flat.aval.shape, len(shape), int64, x.device), spread)
     zero = build.const(0, dtype, x.device)
@@ -87,6 +98,22 @@ def _max_pool(
         return result
     dilations = per_axis(dilation, rank, op, "dilation", 1)
     return result, _flat_positions(Tensor(position), x.shape[-rank:], kernel, strides, pads, dilations)
+
+
+def _first_greatest(windows: Node, inside: Node) -> Node:
+    """The first position at which the last axis has its maximum or NaN, among those inside the input; 0 without any.
+
+    Padding is the least number of the dtype, so an element that is that number equals it.
+    """
+    shape, axis, device = windows.aval.shape, windows.aval.ndim - 1, windows.aval.device
+    best = build.expand(build.reshape(build.reduce_max(windows, (axis,)), (*shape[:-1], 1)), shape)
+    hit = build.eq(windows, best)
+    if windows.aval.dtype.is_float:
+        hit = build.bitor(hit, build.isnan(windows))
+    none = build.const(shape[axis], int64, device)
+    numbers = build.where(build.bitand(hit, inside), build.iota(shape, axis, int64, device), none)
+    first = build.reduce_min(numbers, (axis,))
+    return build.where(build.eq(first, none), build.const(0, int64, device), first)
 
 
 def _flat_positions(
@@ -288,6 +315,9 @@ def _avg_pool(
     x = as_tensor(input)
     if not x.dtype.is_float:
         raise DTypeError(f"[{op}] expected a floating dtype, got {x.dtype.name}; cast with .to(st.float32)")
+    if x.dtype.itemsize == 2:
+        pool = partial(_avg_pool, rank)
+        return in_float32(pool, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     node, shape, (kernel, strides, pads) = _windows(op, rank, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)
     total = Tensor(build.reduce_sum(node, tuple(range(len(shape), len(shape) + rank))))
     if divisor_override is not None:

@@ -192,10 +192,20 @@ def var(
     if x.dtype.itemsize == 2:
         return in_float32(var, x, axis=axes, correction=correction, keepdims=keepdims)
     count = math.prod([x.shape[a] for a in axes])
-    distance = x - mean(x, axis=axes, keepdims=True)
+    distance = x - center(x, axes)
     total = reduced("reduce_sum", distance * distance, axes, keepdims)
     divisor = count - float(correction)
     return total / divisor if divisor > 0 else total / 0.0
+
+
+def center(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The mean over axes, which stay, with the mean of what it leaves added: exact where all elements are equal.
+
+    It is the mean of the corrected two-pass algorithm (Chan, Golub and LeVeque, "Algorithms for computing the sample
+    variance", The American Statistician 37(3), 1983). The derivative of the correction is 0.
+    """
+    first = mean(x, axis=axes, keepdims=True)
+    return first + mean(x - first, axis=axes, keepdims=True).detach()
 
 
 @torch_spellings

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
-from ..arguments import axis_of
+from ..arguments import axis_of, integer, integers, is_integer, sequence_argument
 from ..creation import asarray
 from ..dispatch import as_tensor, node_of, scalar_value
 from ..tensor import Tensor
@@ -65,11 +65,14 @@ def pad(
 
 def _pairs(pad: Sequence[int] | Sequence[Sequence[int]], ndim: int) -> list[tuple[int, int]]:
     """(before, after) for each axis, from NumPy's pairs or from PyTorch's flat ones."""
+    if not isinstance(pad, (tuple, list)):
+        raise ArgumentError(f"[pad] expected pad as pairs (before, after), got {pad!r}; pass a tuple such as (1, 1)")
     if pad and isinstance(pad[0], (tuple, list)):
-        return [tuple(p) for p in pad]  # type: ignore[arg-type,misc]
+        return [integers(p, "pad", "pad") for p in pad]  # type: ignore[misc]  # pairs
+    pad = integers(pad, "pad", "pad")
     if len(pad) % 2 or len(pad) // 2 > ndim:
         raise ArgumentError(f"[pad] expected pairs for at most {ndim} axes, got {tuple(pad)}; remove pairs")
-    pairs: list[tuple[int, int]] = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]  # type: ignore[misc]
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
     return [(0, 0)] * (ndim - len(pairs)) + pairs[::-1]
 
 
@@ -95,13 +98,14 @@ def _pad_axis(x: Tensor, d: int, lo: int, hi: int, mode: str) -> Tensor:
     return concat([p for p in parts if p.shape[d]], axis=d)
 
 
-def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
+def tile(x: ArrayLike, *repetitions: ShapeLike, **named: ShapeLike) -> Tensor:
     """Repeats the whole tensor along each axis.
 
     Args:
         x: any shape and dtype.
         *repetitions: the number of repetitions for each of the last axes, as separate ints or as one sequence; more
             than x has axes add leading axes.
+        **named: `repetitions` or `dims`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype, each extent multiplied by its repetitions.
@@ -115,7 +119,9 @@ def tile(x: ArrayLike, *repetitions: ShapeLike) -> Tensor:
         [1, 2, 1, 2]
     """
     x = as_tensor(x)
-    reps = list(unpacked(repetitions))
+    if named:
+        repetitions = sequence_argument("tile", repetitions, named, "repetitions", "dims")
+    reps = list(integers(tuple(unpacked(repetitions)), "tile", "repetitions"))
     if any(r < 0 for r in reps):
         raise ArgumentError(f"[tile] expected repetitions of at least 0, got {reps}; change them")
     reps = [1] * (x.ndim - len(reps)) + reps
@@ -150,7 +156,12 @@ def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = 
     if dim is None:
         x, dim = ravel(x), 0
     d = axis_of(dim, x.ndim, "repeat_interleave")
-    if isinstance(repeats, int) and repeats >= 0:
+    if (
+        not isinstance(repeats, Tensor)
+        and is_integer(repeats)
+        and integer(repeats, "repeat_interleave", "repeats") >= 0
+    ):
+        repeats = integer(repeats, "repeat_interleave", "repeats")
         wide = broadcast_to(unsqueeze(x, d + 1), (*x.shape[: d + 1], repeats, *x.shape[d + 1 :]))
         return reshape(wide, (*x.shape[:d], x.shape[d] * repeats, *x.shape[d + 1 :]))
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
@@ -186,22 +197,27 @@ def repeat(x: ArrayLike, repeats: int | ArrayLike, axis: int | None = None) -> T
     return repeat_interleave(x, repeats, axis)
 
 
-def repeat_method(x: Tensor, *sizes: ShapeLike) -> Tensor:
+def repeat_method(x: Tensor, *sizes: ShapeLike, **named: ShapeLike) -> Tensor:
     """Repeats the whole tensor along each axis, as PyTorch's `Tensor.repeat` does; `st.repeat` repeats elements.
 
     Args:
         x: any shape and dtype.
-        *sizes: the number of repetitions for each of the last axes, as separate ints or as one sequence.
+        *sizes: the number of repetitions for each axis, as separate ints or as one sequence; more than x has axes add
+            leading axes.
+        **named: `repeats`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype, each extent multiplied by its repetitions.
 
     Raises:
-        ArgumentError: a number of repetitions is negative.
+        ArgumentError: a number of repetitions is negative, or there are fewer than axes.
 
     Example:
         >>> import spiraltorch as st
         >>> st.tensor([1, 2]).repeat(2).tolist()
         [1, 2, 1, 2]
     """
-    return tile(x, *sizes)
+    counts = integers(tuple(unpacked(sequence_argument("repeat", sizes, named, "repeats"))), "repeat", "repeats")
+    if len(counts) < x.ndim:
+        raise ArgumentError(f"[repeat] expected a number for each of {x.ndim} axes, got {counts}; use tile()")
+    return tile(x, counts)

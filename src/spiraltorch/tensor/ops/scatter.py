@@ -5,11 +5,11 @@ from __future__ import annotations
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike
-from ..arguments import axis_of
+from ..arguments import axis_of, number_of
 from ..dispatch import as_tensor, as_tensors, node_of
 from ..tensor import Tensor
 from .casting import cast
-from .gathering import cropped
+from .gathering import at_least_1d, cropped
 from .index_checks import checked_indices
 from .indexing import setitem
 
@@ -47,6 +47,9 @@ def scatter(x: ArrayLike, dim: int, index: ArrayLike, src: ArrayLike, reduce: st
             f"[scatter] expected reduce of {sorted(m for m in _MODES if m)}, got {reduce!r}; choose one"
         )
     d = axis_of(dim, x.ndim, "scatter")
+    if x.ndim == 0 or index.ndim == 0:
+        flat = src if number_of(src) is not None else at_least_1d(as_tensor(src, x))
+        return scatter(at_least_1d(x), d, at_least_1d(index), flat, reduce).reshape(x.shape)
     src = as_tensor(src, x)
     src = cropped(src, index.shape, -1, "scatter") if src.ndim else src.expand(index.shape)
     idx = checked_indices(index, x.shape[d], "scatter")
@@ -108,6 +111,9 @@ def index_add(x: ArrayLike, dim: int, index: ArrayLike, source: ArrayLike, alpha
     """
     x, idx, source = as_tensors(x, index, source)
     d = axis_of(dim, x.ndim, "index_add")
+    if x.ndim == 0 or idx.ndim == 0:
+        added = index_add(at_least_1d(x), d, at_least_1d(idx), at_least_1d(source), alpha)
+        return added.reshape(x.shape)
     idx = checked_indices(idx, x.shape[d], "index_add")
     update = cast(source * alpha if alpha != 1 else source, x.dtype)
     return Tensor(build.scatter(node_of(x), node_of(idx), node_of(update), d, "add"))

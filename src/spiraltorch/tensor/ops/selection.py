@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...typing import ArrayLike
+from ..arguments import number_of
 from ..creation import asarray
 from ..dispatch import P, as_tensor, condition_node, first_tensor, nary, promoted_nodes
 from ..tensor import Tensor
@@ -68,7 +69,10 @@ def masked_fill(x: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
         [0.0, 1.0]
     """
     x = as_tensor(x)
-    if not isinstance(value, (int, float)):
+    number = number_of(value)
+    if number is not None:
+        value = number
+    else:
         value = cast(as_tensor(value, x), x.dtype)
         if value.size != 1:
             raise ShapeError(f"[masked_fill] expected a value of one element, got shape {value.shape}; use where()")
@@ -86,13 +90,14 @@ def nonzero(x: ArrayLike, as_tuple: bool = True) -> tuple[Tensor, ...] | Tensor:
     The value of `x` is evaluated immediately, because the result's shape depends on it.
 
     Args:
-        x: any shape and dtype.
+        x: at least one axis, any dtype.
         as_tuple: whether to return a tensor for each axis, as NumPy does, or one matrix.
 
     Returns:
         A tuple with a 1-d int64 tensor of positions for each axis, or an int64 tensor of shape (count, x.ndim).
 
     Raises:
+        ShapeError: x is 0-d.
         TracingError: while `compile` records, where no value exists yet.
 
     Example:
@@ -101,5 +106,7 @@ def nonzero(x: ArrayLike, as_tuple: bool = True) -> tuple[Tensor, ...] | Tensor:
         [[1, 2]]
     """
     x = as_tensor(x)
+    if x.ndim == 0:
+        raise ShapeError("[nonzero] expected at least one axis, got a 0-d tensor; use reshape(1)")
     positions = [asarray(i, device=x.device) for i in np.nonzero(host_values(x, "nonzero"))]
     return tuple(positions) if as_tuple else stack(positions, axis=1)

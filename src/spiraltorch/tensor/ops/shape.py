@@ -10,9 +10,15 @@ from ...dtypes import DType
 from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis, ShapeLike
-from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import P, as_tensor, nary, node_of
+from ..aliasing import has_view
+from ..arguments import axes_of, axis_of, sequence_argument, torch_spellings
+from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
+
+_NO_VIEW = (
+    "[{op}] expected a tensor whose elements lie at regular distances in a view of shape {shape}, got one whose elements "
+    "do not, such as a transposed matrix; {remedy}"
+)
 
 
 def unpacked(arguments: tuple[Any, ...]) -> tuple[Any, ...] | list[Any]:
@@ -22,19 +28,22 @@ def unpacked(arguments: tuple[Any, ...]) -> tuple[Any, ...] | list[Any]:
     return arguments
 
 
-def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor:
+def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None, **named: ShapeLike) -> Tensor:
     """Reshapes the tensor; the elements stay in row-major order.
 
     Args:
         x: any shape and dtype.
         *shape: the extents, as separate ints or as one sequence; one of them may be -1, which is computed.
-        copy: accepted for compatibility with the array API: it has no effect.
+        copy: True copies; False raises where the elements have to be copied. By default they are copied where they do
+            not lie at regular distances, such as those of a transposed matrix that is flattened.
+        **named: `shape`, the same as one sequence by name.
 
     Returns:
-        A tensor of x's dtype and of the given shape.
+        A tensor of x's dtype and of the given shape: a view of x, or a copy.
 
     Raises:
         ShapeError: the shape has another number of elements, more than one -1, or is not of ints.
+        ArgumentError: `copy` is False and the elements do not lie at regular distances.
 
     Example:
         >>> import spiraltorch as st
@@ -42,6 +51,8 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
         [[1, 2], [3, 4]]
     """
     x = as_tensor(x)
+    if named:
+        shape = sequence_argument("reshape", shape, named, "shape")
     try:
         extents = [int(e.__index__()) for e in unpacked(shape)]
     except AttributeError:
@@ -59,7 +70,12 @@ def reshape(x: ArrayLike, *shape: ShapeLike, copy: bool | None = None) -> Tensor
                 "change the shape"
             )
         extents[unknown[0]] = x.size // known
-    return Tensor(build.reshape(node_of(x), tuple(extents)))
+    node = build.reshape(node_of(x), tuple(extents))
+    if copy or not has_view(x, tuple(extents)):
+        if copy is False:
+            raise ArgumentError(_NO_VIEW.format(op="reshape", shape=tuple(extents), remedy="pass copy=None"))
+        return Tensor(node)
+    return view_of(x, node)
 
 
 @torch_spellings
@@ -219,25 +235,35 @@ def unflatten(x: ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(x, (*x.shape[:d], *sizes, *x.shape[d + 1 :]))
 
 
-def view(x: ArrayLike, *shape: ShapeLike | DType) -> Tensor:
+def view(x: ArrayLike, *shape: ShapeLike | DType, **named: ShapeLike | DType) -> Tensor:
     """Reshapes the tensor, or reinterprets its bits as another dtype, as PyTorch's `Tensor.view`.
 
     Args:
         x: any shape and dtype.
         *shape: the extents, as for `reshape`; or one dtype of the same size, to reinterpret the bits as.
+        **named: `size` or `dtype`, the same by name.
 
     Returns:
-        A tensor of the given shape, or of the given dtype.
+        A view of x of the given shape, or of the given dtype.
 
     Raises:
         ShapeError: the shape has another number of elements.
         DTypeError: the dtype has another size.
+        ArgumentError: x has no view of the shape, because its elements do not lie at regular distances.
 
     Example:
         >>> import spiraltorch as st
         >>> st.ones(1).view(st.int32).tolist()
         [1065353216]
     """
+    if named:
+        shape = sequence_argument("view", shape, named, "size", "dtype")
     if len(shape) == 1 and isinstance(shape[0], DType):
-        return nary(P["bitcast"], (node_of(as_tensor(x)),), (shape[0],))
-    return reshape(x, *shape)  # type: ignore[arg-type]
+        x = as_tensor(x)
+        return view_of(x, build.bitcast(node_of(x), shape[0]))
+    try:
+        return reshape(x, *shape, copy=False)  # type: ignore[arg-type]
+    except ArgumentError:
+        raise ArgumentError(
+            _NO_VIEW.format(op="view", shape=unpacked(shape), remedy="use .reshape(), which copies")
+        ) from None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...errors import ArgumentError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis
-from ..arguments import axes_of, axis_of, torch_spellings
-from ..dispatch import as_tensor, node_of
+from ..arguments import axes_of, axis_of, integer, integers, is_integer, torch_spellings
+from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 from .joining import concat
 from .shape import ravel, reshape, squeeze
@@ -20,7 +20,7 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
     Args:
         x: at least one axis, any dtype.
         dim: the axis.
-        start: the first position; negative ones count from the end.
+        start: the first position, an int or a 0-d integer tensor; negative ones count from the end.
         length: the number of positions.
 
     Returns:
@@ -39,6 +39,7 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
     if x.ndim == 0:
         raise ShapeError("[narrow] expected at least one axis, got a 0-d tensor; use reshape(1)")
     d = axis_of(dim, x.ndim, "narrow")
+    start, length = integer(start, "narrow", "start"), integer(length, "narrow", "length")
     start = start + x.shape[d] if start < 0 else start
     if not 0 <= start <= start + length <= x.shape[d]:
         raise IndexOutOfRange(
@@ -46,7 +47,7 @@ def narrow(x: ArrayLike, dim: int, start: int, length: int) -> Tensor:
         )
     starts = tuple([start if i == d else 0 for i in range(x.ndim)])
     stops = tuple([start + length if i == d else e for i, e in enumerate(x.shape)])
-    return Tensor(build.slice(node_of(x), starts, stops, (1,) * x.ndim))
+    return view_of(x, build.slice(node_of(x), starts, stops, (1,) * x.ndim))
 
 
 def select(x: ArrayLike, dim: int, index: int) -> Tensor:
@@ -89,7 +90,8 @@ def split(
         The pieces, of x's dtype.
 
     Raises:
-        ArgumentError: the extent is not positive, or the extents do not add up to the axis's.
+        ArgumentError: the extent is not positive (0 is allowed for an axis of extent 0), or the extents do not add up to
+            the axis's.
         IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
 
     Example:
@@ -100,11 +102,15 @@ def split(
     x = as_tensor(x)
     d = axis_of(axis, x.ndim, "split")
     n = x.shape[d]
-    sizes = split_size_or_sections
-    if isinstance(sizes, int):
-        if sizes <= 0:
-            raise ArgumentError(f"[split] expected a positive size, got {sizes}")
-        sizes = [min(sizes, n - start) for start in range(0, n, sizes)] or [0]
+    given = split_size_or_sections
+    sizes: int | Sequence[int] = given
+    if is_integer(given):
+        sizes = integer(given, "split", "split_size_or_sections")
+        if sizes < 0 or (sizes == 0 and n):
+            raise ArgumentError(f"[split] expected a positive size for an axis of extent {n}, got {sizes}; change it")
+        sizes = [min(sizes, n - start) for start in range(0, n, sizes or 1)] or [0]
+    else:
+        sizes = integers(given, "split", "split_size_or_sections", 0)
     if sum(sizes) != n:
         raise ArgumentError(f"[split] expected sizes that add up to {n}, got {list(sizes)}; change the sizes")
     pieces, start = [], 0
@@ -214,7 +220,8 @@ def unfold(x: ArrayLike, dimension: int, size: int, step: int) -> Tensor:
     """
     x = as_tensor(x)
     d = axis_of(dimension, x.ndim, "unfold")
-    return Tensor(build.windows(node_of(x), (d,), (size,), (step,), (1,)))
+    size, step = integer(size, "unfold", "size", 0), integer(step, "unfold", "step", 1)
+    return view_of(x, build.windows(node_of(x), (d,), (size,), (step,), (1,)))
 
 
 @torch_spellings
@@ -240,7 +247,7 @@ def flip(x: ArrayLike, axis: Axis = None, *, dim: Axis = None, dims: Axis = None
         [3, 2, 1]
     """
     x = as_tensor(x)
-    return Tensor(build.flip(node_of(x), axes_of(axis, x.ndim, "flip")))
+    return view_of(x, build.flip(node_of(x), axes_of(axis, x.ndim, "flip")))
 
 
 @torch_spellings
@@ -281,7 +288,7 @@ def roll(
         raise ArgumentError("[roll] expected a shift, got none; pass an int, or one for each axis")
     if axis is None:
         return reshape(roll(ravel(x), amount, axis=0), x.shape)
-    amounts = amount if isinstance(amount, (tuple, list)) else (amount,)
+    amounts = integers(amount, "roll", "shift")
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     if len(amounts) == 1:
         amounts = tuple(amounts) * len(axes)

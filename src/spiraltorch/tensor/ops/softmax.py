@@ -81,10 +81,11 @@ def softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *, dim
     """
     x = as_tensor(x) if dtype is None else cast(x, dtype)
     require_float(x, "softmax")
+    axes = axes_of(axis, x.ndim, "softmax")
     if x.dtype.itemsize == 2:
-        return in_float32(softmax, x, axis=axis)
-    powers = exp(x - _largest(x, axis))
-    return powers / sum(powers, axis=axis, keepdims=True)
+        return in_float32(softmax, x, axis=axes)
+    powers = exp(x - _largest(x, axes))
+    return powers / sum(powers, axis=axes, keepdims=True)
 
 
 @torch_spellings
@@ -111,7 +112,8 @@ def log_softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None, *,
     """
     x = as_tensor(x) if dtype is None else cast(x, dtype)
     require_float(x, "log_softmax")
+    axes = axes_of(axis, x.ndim, "log_softmax")
     if x.dtype.itemsize == 2:
-        return in_float32(log_softmax, x, axis=axis)
-    shifted = x - _largest(x, axis)
-    return shifted - log(sum(exp(shifted), axis=axis, keepdims=True))
+        return in_float32(log_softmax, x, axis=axes)
+    shifted = x - _largest(x, axes)
+    return shifted - log(sum(exp(shifted), axis=axes, keepdims=True))

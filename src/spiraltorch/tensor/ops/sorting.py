@@ -11,7 +11,7 @@ from ...errors import ArgumentError, ShapeError
 from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
-from ..arguments import axis_of, torch_spellings
+from ..arguments import axis_of, integer, torch_spellings
 from ..dispatch import P, as_tensor, as_tensors, nary, node_of
 from ..tensor import Tensor
 from .casting import cast
@@ -106,11 +106,13 @@ def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, *, dim: int
         [[3, 2], [0, 2]]
     """
     x = as_tensor(x)
-    if x.ndim == 0:
-        raise ShapeError("[topk] expected at least one axis, got a 0-d tensor; use reshape(1)")
     number = axis_of(axis, x.ndim, "topk")
-    if not isinstance(k, int) or not 0 <= k <= x.shape[number]:
-        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number]}, got {k}; change k")
+    k = integer(k, "topk", "k")
+    if x.ndim == 0 and k in (0, 1):
+        row = topk(x.reshape(1), k, largest=largest)
+        return row if k == 0 else Extreme(row.values.reshape(()), row.indices.reshape(()))
+    if not 0 <= k <= (x.shape[number] if x.ndim else 1):
+        raise ArgumentError(f"[topk] expected k from 0 to {x.shape[number] if x.ndim else 1}, got {k}; change k")
     n = x.shape[number]
     group = 1 << max(0, round(math.log2(n / k) / 2)) if 0 < k <= n else 1
     if n >= SELECT_FROM and -(-n // group) + k * group <= n // 4:
@@ -165,19 +167,20 @@ def _sort_keys(x: Node) -> Node:
     return build.where(build.isnan(wide), greatest, keys)
 
 
-def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
+def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str | None = None, *, right: bool | None = None) -> Tensor:
     """Finds where elements would be inserted in a sorted tensor to keep it sorted.
 
     Args:
         x1: the sorted tensor, 1-d.
         x2: the elements, any shape. NaN counts as the greatest.
-        side: "left" for the position before equal elements, "right" for the position after them.
+        side: "left", the default, for the position before equal elements, "right" for the position after them.
+        right: True for "right" and False for "left", as in PyTorch.
 
     Returns:
         An int64 tensor of x2's shape, of positions from 0 to the extent of `x1`.
 
     Raises:
-        ArgumentError: `side` is neither "left" nor "right".
+        ArgumentError: `side` is neither "left" nor "right", or `right` says the other.
         ShapeError: `x1` is not 1-d.
 
     Example:
@@ -185,6 +188,11 @@ def searchsorted(x1: ArrayLike, x2: ArrayLike, side: str = "left") -> Tensor:
         >>> st.searchsorted(st.tensor([1, 3, 5]), st.tensor([3, 9])).tolist()
         [1, 3]
     """
+    if right is not None:
+        if side not in (None, "right" if right else "left"):
+            raise ArgumentError(f"[searchsorted] expected one of side and right, got {side!r} and {right}; pass one")
+        side = "right" if right else "left"
+    side = "left" if side is None else side
     if side not in ("left", "right"):
         raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}; choose one")
     a, v = as_tensors(x1, x2)

@@ -4,90 +4,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 
 from ...dtypes import default_float, float32, int64
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...typing import ArrayLike, Axis, DTypeLike, NDArray
-from ..arguments import axes_of, axis_of, torch_spellings
+from ..arguments import axes_of, integer, is_integer, torch_spellings
 from ..creation import asarray
 from ..dispatch import as_tensor
 from ..ranges import arange
 from ..tensor import Tensor, evaluated
 from .casting import cast
 from .elementwise import maximum
-from .extrema import Extreme, amax, amin
-from .gathering import take, take_along_axis
+from .extrema import amax, amin
+from .gathering import take
 from .logic import isnan
-from .reduction import mean, sum
+from .reduction import center, mean, sum
 from .selection import where
 from .shape import reshape
-from .sorting import argsort, sort
+from .sorting import sort
 from .transposition import moveaxis
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-@overload
+@torch_spellings
 def median(
-    x: ArrayLike, axis: Axis = None, keepdims: bool = False, dim: None = None, keepdim: bool = False
-) -> Tensor: ...
-@overload
-def median(x: ArrayLike, *, dim: int, keepdim: bool = False) -> Extreme: ...
-def median(
-    x: ArrayLike, axis: Axis = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
-) -> Tensor | Extreme:
-    """Finds the middle element in order, over axes.
+    x: ArrayLike, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> Tensor:
+    """Finds the middle element in order, over axes; of an even number the mean of the middle two, as NumPy does.
 
-    For an even number of elements NumPy takes the mean of the middle two, PyTorch the lower of them. With PyTorch's
-    argument `dim` the result is PyTorch's.
+    The method `x.median()` takes the lower of the two, as PyTorch does, and gives its position along an axis.
 
     Args:
-        x: any shape and dtype. Integers and booleans are converted to float32, unless `dim` is given.
+        x: any shape and dtype. Integers and booleans are converted to float32.
         axis: the axes that are searched; all by default.
         keepdims: whether the axes stay, with extent 1.
-        dim: the axis that is searched, with PyTorch's result.
-        keepdim: whether that axis stays, with extent 1.
+        dim: alias of `axis`, as in PyTorch.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A floating tensor of x's shape without the axes, NaN where any element is NaN. With `dim` a pair (values,
-        indices): the lower middle element, of x's dtype, and its int64 position.
+        A floating tensor of x's shape without the axes, NaN where any element is NaN.
 
     Raises:
-        ArgumentError: there is no element, or both `axis` and `dim` are given.
+        ArgumentError: there is no element.
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
 
     Example:
         >>> import spiraltorch as st
         >>> st.median(st.tensor([3.0, 1.0, 2.0, 8.0])).item()
         2.5
-        >>> [t.item() for t in st.median(st.tensor([3.0, 1.0, 2.0, 8.0]), dim=0)]
-        [2.0, 2]
     """
     x = as_tensor(x)
-    if dim is None:
-        return quantile(x, 0.5, axis=axis, keepdims=keepdims or keepdim, method="midpoint")
-    if axis is not None:
-        raise ArgumentError("[median] expected one of dim and axis, got both; pass one of them")
-    d = axis_of(dim, x.ndim, "median")
-    rows = x if x.ndim else x.reshape(1)
-    n = rows.shape[d]
-    if n == 0:
-        raise ArgumentError(
-            f"[median] expected at least one element along axis {d}, got shape {x.shape}; "
-            "reduce axes that are not empty"
-        )
-    order = argsort(rows, axis=d)
-    indices = take(order, [(n - 1) // 2], axis=d)
-    if rows.dtype.is_float:  # NaN is the last in order
-        last = take(order, [n - 1], axis=d)
-        indices = where(isnan(take_along_axis(rows, last, axis=d)), last, indices)
-    values = take_along_axis(rows, indices, axis=d)
-    if x.ndim == 0 or not (keepdims or keepdim):
-        return Extreme(values.squeeze(d), indices.squeeze(d))
-    return Extreme(values, indices)
+    if x.dtype.is_float and not math.prod([x.shape[a] for a in axes_of(axis, x.ndim, "median")]):
+        return mean(x, axis=axis, keepdims=keepdims)  # NaN
+    return quantile(x, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
 
 
 @torch_spellings
@@ -126,7 +98,10 @@ def quantile(
         [2.0, 3.0]
     """
     x = as_tensor(x)
-    fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    try:
+        fractions: NDArray = np.asarray(q.numpy() if isinstance(q, Tensor) else q, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"[quantile] expected q as a fraction or several, got {q!r}; pass a number") from None
     if method not in _METHODS:
         raise ArgumentError(f"[quantile] expected method of {', '.join(_METHODS)}, got {method!r}; choose one")
     if not ((fractions >= 0) & (fractions <= 1)).all():
@@ -301,7 +276,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
         raise ArgumentError(
             f"[histogram] expected a number of bins or their edges, got {bins!r}; pass an int or a 1-d tensor"
         )
-    if not isinstance(bins, (int, np.integer)):
+    if not is_integer(bins) or isinstance(bins, Tensor):
         edges = as_tensor(bins, x)
         known = edges.numpy() if edges.ndim == 1 else np.empty(0)
         if len(known) < 2 or not (known[1:] >= known[:-1]).all():
@@ -309,8 +284,7 @@ def _edges(x: Tensor, bins: int | ArrayLike, limits: Sequence[float] | None) -> 
                 f"[histogram] expected at least 2 edges in ascending order, got {edges.tolist()}; sort the edges"
             )
         return edges
-    if bins < 1:
-        raise ArgumentError(f"[histogram] expected at least 1 bin, got {bins}; pass a positive number")
+    bins = integer(bins, "histogram", "bins", 1)
     if limits is None:
         evaluated(x, "histogram without a range")
         limits = (amin(x).item(), amax(x).item()) if x.size else (0.0, 1.0)
@@ -359,14 +333,16 @@ def cov(
     rows: Tensor = x.reshape((1, -1)) if x.ndim < 2 else x if rowvar else x.T
     weight = _observation_weights(rows, fweights, aweights)
     if weight is None:
-        centered = rows - mean(rows, axis=1, keepdims=True)
+        centered = rows - center(rows, (1,))
         products = centered @ centered.T / max(float(rows.shape[1]) - correction, 0.0)
     else:
         total = sum(weight)
         lost: Tensor | float = correction
         if aweights is not None:
             lost = sum(weight * cast(as_tensor(aweights, x), x.dtype)) / total * correction
-        centered = rows - sum(rows * weight, axis=1, keepdims=True) / total
+        first = sum(rows * weight, axis=1, keepdims=True) / total
+        remainder = sum((rows - first) * weight, axis=1, keepdims=True) / total  # as in `center`
+        centered = rows - (first + remainder.detach())
         products = (centered * weight) @ centered.T / maximum(total - lost, 0.0)
     return products.reshape(()) if products.size == 1 else products
 

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, ShapeLike
-from ..arguments import axis_of
-from ..dispatch import as_tensor, node_of
+from ..arguments import axis_of, integers, sequence_argument
+from ..dispatch import as_tensor, node_of, view_of
 from ..tensor import Tensor
 from .shape import unpacked
 
 
-def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
+def permute(x: ArrayLike, *axes: ShapeLike, **named: ShapeLike) -> Tensor:
     """Permutes the axes.
 
     Args:
         x: any shape and dtype.
         *axes: each axis of x once, in the order of the result, as separate ints or as one sequence.
+        **named: `dims` or `axes`, the same as one sequence by name.
 
     Returns:
         A tensor of x's dtype, whose axis i is x's axis `axes[i]`.
@@ -33,10 +34,12 @@ def permute(x: ArrayLike, *axes: ShapeLike) -> Tensor:
         (4, 2, 3)
     """
     x = as_tensor(x)
+    if named:
+        axes = sequence_argument("permute", axes, named, "dims", "axes")
     order = tuple([axis_of(a, x.ndim, "permute") for a in unpacked(axes)])
     if sorted(order) != list(range(x.ndim)):
         raise ArgumentError(f"[permute] expected each of {x.ndim} axes once, got {unpacked(axes)}; name every axis")
-    return Tensor(build.permute(node_of(x), order))
+    return view_of(x, build.permute(node_of(x), order))
 
 
 def permute_dims(x: ArrayLike, axes: Sequence[int]) -> Tensor:
@@ -132,7 +135,7 @@ def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
     order = list(range(x.ndim))
     if x.ndim:
         order[a], order[b] = b, a
-    return Tensor(build.permute(node_of(x), tuple(order)))
+    return view_of(x, build.permute(node_of(x), tuple(order)))
 
 
 def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -156,8 +159,7 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
         (3, 4, 2)
     """
     x = as_tensor(x)
-    source = (source,) if isinstance(source, int) else tuple(source)
-    destination = (destination,) if isinstance(destination, int) else tuple(destination)
+    source, destination = integers(source, "moveaxis", "source"), integers(destination, "moveaxis", "destination")
     if len(source) != len(destination):
         raise ArgumentError(
             f"[moveaxis] expected as many sources as destinations, got {source} and {destination}; pass as many of both"
@@ -167,4 +169,4 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
     order = [d for d in range(x.ndim) if d not in moved]
     for position, axis in sorted(zip(positions, moved, strict=True)):
         order.insert(position, axis)
-    return Tensor(build.permute(node_of(x), tuple(order)))
+    return view_of(x, build.permute(node_of(x), tuple(order)))

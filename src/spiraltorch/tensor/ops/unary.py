@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...dtypes import float32
 from ...typing import ArrayLike
+from ..arguments import integer
 from ..dispatch import P, as_tensor, float_unary, unary
 from ..tensor import Tensor
-from .casting import cast
+from .casting import cast, in_float32
 
 if TYPE_CHECKING:
 
@@ -133,12 +134,15 @@ def round(x: ArrayLike, decimals: int = 0) -> Tensor:
     Returns:
         A tensor of x's shape and dtype. Integers change only where `decimals` is negative.
 
+    Raises:
+        ArgumentError: `decimals` is not an int.
+
     Example:
         >>> import spiraltorch as st
         >>> st.round(st.tensor([0.5, 1.5, 2.4])).tolist()
         [0.0, 2.0, 2.0]
     """
-    x = as_tensor(x)
+    x, decimals = as_tensor(x), integer(decimals, "round", "decimals")
     if not x.dtype.is_float:
         return x if decimals >= 0 or x.dtype.is_bool else _round_integers(x, 10**-decimals)
     if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it
@@ -215,7 +219,7 @@ def sign(x: ArrayLike) -> Tensor:
     """Computes the sign of each element: -1, 0 or 1.
 
     Args:
-        x: any shape; floating or integer dtypes. NaN gives NaN.
+        x: any shape and dtype. NaN gives NaN; booleans are returned as they are.
 
     Returns:
         A tensor of x's shape and dtype.
@@ -225,7 +229,8 @@ def sign(x: ArrayLike) -> Tensor:
         >>> st.sign(st.tensor([-2.5, 0.0])).tolist()
         [-1.0, 0.0]
     """
-    return unary(P["sign"], as_tensor(x))
+    x = as_tensor(x)
+    return x if x.dtype.is_bool else unary(P["sign"], x)
 
 
 def square(x: ArrayLike) -> Tensor:
@@ -277,6 +282,9 @@ def rsqrt(x: ArrayLike) -> Tensor:
         >>> st.rsqrt(st.tensor([4.0])).tolist()
         [0.5]
     """
+    x = as_tensor(x)
+    if x.dtype.is_float and x.dtype.itemsize == 2:
+        return in_float32(rsqrt, x)
     return 1.0 / sqrt(x)
 
 

@@ -22,18 +22,22 @@ How that is ensured
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ...compiler import evaluate
 from ...compiler.graph_key import walk
 from ...compiler.state import STATE
 from ...compiler.tuning_state import TUNING
+from ...errors import TracingError
 from ...graph.node import GRAD_MODE, Node
 from ...telemetry.names import RECORD
 from ...telemetry.spans import span
 from ...typing import PyTree
+from ..aliasing import View, base_of, storage_of
+from ..arguments import check_function
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .generated_replay import MISS, generate_replay
@@ -44,6 +48,7 @@ from .recording import (
     Constant,
     GradUpdate,
     Output,
+    OutputView,
     PlanResult,
     Recorder,
     Recording,
@@ -51,7 +56,7 @@ from .recording import (
     Source,
     Update,
 )
-from .replay import install, run, usable
+from .replay import install, run, shares, usable
 from .tracer import TRACING, raw_grad, recorder
 
 P = ParamSpec("P")
@@ -62,27 +67,38 @@ RECORDINGS_PER_KEY = 8
 SNAPSHOT_LIMIT = 4
 
 
-def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established name
+@overload
+def compile(fn: Callable[P, R], *, strict: bool = False) -> CompiledFunction[P, R]: ...
+@overload
+def compile(fn: None = None, *, strict: bool = False) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
+def compile(  # the established name
+    fn: Callable[P, R] | None = None, *, strict: bool = False
+) -> CompiledFunction[P, R] | Callable[[Callable[P, R]], CompiledFunction[P, R]]:
     """Returns a function that records `fn` at its first call and replays the recording afterwards.
 
     The recorded graph is fused and planned as a whole, gradients and in-place updates included, and a replay is one call
     into native code. The function is recorded again whenever something changes that the recording depends on: shapes,
     dtypes, Python values of arguments, or the Python state that `fn` can reach.
 
-    A function runs as plain Python at every call, with the same results, where a replay could not do what it does: where a
-    gradient could flow on through what it returns or through a new `.grad`, and where its graph spans devices. So a
-    training step returns `loss.detach()`. `report()` stays empty then.
+    Three kinds of functions are not replayed; each gives one warning, and the results are those of `fn`.
+    - A function that changes Python state which it can reach (a counter, a list, an attribute), or uses what cannot be
+      compared with what it was (random numbers of the host, clocks, files, iterators, other libraries' extensions), is
+      recorded at each call. Its plan is still compiled only once.
+    - A function runs as plain Python where a gradient could flow on through what it returns or through a new `.grad`. So
+      a training step returns `loss.detach()`, not `loss`.
+    - A function whose graph spans devices runs as plain Python.
 
     Args:
         fn: a function of tensors, numbers, and nested lists, tuples and dicts of them. Python code in it runs while it
-            is recorded only. It must not read values of tensors on the host.
+            is recorded only. It must not read values of tensors on the host. Without it, a decorator is returned.
+        strict: whether these functions raise instead.
 
     Returns:
-        A function of the same arguments. Its `report()` describes the most recent recording. Where a gradient could
-        flow on through a result, it runs `fn` at every call and records nothing: return `loss.detach()`, not `loss`.
+        A function of the same arguments. Its `report()` describes the most recent recording, its `reason` says why it is
+        not replayed.
 
     Raises:
-        TracingError: when called, if `fn` reads a value on the host.
+        TracingError: when called, if `fn` reads a value on the host, or cannot be replayed and `strict` is true.
 
     Example:
         >>> import spiraltorch as st
@@ -90,7 +106,10 @@ def compile(fn: Callable[P, R]) -> CompiledFunction[P, R]:  # the established na
         >>> f(st.ones(3)).item(), f(st.zeros(3)).item()
         (9.0, 3.0)
     """
-    return CompiledFunction(fn)
+    if fn is None:
+        return lambda function: compile(function, strict=strict)
+    check_function(fn, "compile")
+    return CompiledFunction(fn, strict)
 
 
 @dataclass(eq=False, repr=False)
@@ -104,6 +123,7 @@ class _Call:
         tensors: the tensors among the arguments.
         positions: the positions of the traced tensors among them, by id.
         version: the version of `TRACING` before the function runs.
+        state: the Python state before the function runs.
     """
 
     key: Key
@@ -113,6 +133,7 @@ class _Call:
     tensors: list[Tensor]
     positions: dict[int, int]
     version: int
+    state: Snapshot
 
 
 class CompiledFunction(Generic[P, R]):
@@ -120,13 +141,19 @@ class CompiledFunction(Generic[P, R]):
 
     Attributes:
         fn: the function that was compiled.
+        strict: whether calls that cannot be replayed raise.
         traces: the number of times that it was recorded.
+        reason: why the latest call could not be replayed; an empty string where it can.
     """
 
-    def __init__(self, fn: Callable[P, R]) -> None:
+    def __init__(self, fn: Callable[P, R], strict: bool = False) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
+        self.strict = strict
         self.traces = 0
+        self.reason = ""
+        self._warned = False
+        self._changes = 0  # recorded calls in a row that changed Python state
         self._recordings: dict[Key, list[Recording]] = {}
         self._plain: set[Key] = set()  # of calls that run as plain Python
         self._latest: Recording | None = None
@@ -189,7 +216,24 @@ class CompiledFunction(Generic[P, R]):
         handles = {i: _new_handle(tensors[n]) for i, n in first.items()}
         traced = unflatten(tree, [handles.get(id(x), x) for x in leaves])
         positions = {id(handles[i]): n for i, n in first.items()}
-        return self._record(_Call(key, args, kwargs, traced, tensors, positions, TRACING.version))
+        if state.unguarded is not None:
+            self._not_replayed(
+                f"it uses {state.unguarded}, of which no change can be seen", "move it out of the function"
+            )
+        return self._record(_Call(key, args, kwargs, traced, tensors, positions, TRACING.version, state))
+
+    def _not_replayed(self, reason: str, remedy: str) -> None:
+        """Notes why calls are not replayed, and warns once. Raises `TracingError` if `strict`."""
+        self.reason = reason
+        name = getattr(self.fn, "__qualname__", type(self.fn).__name__)
+        message = f"[compile] expected {name} to be replayed, but {reason}"
+        if self.strict:
+            raise TracingError(f"{message}; {remedy}")
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{message}. Its results are right, and it is slower than it could be; {remedy}", RuntimeWarning, 4
+            )
 
     def _snapshot(self, leaves: list[Any]) -> Snapshot:
         """The state reachable from the function, and from arguments that are neither tensors nor plain values."""
@@ -220,7 +264,6 @@ class CompiledFunction(Generic[P, R]):
         """Runs the function under the recorder. Returns the leaves of its result, and their nesting."""
         for x in flatten(call.traced)[0]:
             if isinstance(x, Tensor):
-                recorder.existing[id(x)] = x
                 recorder.read(x)
         TRACING.start(recorder)
         args, kwargs = call.traced
@@ -239,10 +282,15 @@ class CompiledFunction(Generic[P, R]):
         new_grads = [after for _, _, after in grads if after is not None]
         results = [x for x in outputs if isinstance(x, Tensor)]
         if _carries_gradient(recorder, results + new_grads) or recorder.reaches_earlier_graph():
-            return self._run_plainly(call, recorder)
+            self._run_plainly(call, recorder)
+            reason = "a gradient could flow on through what it returns or leaves in `.grad`"
+            self._not_replayed(reason, "return loss.detach() instead of loss")
+            return MISS
         arguments = [call.positions.get(id(t)) for t in recorder.captured]
-        unaliased = _unaliased(recorder.captured, arguments, [n for n, _ in updates])
-        if any(id(t) in unaliased for t in call.tensors):
+        updated = [n for n, _ in updates]
+        unaliased = _unaliased(arguments, updated)
+        distinct = any(arguments[n] is not None for n in updated)
+        if shares(recorder.captured, unaliased, distinct, call.tensors):
             recorder.abort()
             return MISS
         escaped = recorder.escaped({id(x) for x in outputs} | {id(t) for t in new_grads})
@@ -250,7 +298,9 @@ class CompiledFunction(Generic[P, R]):
         roots = list(dict.fromkeys([n for n in nodes if n.buf is None]))
         order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
         if not evaluate.on_one_device(order):
-            return self._run_plainly(call, recorder)
+            self._run_plainly(call, recorder)
+            self._not_replayed("its graph spans devices", "move all tensors to one device before the call")
+            return MISS
         sources: dict[Node, Source] = {n: CapturedValue(i) for i, n in enumerate(recorder.placeholders)}
         inputs = [sources.get(n, n.buf) for n in leaves]
         sources.update({n: PlanResult(i) for i, n in enumerate(roots)})
@@ -264,6 +314,9 @@ class CompiledFunction(Generic[P, R]):
             requires_grad=[n.rg for n in recorder.placeholders],
             fixed_arguments=[(n, t) for n, t in enumerate(call.tensors) if t.node.rg],
             unaliased=unaliased,
+            distinct=distinct,
+            views=list(recorder.views.values()),
+            output_views=_output_views(recorder, outputs),
             grads_before=list(recorder.grads.values()),
             updates=[Update(n, sources.get(node, node)) for n, node in updates],
             grad_updates=[_grad_update(t, before, after, sources) for t, before, after in grads],
@@ -274,11 +327,10 @@ class CompiledFunction(Generic[P, R]):
         )
         return self._first_run(call, recorder, recording, [(t, sources.get(t.node, t.node)) for t in escaped])
 
-    def _run_plainly(self, call: _Call, recorder: Recorder) -> object:
+    def _run_plainly(self, call: _Call, recorder: Recorder) -> None:
         """Aborts the recording; calls of this key run as plain Python from now on."""
         recorder.abort()
         self._plain.add(call.key)
-        return MISS
 
     def _first_run(
         self, call: _Call, recorder: Recorder, recording: Recording, escaped: list[tuple[Tensor, Source]]
@@ -294,9 +346,21 @@ class CompiledFunction(Generic[P, R]):
                 tensor.node = results[source.number]
             elif type(source) is CapturedValue:
                 tensor.node = recording.captured[source.number].node
-        if not recording.one_shot:
-            self._keep(call.key, recording)
+        self._keep_if_valid(call, recording)
         return install(recording, call.tensors, results)
+
+    def _keep_if_valid(self, call: _Call, recording: Recording) -> None:
+        """Keeps a recording for other calls, unless the function changes state or uses what no guard can see."""
+        if call.state.unguarded is not None:
+            return
+        changed = call.state.changed() if not call.state.unchanged() else ""
+        if changed or recording.one_shot:
+            self._changes += 1
+            if changed and self._changes > 1:  # the first call may set up what later ones use
+                self._not_replayed(f"each call changes {changed}", "return the value instead of storing it")
+            return
+        self._changes, self.reason = 0, ""
+        self._keep(call.key, recording)
 
     def _keep(self, key: Key, recording: Recording) -> None:
         """Keeps a recording, the newest first. Drops the oldest where there are too many."""
@@ -322,6 +386,7 @@ def _new_handle(tensor: Tensor) -> Tensor:
         return tensor
     handle: Tensor = type(tensor).__new__(type(tensor))
     handle.node = tensor.node
+    handle._alias = None
     handle._grad = None
     return handle
 
@@ -339,14 +404,32 @@ def _carries_gradient(recorder: Recorder, tensors: list[Tensor]) -> bool:
     return any(t.node.rg and GRAD_MODE.on for t in tensors if id(t) not in recorder.index)
 
 
-def _unaliased(captured: list[Tensor], arguments: list[int | None], updated: list[int]) -> frozenset[int]:
-    """Ids of captured tensors that no argument may be: one of the two is updated and the other would not change."""
+def _unaliased(arguments: list[int | None], updated: list[int]) -> list[int]:
+    """Captured tensors that no argument may share elements with: one is updated and the other would not change."""
     if not updated:
-        return frozenset()
+        return []
     outside = [n for n, place in enumerate(arguments) if place is None]
-    if all(arguments[n] is None for n in updated):
-        outside = [n for n in outside if n in updated]
-    return frozenset(id(captured[n]) for n in outside)
+    return [n for n in outside if n in updated] if all(arguments[n] is None for n in updated) else outside
+
+
+def _output_views(recorder: Recorder, outputs: list[Any]) -> list[OutputView]:
+    """The outputs that share elements with captured tensors or with each other."""
+    views: list[OutputView] = []
+    families: dict[int, list[OutputView]] = {}
+    for n, x in enumerate(outputs):
+        if not isinstance(x, Tensor) or id(x) in recorder.index or isinstance(family := storage_of(x), Tensor):
+            continue
+        alias = x._alias
+        base = base_of(x)
+        path = alias.path if type(alias) is View else None
+        if base is not None and id(base) in recorder.index:
+            views.append(OutputView(n, recorder.index[id(base)], 0, family.aval, path))
+        else:
+            members = families.setdefault(id(family), [])
+            members.append(OutputView(n, None, len(families), family.aval, path))
+    for members in families.values():
+        views += members if len(members) > 1 else []
+    return views
 
 
 def _output(x: Any, recorder: Recorder, sources: dict[Node, Source]) -> Output:

@@ -13,11 +13,12 @@ from ...compiler.planning.launch import make_launcher
 from ...compiler.planning.plan import Plan
 from ...compiler.tuning_state import TUNING
 from ...graph.node import GRAD_MODE, leaf
+from ..aliasing import write_value
 from ..pytree import unflatten
 from ..tensor import Tensor
 from .guards import PLAIN_TYPES, Snapshot
 from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Replay, Source
-from .tracer import TRACING, set_node
+from .tracer import TRACING
 
 MISS = object()
 MAX_ARGUMENTS = 6
@@ -49,7 +50,12 @@ def generate_replay(recording: Recording, snapshot: Snapshot, args: tuple[Any, .
     """
     plan = recording.plan
     tensors = [n for n, a in enumerate(args) if isinstance(a, Tensor)]
-    if plan is None or len(args) > MAX_ARGUMENTS or len({id(args[n]) for n in tensors}) < len(tensors):
+    if (
+        plan is None
+        or recording.output_views
+        or len(args) > MAX_ARGUMENTS
+        or len({id(args[n]) for n in tensors}) < len(tensors)
+    ):
         return _always_miss
     if any(isinstance(a, (list, tuple, dict)) for a in args):
         return _always_miss
@@ -90,6 +96,9 @@ def _write_checks(
     tests.append(f"not {text.name(snapshot.unchanged)}()")
     for handle, aval, rg in zip(handles, recording.avals, recording.requires_grad, strict=True):
         tests.append(f"(x := {handle}.node).aval is not {text.name(aval)} or x.rg is not {rg} or x.buf is None")
+    for view, alias, base in recording.views:
+        place = text.name(alias)
+        tests.append(f"{text.name(view)}._alias is not {place} or {place}.family.base is not {text.name(base)}")
     tests += [f"{text.name(t)}._grad is not {text.name(before)}" for t, before in recording.grads_before]
     text.add(f"if {' or '.join(tests)}: return MISS")
     text.add("x = None")
@@ -106,8 +115,9 @@ def _argument_tests(text: _Source, recording: Recording, args: tuple[Any, ...], 
     if not captured:
         tests.append(f"(x := a{n}.node).aval is not {text.name(a.node.aval)} or x.rg is not {a.node.rg}")
     tests += [f"a{n} is a{m}" for m in range(n) if isinstance(args[m], Tensor)]
-    if recording.unaliased:
-        tests.append(f"id(a{n}) in {text.name(recording.unaliased)}")
+    if recording.unaliased or recording.distinct:  # an argument that shares elements is looked at by the general path
+        captured_ids = frozenset(id(recording.captured[m]) for m in recording.unaliased)
+        tests.append(f"a{n}._alias is not None or id(a{n}) in {text.name(captured_ids)}")
     if a.node.rg:
         tests.append(f"a{n} is not {text.name(a)}")
     return tests
@@ -153,14 +163,15 @@ def _write_install(text: _Source, recording: Recording, handles: list[str]) -> N
     for n, source in enumerate(recording.outputs):
         text.add(f"r{n} = {output(source)}")
     for number, new in recording.updates:
+        handle, name = handles[number], node(new)
         if recording.requires_grad[number]:
-            name = node(new)
-            text.add(f"{text.name(set_node)}({handles[number]}, leaf({name}.buf, {name}.aval, True))")
+            text.add(f"{text.name(write_value)}({handle}, leaf({name}.buf, {name}.aval, True))")
         else:
-            text.add(f"{handles[number]}.node = {node(new)}")
+            text.add(f"if {handle}._alias is None: {handle}.node = {name}")
+            text.add(f"else: {text.name(write_value)}({handle}, {name})")
     for tensor, kept, grad in recording.grad_updates:
         if kept is not None and grad is not None:
-            text.add(f"{text.name(kept)}.node = {fresh(grad)}.node")
+            text.add(f"{text.name(write_value)}({text.name(kept)}, {fresh(grad)}.node)")
             text.add(f"{text.name(tensor)}._grad = {text.name(kept)}")
         else:
             text.add(f"{text.name(tensor)}._grad = {'None' if grad is None else fresh(grad)}")

@@ -2,19 +2,25 @@
 
 `snapshot` walks from the function: default arguments, closures, the globals that it names, and on through helper functions,
 methods, containers, arrays and objects. Of objects, classes and modules only the attributes count whose names occur in
-the code that was reached, so a counter that the function never reads does not matter.
+the code that was reached, so a counter that the function never reads does not matter; all count where names are computed
+(`getattr`), and of instances of the standard library's classes.
 
-Limits: what a property, a `__getattr__` or a module imported within the function returns is not followed, nor are the
-insides of the standard library, of NumPy and of this package. A class of this package says with `_recorded_parts(names)`
-what its instances consist of; it promises to call `TRACING.invalidate_recordings` when anything else about them changes.
+What no test can see (`purity`) is collected in `Snapshot.unguarded`. The insides of the standard library, of NumPy and of
+this package are not looked at, other libraries' only up to `FOREIGN_LIMIT` objects. A class of this package says with
+`_recorded_parts(names)` what its instances consist of; it promises to call `TRACING.invalidate_recordings` when anything
+else about them changes.
 """
 
 from __future__ import annotations
 
+import array
+import contextvars
 import dataclasses
 import functools
+import os
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import is_
@@ -22,11 +28,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...runtime.device import DeviceName
+from ..count import Count
+from .purity import (
+    OPAQUE,
+    PACKAGE,
+    Unguarded,
+    facts_of,
+    place_of,
+    stores_of,
+    top_package,
+    unguarded_code,
+    unguarded_object,
+)
 from .tracer import TRACING
 
+FOREIGN_LIMIT = 300  # objects of other libraries that are looked at
 PLAIN_TYPES = (int, float, str, bool, type(None), bytes, complex)  # immutable: guarded by type and value
-_PACKAGE = __name__.partition(".")[0]
-_OPAQUE_PACKAGES = frozenset((_PACKAGE, "numpy", "builtins")) | sys.stdlib_module_names
 _MISSING = object()
 
 
@@ -37,15 +55,20 @@ class Snapshot(NamedTuple):
         roots: the function, and arguments and hooks from which the walk began.
         key: equal for equal states.
         unchanged: a generated function that tells, faster than another snapshot, whether nothing has changed.
+        unguarded: something that the function uses and no guard can see, or None. Then nothing else was looked at.
+        changed: what has changed, for messages.
     """
 
     roots: tuple[object, ...]
     key: tuple[Hashable, ...]
     unchanged: Callable[[], bool]
+    unguarded: Unguarded | None
+    changed: Callable[[], str]
 
     def matches(self, roots: Sequence[object]) -> bool:
         """Whether the roots are the same objects and nothing that they reach has changed."""
-        return len(roots) == len(self.roots) and all(map(is_, roots, self.roots)) and self.unchanged()
+        same = len(roots) == len(self.roots) and all(map(is_, roots, self.roots))
+        return same and (self.unguarded is not None or self.unchanged())
 
 
 def snapshot(roots: Sequence[object]) -> Snapshot:
@@ -57,13 +80,24 @@ def snapshot(roots: Sequence[object]) -> Snapshot:
     >>> before.unchanged()
     False
     """
-    names: frozenset[str] = frozenset(("__call__",))
+    names, stored, dynamic = frozenset(("__call__",)), frozenset[str](), False
     while True:  # a name in code that is reached late may matter for an object that was visited before
-        walk = _Walk(names)
-        walk.visit(roots)
-        if walk.names == names:
-            return Snapshot(tuple(roots), tuple(walk.key), walk.test())
-        names = frozenset(walk.names)
+        walk = _Walk(names, stored, dynamic)
+        try:
+            walk.visit(roots)
+        except _Found as found:
+            return Snapshot(tuple(roots), (), lambda: True, found.unguarded, str)
+        if walk.names == names and walk.stored == stored and walk.dynamic == dynamic:
+            return Snapshot(tuple(roots), tuple(walk.key), walk.test(), None, walk.what_changed)
+        names, stored, dynamic = frozenset(walk.names), frozenset(walk.stored), walk.dynamic
+
+
+class _Found(Exception):
+    """Ends a walk that has found what no guard can see."""
+
+    def __init__(self, what: str, place: str = "") -> None:
+        super().__init__(what)
+        self.unguarded = Unguarded(what, place)
 
 
 class _Identity:
@@ -85,16 +119,22 @@ class _Walk:
     """One walk over the reachable objects.
 
     Attributes:
-        names: the names of globals and attributes in the code reached so far.
-        followed: the names of attributes that are followed: `names` of the previous walk.
+        names: the names of attributes in the code reached so far.
+        stored: those that are written.
+        dynamic: whether code reads attributes whose names are computed.
+        followed, written, all: the same of the previous walk: these attributes are followed.
         key: tokens in the order of visits.
         tests: conditions, as source text, that hold as long as nothing has changed.
         scope: the objects that the tests name.
+        codes: the code of the functions that were reached.
     """
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self.names = set(names)
-        self.followed = sorted(names)
+    def __init__(self, names: frozenset[str], stored: frozenset[str], dynamic: bool) -> None:
+        self.names, self.stored, self.dynamic = set(names), set(stored), dynamic
+        self.followed, self.written, self.all = sorted(names), stored, dynamic
+        self.codes: list[types.CodeType] = []
+        self._foreign = 0
+        self._own: set[str] = set()  # packages that are no other library's: those of the roots
         self.key: list[Hashable] = []
         self.tests: list[str] = []
         self.scope: dict[str, Any] = {"empty": _empty, "same_items": _same_items, "same_array": _same_array}
@@ -105,6 +145,9 @@ class _Walk:
     def visit(self, roots: Iterable[object]) -> None:
         """Walks over everything that can be reached, without recursion."""
         stack = list(roots)[::-1]
+        for root in stack:
+            function = getattr(root, "__func__", root)
+            self._own.add(top_package(getattr(function, "__module__", None)))
         while stack:
             stack += self._visit(stack.pop())[::-1]
 
@@ -116,6 +159,21 @@ class _Walk:
         exec("\n".join([*source, "    return True"]), self.scope)  # the text is made of names only
         unchanged: Callable[[], bool] = self.scope["unchanged"]
         return unchanged
+
+    def what_changed(self) -> str:
+        """What has changed since, with the place of the code that changes it where that is known."""
+        for test in self.tests:
+            try:
+                if eval(test, self.scope):
+                    continue
+            except (AttributeError, ValueError):
+                pass
+            for code in self.codes:
+                for line, name in stores_of(code):
+                    if f"{name!r}" in test or (name == "" and "same_" in test):
+                        return f"{name or 'a container'} ({place_of(code, line)})"
+            return "what it reaches"
+        return ""
 
     def name(self, obj: object) -> str:
         """A name for an object in the text of the test."""
@@ -133,6 +191,9 @@ class _Walk:
         kind = type(x)
         if kind in PLAIN_TYPES:
             self.key.append((kind, repr(x) if kind is float or kind is complex else x))
+            return []
+        if kind is Count or kind is DeviceName:  # made anew by each access of `x.size`
+            self.key.append((kind, x.shape if kind is Count else x))
             return []
         if id(x) in self._numbers:
             self.key.append(self._numbers[id(x)])
@@ -161,6 +222,27 @@ class _Walk:
         if isinstance(x, np.generic):
             self.key.append((kind, x.tobytes()))
             return []
+        if isinstance(x, (bytearray, memoryview, array.array)):
+            bits = bytes(x)
+            self.key.append((kind, bits))
+            self.tests.append(f"bytes({self.name(x)}) == {self.name(bits)}")
+            return []
+        if isinstance(x, contextvars.ContextVar):
+            value = x.get(_MISSING)
+            self._test_is(f"{self.name(x)}.get({self.name(_MISSING)})", value)
+            self._identity(x)
+            return [value]
+        if isinstance(x, weakref.ref):
+            self._test_is(f"{self.name(x)}()", x())
+            self._identity(x)
+            return [x()]
+        if isinstance(x, types.BuiltinMethodType) and not isinstance(
+            x.__self__, (types.ModuleType, type, types.NoneType)
+        ):
+            self.key.append((kind, x.__name__))
+            return [x.__self__]
+        if isinstance(x, types.MappingProxyType):
+            x = dict(x)
         items = self._items(x)
         return items if kind in _CONTAINERS else items + self._attributes(x)
 
@@ -184,21 +266,51 @@ class _Walk:
         """A function: its code, defaults, closure and the globals that its code names."""
         code = fn.__code__
         self.key.append((types.FunctionType, _Identity(code)))
-        if _opaque(fn.__module__):
+        module = "__main__" if fn.__module__ in (None, "builtins") else fn.__module__  # of code that `exec` was given
+        if not self._entered(module):
+            if (what := unguarded_object(fn)) is not None and not self._is_foreign(module):
+                raise _Found(what)
             wrapped = fn.__dict__.get("__wrapped__")
             return [] if wrapped is None else [wrapped, *self._cells(fn)]
+        for what, place in unguarded_code(fn):
+            raise _Found(what, place)
+        self.codes.append(code)
+        facts = facts_of(code)
+        self.names |= facts.attributes
+        if fn.__name__ != "__init__":  # what it stores is part of new objects
+            self.names |= facts.stored
+            self.stored |= facts.stored
+        self.dynamic = self.dynamic or facts.dynamic
         place = self.name(fn)
         self._test_is(f"{place}.__code__", code)
         self._test_is(f"{place}.__defaults__", fn.__defaults__)
         self._test_is(f"{place}.__kwdefaults__", fn.__kwdefaults__)
         reached = [fn.__defaults__, fn.__kwdefaults__, *self._cells(fn)]
         scope = self.name(fn.__globals__)
-        for name in _names(code):
-            self.names.add(name)
+        for name in sorted(facts.names):
             value = fn.__globals__.get(name, _MISSING)
             self._test_is(f"{scope}.get({name!r}, {self.name(_MISSING)})", value)
             reached.append(value)
+        if any((root == "os" and "environ" in parts[:1]) or "getenv" in parts for root, parts, _ in facts.chains):
+            reached.append(os.environ)
         return reached
+
+    def _entered(self, module: Any) -> bool:
+        """Whether the functions and instances of a module are looked into."""
+        top = top_package(module)
+        if top in OPAQUE:
+            return False
+        if not self._is_foreign(module):
+            return True
+        self._foreign += 1
+        if self._foreign == FOREIGN_LIMIT:
+            raise _Found(f"the library {top}, which is too large to look through")
+        return True
+
+    def _is_foreign(self, module: Any) -> bool:
+        """Whether a module is another library's."""
+        top = top_package(module)
+        return top not in self._own and top not in OPAQUE and _installed(top)
 
     def _cells(self, fn: Any) -> list[Any]:
         """The contents of a function's closure."""
@@ -220,18 +332,37 @@ class _Walk:
             self.key.append(_Identity(x))
             return [*parts(x, self.followed), kind]
         members = getattr(x, "__dict__", None)
-        if x is _MISSING or (_opaque(kind.__module__) and members is None):
+        if x is _MISSING:
             self._identity(x)
             return []
         if isinstance(x, (type, types.ModuleType)):
             self._identity(x)
-            if _opaque(x.__module__ if isinstance(x, type) else x.__name__):
+            if not self._entered(x.__module__ if isinstance(x, type) else x.__name__):
                 return []
-            return [*self._members(x, self.followed), *(x.__mro__[1:] if isinstance(x, type) else ())]
-        if kind.__module__.partition(".")[0] == _PACKAGE:
+            names: Iterable[str] = self.followed
+            if isinstance(x, type):  # Python calls these without naming them
+                names = [
+                    *names,
+                    *(n for n, v in vars(x).items() if n[:2] == "__" and isinstance(v, types.FunctionType)),
+                ]
+            return [*self._members(x, dict.fromkeys(names)), *(x.__mro__[1:] if isinstance(x, type) else ())]
+        opaque = not self._entered(kind.__module__)
+        if top_package(kind.__module__) == PACKAGE:
             self._identity(x)
             return [members["__wrapped__"]] if members and "__wrapped__" in members else []
+        container = isinstance(x, _CONTAINERS)  # its contents were looked at by `_items`
+        if not container and (what := unguarded_object(x)) is not None:
+            raise _Found(what)
+        if opaque and members is None:
+            self._identity(x)
+            return []
         names = self.followed
+        foreign = any(top_package(base.__module__) in OPAQUE and base is not object for base in kind.__mro__)
+        if members is not None and (self.all or foreign) and kind.__module__ != "logging":
+            self._identity(x)
+            place, known = self.name(members), list(members)
+            self.tests.append(f"same_items({place}, {self.name(known)})")
+            return [*self._members(x, known), kind]
         if dataclasses.is_dataclass(x):
             self.key.append((kind, "fields"))
             names = sorted({*names, *(field.name for field in dataclasses.fields(x))})
@@ -251,6 +382,9 @@ class _Walk:
                 self._test_is(f"{place}.__dict__.get({name!r})", value)
             elif isinstance(x, type):
                 continue
+            elif name in self.written and hasattr(x, "__dict__") and not hasattr(type(x), name):
+                self.tests.append(f"{name!r} not in {place}.__dict__")
+                continue
             elif isinstance(getattr(type(x), name, None), types.MemberDescriptorType):
                 value = getattr(x, name, _MISSING)
                 self._test_is(f"getattr({place}, {name!r}, {self.name(_MISSING)})", value)
@@ -264,7 +398,7 @@ class _Walk:
 
     def _identity(self, x: Any) -> None:
         """Adds the token of an object: by equality if its class defines a hash, by identity otherwise."""
-        own = type(x).__module__.partition(".")[0] == _PACKAGE or isinstance(x, type)
+        own = top_package(type(x).__module__) == PACKAGE or isinstance(x, type)
         hashed: Any = type(x).__hash__
         self.key.append(_Identity(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
 
@@ -272,19 +406,11 @@ class _Walk:
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 
 
-def _opaque(module: Any) -> bool:
-    """Whether the walk does not enter a module of this name."""
-    return not isinstance(module, str) or module.partition(".")[0] in _OPAQUE_PACKAGES
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    """The names of globals and attributes in a function's code and in the functions defined within it."""
-    names = dict.fromkeys(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names.update(dict.fromkeys(_names(constant)))
-    return tuple(names)
+@functools.lru_cache(maxsize=1024)
+def _installed(package: str) -> bool:
+    """Whether a package lies where libraries are installed."""
+    path = getattr(sys.modules.get(package), "__file__", None) or ""
+    return "site-packages" in path or "dist-packages" in path
 
 
 def _empty(cell: types.CellType) -> bool:

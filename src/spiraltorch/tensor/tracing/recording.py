@@ -18,6 +18,8 @@ from ...dtypes import uint64
 from ...errors import TracingError
 from ...graph import build
 from ...graph.node import Aval, Node, leaf
+from ..aliasing import View, base_of, rebase, restore_node
+from ..layout import Path
 from ..pytree import TreeDef
 from ..tensor import Tensor
 from .tracer import is_leaf, raw_grad, set_node, set_raw_grad
@@ -86,6 +88,24 @@ class Donation(NamedTuple):
     plan_input: int
 
 
+class OutputView(NamedTuple):
+    """An output that shares elements with a captured tensor, by number, or with other outputs.
+
+    Attributes:
+        output: the number of the output.
+        captured: the number of the captured tensor that it is a view of, or None.
+        family: equal for outputs that share elements; 0 beside a captured tensor.
+        aval: the type of the base that they are views of.
+        path: the path from there; None for the base itself.
+    """
+
+    output: int
+    captured: int | None
+    family: int
+    aval: Aval
+    path: Path | None
+
+
 class Placeholder:
     """The placeholder for the buffer of a tensor while a function is recorded."""
 
@@ -129,8 +149,11 @@ class Recording:
         avals: for each captured tensor its shape, dtype and device.
         requires_grad: for each captured tensor whether it requires a gradient.
         fixed_arguments: tensor arguments that have to be the same object in each call, as they require gradients.
-        unaliased: ids of captured tensors that no argument may be: one of the two is updated, which the recording does not
-            show on the other.
+        unaliased: numbers of captured tensors that no argument may share elements with: one of the two is updated, which
+            the recording does not show on the other.
+        distinct: whether no two arguments may share elements, because one is updated.
+        views: views that the recording made from the captured tensors that they are views of, with their place then.
+        output_views: outputs that share elements with others, see `OutputView`.
         grads_before: tensors whose gradients the function reads or changes, with the gradient that it found.
         updates: new values of captured tensors.
         grad_updates: new gradients.
@@ -154,7 +177,10 @@ class Recording:
     avals: list[Aval]
     requires_grad: list[bool]
     fixed_arguments: list[tuple[int, Tensor]]
-    unaliased: frozenset[int]
+    unaliased: list[int]
+    distinct: bool
+    views: list[tuple[Tensor, View, weakref.ref[Tensor] | None]]
+    output_views: list[OutputView]
     grads_before: list[tuple[Tensor, Tensor | None]]
     updates: list[Update]
     grad_updates: list[GradUpdate]
@@ -204,34 +230,44 @@ class Recorder:
 
     Attributes:
         thread: the thread of the recorded function.
-        existing: the tensors that existed before, by id.
-        captured: those of them that were read, in order.
+        captured: the tensors that existed before and were read, in order.
         originals: their nodes before the recording.
         placeholders: their nodes at its beginning.
         index: the numbers of captured tensors, by id.
         grads: tensors whose gradient is read or changed, with the gradient that they had, by id.
         drawn: random generators with the number of blocks that were drawn, by id.
+        views: views that existed before and were read, with their place among those that they share elements with, by id.
+            Their bases are captured in their place.
     """
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.existing: dict[int, Tensor] = {id(t): t for t in _living_tensors()}
         self.captured: list[Tensor] = []
         self.originals: list[Node] = []
         self.placeholders: list[Node] = []
         self.index: dict[int, int] = {}
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.drawn: dict[int, tuple[Generator, int]] = {}
+        self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
+        self._made: dict[int, weakref.ref[Tensor]] = {}  # the tensors that were made while the function ran, by id
         self._draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
 
     # ------------------------------------------------------------ called while the function runs
 
+    def made(self, tensor: Tensor) -> None:
+        """Notes a tensor that the function makes: all others existed before."""
+        if threading.get_ident() == self.thread:
+            self._made[id(tensor)] = weakref.ref(tensor)
+
     def read(self, tensor: Tensor) -> None:
         """Captures a tensor before an operation reads it."""
         key = id(tensor)
-        if key in self.index or key not in self.existing:
+        if key in self.index or key in self._made or key in self.views:
+            return
+        if type(tensor._alias) is View and (base := base_of(tensor)) is not None:
+            self._read_view(tensor, tensor._alias, base)
             return
         node = tensor.node
         if node.buf is None:
@@ -245,6 +281,15 @@ class Recorder:
         if node.rg:
             self.write_grad(tensor)
 
+    def _read_view(self, view: Tensor, alias: View, base: Tensor) -> None:
+        """Captures the base of a view, from which its node is made."""
+        self._made.pop(id(base), None)  # a new base that `base_of` made of tensors that existed before
+        self.read(base)
+        self.views[id(view)] = (view, alias, alias.family.base)
+        rebase(view, base)
+        if view.node.rg:
+            self.write_grad(view)
+
     def write(self, tensor: Tensor) -> None:
         """Captures a tensor before it is updated in place, so that replays can give it the new value."""
         self.read(tensor)
@@ -253,13 +298,13 @@ class Recorder:
     def write_grad(self, tensor: Tensor) -> None:
         """Remembers the gradient of a tensor before it is read or changed."""
         self._remember_first(tensor)
-        if id(tensor) in self.existing and id(tensor) not in self.grads:
+        if id(tensor) not in self._made and id(tensor) not in self.grads:
             self.grads[id(tensor)] = (tensor, raw_grad(tensor))
 
     def _remember_first(self, tensor: Tensor) -> None:
         """Remembers what a tensor of the recording is before its first change."""
         known = self._first.get(id(tensor))
-        if id(tensor) not in self.existing and (known is None or known[0]() is not tensor):
+        if id(tensor) in self._made and (known is None or known[0]() is not tensor):
             self._first[id(tensor)] = weakref.ref(tensor), tensor.node, raw_grad(tensor)
 
     def draw(self, generator: Generator, blocks: int, device: str) -> tuple[Node, Node]:
@@ -284,18 +329,18 @@ class Recorder:
 
     def reaches_earlier_graph(self) -> bool:
         """Whether a gradient came to a result of earlier operations, through which it has to flow on."""
-        return any(
-            raw_grad(t) is not before and not is_leaf(self.originals[self.index[id(t)]])
-            for t, before in self.grads.values()
-        )
+        changed = [t for t, before in self.grads.values() if raw_grad(t) is not before]
+        return any(not is_leaf(t.node if id(t) in self.views else self.originals[self.index[id(t)]]) for t in changed)
 
     def escaped(self, returned: set[int]) -> list[Tensor]:
         """Tensors of the recording that something still refers to, without those whose ids are `returned`."""
-        known = self.existing.keys() | returned
-        if not any(t.node.buf is None and id(t) not in known for t in _living_tensors()):
-            return []
-        gc.collect()
-        living = [t for t in _living_tensors() if id(t) not in known]
+        if self._living(returned):
+            gc.collect(1)  # cycles keep some alive; they are young
+        return self._living(returned)
+
+    def _living(self, returned: set[int]) -> list[Tensor]:
+        """The tensors of the recording that still exist and have no value, or that of a placeholder."""
+        living = [t for t in [r() for r in self._made.values()] if t is not None and id(t) not in returned]
         return [t for t in living if t.node.buf is None or t.node in self.placeholders]
 
     # ------------------------------------------------------------ the end
@@ -304,7 +349,7 @@ class Recorder:
         """Restores every captured tensor and gradient."""
         # Without `strict`: an interrupt may have come in the middle of `read`.
         for tensor, node, _ in zip(self.captured, self.originals, self.placeholders, strict=False):
-            tensor.node = node
+            restore_node(tensor, node)
         for node, placeholder in zip(self.originals, self.placeholders, strict=False):
             placeholder.buf = node.buf  # another thread may have read the placeholder just now
         for tensor, grad in self.grads.values():
@@ -318,9 +363,5 @@ class Recorder:
         for reference, node, grad in self._first.values():
             tensor = reference()
             if tensor is not None:
-                tensor.node = node
+                restore_node(tensor, node)
                 set_raw_grad(tensor, grad)
-
-
-def _living_tensors() -> list[Tensor]:
-    return [x for x in gc.get_objects() if issubclass(type(x), Tensor)]

@@ -11,10 +11,11 @@ from typing import Any
 from ...compiler import evaluate, references
 from ...graph.node import Node, leaf
 from ...typing import PyTree
+from ..aliasing import Family, join, make_view, storage_of, write_value
 from ..pytree import unflatten
 from ..tensor import Tensor
 from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Source
-from .tracer import raw_grad, set_node, set_raw_grad
+from .tracer import raw_grad, set_raw_grad
 
 
 def usable(recording: Recording, arguments: list[Tensor]) -> bool:
@@ -26,8 +27,11 @@ def usable(recording: Recording, arguments: list[Tensor]) -> bool:
     for n, t in recording.fixed_arguments:
         if arguments[n] is not t:
             return False
-    if recording.unaliased and any(id(t) in recording.unaliased for t in arguments):
+    if shares(recording.captured, recording.unaliased, recording.distinct, arguments):
         return False
+    for view, alias, base in recording.views:
+        if view._alias is not alias or alias.family.base is not base:
+            return False
     pending = []
     for number, (aval, requires_grad) in enumerate(zip(recording.avals, recording.requires_grad, strict=True)):
         node = recording.tensor(number, arguments).node
@@ -44,6 +48,15 @@ def usable(recording: Recording, arguments: list[Tensor]) -> bool:
     if pending:
         evaluate.evaluate(pending)
     return True
+
+
+def shares(captured: list[Tensor], unaliased: list[int], distinct: bool, arguments: list[Tensor]) -> bool:
+    """Whether arguments share elements with captured tensors of these numbers or, if they must not, with each other."""
+    if not unaliased and not distinct:
+        return False
+    storages = {id(t): storage_of(t) for t in arguments}
+    found = {id(s) for s in storages.values()}
+    return (distinct and len(found) < len(storages)) or any(id(storage_of(captured[n])) in found for n in unaliased)
 
 
 def run(recording: Recording, arguments: list[Tensor]) -> list[Node]:
@@ -88,17 +101,26 @@ def install(recording: Recording, arguments: list[Tensor], results: list[Node]) 
     outputs = [output(source) for source in recording.outputs]
     for update in recording.updates:  # not unpacked: that is slow for named tuples
         tensor, node = recording.tensor(update.captured, arguments), value(update.source)
-        if recording.requires_grad[update.captured]:
-            set_node(tensor, leaf(node.buf, node.aval, True))
-        else:
-            tensor.node = node
+        write_value(tensor, leaf(node.buf, node.aval, True) if recording.requires_grad[update.captured] else node)
     for change in recording.grad_updates:
         tensor, kept, grad = change.tensor, change.kept, change.source
         if kept is not None and grad is not None:
-            kept.node = fresh(grad).node
+            write_value(kept, fresh(grad).node)
             set_raw_grad(tensor, kept)
         else:
             set_raw_grad(tensor, None if grad is None else fresh(grad))
     for generator, blocks in recording.draws:
         generator.counter += blocks
+    _share_outputs(recording, arguments, outputs)
     return unflatten(recording.out_tree, outputs)
+
+
+def _share_outputs(recording: Recording, arguments: list[Tensor], outputs: list[Any]) -> None:
+    """Makes outputs views of captured tensors and of each other, as the recorded ones were."""
+    families: dict[int, Family] = {}
+    for view in recording.output_views:
+        tensor = outputs[view.output]
+        if view.captured is not None and view.path is not None:
+            make_view(tensor, recording.tensor(view.captured, arguments), view.path)
+        else:
+            join(tensor, families.setdefault(view.family, Family(view.aval, None, Tensor)), view.path)

@@ -1,8 +1,8 @@
 """State shared by all tensors while functions are recorded, and the few functions through which handles change.
 
 `TRACING` is the only global state of the package `tensor`, beside the gradient mode (`graph.node.GRAD_MODE`, which is
-thread-local). Operations report the tensors that they read with `record_read`; `assign` is the one way to give a handle
-another node; `.grad` is kept by `raw_grad` and `set_raw_grad`.
+thread-local). Operations report the tensors that they read with `record_read`; `aliasing.assign` is the one way to
+write to a tensor; `.grad` is kept by `raw_grad` and `set_raw_grad`.
 """
 
 from __future__ import annotations
@@ -116,16 +116,6 @@ def record_grad_write(tensor: Tensor) -> None:
     active = recorder()
     if active is not None:
         active.write_grad(tensor)
-
-
-def assign(tensor: Tensor, node: Node) -> None:
-    """Gives the handle another value. A handle that requires gradients becomes a leaf with that value."""
-    active = recorder()
-    if active is not None:
-        active.write(tensor)
-    if is_leaf(tensor.node) and not node.rg:
-        node = grad_leaf(node)
-    set_node(tensor, node)
 
 
 def set_node(tensor: Tensor, node: Node) -> None:
