@@ -27,13 +27,13 @@ def _cases() -> dict[str, Callable[[Any, Any], Any]]:
         "functions": lambda m, x: (m.exp(x) * m.sin(x) + m.log(x) * m.tanh(x) + m.sqrt(x) * m.cos(x)).sum(),
         "extremes": lambda m, x: (m.maximum(x, x[::-1] * 1.1) * m.minimum(x, 0.9)).sum(),
         "softmax": lambda m, x: m.log((m.exp(x) / m.exp(x).sum(axis=1, keepdims=True))[:, 0]).sum(),
-        "norm": lambda m, x: ((x - x.mean(axis=1, keepdims=True)) / m.sqrt(x.var(axis=1, keepdims=True) + 0.1))[
+        "norm": lambda m, x: ((x - x.mean(axis=1, keepdims=True)) / m.sqrt(m.var(x, axis=1, keepdims=True) + 0.1))[
             0
         ].sum(),
         "product": lambda m, x: m.sin(x @ x.T).sum() + (x.T @ x)[1, 2] ** 2,
         "moved": lambda m, x: (m.concat([x.T.reshape(2, 6), x.reshape(2, 6)[:, ::2]], axis=1) ** 3).sum(),
         "scan": lambda m, x: (m.cumulative_sum(x, axis=1) * m.prod(x, axis=0)).sum(),
-        "select": lambda m, x: m.where(x > 0.8, x * x, m.sin(x)).sum() + (x.max(axis=1) * x.min(axis=1)).sum(),
+        "select": lambda m, x: m.where(x > 0.8, x * x, m.sin(x)).sum() + (m.max(x, axis=1) * m.min(x, axis=1)).sum(),
         "sorted": lambda m, x: (m.sort(x, axis=1)[:, ::-1] * m.asarray([1.0, 2.0, 3.0, 4.0], dtype=x.dtype)).sum(),
     }
 
