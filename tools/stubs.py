@@ -91,7 +91,8 @@ def implementation(name: str) -> Callable[..., object]:
     if name in methods.PROPERTIES:
         return inspect.unwrap(methods.PROPERTIES[name])
     function: Callable[..., object] = vars(Tensor)[name]
-    return function if name.startswith("__") else inspect.unwrap(function)
+    unwrapped: Callable[..., object] = inspect.unwrap(function)
+    return function if name.startswith("__") else unwrapped
 
 
 def definitions(function: Callable[..., object]) -> list[Function]:
