@@ -163,8 +163,8 @@ def _worth_keeping(nodes: list[Node], order: list[Node]) -> list[Node]:
 
 
 def _costs_computation(node: Node) -> bool:
-    """Whether a value costs computation. A view of a leaf costs none, and a view that repeats elements costs memory."""
-    while node.spec.prim is not None and node.spec.prim.kind == "view":
+    """Whether a value costs computation. One that has a buffer and a view of one cost none, and a view that repeats elements costs memory."""
+    while node.buf is None and node.spec.prim is not None and node.spec.prim.kind == "view":
         if node.spec.prim.name in ("expand", "windows", "concat"):
             return False
         node = node.args[0]
