@@ -89,7 +89,8 @@ def signatures(name: str) -> list[Function]:
 def implementation(name: str) -> Callable[..., object]:
     """The function behind a method or a property, without what wraps it; an operator as it is."""
     if name in methods.PROPERTIES:
-        return inspect.unwrap(methods.PROPERTIES[name])
+        wrapped: Callable[..., object] = inspect.unwrap(methods.PROPERTIES[name])
+        return wrapped
     function: Callable[..., object] = vars(Tensor)[name]
     unwrapped: Callable[..., object] = inspect.unwrap(function)
     return function if name.startswith("__") else unwrapped
