@@ -89,9 +89,11 @@ def signatures(name: str) -> list[Function]:
 def implementation(name: str) -> Callable[..., object]:
     """The function behind a method or a property, without what wraps it; an operator as it is."""
     if name in methods.PROPERTIES:
-        return inspect.unwrap(methods.PROPERTIES[name])
+        wrapped: Callable[..., object] = inspect.unwrap(methods.PROPERTIES[name])
+        return wrapped
     function: Callable[..., object] = vars(Tensor)[name]
-    return function if name.startswith("__") else inspect.unwrap(function)
+    unwrapped: Callable[..., object] = inspect.unwrap(function)
+    return function if name.startswith("__") else unwrapped
 
 
 def definitions(function: Callable[..., object]) -> list[Function]:
