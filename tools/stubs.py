@@ -88,12 +88,12 @@ def signatures(name: str) -> list[Function]:
 
 def implementation(name: str) -> Callable[..., object]:
     """The function behind a method or a property, without what wraps it; an operator as it is."""
+    function: Callable[..., object]
     if name in methods.PROPERTIES:
-        wrapped: Callable[..., object] = inspect.unwrap(methods.PROPERTIES[name])
-        return wrapped
-    function: Callable[..., object] = vars(Tensor)[name]
-    unwrapped: Callable[..., object] = inspect.unwrap(function)
-    return function if name.startswith("__") else unwrapped
+        function = inspect.unwrap(methods.PROPERTIES[name])
+        return function
+    function = vars(Tensor)[name]
+    return function if name.startswith("__") else inspect.unwrap(function)
 
 
 def definitions(function: Callable[..., object]) -> list[Function]:

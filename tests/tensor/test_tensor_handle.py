@@ -142,6 +142,9 @@ class Recorder:
         self.written: list[int] = []
         self.thread = threading.get_ident()
 
+    def made(self, tensor: Any) -> None:
+        pass
+
     def read(self, tensor: Any) -> None:
         self.seen.append(id(tensor))
 

@@ -51,6 +51,8 @@ def test_median_with_dim_is_torchs(dtype: str, n: int) -> None:
             close(found if keep else found.squeeze(d), want.values.numpy())
     assert [t.item() for t in st.tensor(3.0).median(dim=0)] == [3.0, 0]
     assert st.median(st.tensor([1.0, 2.0]), dim=0).item() == 1.5
+    assert st.median(st.zeros(2, 0), dim=1).isnan().tolist() == [True, True]  # as NumPy
+    assert st.zeros(0).median().isnan().item() and st.zeros(0).nanmedian().isnan().item()  # as PyTorch
 
 
 def test_order_statistics_of_other_dtypes() -> None:
@@ -128,7 +130,7 @@ BAD: list[tuple[type[SpiralTorchError], Any]] = [
     (ArgumentError, lambda: st.quantile(st.ones(3), 1.5)),
     (ArgumentError, lambda: st.quantile(st.ones(3), 0.5, method="cubic")),
     (ArgumentError, lambda: st.quantile(st.zeros(0), 0.5)),
-    (ArgumentError, lambda: st.median(st.zeros(2, 0), dim=1)),
+    (ArgumentError, lambda: st.zeros(2, 0).median(dim=1)),
     (ArgumentError, lambda: st.median(st.ones(2), axis=0, dim=0)),
     (IndexOutOfRange, lambda: st.median(st.ones(2), dim=3)),
     (ArgumentError, lambda: st.histogram(st.ones(3), 0)),

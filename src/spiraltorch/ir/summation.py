@@ -76,22 +76,41 @@ def block_sums(kernel: Kernel, terms: int) -> Kernel:
       alloc acc: float32[] in register
       acc[] = 0.0
       for i.0 in 3:
-        alloc acc.0: float32[] in register
-        acc.0[] = 0.0
+        alloc acc.1: float32[] in register
+        acc.1[] = 0.0
         for i in 32:
-          acc.0[] add= x[i + i.0*32]
-        acc[] add= acc.0[]
+          acc.1[] add= x[i.0*32 + i]
+        acc[] add= acc.1[]
       y[] = acc[]
     """
-    buffers = [
-        s.buffer
-        for s in walk(kernel.body)
-        if isinstance(s, Alloc) and s.buffer.space in (Space.REGISTER, Space.SCRATCH) and s.buffer.dtype.is_float
-    ]
+    buffers = _with_long_chains(kernel.body, 2 * terms)
     body = kernel.body
     for buffer in buffers:
         body = _Blocks(buffer, terms).visit(body)[0]
     return kernel if body is kernel.body else kernel.with_body(body)
+
+
+def _with_long_chains(body: Stmt, least: int) -> list[Buffer]:
+    """The buffers to which the loops around a statement may add `least` terms, in the order of their allocation."""
+    allocated: list[Buffer] = []
+    found: set[Buffer] = set()
+
+    def visit(s: Stmt, loops: tuple[For, ...]) -> None:
+        if isinstance(s, Accumulate) and s.op == "add" and s.buffer in allocated:
+            moving = {v for i in s.position for v in i.variables}
+            length = 1
+            for one in loops:
+                length *= 1 if one.var in moving else one.var.upper + 1
+            if length >= least:
+                found.add(s.buffer)
+        elif isinstance(s, Alloc) and s.buffer.space in (Space.REGISTER, Space.SCRATCH) and s.buffer.dtype.is_float:
+            allocated.append(s.buffer)
+        inside = (*loops, s) if isinstance(s, For) and s.kind in (Kind.SERIAL, Kind.UNROLLED) else loops
+        for child in children(s):
+            visit(child, inside)
+
+    visit(body, ())
+    return [b for b in allocated if b in found]
 
 
 class _Blocks:

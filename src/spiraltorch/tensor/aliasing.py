@@ -59,12 +59,14 @@ class Family:
         base: a weak reference to the base; None where it has left the family.
         kept: the base, where only views need it.
         array: the array on the host whose memory the family shares, or None.
+        kind: the class of a new base.
     """
 
-    __slots__ = ("__weakref__", "_limit", "_views", "array", "aval", "base", "kept")
+    __slots__ = ("__weakref__", "_limit", "_views", "array", "aval", "base", "kept", "kind")
 
-    def __init__(self, aval: Aval, base: Tensor | None) -> None:
+    def __init__(self, aval: Aval, base: Tensor | None, kind: type[Tensor]) -> None:
         self.aval = aval
+        self.kind = kind
         self.base = None if base is None else weakref.ref(base)
         self.kept: Tensor | None = None
         self.array: NDArray | None = None
@@ -162,7 +164,7 @@ def make_view(view: Tensor, base: Tensor, steps: Path, strides: Shape | None = N
     else:
         known = None if alias is None else alias()
         if known is None:
-            known = Family(base.node.aval, base)
+            known = Family(base.node.aval, base, type(base))
             base._alias = weakref.ref(known)
         family = known
     if not GRAD_MODE.on and base.node.rg and view.node.rg is False:
@@ -178,19 +180,18 @@ def make_view(view: Tensor, base: Tensor, steps: Path, strides: Shape | None = N
     return view
 
 
-def share_array(array: NDArray, aval: Aval) -> Tensor:
-    """A tensor that shares the memory of an array on the host, of the same type."""
-    from .tensor import Tensor
-
-    family = Family(aval, None)
+def share_array(array: NDArray, aval: Aval, kind: type[Tensor]) -> Tensor:
+    """A tensor of a class that shares the memory of an array on the host, of the same type."""
+    family = Family(aval, None, kind)
     family.array = array
-    return _host_base(Tensor, family)
-
-
-def _host_base(kind: type[Tensor], family: Family) -> Tensor:
-    """A base for a family that shares an array's memory."""
-    base = kind.__new__(kind)
+    base = _bare_base(family)
     base._alias = HostMemory(family)
+    return base
+
+
+def _bare_base(family: Family) -> Tensor:
+    """A base for a family, without a node."""
+    base = family.kind.__new__(family.kind)
     base._grad = None
     family.base = weakref.ref(base)
     return base
@@ -255,19 +256,16 @@ def base_of(tensor: Tensor) -> Tensor | None:
 
 def _new_base(family: Family) -> Tensor:
     """A base for views that have lost theirs: it has the elements that they show, and zeros elsewhere."""
-    from .tensor import Tensor
-
+    base = family.kept = _bare_base(family)
     if family.array is not None:
-        family.kept = _host_base(Tensor, family)
-        return family.kept
+        base._alias = HostMemory(family)
+        return base
     node = build.zeros(family.aval)
     for view in family.views():
         assert type(view._alias) is View
         node = put_back(view._alias.path, node, view.node)
-    base = Tensor(node)
     base._alias = weakref.ref(family)
-    family.base = weakref.ref(base)
-    family.kept = base
+    base.node = node
     return base
 
 
@@ -418,7 +416,7 @@ def share(tensor: Tensor, source: Tensor) -> None:
     leave(tensor)
     if source._alias is None and not source.node.rg:
         # The source becomes the view: mostly it is dropped at once, and the tensor is one like any other.
-        family = Family(tensor.node.aval, tensor)
+        family = Family(tensor.node.aval, tensor, type(tensor))
         tensor._alias = weakref.ref(family)
         source._alias = View(family, detached(tensor.node))
         family.add(source)

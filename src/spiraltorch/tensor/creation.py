@@ -116,7 +116,7 @@ def _sharing(array: NDArray, requested: DType | None, device: str, op: str) -> T
             f"[{op}] expected an array whose memory can be shared with copy=False, got dtype={array.dtype} for "
             f"dtype={requested or dtype} on device={device}; pass copy=None"
         )
-    return share_array(array, aval_of(array.shape, dtype, device))
+    return share_array(array, aval_of(array.shape, dtype, device), Tensor)
 
 
 def stacked(tensors: list[Tensor], axis: int) -> Tensor:

@@ -23,9 +23,9 @@ PIPELINE: tuple[Pass, ...] = (
     simplify,  # algebra
     decompose,  # to primitives with a lowering
     simplify,
+    split_contractions,
     drop_barriers,  # after the last pass that merges equal values, so that recomputed segments are not merged
     sort_values,
-    split_contractions,
     spread_reductions,
     spread_scans,
     split_concatenations,

@@ -18,9 +18,9 @@ LOOPS_OF_ITEM = 4  # see `passes.reductions`
 
 def split_contractions(program: Program, target: Target) -> Program:
     """Makes a sum of a contraction with too many terms: for accuracy, or as an item may not execute so many iterations."""
-    if not any(is_contraction(v) for v in program.vals):
-        return program
     most = target.item_iterations // LOOPS_OF_ITEM
+    if not any(is_contraction(v) and v.args[1].size > min(most, LONG_CONTRACTION) for v in program.vals):
+        return program  # the terms of a contraction are elements of its second operand
 
     def rule(b: Builder, val: Val, args: tuple[Val, ...]) -> Val | None:
         if val.prim == "dot":

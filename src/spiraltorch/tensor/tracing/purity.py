@@ -34,7 +34,7 @@ IMPURE: dict[str, frozenset[str] | None] = {
         "thread_time_ns localtime gmtime ctime strftime clock_gettime".split()
     ),
     "os": frozenset(
-        "getpid getppid urandom listdir scandir getcwd stat lstat walk open read getloadavg times getrandom cpu_count "
+        "getpid getppid urandom listdir scandir getcwd stat lstat walk open read getloadavg times getrandom "
         "path.exists path.getmtime path.getsize path.isfile path.isdir".split()
     ),
     "sys": frozenset(("stdin", "getrefcount", "_getframe", "exc_info", "modules")),

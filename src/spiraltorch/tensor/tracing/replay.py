@@ -123,4 +123,4 @@ def _share_outputs(recording: Recording, arguments: list[Tensor], outputs: list[
         if view.captured is not None and view.path is not None:
             make_view(tensor, recording.tensor(view.captured, arguments), view.path)
         else:
-            join(tensor, families.setdefault(view.family, Family(view.aval, None)), view.path)
+            join(tensor, families.setdefault(view.family, Family(view.aval, None, Tensor)), view.path)
