@@ -266,6 +266,8 @@ def _new_base(family: Family) -> Tensor:
         node = put_back(view._alias.path, node, view.node)
     base._alias = weakref.ref(family)
     base.node = node
+    if TRACING.recorder is not None:
+        TRACING.recorder.made(base)
     return base
 
 

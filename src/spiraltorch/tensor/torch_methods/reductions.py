@@ -314,7 +314,7 @@ def max(x: Tensor, *, other: Tensor) -> Tensor: ...
 def max(x: Tensor, dim: int, keepdim: bool = False) -> Extreme: ...
 @overload
 def max(x: Tensor, *, axis: int, keepdims: bool = False, keepdim: bool = False) -> Extreme: ...
-def max(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | Extreme:
+def max(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
     """Finds the greatest element of all, or along an axis with its position, or element by element beside a tensor.
 
     Args:
@@ -337,7 +337,7 @@ def max(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | Extreme:
         >>> x.max().item(), x.max(0).values.tolist(), x.max(axis=0).indices.tolist()
         (5, [3, 5], [1, 0])
     """
-    return _extreme(x, "max", *args, **kwargs)
+    return _extreme(x, "max", *args, **kwargs)  # type: ignore[arg-type]  # the overloads check
 
 
 @overload
@@ -350,7 +350,7 @@ def min(x: Tensor, *, other: Tensor) -> Tensor: ...
 def min(x: Tensor, dim: int, keepdim: bool = False) -> Extreme: ...
 @overload
 def min(x: Tensor, *, axis: int, keepdims: bool = False, keepdim: bool = False) -> Extreme: ...
-def min(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | Extreme:
+def min(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
     """Finds the least element of all, or along an axis with its position, or element by element beside a tensor.
 
     Args:
@@ -373,7 +373,7 @@ def min(x: Tensor, *args: Any, **kwargs: Any) -> Tensor | Extreme:
         >>> x.min().item(), x.min(0).values.tolist(), x.min(axis=0).indices.tolist()
         (1, [1, 4], [0, 1])
     """
-    return _extreme(x, "min", *args, **kwargs)
+    return _extreme(x, "min", *args, **kwargs)  # type: ignore[arg-type]  # the overloads check
 
 
 @array_api_spellings
