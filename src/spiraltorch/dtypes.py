@@ -25,7 +25,7 @@ class DType:
         kind: "b" for bool, "i" and "u" for signed and unsigned integers, "f" for floating dtypes.
         itemsize: the size of an element in bytes.
         bits: the number of significant bits: 1 for bool, else 8 for each byte.
-        numpy: NumPy's dtype; for bfloat16 that of ml_dtypes.
+        numpy: NumPy's dtype; for bfloat16 that of ml_dtypes. `numpy.dtype(st.float32)` gives it.
 
     Example:
         >>> import spiraltorch as st
@@ -47,6 +47,11 @@ class DType:
 
     def __reduce__(self) -> str:
         return f"{self.name}_" if self.name == "bool" else self.name
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype, by the name under which `numpy.dtype(st.float32)` looks for it."""
+        return self.numpy
 
     @property
     def is_float(self) -> bool:

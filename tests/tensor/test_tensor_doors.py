@@ -196,6 +196,33 @@ def test_strides_are_pytorchs(index: str) -> None:
 # ---------------------------------------------------------------- numbers that are drawn
 
 
+@pytest.mark.parametrize(
+    "call",
+    [".diagonal()", ".T.diagonal(1)", "[1:].diagonal(1)[1:]", ".unfold(1, 2, 2)[1, :, 1:]", "[2].expand(2, 4)[:, 2:]"],
+)
+def test_offsets_of_diagonals_and_windows(call: str) -> None:
+    ours, theirs = eval(f"x{call}", {"x": st.zeros(3, 4)}), eval(f"x{call}", {"x": torch.zeros(3, 4)})
+    assert ours.shape == tuple(theirs.shape)
+    many = [d for d, extent in enumerate(ours.shape) if extent > 1]
+    assert [ours.stride(d) for d in many] == [theirs.stride(d) for d in many]
+    assert ours.storage_offset() == theirs.storage_offset()
+
+
+def test_numpy_scalars_in_methods() -> None:
+    """They are weak, as Python's numbers are, and stand for axes and counts."""
+    x, n, f = st.arange(12).reshape(3, 4).to(st.float16), np.int64, np.float64
+    for value in (
+        x.add(f(1)), x.add(1, alpha=f(2)), x.sub(f(1), alpha=f(2)), x.addcmul(x, x, value=f(2)), x.clamp_min(f(2)),
+        x.lerp(x, f(0.5)), x.fmod(f(2)), st.atan2(x, f(1)), st.hypot(f(1), x), x.tensor_split(n(2))[0],
+        x.hsplit(n(2))[1], x.repeat(n(1), n(2)), x.median(n(1)).values, st.tensordot(x, x.T, dims=n(1)),
+    ):  # fmt: skip
+        assert value.dtype is st.float16
+    for alpha in (2, n(2)):
+        assert st.ones(2, dtype=st.int8).add(1, alpha=alpha).dtype is st.int8
+    assert st.one_hot(st.tensor([0, 2]), n(-1)).shape == (2, 3)
+    assert st.ones(2, 2).matrix_power(n(2)).tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
 def test_numbers_that_are_drawn_in_place() -> None:
     st.manual_seed(3)
     n = 20_000

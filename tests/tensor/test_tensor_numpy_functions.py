@@ -129,6 +129,12 @@ def test_objects_of_other_libraries_keep_their_operators() -> None:
         np.testing.assert_array_equal(product.values, X * X)
 
 
+def test_dtypes_are_ones_of_numpy() -> None:
+    for dtype in st.dtypes.ALL:
+        assert np.dtype(dtype) == dtype.numpy  # type: ignore[call-overload]
+    assert np.zeros(2, dtype=st.ones(2).dtype).dtype == np.float32  # type: ignore[call-overload]
+
+
 class Foreign:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> str:
         return "foreign"

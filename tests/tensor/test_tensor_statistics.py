@@ -51,6 +51,8 @@ def test_median_with_dim_is_torchs(dtype: str, n: int) -> None:
             close(found if keep else found.squeeze(d), want.values.numpy())
     assert [t.item() for t in st.tensor(3.0).median(dim=0)] == [3.0, 0]
     assert st.median(st.tensor([1.0, 2.0]), dim=0).item() == 1.5
+    assert st.median(st.zeros(2, 0), dim=1).isnan().tolist() == [True, True]  # as NumPy
+    assert st.zeros(0).median().isnan().item() and st.zeros(0).nanmedian().isnan().item()  # as PyTorch
 
 
 def test_order_statistics_of_other_dtypes() -> None:

@@ -45,10 +45,10 @@ def median(
         keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
-        A floating tensor of x's shape without the axes, NaN where any element is NaN.
+        A floating tensor of x's shape without the axes, NaN where any element is NaN, or of no floating element.
 
     Raises:
-        ArgumentError: there is no element.
+        ArgumentError: there is no element, of integers.
         IndexOutOfRange: an axis lies outside [-x.ndim, x.ndim).
 
     Example:

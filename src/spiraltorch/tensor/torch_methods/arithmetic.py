@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import ArgumentError, ShapeError
 from ...typing import ArrayLike, Operand
-from ..arguments import axis_of
+from ..arguments import axis_of, number_of
 from ..dispatch import as_tensor
 from ..ops import elementwise
 from ..ops.casting import cast
@@ -34,7 +34,15 @@ def add(x: Tensor, other: ArrayLike, *, alpha: float = 1) -> Tensor:
         >>> st.tensor([1, 2]).add(st.tensor([10, 20]), alpha=2).tolist()
         [21, 42]
     """
-    return elementwise.add(x, other if alpha == 1 else elementwise.multiply(other, alpha))
+    return elementwise.add(x, other if alpha == 1 else _scaled(x, other, alpha))
+
+
+def _scaled(x: Tensor, other: ArrayLike, alpha: float) -> ArrayLike:
+    """alpha * other, a number where both are, whose dtype is weak beside `x`."""
+    number, factor = number_of(other), number_of(alpha)
+    if number is not None and factor is not None:
+        return number * factor
+    return elementwise.multiply(as_tensor(other, x), alpha)
 
 
 def sub(x: Tensor, other: ArrayLike, *, alpha: float = 1) -> Tensor:
@@ -56,7 +64,7 @@ def sub(x: Tensor, other: ArrayLike, *, alpha: float = 1) -> Tensor:
         >>> st.tensor([1, 2]).sub(st.tensor([10, 20]), alpha=2).tolist()
         [-19, -38]
     """
-    return elementwise.subtract(x, other if alpha == 1 else elementwise.multiply(other, alpha))
+    return elementwise.subtract(x, other if alpha == 1 else _scaled(x, other, alpha))
 
 
 def div(x: Tensor, other: ArrayLike, *, rounding_mode: str | None = None) -> Tensor:

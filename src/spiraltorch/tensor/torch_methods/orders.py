@@ -321,10 +321,10 @@ def median(
         keepdims: alias of `keepdim`.
 
     Returns:
-        A 0-d tensor of x's dtype; along an axis a pair of values and int64 indices.
+        A 0-d tensor of x's dtype, NaN of no floating element; along an axis a pair of values and int64 indices.
 
     Raises:
-        ArgumentError: there is no element.
+        ArgumentError: there is no element, of integers or along an axis.
         IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
 
     Example:
@@ -359,7 +359,7 @@ def nanmedian(
         A 0-d tensor of x's dtype; along an axis a pair of values and int64 indices. NaN where all elements are.
 
     Raises:
-        ArgumentError: there is no element.
+        ArgumentError: there is no element, of integers or along an axis.
         IndexOutOfRange: the axis lies outside [-x.ndim, x.ndim).
 
     Example:
@@ -373,6 +373,8 @@ def nanmedian(
 def _middle(x: Tensor, dim: int | None, keepdim: bool, skip: bool) -> Tensor | Extreme:
     """The lower middle element; `skip` leaves NaN out."""
     if dim is None:
+        if x.dtype.is_float and not x.size:
+            return sum(x) / 0  # NaN
         return along(x.reshape(-1), 0, False, "median", lambda rows, d: _middle_position(rows, d, skip)).values
     return along(x, dim, keepdim, "median", lambda rows, d: _middle_position(rows, d, skip))
 
