@@ -74,9 +74,10 @@ def test_copies_between_devices_are_placed_and_told() -> None:
     subjects = [e["args"]["subject"] for e in events if e["ph"] == "i" and e["args"]["kind"] == "place"]
     assert subjects == ["the graph on cpu:0", "float32[96, 96] for wgpu:0", "the graph on wgpu:0"]
     copies = [e["args"] for e in events if e["name"] == "spiraltorch.transfer" and not e["args"]["shared"]]
-    assert [(c["direction"], c["bytes"]) for c in copies] == [
-        ("host_to_device", A.nbytes),
-        ("device_to_host", A.nbytes),
+    assert [(c["device"], c["direction"], c["bytes"]) for c in copies] == [
+        ("cpu:0", "host_to_device", A.nbytes),
+        ("wgpu:0", "host_to_device", A.nbytes),
+        ("wgpu:0", "device_to_host", A.nbytes),
     ]
     launched = [e["args"]["device"] for e in events if e["name"] == "spiraltorch.launch"]
     assert launched == ["cpu:0", "wgpu:0"]

@@ -159,7 +159,8 @@ def test_kernels_are_found_in_memory_then_on_disk(monkeypatch: pytest.MonkeyPatc
 
 def test_only_copies_count_as_moved() -> None:
     square = np.arange(36, dtype=np.float32).reshape(6, 6)
-    assert difference(lambda: st.asarray(square).numpy())["bytes_to_device"] == 0
+    assert difference(lambda: st.asarray(square, copy=False).numpy())["bytes_to_device"] == 0
+    assert difference(lambda: st.asarray(square).numpy())["bytes_to_device"] == square.nbytes
     misaligned = np.frombuffer(b"." + square.tobytes(), np.float32, offset=1)
     copied = difference(lambda: st.asarray(misaligned).numpy())
     assert copied["bytes_to_device"] == square.nbytes and copied["bytes_to_host"] == 0

@@ -112,9 +112,9 @@ def _transfer(transfers: list[Node]) -> None:
                 )
                 subject = f"{node.aval.dtype.name}{list(node.aval.shape)} for {node.aval.device}"
                 record_decisions([Decision("place", subject, reason)])
-            array = devices.get(source.aval.device).to_host(source.buf, source.aval.shape, source.aval.dtype.numpy)
-            target = devices.get(node.aval.device)
-            _set_value(node, target.from_host(array.copy() if target.host_memory else array))
+            origin = devices.get(source.aval.device)
+            array = origin.to_host(source.buf, source.aval.shape, source.aval.dtype.numpy)
+            _set_value(node, devices.get(node.aval.device).from_host(array, copy=origin.host_memory))
 
 
 def on_one_device(order: list[Node]) -> bool:

@@ -102,8 +102,8 @@ class Device(Protocol):
     def memory(self) -> tuple[int, int]:
         """The bytes in use now, and the most that were in use at once."""
 
-    def from_host(self, array: HostArray) -> Buffer:
-        """A buffer with the array's elements in row-major order. It shares the array's memory where it can."""
+    def from_host(self, array: HostArray, copy: bool = False) -> Buffer:
+        """A buffer with the array's elements in row-major order. Without `copy` it shares the array's memory where it can."""
 
     def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> HostArray:
         """The buffer as an array: a view that keeps the buffer alive with `host_memory`, else a copy."""

@@ -41,6 +41,8 @@ SPANS: dict[str, str] = {
     compile_pass("simplify"): "the simplification pass; it runs twice",
     compile_pass("decompose"): "the pass that rewrites operations to those that kernels implement",
     compile_pass("drop_barriers"): "the pass that removes `barrier` operations",
+    compile_pass("split_contractions"): "the pass that splits long contractions, so that their errors stay small",
+    compile_pass("spread_scans"): "the pass that splits long scans over the work groups of a GPU",
     compile_pass("spread_reductions"): "the pass that splits large reductions over the work groups of a GPU",
     compile_pass("sort_values"): "the pass that sorts values directly where nothing reads the permutation",
     compile_pass("split_concatenations"): "the pass that splits concatenations of more operands than a kernel can bind",

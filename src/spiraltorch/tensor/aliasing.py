@@ -22,8 +22,6 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Union, final
 
-import numpy as np
-
 from ..autodiff.custom import set_grad_enabled
 from ..compiler import evaluate
 from ..errors import ArgumentError
@@ -88,8 +86,8 @@ class Family:
     def elements(self, path: Path = ()) -> Node:
         """A leaf with a copy of those elements of the shared array that a path leads to, as they are now."""
         assert self.array is not None
-        array = np.array(along_array(path, self.array), order="C")
-        return leaf(devices.get(self.aval.device).from_host(array), path[-1].aval if path else self.aval)
+        array = along_array(path, self.array)
+        return leaf(devices.get(self.aval.device).from_host(array, copy=True), path[-1].aval if path else self.aval)
 
     def invalidate(self, node: Node, path: Path = (), writer: Tensor | None = None) -> None:
         """Makes views stale, after a write.

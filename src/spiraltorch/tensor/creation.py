@@ -92,13 +92,13 @@ def asarray(
         result = _sharing(obj, requested, name, "asarray")
     else:
         array = _host_array(obj, requested)
-        result = owning(array.copy() if _is_memory_of(array, obj) else array, name)
+        result = owning(array, name, copy=_is_memory_of(array, obj))
     return result.requires_grad_() if requires_grad else result
 
 
-def owning(array: NDArray, device: str) -> Tensor:
-    """A tensor of a C-contiguous array that nothing else changes: its memory is the tensor's, where the device has it."""
-    return Tensor(leaf(devices.get(device).from_host(array), aval_of(array.shape, dtype_of(array.dtype), device)))
+def owning(array: NDArray, device: str, copy: bool = False) -> Tensor:
+    """A tensor of an array's elements. Without `copy` nothing else may change the array, and the tensor may use its memory."""
+    return Tensor(leaf(devices.get(device).from_host(array, copy), aval_of(array.shape, dtype_of(array.dtype), device)))
 
 
 def _is_memory_of(array: NDArray, obj: ArrayLike) -> bool:

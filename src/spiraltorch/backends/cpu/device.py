@@ -17,6 +17,7 @@ from ...ir.stmt import Kernel
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.cache import Facts, KernelCache
 from ...runtime.protocol import Argument, Buffer, HostArray, KernelSource, Step, own_steps
+from ...telemetry.counting import COUNTS
 from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
@@ -148,11 +149,15 @@ class CpuDevice:
         """Bytes in use, and the most that were in use at once."""
         return self.allocator.levels()
 
-    def from_host(self, array: HostArray) -> Buffer:
-        """Shares the memory of C-contiguous, aligned arrays; copies others."""
-        if not array.flags.c_contiguous or not array.flags.aligned:
-            with transfer(TO_DEVICE, self.name, array.nbytes):
+    def from_host(self, array: HostArray, copy: bool = False) -> Buffer:
+        """Shares the memory of C-contiguous, aligned arrays, unless a copy is asked for; copies others."""
+        if copy or not array.flags.c_contiguous or not array.flags.aligned:
+            if ACTIVE:
+                with transfer(TO_DEVICE, self.name, array.nbytes):
+                    array = np.array(array, order="C")
+            else:
                 array = np.array(array, order="C")
+                COUNTS["bytes_to_device"] += array.nbytes
         elif ACTIVE:
             with transfer(TO_DEVICE, self.name, array.nbytes, shared=True):
                 pass

@@ -100,8 +100,8 @@ class WgpuDevice:
         """Bytes in use, and the most that were in use at once."""
         return self.allocator.levels()
 
-    def from_host(self, array: HostArray) -> Buffer:
-        """A copy on the device."""
+    def from_host(self, array: HostArray, copy: bool = False) -> Buffer:
+        """A copy on the device, always."""
         buffer = self.allocate(array.nbytes)
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         if data.size % 4:
