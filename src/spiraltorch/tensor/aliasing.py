@@ -7,8 +7,8 @@ Contract
 - The tensor that others are views of is their base; together they are a family. A view knows its family and its path: the
   calls of view primitives that lead from the base's node to its own. A view of a view has the same base and a longer path.
 - A write through a view gives the base a new node: its old one with the written elements put back, by the inverse of each
-  step of the path. The other views become stale: their `node` is unset, and made from the base's when it is read next
-  (`Tensor.__getattr__`). So reading a tensor that is not stale costs nothing.
+  step of the path. The other views become stale: their `_node` is unset, and made from the base's when `node` is read
+  next. So reading a tensor that is not stale costs nothing.
 - Views keep their family alive, and nothing else: a family refers to its handles weakly, and a base refers to its family
   weakly. A base that is dropped keeps no memory for its views. If one of several views without a base is written to, a new
   base takes its place, with the elements that the views show.
@@ -102,7 +102,7 @@ class Family:
             if view is writer or type(alias) is not View or disjoint(path, alias.path):
                 continue
             if alias.source is None:
-                del view.node
+                del view._node
             alias.source = node
 
 
@@ -174,7 +174,7 @@ def make_view(view: Tensor, base: Tensor, steps: Path, strides: Shape | None = N
         view._alias.known = alias.known
     family.add(view)
     if family.array is not None and recorder() is None:
-        del view.node
+        del view._node
     return view
 
 
@@ -375,7 +375,7 @@ def restore_node(tensor: Tensor, node: Node) -> None:
     """Gives a tensor the node that it had before a recording; views of it are made anew from that."""
     alias = tensor._alias
     if type(alias) is HostMemory:
-        del tensor.node
+        del tensor._node
         return
     if type(alias) is View:
         alias.source = None
@@ -389,7 +389,7 @@ def rebase(view: Tensor, base: Tensor) -> None:
     alias = view._alias
     assert type(alias) is View
     if alias.source is None:
-        del view.node
+        del view._node
     alias.source = base.node
 
 

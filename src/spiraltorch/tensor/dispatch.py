@@ -43,7 +43,10 @@ def unary(prim: Primitive, x: Tensor) -> Tensor:
     """An element-wise operation on one tensor."""
     if TRACING.recorder is not None:
         record_read(x)
-    a = x.node
+    try:
+        a = x._node
+    except AttributeError:
+        a = x.node
     spec = _SPECS.get((prim, (a.aval,), ()))
     if spec is None:
         spec = spec_of(prim, (a.aval,), ())
@@ -94,14 +97,20 @@ def operator(prim: Primitive, general: Callable[[Tensor, Any], Any], swap: bool 
     gradable = prim.differentiable
 
     def call(x: Tensor, y: Any) -> Any:
+        kind = type(y)
         if TRACING.recorder is not None:
             record_read(x)
-        a = x.node
-        kind = type(y)
-        if kind is Tensor:
-            if TRACING.recorder is not None:
+            if kind is Tensor:
                 record_read(y)
-            b = y.node
+        try:
+            a = x._node
+        except AttributeError:
+            a = x.node
+        if kind is Tensor:
+            try:
+                b = y._node
+            except AttributeError:
+                b = y.node
         elif (kind is float or kind is int) and a.aval.dtype.kind == "f":
             b = weak_scalar(y, a.aval)
         else:

@@ -79,7 +79,7 @@ class Tensor(AttachedMethods):
     """
 
     # `_hooks` and `_retained` are set by `gradients.hooks` only.
-    __slots__ = ("__weakref__", "_alias", "_grad", "_hooks", "_retained", "node")
+    __slots__ = ("__weakref__", "_alias", "_grad", "_hooks", "_node", "_retained")
     __array_priority__ = 1000
 
     def __init__(self, node: Node, *more: object) -> None:
@@ -90,18 +90,23 @@ class Tensor(AttachedMethods):
                 f"[Tensor] expected no call of the class, got {type(node).__name__}; use st.tensor(data) for a tensor of "
                 "data and st.empty(*shape) for one of a shape"
             ) from None
-        self.node = node
+        self._node = node
         self._alias: Alias = None
         self._grad: Tensor | None = None
         if TRACING.recorder is not None:
             TRACING.recorder.made(self)
 
-    if not TYPE_CHECKING:
+    @property
+    def node(self) -> Node:
+        """The tensor's value in the graph. What every operation runs reads `_node`, and this where that is unset."""
+        try:
+            return self._node
+        except AttributeError:
+            return current_node(self)  # a stale view's, see `aliasing`
 
-        def __getattr__(self, name: str) -> Any:
-            if name == "node":  # unset where a view is stale, see `aliasing`
-                return current_node(self)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    @node.setter
+    def node(self, node: Node) -> None:
+        self._node = node
 
     _hooks: dict[int, Callable[[Tensor], ArrayLike | None]]
     _retained: Node

@@ -101,7 +101,10 @@ def node_of(tensor: Tensor) -> Node:
     """The node of a tensor that an operation reads; the recorder is told of it."""
     if TRACING.recorder is not None:
         record_read(tensor)
-    return tensor.node
+    try:
+        return tensor._node
+    except AttributeError:
+        return tensor.node
 
 
 def record_read(tensor: Tensor) -> None:
@@ -120,7 +123,7 @@ def record_grad_write(tensor: Tensor) -> None:
 
 def set_node(tensor: Tensor, node: Node) -> None:
     """Installs a node without telling the recorder; a gradient leaf remembers its handle, which receives `.grad`."""
-    tensor.node = node
+    tensor._node = node
     if node.rg and is_leaf(node):
         node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
 
