@@ -16,11 +16,12 @@ import numpy as np
 from ...ir.stmt import Kernel
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.cache import Facts, KernelCache
+from ...runtime.interpreter import short_switch_interval
 from ...runtime.protocol import Argument, Buffer, HostArray, KernelSource, Step, own_steps
 from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
-from .host import host, physical_memory, target, threads
+from .host import LLVM, host, physical_memory, target, threads
 from .pool import Pool, pool
 
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ RECORD = 5  # words that describe one phase to the pool's `run_plan`
 class CpuKernel:
     """A compiled kernel: its phases as (address of the function, number of tasks), and the memory that they use.
 
-    `workspace_bytes` is each thread's scratch; `temp_bytes` are the sizes of the buffers that all threads share.
+    `workspace_bytes` is each thread's scratch; `temp_bytes` are the sizes of the buffers that all threads share. `code` keeps
+    the functions in memory.
     """
 
-    __slots__ = ("phases", "temp_bytes", "workspace_bytes")
+    __slots__ = ("code", "phases", "temp_bytes", "workspace_bytes")
 
-    def __init__(self, phases: list[tuple[int, int]], workspace_bytes: int, temp_bytes: list[int]) -> None:
+    def __init__(
+        self, code: jit.Code, phases: list[tuple[int, int]], workspace_bytes: int, temp_bytes: list[int]
+    ) -> None:
+        self.code = code
         self.phases = phases
         self.workspace_bytes = workspace_bytes
         self.temp_bytes = temp_bytes
@@ -46,10 +51,11 @@ class CpuKernel:
 class CpuProgram:
     """Kernels in launch order over one table of arguments: records that `run_plan` of the pool reads. See `pool`."""
 
-    __slots__ = ("_blocks", "_call", "_ends", "_plan", "_singles", "_words", "table")
+    __slots__ = ("_blocks", "_call", "_code", "_ends", "_plan", "_singles", "_words", "table")
 
     def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, Sequence[Argument]]], slots: int) -> None:
         records: list[int] = []
+        self._code = [kernel.code for kernel, _ in steps]  # keeps the functions of the records in memory
         self._blocks: list[HostArray] = []  # memory to which the records point
         parallel = False
         self._ends: list[int] = []  # how many records there are after each kernel
@@ -184,8 +190,8 @@ class CpuDevice:
         """Compiles kernels. While LLVM works on one in a thread of its own, the next is scheduled and rendered here."""
         if ACTIVE or len(kernels) < 2 or self.target.threads < 2:
             return self.kernels.get(kernels, keys)
-        with jit.compile_thread() as executor:
-            return self.kernels.get(kernels, keys, executor)
+        with short_switch_interval():  # LLVM needs no interpreter, but asks for it after each call
+            return self.kernels.get(kernels, keys, LLVM)
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
         """The facts of a kernel that is not cached, and the function that generates its machine code."""
@@ -204,9 +210,9 @@ class CpuDevice:
 
     def _load(self, facts: Facts, code: bytes) -> CpuKernel:
         """A kernel that can be launched, from its facts and its machine code."""
-        addresses = jit.load(code, [name for name, _ in facts["phases"]])
-        phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
-        return CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
+        loaded = jit.load(code, [str(name) for name, _ in facts["phases"]])
+        phases = [(loaded.addresses[name], int(tasks)) for name, tasks in facts["phases"]]
+        return CpuKernel(loaded, phases, int(facts["workspace"]), [int(size) for size in facts["temps"]])
 
     def program(self, steps: Sequence[Step], slots: int) -> CpuProgram:
         """Links kernels of this device into a program whose table has so many slots."""
