@@ -92,7 +92,9 @@ def test_a_file_or_folder_of_another_user_is_a_miss(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["garbage", "half", "header", "zeros", "of another kernel", "without functions"])
-def test_wrong_content_under_a_right_checksum_is_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+def test_wrong_content_under_a_right_checksum_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(tmp_path / "cache"))
     first = child(CODE)
     assert first.stdout.split()[0] == "345.0", first.stderr

@@ -41,13 +41,16 @@ class EvaluationState:
         lock: held while graphs are evaluated and while a function is recorded, since threads that evaluate graphs with
             shared nodes must not see each other's unfinished work. A thread may take it again. What else is used under it
             says so: plans, programs, kernel caches, tuners.
+        running: whether the thread that has the lock runs a plan, or is about to. A signal handler finds it so: what it
+            evaluates then neither donates memory nor uses the tables of that plan.
         graphs: the graphs seen so far by key, the oldest first: at most `PLAN_LIMIT`. Read and written under the lock.
     """
 
-    __slots__ = ("graphs", "lock")
+    __slots__ = ("graphs", "lock", "running")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.running = False
         self.graphs: dict[GraphKey, KnownGraph] = {}
         if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
             os.register_at_fork(

@@ -1,7 +1,7 @@
 """`Optimizer`: what all optimizers share.
 
-One call of `step` records the updates of all parameters, installs them behind the parameters' handles and evaluates
-everything at once, so that updates can fuse with each other and with the backward pass. While a function is being
+One call of `step` records the updates of all parameters, evaluates everything at once, so that updates can fuse with each
+other and with the backward pass, and installs all new values at once: a step that is interrupted is done or not done. While a function is being
 compiled nothing is evaluated, and the same handles make the recorded step replay: state, learning rate and step
 count are tensors that are read and written in place.
 """
@@ -19,10 +19,11 @@ import spiraltorch as st
 
 from ..dtypes import DType, float32
 from ..errors import ArgumentError, CheckpointError, DTypeError
+from ..graph.node import GRAD_MODE
 from ..nn import in_place
 from ..nn.state_dict import owned_tensor
 from ..tensor.tensor import Tensor
-from ..tensor.tracing.tracer import TRACING, recorder
+from ..tensor.tracing.tracer import TRACING, node_of, recorder
 from .param_group import ParamGroup, number_tensor
 
 _T = TypeVar("_T")
@@ -94,7 +95,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, StateValue]] = defaultdict(dict)
         self.param_groups: list[ParamGroup] = []
-        self._changed: list[Tensor] = []
+        self._staged: dict[int, tuple[Tensor, Tensor]] = {}  # new values of this step, by the id of the handle
         ParamGroup(defaults, self._name, frozenset(defaults))  # the defaults are checked even if each group has its own
         if isinstance(params, Tensor):
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
@@ -201,18 +202,23 @@ class Optimizer:
         if closure is not None:
             with st.enable_grad():
                 loss = closure()
-        self._changed = []
+        self._staged = {}
+        mode = GRAD_MODE.on
+        GRAD_MODE.on = False  # not by `no_grad`, whose exit might be interrupted
         try:
-            with st.no_grad():
-                ready = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-                self._count_step([p for params in ready for p in params])
-                for group, params in zip(self.param_groups, ready):
-                    if params:
-                        self._update(group, params)
-            if recorder() is None and self._changed:
-                st.eval(*self._changed)
+            ready = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+            self._count_step([p for params in ready for p in params])
+            for group, params in zip(self.param_groups, ready):
+                if params:
+                    self._update(group, params)
+            if recorder() is not None:
+                for target, value in self._staged.values():
+                    in_place.set_value(target, value)
+            elif self._staged:
+                in_place.set_values(self._staged.values())
         finally:
-            self._changed = []
+            GRAD_MODE.on = mode
+            self._staged = {}
         return loss
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
@@ -220,9 +226,8 @@ class Optimizer:
         raise NotImplementedError(f"[{self._name}] expected a method `_update`, got none; define it")
 
     def _set(self, target: Tensor, value: Tensor) -> None:
-        """Gives a parameter or a state its new value, which is evaluated at the end of the step."""
-        in_place.set_value(target, value)
-        self._changed.append(target)
+        """Gives a parameter or a state its new value, at the end of the step and together with all others."""
+        self._staged[id(target)] = target, value
 
     def _state_tensor(self, p: Tensor, name: str, initial: float = 0.0) -> Tensor:
         """A state of the parameter's shape and dtype. A new one has its value already, as all later ones will."""
@@ -245,8 +250,9 @@ class Optimizer:
         return group.number(name, transform, compute_dtype(p), p.device)
 
     def _counter(self, p: Tensor) -> Tensor | None:
-        """The tensor that counts the steps of `p`, if there is one."""
-        return None if self.step_key is None else cast("Tensor | None", self.state[p].get(self.step_key))
+        """The number of steps of `p`, with the present one where that is counted already; None if they are not counted."""
+        counter = None if self.step_key is None else cast("Tensor | None", self.state[p].get(self.step_key))
+        return self._staged.get(id(counter), (None, counter))[1]
 
     def _count_step(self, params: list[Tensor]) -> None:
         """Counts one step. Parameters with the same history share one counter, and keep doing so."""
@@ -265,7 +271,7 @@ class Optimizer:
             if counter is None:
                 counter = number_tensor(self._initial_count(members[0]), float32, members[0].device)
             elif users[id(counter)] > len(members):
-                counter = counter.detach()  # the others did not take part in this step
+                counter = Tensor(node_of(counter))  # the others did not take part in this step
             for p in members:
                 self.state[p][self.step_key] = counter
             self._set(counter, counter + 1.0)
@@ -397,4 +403,4 @@ class Optimizer:
 
 def _snapshot(value: Any) -> Any:
     """A copy that later updates do not change."""
-    return value.detach() if isinstance(value, Tensor) else deepcopy(value)
+    return Tensor(node_of(value)) if isinstance(value, Tensor) else deepcopy(value)

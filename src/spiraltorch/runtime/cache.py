@@ -53,9 +53,7 @@ class KernelCache(Generic[K]):
         self.loaded: dict[str, K] = {}  # the least recently used first
         CACHES.add(self)
 
-    def get(
-        self, kernels: Sequence[KernelSource], keys: Sequence[str | None], worker: Worker | None = None
-    ) -> list[K]:
+    def get(self, kernels: Sequence[KernelSource], keys: Sequence[str | None], worker: Worker | None = None) -> list[K]:
         """The compiled kernels, from memory, from disk, or compiled now.
 
         Args:

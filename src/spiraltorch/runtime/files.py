@@ -179,8 +179,7 @@ def replace(path: Path, parts: list[bytes] | list[memoryview], mode: int, sync: 
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _LINKS | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         with open(os.open(temporary, flags, mode), "wb") as file:
-            for part in parts:
-                file.write(part)
+            file.writelines(parts)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())

@@ -29,6 +29,7 @@ from ..errors import ArgumentError
 from ..graph import build
 from ..graph.node import GRAD_MODE, Aval, Node, leaf
 from ..runtime import device as devices
+from ..runtime.changes import Changes
 from ..typing import NDArray, Shape
 from .layout import (
     Path,
@@ -309,6 +310,13 @@ def _with_gradient_of(old: Node, new: Node) -> Node:
     return new if GRAD_MODE.on else with_value(old, new)
 
 
+def new_node(tensor: Tensor, node: Node) -> Node:
+    """The node that a tensor gets when a value without a gradient is assigned."""
+    if node.rg:
+        node = build.stop_gradient(node)
+    return _with_gradient_of(tensor.node, node)
+
+
 def _write_through(tensor: Tensor, node: Node) -> bool:
     """Updates what a tensor shares elements with, before it gets a node. Returns whether it needs none."""
     alias = tensor._alias
@@ -358,6 +366,31 @@ def write_value(tensor: Tensor, node: Node) -> None:
     """As `assign`, of a value that was computed by a replay, where nothing is recorded and the node requires what it must."""
     if tensor._alias is None or not _write_through(tensor, node):
         set_node(tensor, node)
+
+
+def plan_write(tensor: Tensor, node: Node, changes: Changes) -> bool:
+    """Adds what `write_value` does to changes that are made later, all at once.
+
+    Returns:
+        False for a view, and a tensor that shares an array's memory: they have to be written one after another.
+    """
+    alias = tensor._alias
+    if type(alias) is View or type(alias) is HostMemory:
+        return False
+    if node.rg and is_leaf(node):
+        node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
+    changes.set(tensor, "node", node)
+    family = None if alias is None else alias()
+    if family is None:
+        changes.set(tensor, "_alias", None)
+    else:
+        for view in family.views():
+            path = view._alias
+            assert type(path) is View
+            if path.source is None:
+                changes.delete(view, "node")
+            changes.set(path, "source", node)
+    return True
 
 
 def restore_node(tensor: Tensor, node: Node) -> None:

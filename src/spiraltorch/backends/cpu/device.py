@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,11 +87,14 @@ class CpuProgram:
         self._plan = int(plan.ctypes.data)
         self._singles: list[int] = []  # for `timed`: addresses of plans of one kernel each
 
-    def run(self) -> None:
+    def run(self, after: Iterable[None] = ()) -> None:
         """Launches every kernel; returns when all are done."""
-        self._call(self._plan)
+        if after:
+            any(chain(map(self._call, (self._plan,)), after))
+        else:
+            self._call(self._plan)
 
-    def timed(self) -> list[tuple[int, int]]:
+    def timed(self, after: Iterable[None] = ()) -> list[tuple[int, int]]:
         """Launches every kernel by a call of its own, and measures each. See `runtime.protocol.Program`."""
         if not self._singles:
             records, _, *rest = self._words
@@ -100,12 +104,14 @@ class CpuProgram:
             )
             self._blocks.append(singles)
             self._singles = [int(one.ctypes.data) for one in singles]
-        call, clock, times = self._call, time.perf_counter_ns, []
-        for one in self._singles:
-            start = clock()
-            call(one)
-            times.append((start, clock()))
-        return times
+        times: list[int] = []
+        steps = [
+            chain(map(times.append, starmap(time.perf_counter_ns, ((),))), map(self._call, (one,)),
+                  map(times.append, starmap(time.perf_counter_ns, ((),))))
+            for one in self._singles
+        ]  # fmt: skip
+        any(chain(chain.from_iterable(steps), after))
+        return list(zip(times[::2], times[1::2], strict=True))
 
 
 class _BufferArray:
@@ -131,6 +137,7 @@ class CpuDevice:
     """The host processor. See `runtime.protocol.Device`."""
 
     host_memory = True
+    atomic_launch = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -148,7 +155,8 @@ class CpuDevice:
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, 64-byte aligned."""
         blocks = self.allocator.size_class(nbytes)
-        return Buffer(blocks.take(), nbytes, self, blocks.release)
+        address = blocks.take()
+        return Buffer(address, nbytes, self, blocks.returning(address))
 
     def memory(self) -> tuple[int, int]:
         """Bytes in use, and the most that were in use at once."""

@@ -55,7 +55,9 @@ def _elf(code: bytes, functions: list[str]) -> bool:
         return False
     sections = []
     for n in range(count):
-        _, kind, _, _, offset, nbytes, link, info, align, entry = struct.unpack_from("<IIQQQQIIQQ", code, table + 64 * n)
+        _, kind, _, _, offset, nbytes, link, info, align, entry = struct.unpack_from(
+            "<IIQQQQIIQQ", code, table + 64 * n
+        )
         if link >= count or align & (align - 1) or align > 1 << 20:
             return False
         if nbytes > len(code) or (kind != _NO_BITS and offset + nbytes > len(code)):

@@ -40,6 +40,7 @@ class WgpuDevice:
     """
 
     host_memory = False
+    atomic_launch = False  # the binding is Python code
 
     def __init__(self, name: str, adapter: Any, native: frozenset[str] = adapters.NATIVE) -> None:
         self.name = name
@@ -86,7 +87,8 @@ class WgpuDevice:
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory."""
         blocks = self.allocator.size_class(nbytes)
-        return Buffer(blocks.take(), nbytes, self, blocks.release)
+        address = blocks.take()
+        return Buffer(address, nbytes, self, blocks.returning(address))
 
     @contextmanager
     def translated(self) -> Iterator[None]:

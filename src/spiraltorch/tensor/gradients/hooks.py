@@ -16,6 +16,7 @@ from ...autodiff.hooks import HOOKS
 from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import Node
+from ...runtime.changes import Changes
 from ...typing import ArrayLike
 from ..dispatch import as_tensor
 from ..tensor import Tensor
@@ -141,6 +142,18 @@ def add_grad(tensor: Tensor, gradient: Node) -> None:
     record_grad_write(tensor)
     before = raw_grad(tensor)
     set_raw_grad(tensor, Tensor(gradient if before is None else build.add(node_of(before), gradient)))
+
+
+def add_grads(gradients: list[tuple[Tensor, Node]]) -> None:
+    """Adds gradients to the `.grad` of tensors, all at once: an exception of a signal handler finds all added, or none."""
+    changes, sums = Changes(), dict[int, Tensor | None]()
+    for tensor, gradient in gradients:
+        record_grad_write(tensor)
+        before = sums.get(id(tensor), raw_grad(tensor))
+        after = Tensor(gradient if before is None else build.add(node_of(before), gradient))
+        sums[id(tensor)] = after
+        changes.set(tensor, "_grad", after)
+    changes.make()
 
 
 def _differentiable_node(tensor: Tensor, op: str) -> Node:

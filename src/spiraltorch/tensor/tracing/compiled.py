@@ -53,7 +53,7 @@ from .recording import (
     Source,
     Update,
 )
-from .replay import install, run, shares, usable
+from .replay import perform, shares, usable
 from .tracer import TRACING, raw_grad, recorder
 
 P = ParamSpec("P")
@@ -187,7 +187,7 @@ class CompiledFunction(Generic[P, R]):
             if usable(recording, tensors):
                 if not kwargs:
                     self._replay = _replay_of(recording, state, args)
-                return install(recording, tensors, run(recording, tensors))
+                return perform(recording, tensors)
         handles = {i: _new_handle(tensors[n]) for i, n in first.items()}
         traced = unflatten(tree, [handles.get(id(x), x) for x in leaves])
         positions = {id(handles[i]): n for i, n in first.items()}
@@ -293,17 +293,10 @@ class CompiledFunction(Generic[P, R]):
         """Runs a new recording for the call that was recorded, and keeps it for others."""
         self._latest = recording if recording.plan is not None else self._latest
         recorder.restore()
-        results = run(recording, call.tensors)
-        for tensor, source in escaped:
-            if type(source) is PlanResult and tensor.node.rg:  # gradients flow on through its operands
-                tensor.node.buf = results[source.number].buf
-            elif type(source) is PlanResult:
-                tensor.node = results[source.number]
-            elif type(source) is CapturedValue:
-                tensor.node = recording.captured[source.number].node
+        result = perform(recording, call.tensors, escaped, recorder)
         if not recording.one_shot:
             self._keep(call.key, recording)
-        return install(recording, call.tensors, results)
+        return result
 
     def _keep(self, key: Key, recording: Recording) -> None:
         """Keeps a recording, the newest first. Drops the oldest where there are too many."""

@@ -251,6 +251,7 @@ class Recorder:
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.drawn: dict[int, tuple[Generator, int]] = {}
         self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
+        self.finished = False  # whether the recorded call was installed: then there is nothing to restore
         self._draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
@@ -351,6 +352,8 @@ class Recorder:
 
     def abort(self) -> None:
         """Restores, and gives tensors that outlive the recording (an optimizer's state, say) values without it."""
+        if self.finished:
+            return
         self.restore()
         for node in self._draw_nodes:
             node.scalar = node.scalar.value()

@@ -120,9 +120,9 @@ def record_grad_write(tensor: Tensor) -> None:
 
 def set_node(tensor: Tensor, node: Node) -> None:
     """Installs a node without telling the recorder; a gradient leaf remembers its handle, which receives `.grad`."""
-    tensor.node = node
-    if node.rg and is_leaf(node):
+    if node.rg and is_leaf(node):  # first, as an interrupt may come in between
         node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
+    tensor.node = node
 
 
 def is_leaf(node: Node) -> bool:
