@@ -8,6 +8,7 @@ device, so copies between devices are made first, through the host. Everything h
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from time import perf_counter_ns
 
@@ -82,9 +83,11 @@ def _evaluate_on_device(pending: list[Node], changes: Changes | None, nested: bo
         order, key, scalars, leaves = walk(pending)
         graph = STATE.graphs.get(key) or _remember(key, order, len(pending))
     COUNTS["plan_lookups"] += 1
+    STATE.clock = graph.used = STATE.clock + 1
     if began:
         record_plan_lookup(began, graph.plan is not None, len(order))
     plan = graph.plan or _compile(graph, order, len(pending), leaves)
+    buffers: Sequence[Buffer]
     if nested:
         buffers = plan.run([n.buf for n in leaves], scalars, nested=True)
     elif plan.executable.donatable and (donated := _donated(graph, plan, order, leaves, pending, changes)):

@@ -11,7 +11,8 @@ from typing import Any
 
 from .planning.plan import Plan
 
-PLAN_LIMIT = 4096
+PLAN_LIMIT = 512
+PLAN_KERNEL_LIMIT = 4096  # kernels of all plans together: linked code has 35 KB each
 GraphKey = tuple[Any, ...]  # see `graph_key.walk`
 
 
@@ -23,15 +24,22 @@ class KnownGraph:
         references: for each node of the walk, the references that the graph itself has to it. See `references`.
         leaf_references: the same for each leaf.
         has_transfers: whether it contains copies between devices.
+        used: when it was used last, as `EvaluationState.clock` counts.
     """
 
-    __slots__ = ("has_transfers", "leaf_references", "plan", "references")
+    __slots__ = ("has_transfers", "leaf_references", "plan", "references", "used")
 
     def __init__(self, references: list[int], leaf_references: list[int], has_transfers: bool) -> None:
         self.plan: Plan | None = None
         self.references = references
         self.leaf_references = leaf_references
         self.has_transfers = has_transfers
+        self.used = 0
+
+    @property
+    def kernels(self) -> int:
+        """The number of kernels of its plan."""
+        return 0 if self.plan is None else self.plan.statistics.kernels
 
 
 class EvaluationState:
@@ -43,14 +51,17 @@ class EvaluationState:
             says so: plans, programs, kernel caches, tuners.
         running: whether the thread that has the lock runs a plan, or is about to. A signal handler finds it so: what it
             evaluates then neither donates memory nor uses the tables of that plan.
-        graphs: the graphs seen so far by key, the oldest first: at most `PLAN_LIMIT`. Read and written under the lock.
+        graphs: the graphs seen so far by key: at most `PLAN_LIMIT`, whose plans have at most `PLAN_KERNEL_LIMIT` kernels.
+            Read and written under the lock.
+        clock: the number of evaluations.
     """
 
-    __slots__ = ("graphs", "lock", "running")
+    __slots__ = ("clock", "graphs", "lock", "running")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.running = False
+        self.clock = 0
         self.graphs: dict[GraphKey, KnownGraph] = {}
         if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
             os.register_at_fork(
@@ -58,10 +69,14 @@ class EvaluationState:
             )
 
     def remember(self, key: GraphKey, graph: KnownGraph) -> KnownGraph:
-        """Adds a graph, and drops the oldest where there are too many."""
+        """Adds a graph. Drops a quarter, the least recently used, where there are too many."""
+        graph.used = self.clock
         self.graphs[key] = graph
-        if len(self.graphs) > PLAN_LIMIT:
-            self.graphs.pop(next(iter(self.graphs)))
+        kernels = sum(known.kernels for known in self.graphs.values()) if len(self.graphs) % 16 == 0 else 0
+        if len(self.graphs) > PLAN_LIMIT or kernels > PLAN_KERNEL_LIMIT:
+            by_use = sorted(self.graphs, key=lambda k: self.graphs[k].used)
+            for old in by_use[: len(by_use) // 4]:
+                del self.graphs[old]
         return graph
 
 

@@ -332,9 +332,14 @@ class Optimizer:
         """
         given: Any = state_dict
         try:
-            state, saved = dict(given["state"]), [dict(group) for group in given["param_groups"]]
-            lengths = [len(group["params"]) for group in saved]
-        except (KeyError, TypeError, ValueError) as error:
+            if not isinstance(given, Mapping):
+                raise TypeError(type(given).__name__)
+            state = {int(number): dict(entries) for number, entries in given["state"].items()}
+            saved = [dict(group) for group in given["param_groups"]]
+            if not all(isinstance(name, str) for entries in (*state.values(), *saved) for name in entries):
+                raise TypeError("a name that is no string")
+            lengths = [len(list(group["params"])) for group in saved]
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected keys state and param_groups, got something else ({error!r}); "
                 "pass what state_dict() returned"
@@ -369,20 +374,31 @@ class Optimizer:
     def _loaded(self, p: Tensor, name: str, value: Any, counters: dict[tuple[float, str], Tensor]) -> StateValue:
         """One entry of the state of `p`, as a new tensor; equal step counts share one."""
         if name == "step":
-            count = float(value.item() if hasattr(value, "item") else value)
+            try:
+                count = float(value.item() if hasattr(value, "item") else value)
+            except (TypeError, ValueError) as error:
+                raise CheckpointError(
+                    f"[{self._name}.load_state_dict] expected {name} as a number, got {value!r} ({error}); nothing was loaded"
+                ) from None
             key = (count, p.device)
             if key not in counters:
                 counters[key] = number_tensor(count, float32, p.device)
             return counters[key]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        tensor = owned_tensor(value)
+        try:
+            tensor = owned_tensor(value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"[{self._name}.load_state_dict] expected {name} as a tensor or a number, got {type(value).__name__} "
+                f"({error}); nothing was loaded"
+            ) from None
         if tuple(tensor.shape) != tuple(p.shape):
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "
                 f"got shape={tuple(tensor.shape)}; nothing was loaded"
             )
-        return tensor.detach().to(p.dtype).to(p.device)
+        return Tensor(node_of(tensor.detach().to(p.dtype).to(p.device)))  # of its own, no view
 
     def _loaded_group(self, saved: dict[str, Any], group: ParamGroup) -> ParamGroup:
         """A group with saved settings; raises `CheckpointError` for impossible ones."""

@@ -29,7 +29,7 @@ from .protocol import KernelSource
 if TYPE_CHECKING:
     from .thread import Result, Worker
 
-KERNEL_LIMIT = 1024  # kernels that a device keeps in memory, beside those of plans
+KERNEL_LIMIT = 512  # kernels that a device keeps in memory, beside those of plans
 ENTRY_LIMIT = 64 << 20  # bytes of one entry
 SUFFIX = ".bin"
 Facts = dict[str, Any]  # of JSON's types: what a device needs besides the code to launch a kernel

@@ -17,7 +17,7 @@ import re
 import stat
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -163,7 +163,7 @@ def write(path: Path, data: bytes) -> bool:
     return True
 
 
-def replace(path: Path, parts: list[bytes] | list[memoryview], mode: int, sync: bool = False) -> None:
+def replace(path: Path, parts: Iterable[bytes | memoryview], mode: int, sync: bool = False) -> None:
     """Creates or replaces a file as a whole, from a temporary file beside it.
 
     Args:

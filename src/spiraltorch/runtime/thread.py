@@ -106,10 +106,10 @@ class Worker:
                     return False
         return self._thread is not None
 
-    def _work(self, calls: SimpleQueue[Result[Any] | None], busy: threading.RLock) -> None:  # type: ignore[valid-type]
+    def _work(self, calls: SimpleQueue[Result[Any] | None], busy: threading.RLock) -> None:
         """What the thread does. Should an interrupted start have left two threads, they make calls in turns."""
         while (result := calls.get()) is not None:
-            with busy:  # type: ignore[attr-defined]
+            with busy:
                 result.run()
             del result  # which may be the last reference to much memory
 

@@ -138,6 +138,18 @@ def write(entry: Entry) -> None:
         files.written(root, SUFFIX, len(data), FOLDER_LIMIT)
 
 
+def count() -> int:
+    """The number of entries in memory."""
+    return len(_ENTRIES)
+
+
+def forget() -> None:
+    """Drops the entries in memory that are on disk, too."""
+    for at, key in list(_ENTRIES):
+        if at != "None" and (Path(at) / f"{key}{SUFFIX}").is_file():
+            del _ENTRIES[at, key]
+
+
 def entries() -> list[Entry]:
     """Returns the entries of the tuning store, for all devices and versions.
 

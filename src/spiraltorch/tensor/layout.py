@@ -39,6 +39,8 @@ def name_of(step: Spec) -> str:
 
 def put_back(path: Path, base: Node, new: Node) -> Node:
     """The base with new elements in place of those at the end of a path: the inverse of `along`."""
+    if not path:
+        return new
     operands = [base]
     for step in path[:-1]:
         operands.append(_applied(step, operands[-1]))

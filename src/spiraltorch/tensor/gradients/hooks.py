@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ...autodiff.hooks import HOOKS
+from ...autodiff.hooks import hooks_of
 from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import Node
@@ -86,7 +86,7 @@ def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
     node = _differentiable_node(tensor, "register_hook")
     number = next(_NUMBERS)
     if not is_leaf(node):
-        node_hooks = HOOKS.setdefault(node, {})
+        node_hooks = hooks_of(node)
         node_hooks[number] = lambda gradient: _after_hook(hook, gradient)
         return GradientHook(node_hooks, number)
     hooks: dict[int, Hook] | None = getattr(tensor, "_hooks", None)
@@ -94,7 +94,7 @@ def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
         hooks = tensor._hooks = {}
         weakref.finalize(tensor, _forget, hooks)
     hooks[number] = hook
-    TRACING.add_leaf_hook(number, hook)
+    TRACING.add_leaf_hook(number, tensor)
     return GradientHook(hooks, number)
 
 
@@ -127,7 +127,7 @@ def retain_grad(tensor: Tensor) -> None:
         return
     tensor._retained = node
     holder = weakref.ref(tensor)
-    HOOKS.setdefault(node, {})[_LAST + next(_NUMBERS)] = lambda gradient: _retained(holder, gradient)
+    hooks_of(node)[_LAST + next(_NUMBERS)] = lambda gradient: _retained(holder, gradient)
 
 
 def after_leaf_hooks(tensor: Tensor, gradient: Node) -> Node:

@@ -196,7 +196,7 @@ class CompiledFunction(Generic[P, R]):
     def _snapshot(self, leaves: list[Any]) -> Snapshot:
         """The state reachable from the function, and from arguments that are neither tensors nor plain values."""
         opaque = [x for x in leaves if not isinstance(x, (Tensor, *PLAIN_TYPES))]
-        roots = [self.fn, *opaque, *TRACING.leaf_hooks.values()]
+        roots = [self.fn, *opaque, *TRACING.hooks()]
         for known in self._snapshots:
             if known.matches(roots):
                 return known
