@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from time import perf_counter_ns
 
-from ..errors import DeviceError
+from ..errors import CompileError, DeviceError
 from ..graph.node import Node
 from ..runtime import device as devices
 from ..runtime.changes import Changes
@@ -42,6 +42,8 @@ def evaluate(roots: list[Node], changes: Changes | None = None) -> None:
         changes: changes that are made, all at once, when the values exist: handles get the roots as their nodes. The memory
             of the nodes that they replace may be donated.
     """
+    if STATE.recording is not None:
+        STATE.await_recording()
     with STATE.lock:
         nested = STATE.running
         STATE.running = True
@@ -198,7 +200,22 @@ def _remember(key: GraphKey, order: list[Node], count: int) -> KnownGraph:
 
 
 def _compile(graph: KnownGraph, order: list[Node], count: int, leaves: list[Node]) -> Plan:
-    """Compiles the plan for the first `count` nodes of a walk. Raises `DeviceError` where the graph spans devices."""
+    """Compiles the plan for the first `count` nodes of a walk.
+
+    Raises:
+        DeviceError: the graph spans devices.
+        CompileError: a kernel cannot be compiled, or the compiler's own modules cannot be read.
+    """
+    try:
+        return _compiled(graph, order, count, leaves)
+    except (ImportError, OSError) as error:  # no file descriptor, the end of the interpreter
+        raise CompileError(
+            f"[eval] expected to be able to read the compiler's modules, got {error!r}; close files, or evaluate earlier"
+        ) from error
+
+
+def _compiled(graph: KnownGraph, order: list[Node], count: int, leaves: list[Node]) -> Plan:
+    """What `_compile` does."""
     COUNTS["plan_cache_misses"] += 1
     export.enable_if_sdk_loaded()
     device = order[0].aval.device

@@ -12,6 +12,7 @@ import threading
 from ..dtypes import DType
 from ..errors import DeviceError, DTypeError
 from ..telemetry.counting import watch_allocator
+from . import thread as thread  # whose hooks of forks come before those of locks that are held during its calls
 from .protocol import Backend, Device, DeviceFacts
 
 
@@ -48,6 +49,10 @@ class _Registry:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+            os.register_at_fork(
+                before=self.lock.acquire, after_in_parent=self.lock.release, after_in_child=self.lock.release
+            )
         self.backends: dict[str, Backend] = {}  # by name; empty until they are loaded
         self.devices: dict[str, Device] = {}  # the open ones, by canonical name
         self.default: str | None = None  # None until it is first read
@@ -62,6 +67,10 @@ class _Registry:
                 backend: Backend
                 try:
                     backend = entry.load()
+                except OSError as error:  # no file descriptor, say, which may pass
+                    raise DeviceError(
+                        f"[device] expected to read the backend {entry.name}, got {error!r}; try again"
+                    ) from error
                 except Exception as error:  # any exception of the import becomes the backend's reason
                     backend = _Unloadable(entry.name, error)
                 loaded.setdefault(entry.name, backend)

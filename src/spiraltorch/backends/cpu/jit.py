@@ -20,6 +20,7 @@ from .host import LLVM, Machine, host
 
 _NUMBER = itertools.count()  # of linked libraries, which need names of their own
 _SYMBOLS: list[object] = []  # symbols that linked libraries use: they live as long as the process
+SESSION_LIMIT = 128  # libraries that a session links
 _UNUSED: deque[Any] = deque()  # libraries that nothing uses, which the next call of LLVM unloads
 
 
@@ -46,9 +47,35 @@ def target_machine(of: Machine) -> Any:
     )
 
 
-@lru_cache(maxsize=1)
-def _session() -> Any:
-    """The process's JIT."""
+class _Session:
+    """A JIT, and the number of libraries that it has linked.
+
+    A library that is unloaded leaves some memory behind, which goes with the session. So a session links `SESSION_LIMIT`
+    libraries, and is closed when the last `Code` of them is dropped.
+    """
+
+    current: _Session | None = None  # used in LLVM's thread
+
+    def __init__(self) -> None:
+        self.jit = _new_jit()
+        self.linked = 0
+        self._unused = _UNUSED
+
+    def __del__(self) -> None:
+        self._unused.append(self.jit)
+
+
+def _session() -> _Session:
+    """The session that links the next library."""
+    session = _Session.current
+    if session is None or session.linked >= SESSION_LIMIT:
+        session = _Session.current = _Session()
+    session.linked += 1
+    return session
+
+
+def _new_jit() -> Any:
+    """A JIT of this process."""
     llvm = _llvm()
     own = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=host().cpu, features=host().features, opt=3, reloc="pic", codemodel="default"
@@ -105,9 +132,10 @@ class Code:
         addresses: the address of each function by its name.
     """
 
-    __slots__ = ("_library", "_unused", "addresses")
+    __slots__ = ("_library", "_session", "_unused", "addresses")
 
-    def __init__(self, library: Any, functions: list[str]) -> None:
+    def __init__(self, session: _Session, library: Any, functions: list[str]) -> None:
+        self._session = session
         self._library = library
         self._unused = _UNUSED  # global names may be gone when the interpreter ends
         self.addresses: dict[str, int] = {function: library[function] for function in functions}
@@ -150,6 +178,7 @@ def _load(code: bytes, functions: list[str], symbols: dict[str, int]) -> Code:
     for function in functions:
         library.export_symbol(function)
     try:
-        return Code(library.link(_session(), f"spiraltorch{next(_NUMBER)}"), functions)
+        session = _session()
+        return Code(session, library.link(session.jit, f"spiraltorch{next(_NUMBER)}"), functions)
     except RuntimeError as error:
         raise CompileError(f"[cpu] linking {functions[0]} failed: {error}") from error

@@ -114,6 +114,7 @@ class WgpuProgram:
 
     def run(self, after: Iterable[None] = ()) -> None:
         """Submits every launch; nothing waits for them."""
+        self.device.require_owner()
         with self.device.translated():
             words = self._arguments()
             encoder = self.device.gpu.create_command_encoder()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
-from ...errors import ArgumentError, TracingError
+from ...errors import ArgumentError, CheckpointError, TracingError
 from ...tensor.tracing.tracer import recorder
 from ..optimizer import Optimizer
 
@@ -150,6 +151,9 @@ class LRScheduler:
         Args:
             state_dict: the result of `state_dict`.
 
+        Raises:
+            CheckpointError: it is something else; nothing is changed.
+
         Example:
             >>> import spiraltorch as st
             >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
@@ -158,4 +162,22 @@ class LRScheduler:
             >>> schedule.last_epoch
             3
         """
-        self.__dict__.update(state_dict)
+        self.__dict__.update(checked_state(self, state_dict))
+
+
+def checked_state(scheduler: object, state_dict: object) -> dict[str, Any]:
+    """The entries of a state, as a new dict. Raises `CheckpointError` where they are not those of such a schedule."""
+    known = {name: value for name, value in vars(scheduler).items() if name != "optimizer"}
+    name = f"{type(scheduler).__name__}.load_state_dict"
+    if not isinstance(state_dict, Mapping):
+        raise CheckpointError(
+            f"[{name}] expected a dict, got {type(state_dict).__name__}; pass what state_dict() returned"
+        )
+    for key, value in state_dict.items():
+        number = isinstance(known.get(key), (int, float)) and not isinstance(known.get(key), bool)
+        if key not in known or (number and not isinstance(value, (int, float))):
+            raise CheckpointError(
+                f"[{name}] expected the entries {', '.join(known)}, got {key!r} of {type(value).__name__}; pass what "
+                "state_dict() returned"
+            )
+    return dict(state_dict)

@@ -141,6 +141,8 @@ class CompiledFunction(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if recorder() is not None:  # inside another recording: part of it
             return self.fn(*args, **kwargs)
+        if STATE.recording is not None:
+            STATE.await_recording()
         with STATE.lock:
             if self._replay is not None and not kwargs:
                 result = self._replay(args)

@@ -55,10 +55,12 @@ class TracingState:
     def start(self, recorder: Recorder) -> None:
         """Operations report to `recorder` from now on. The caller holds `STATE.lock`."""
         self.recorder = recorder
+        STATE.recording = recorder.thread
 
     def stop(self) -> None:
         """Ends the recording. The caller holds `STATE.lock`."""
         self.recorder = None
+        STATE.recording = None
 
     def invalidate_recordings(self) -> None:
         """Compiled functions record again at their next call, or use a recording of the state as it is then."""
@@ -97,8 +99,7 @@ TRACING = TracingState()
 def recorder() -> Recorder | None:
     """This thread's recorder, or None. A recording of another thread is waited for."""
     while (active := TRACING.recorder) is not None and active.thread != threading.get_ident():
-        with STATE.lock:  # the recording thread holds it until it is done
-            pass
+        STATE.await_recording()
     return active
 
 
