@@ -13,12 +13,14 @@ Contract
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakValueDictionary, ref
 
 from ..dtypes import DType, float64
+from ..errors import ShapeError
 from ..runtime.device import require_dtype
 
 if TYPE_CHECKING:
@@ -109,6 +111,7 @@ class Node:
         return f"Node({self.spec})"
 
 
+MOST_BYTES = (1 << 63) - 1
 INTERNED_LIMIT = 8192  # interned objects of each kind that are kept although nothing uses them
 I = TypeVar("I", Aval, Spec)
 K = TypeVar("K")
@@ -170,10 +173,16 @@ def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
 
     Raises:
         DTypeError: the device has no float64.
+        ShapeError: no memory can hold such an array.
     """
     key = (shape, dtype, device)
     aval = _AVALS.get(key)
     if aval is None:
+        extent = math.prod([e for e in shape if e])  # an empty array must be one that NumPy can describe, too
+        if extent * dtype.itemsize > MOST_BYTES:
+            raise ShapeError(
+                f"[shape] expected at most {MOST_BYTES:,} bytes, got shape {shape} of {dtype.name}; use smaller extents"
+            )
         if dtype is float64:  # the one dtype that a device may lack
             require_dtype(device, dtype)
         aval = Aval(shape, dtype, device)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..dtypes import DType
-from ..errors import DeviceError, DTypeError
+from ..errors import DeviceError, DTypeError, OutOfMemoryError
 from ..telemetry.counting import watch_allocator
 from . import thread as thread  # whose hooks of forks come before those of locks that are held during its calls
 from .protocol import Backend, Device, DeviceFacts
@@ -59,7 +61,12 @@ class _Registry:
 
     def load(self) -> None:
         """Loads every installed backend."""
-        from importlib.metadata import entry_points  # slow to import, and not needed to import the package
+        try:
+            from importlib.metadata import entry_points  # slow to import, and not needed to import the package
+        except (ImportError, OSError) as error:
+            raise DeviceError(
+                f"[device] expected to be able to import the backends, got {error!r}; use a device before the interpreter ends"
+            ) from error
 
         with self.lock:
             loaded: dict[str, Backend] = {}
@@ -132,6 +139,17 @@ def get(name: str) -> Device:
     """The open device of this name. Raises `DeviceError` where there is none."""
     device = REGISTRY.devices.get(name)
     return device if device is not None else REGISTRY.open(canonical(name))
+
+
+@contextmanager
+def host_memory(op: str) -> Iterator[None]:
+    """A block that computes on the host: what NumPy cannot allocate is an `OutOfMemoryError` of the operation."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"[{op}] expected memory for the result on the host, got none: {error}; use fewer elements"
+        ) from None
 
 
 def require_dtype(name: str, dtype: DType) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from ..dtypes import as_dtype, default_float, default_int, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
+from ..runtime.device import host_memory
 from ..typing import DeviceLike, DTypeLike
 from .creation import as_shape, asarray, device_name
 from .tensor import Tensor
@@ -91,7 +92,8 @@ def linspace(
     if num < 0:
         raise ArgumentError(f"[linspace] expected num >= 0, got {num}; change num")
     target = default_float if dtype is None else as_dtype(dtype)
-    exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
+    with host_memory("linspace"):
+        exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
 
 
@@ -129,7 +131,8 @@ def logspace(
     if num < 0:
         raise ArgumentError(f"[logspace] expected num >= 0, got {num}; change num")
     target = default_float if dtype is None else as_dtype(dtype)
-    exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
+    with host_memory("logspace"):
+        exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
 
 
