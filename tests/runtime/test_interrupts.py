@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,37 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the sy
 INTERRUPTS = 100  # in each of five cases
 
 
+def interruptible(call: Callable[[], object]) -> None:
+    """Makes a call, the only one in which an alarm raises."""
+    call()
+
+
+def interrupt(_: int, frame: FrameType | None) -> None:
+    """Raises where `interruptible` is at work, so that the test itself is not interrupted."""
+    while frame is not None:
+        if frame.f_code is interruptible.__code__:
+            raise KeyboardInterrupt
+        frame = frame.f_back
+
+
+def interrupted(call: Callable[[], object], delay: float, interval: float = 0.0) -> bool:
+    """Makes a call that an alarm interrupts after a delay, and maybe again. Returns whether it did."""
+    signal.setitimer(signal.ITIMER_REAL, delay, interval)
+    try:
+        interruptible(call)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return False
+
+
 @pytest.fixture(autouse=True)
 def _alarm() -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    before = signal.signal(signal.SIGALRM, interrupt)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
+    time.sleep(0.001)
     signal.signal(signal.SIGALRM, before)
 
 
@@ -66,17 +93,6 @@ def equal(a: list[Any], b: list[Any]) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def stop_timer() -> None:
-    """Stops the timer, whose last signal may still be on its way."""
-    while True:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            time.sleep(0.0005)
-            return
-        except KeyboardInterrupt:
-            continue
-
-
 @pytest.mark.parametrize(
     ("kind", "compiled"),
     [("SGD", False), ("momentum", False), ("Adam", False), ("SGD", True), ("Adam", True)],
@@ -95,12 +111,7 @@ def test_a_step_is_done_or_not_done(kind: str, compiled: bool) -> None:
         training.step()
         after = training.state()
         training.put(before)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, rng.uniform(2e-5, duration), 1e-4 if turn % 2 else 0)
-            training.step()
-        except KeyboardInterrupt:
-            caught += 1
-        stop_timer()
+        caught += interrupted(training.step, rng.uniform(2e-5, duration), 1e-4 if turn % 2 else 0)
         now = training.state()
         old, new = equal(now, before), equal(now, after)
         assert old or new, f"turn {turn}: half a step, or two"
@@ -115,12 +126,7 @@ def test_a_step_is_done_or_not_done(kind: str, compiled: bool) -> None:
 def test_compilation_goes_on_after_interrupts() -> None:
     rng, caught = random.Random(0), 0
     for n in range(30):
-        try:
-            signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.05))
-            (st.ones(3, 104 + n) @ st.ones(104 + n, 7) + 1).numpy()
-        except KeyboardInterrupt:
-            caught += 1
-        stop_timer()
+        caught += interrupted(lambda: (st.ones(3, 104 + n) @ st.ones(104 + n, 7) + 1).numpy(), rng.uniform(0.001, 0.05))  # noqa: B023
         assert (st.ones(3, 104 + n) @ st.ones(104 + n, 7) + 1).sum().item() == 21 * (105 + n)
     assert caught
 

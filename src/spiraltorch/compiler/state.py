@@ -11,7 +11,6 @@ import threading
 from typing import Any
 
 from ..errors import TracingError
-
 from .planning.plan import Plan
 
 PLAN_LIMIT = 512

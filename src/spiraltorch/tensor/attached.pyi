@@ -22,6 +22,7 @@ class AttachedMethods:
     def __eq__(self, other: object) -> Tensor: ...
     def __floordiv__(self, other: Operand) -> Tensor: ...
     def __ge__(self, other: Operand) -> Tensor: ...
+    def __getattr__(self, other: Operand) -> Tensor: ...
     def __getitem__(self, key: Index) -> Tensor: ...
     def __gt__(self, other: Operand) -> Tensor: ...
     def __iadd__(self, other: Operand) -> Tensor: ...
@@ -222,7 +223,7 @@ class AttachedMethods:
         """Creates a tensor of the same value; in-place updates of either leave the other as it is."""
 
     def contiguous(self) -> Tensor:
-        """Returns the tensor itself: elements always lie in memory in row-major order."""
+        """Copies the elements into row-major order, where they do not lie so."""
 
     def copy_(self, other: ArrayLike) -> Tensor:
         """Copies the values of `other` into the tensor, cast to its dtype."""
@@ -257,7 +258,7 @@ class AttachedMethods:
         """Computes the covariance matrix of variables over observations."""
 
     def cpu(self) -> Tensor:
-        """Returns the tensor itself: its values can be read on the host wherever they are. `to("cpu")` moves them."""
+        """Copies the tensor to the CPU, as `to("cpu")` does."""
 
     def cummax(self, axis: builtins.int | None = 0, *, dim: builtins.int | None = 0) -> Tensor:
         """Computes inclusive maxima along an axis: element i is the greatest of elements 0 to i."""
@@ -349,8 +350,8 @@ class AttachedMethods:
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Merges neighbouring axes into one."""
 
-    def flip(self, axis: Axis = None, *, dim: Axis = None, dims: Axis = None) -> Tensor:
-        """Reverses the order of elements along axes."""
+    def flip(self, *dims: ShapeLike, axis: Axis = None, dim: Axis = None) -> Tensor:
+        """Copies the elements in reversed order along axes. The function `st.flip` gives a view instead, as NumPy's does."""
 
     def float(self) -> Tensor:
         """Converts to float32, as `to(st.float32)` does."""
@@ -401,7 +402,7 @@ class AttachedMethods:
         """Converts to int32, as `to(st.int32)` does."""
 
     def is_contiguous(self) -> builtins.bool:
-        """Tests whether the elements lie in memory in row-major order, which they always do."""
+        """Tests whether the elements lie side by side in row-major order: those of views may not."""
 
     def is_floating_point(self) -> builtins.bool:
         """Tests whether the dtype is floating."""
