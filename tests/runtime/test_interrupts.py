@@ -111,7 +111,7 @@ def test_a_step_is_done_or_not_done(kind: str, compiled: bool) -> None:
         training.step()
         after = training.state()
         training.put(before)
-        caught += interrupted(training.step, rng.uniform(2e-5, duration), 1e-4 if turn % 2 else 0)
+        caught += interrupted(training.step, rng.uniform(2e-5, 3 * duration), 1e-4 if turn % 2 else 0)
         now = training.state()
         old, new = equal(now, before), equal(now, after)
         assert old or new, f"turn {turn}: half a step, or two"

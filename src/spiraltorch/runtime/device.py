@@ -61,14 +61,13 @@ class _Registry:
 
     def load(self) -> None:
         """Loads every installed backend."""
-        try:
-            from importlib.metadata import entry_points  # slow to import, and not needed to import the package
-        except (ImportError, OSError) as error:
-            raise DeviceError(
-                f"[device] expected to be able to import the backends, got {error!r}; use a device before the interpreter ends"
-            ) from error
-
-        with self.lock:
+        with self.lock:  # the import, too: a forked child would wait for one that another thread has begun
+            try:
+                from importlib.metadata import entry_points  # slow to import, and not needed to import the package
+            except (ImportError, OSError) as error:
+                raise DeviceError(
+                    f"[device] expected to be able to import the backends, got {error!r}; use a device before the interpreter ends"
+                ) from error
             loaded: dict[str, Backend] = {}
             for entry in entry_points(group="spiraltorch.backends"):
                 backend: Backend
