@@ -15,6 +15,8 @@ from . import dtypes as dtypes
 from . import errors as errors
 from . import telemetry as telemetry
 from . import typing as typing
+from .caches import cache_info as cache_info
+from .caches import clear_caches as clear_caches
 from .dtypes import bfloat16 as bfloat16
 from .dtypes import bool_ as _bool
 from .dtypes import float16 as float16

@@ -11,9 +11,13 @@ one, never a part.
 from __future__ import annotations
 
 import json
+import math
+import mmap
 import os
-import tempfile
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,6 +41,7 @@ from .dtypes import (
     uint64,
 )
 from .errors import ArgumentError, CheckpointError
+from .runtime import files
 from .tensor.arguments import number_of
 from .tensor.creation import asarray
 from .tensor.tensor import Tensor
@@ -62,6 +67,7 @@ _CODES: dict[str, DType] = {
 _NAMES = {dtype: code for code, dtype in _CODES.items()}
 _STRUCTURE_KEY = "spiraltorch.skeleton"
 _MAX_DEPTH = 100
+_MAX_HEADER = 100_000_000  # bytes, the format's own limit
 
 PathLike: TypeAlias = str | os.PathLike[str]
 """The name of a file."""
@@ -133,21 +139,8 @@ def _write(path: Path, arrays: dict[str, NDArray], notes: dict[str, str]) -> Non
         header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for name in order:
-                file.write(arrays[name].tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # a temporary file is private; the result has the usual permissions
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    data = (arrays[name].reshape(-1).view(np.uint8).data for name in order)
+    files.replace(path, chain([memoryview(len(text).to_bytes(8, "little") + text)], data), 0o666, sync=True)
 
 
 def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
@@ -173,8 +166,8 @@ def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
         (3, [1.0, 1.0])
     """
     _check_path("load", path)
-    arrays, notes = _read(Path(path))
-    values = {name: asarray(array, device=device) for name, array in arrays.items()}
+    with _opened(Path(path)) as (arrays, notes):
+        values = {name: asarray(array, device=device) for name, array in arrays.items()}
     if _STRUCTURE_KEY not in notes:
         return values
     try:
@@ -208,45 +201,87 @@ def load_metadata(path: PathLike) -> dict[str, str]:
         >>> st.io.load_metadata(path)
         {'version': '1'}
     """
-    return {key: value for key, value in _read(Path(path))[1].items() if key != _STRUCTURE_KEY}
+    with _opened(Path(path)) as (_, notes):
+        return {key: value for key, value in notes.items() if key != _STRUCTURE_KEY}
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray], dict[str, str]]:
-    """Arrays by name, and the metadata."""
-    import safetensors
-
-    codec: Any = safetensors  # a package without types
-
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, NDArray], dict[str, str]]]:
+    """Arrays by name, read-only views of the file, and the metadata. The arrays must not be kept."""
     try:
-        payload = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"[load] expected a readable file, got {error}; check the path") from None
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("it is no regular file")
+            size = os.fstat(file.fileno()).st_size
+            payload = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"[load] expected a readable file, got {error}; check the path {str(path)!r}") from None
     try:
-        entries = codec.deserialize(payload)
-        length = int.from_bytes(payload[:8], "little")
-        notes = json.loads(payload[8 : 8 + length]).get("__metadata__") or {}
-        arrays = {}
-        for name, entry in entries:
-            code = entry["dtype"]
+        header, start = _header(payload, str(path))
+        notes = header.pop("__metadata__", None) or {}
+        yield _arrays(payload, start, header, str(path)), notes
+    finally:
+        del payload  # the mapping ends with the last array
+
+
+def _header(payload: mmap.mmap | bytes, path: str) -> tuple[dict[str, Any], int]:
+    """The JSON header of the format, and where the data begins."""
+    length = int.from_bytes(payload[:8], "little")
+    if len(payload) < 8 or not 2 <= length <= min(len(payload) - 8, _MAX_HEADER):
+        raise _corrupt(path, payload, "the length of its header")
+    try:
+        header = json.loads(payload[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
+        raise _corrupt(path, payload, f"its header: {error}") from None
+    notes = header.get("__metadata__") or {} if isinstance(header, dict) else None
+    if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
+        raise _corrupt(path, payload, "its header is not a JSON object with strings as metadata")
+    return header, 8 + length
+
+
+def _arrays(payload: mmap.mmap | bytes, start: int, header: dict[str, Any], path: str) -> dict[str, NDArray]:
+    """The arrays that a header describes. They lie one after another and fill the file."""
+    arrays: dict[str, NDArray] = {}
+    spans = []
+    for name, entry in header.items():
+        try:
+            code, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            if not all(type(e) is int and e >= 0 for e in (*shape, begin, end)):
+                raise ValueError(f"shape or offsets of {name!r}")
             if code not in _CODES:
                 raise CheckpointError(
-                    f"[load] expected one of {', '.join(_CODES)}, got dtype={code} for {name!r} in {str(path)!r}; "
+                    f"[load] expected one of {', '.join(_CODES)}, got dtype={code} for {name!r} in {path!r}; "
                     "convert the file first"
                 )
-            arrays[name] = np.frombuffer(bytearray(entry["data"]), _CODES[code].numpy).reshape(entry["shape"])
-    except (codec.SafetensorError, ValueError, KeyError, AttributeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        found, remedy = _other_format(payload)
-        if found:
-            raise CheckpointError(
-                f"[load] expected a safetensors file, got {found} in {str(path)!r}; {remedy}"
-            ) from None
-        raise CheckpointError(
-            f"[load] expected a complete safetensors file, got {len(payload)} bytes in {str(path)!r} that are not one "
-            f"({error}); copy or write the file again"
-        ) from None
-    return arrays, notes
+            dtype = _CODES[code].numpy
+            count = math.prod(shape)
+            if end - begin != count * dtype.itemsize or start + end > len(payload):
+                raise ValueError(f"{end - begin} bytes for {name!r}")
+            arrays[name] = np.frombuffer(payload, dtype, count, start + begin).reshape(shape)
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise _corrupt(path, payload, f"{error!r}") from None
+        spans.append((begin, end))
+    place = 0
+    for begin, end in sorted(spans):
+        if begin != place:
+            raise _corrupt(path, payload, f"a gap or an overlap at byte {place}")
+        place = end
+    if start + place != len(payload):
+        raise _corrupt(path, payload, f"{len(payload) - start - place} bytes more than its header says")
+    return arrays
+
+
+def _corrupt(path: str, payload: mmap.mmap | bytes, why: str) -> CheckpointError:
+    """The error of a file that is not of the format."""
+    found, remedy = _other_format(payload)
+    if found:
+        return CheckpointError(f"[load] expected a safetensors file, got {found} in {path!r}; {remedy}")
+    return CheckpointError(
+        f"[load] expected a complete safetensors file, got {len(payload)} bytes in {path!r} that are not one ({why}); copy "
+        "or write the file again"
+    )
 
 
 def _check_path(op: str, path: object) -> None:
@@ -255,7 +290,7 @@ def _check_path(op: str, path: object) -> None:
         raise ArgumentError(f"[{op}] expected path as the name of a file, got {type(path).__name__}; pass a string")
 
 
-def _other_format(payload: bytes) -> tuple[str, str]:
+def _other_format(payload: mmap.mmap | bytes) -> tuple[str, str]:
     """What a file of another known format is, and what to do with it; empty for an unknown one."""
     convert = "with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
     if payload[:4] == b"PK\x03\x04":

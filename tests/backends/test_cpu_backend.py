@@ -29,7 +29,7 @@ from spiraltorch.ir.expr import Buffer, Load, Space, at, cast, op
 from spiraltorch.ir.guard import less
 from spiraltorch.ir.index import index
 from spiraltorch.ir.stmt import Alloc, Kernel, Kind, Store, block, loop, loop_nest
-from spiraltorch.runtime import cache
+from spiraltorch.runtime import cache, files
 from spiraltorch.runtime.allocator import Allocator, size_class
 
 
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_written_warns_once(monkeypatch: pytest.MonkeyPa
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(blocked))
-    monkeypatch.setattr(cache._Warned, "unwritable", False)
+    monkeypatch.setattr(files._Process, "warned", False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         device = CpuDevice("cpu:0")

@@ -65,10 +65,9 @@ def compile_for(kernel: Kernel, of: Machine | None = None) -> CpuKernel:
     if of is None:
         return device().compile([kernel], [None])[0]
     rendered = render(kernel, "k", native_half=of.native_half, attributes=of.attributes)
-    found = jit.load(jit.emit(rendered.text, of, kernel.name), [name for name, _ in rendered.phases])
-    return CpuKernel(
-        [(found[name], tasks) for name, tasks in rendered.phases], rendered.workspace_bytes, rendered.temp_bytes
-    )
+    code = jit.load(jit.emit(rendered.text, of, kernel.name), [name for name, _ in rendered.phases])
+    phases = [(code.addresses[name], tasks) for name, tasks in rendered.phases]
+    return CpuKernel(code, phases, rendered.workspace_bytes, rendered.temp_bytes)
 
 
 def execute(

@@ -123,7 +123,7 @@ def test_what_a_failed_recording_stored_has_the_values_of_its_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(recording.Recorder, "escaped"), (recording, "donations"), (compiled, "install")]
+    ("owner", "name"), [(recording.Recorder, "escaped"), (recording, "donations"), (compiled, "perform")]
 )
 def test_an_interrupt_after_the_function_itself_has_run_leaves_nothing_behind(
     owner: object, name: str, monkeypatch: pytest.MonkeyPatch

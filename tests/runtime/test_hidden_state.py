@@ -431,3 +431,30 @@ def test_recording_does_not_look_at_the_heap() -> None:
     heap = [[n] for n in range(1_000_000)]
     large = min(recording() for _ in range(5))
     assert large < small + 0.02, (small, large, len(heap))  # a scan takes 0.09 s
+
+
+class Drawn:
+    """An object whose constructor draws a number."""
+
+    def __init__(self) -> None:
+        self.value = np.random.random()
+
+    def scaled(self, x: st.Tensor) -> st.Tensor:
+        return x * self.value
+
+
+def test_constructors_count_where_instances_may_be_made() -> None:
+    made = Drawn()
+    compiled = st.compile(made.scaled)  # it is a number now
+    for _ in range(3):
+        assert compiled(st.ones(1)).item() == np.float32(made.value)
+    assert compiled.traces == 1 and compiled.reason == ""
+    makers: list[Any] = [
+        lambda x: x * Drawn().value,
+        lambda x: x * type(made)().value,
+        lambda x: x * made.__class__().value,
+    ]
+    for maker in makers:
+        compiled = st.compile(maker)
+        with pytest.warns(RuntimeWarning, match="random"):
+            assert len({compiled(st.ones(1)).item() for _ in range(5)}) == 5

@@ -20,7 +20,7 @@ from spiraltorch.compiler.state import STATE
 from spiraltorch.ir.schedule import ScheduleError
 from spiraltorch.ir.stmt import Kernel
 from spiraltorch.ir.target import Target
-from spiraltorch.runtime import tunings
+from spiraltorch.runtime import files, tunings
 from spiraltorch.runtime.tunings import Entry, entry_key
 
 PROGRAM = """
@@ -98,7 +98,7 @@ def test_writers_do_not_damage_each_other(root: Path) -> None:
     program = """
 import sys, warnings
 warnings.simplefilter("error")
-from spiraltorch.runtime import tunings
+from spiraltorch.runtime import files, tunings
 sys.path.insert(0, sys.argv[1])
 from test_store import entry
 one = entry()
@@ -190,6 +190,7 @@ def test_folders_that_cannot_be_written(where: str, root: Path, monkeypatch: pyt
     root.mkdir(exist_ok=True)
     (root / "file").write_text("not a folder")
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(root / "file") if where == "file" else where)
+    monkeypatch.setattr(files._Process, "warned", False)
     one = entry(7)
     if where:
         with pytest.warns(RuntimeWarning, match="cannot be written"):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from ..errors import GradientError
 from ..graph import build as b
@@ -47,16 +47,13 @@ class CustomRule:
     def attach(self, node: Node, index: int) -> None:
         """Registers a node as result number `index`."""
         self.results.append(ref(node))
-        _RULES[node] = (self, index)
-
-
-_RULES: WeakKeyDictionary[Node, tuple[CustomRule, int]] = WeakKeyDictionary()
+        node.rule = (self, index)
 
 
 def rule_of(node: Node) -> tuple[CustomRule, int] | None:
     """The custom rule of a node and the node's number among the rule's results; None for nodes without one."""
     prim = node.spec.prim
-    return _RULES.get(node) if prim is not None and prim.name == "barrier" else None
+    return getattr(node, "rule", None) if prim is not None and prim.name == "barrier" else None
 
 
 def attach_rule(values: tuple[Node, ...], args: Sequence[Node], rule: CustomRule) -> tuple[Node, ...]:

@@ -20,7 +20,7 @@ from ..graph.node import Node, leaf, spec_of
 from ..graph.primitive import REGISTRY, Decomposition, Primitive
 from ..graph.results import RESULT
 from .custom import CustomRule, rule_of, set_grad_enabled
-from .hooks import HOOKS, apply_hooks
+from .hooks import apply_hooks
 
 
 def vjp(
@@ -78,9 +78,8 @@ class _Backward:
                     f"[vjp] expected a cotangent like its output ({out.aval}), got {g.aval}; reshape or cast it"
                 )
             self.add(out, g)
-        hooked = len(HOOKS) > 0
         for node in reversed(self.order):
-            if hooked and node in HOOKS and node in self.accumulated:
+            if hasattr(node, "hooks") and node in self.accumulated:
                 self.accumulated[node] = apply_hooks(node, self.accumulated[node])
             if self.through_inputs or node not in self.input_set:
                 self.propagate(node)

@@ -255,12 +255,16 @@ def path_of(row: Row, backend: Backend, root: Path) -> Path:
 def read(row: Row, backend: Backend, root: Path) -> Evidence | None:
     """The evidence of a cell, or None if none was recorded. Raises `ArgumentError` if the file is not valid."""
     try:
-        text = path_of(row, backend, root).read_text(encoding="utf-8")
+        data = path_of(row, backend, root).read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ArgumentError(
+            f"[capability] expected a readable file {backend.entry}/{row.id}.json, got {error}; correct its permissions"
+        ) from None
     try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
+        given = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ArgumentError(
             f"[capability] expected JSON in {backend.entry}/{row.id}.json, got {error}; run `spiraltorch verify "
             f"--record --backend {backend.entry} --row {row.id}`"

@@ -7,17 +7,17 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import IO, TypedDict
 
+from ..runtime import process as processes
 from .evidence import Outcome, ProbeResult
 from .expected import EXPECTED
 from .probes.checking import Probe
-from .rows import PACKAGE, Backend, Row
+from .rows import Backend, Row
 
 START_SECONDS = 60.0  # for the interpreter, the imports and opening the device
 WORKER = ("-m", "spiraltorch.capability.worker")
@@ -52,11 +52,11 @@ def run(
     results: list[ProbeResult] = []
     remaining = list(probes)
     while remaining:
-        command = [sys.executable, *worker, device, row.id, *[p.name for p in remaining]]
+        command = [*processes.command(worker), device, row.id, *[p.name for p in remaining]]
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True,
-                encoding="utf-8", env=_environment(cache), start_new_session=True,
+                encoding="utf-8", env=processes.environment(SPIRALTORCH_CACHE_DIR=cache, PYTHONIOENCODING="utf-8"), start_new_session=True,
             )  # fmt: skip
             try:
                 finished = _collect(process, remaining, errors)
@@ -139,12 +139,6 @@ def _with_expectation(result: ProbeResult, row: Row, backend: Backend) -> ProbeR
         detail = f"passes, but is marked as failing ({reason}); take the mark away"
         return ProbeResult(result.name, result.title, Outcome.UNEXPECTED_PASS, result.seconds, detail)
     return ProbeResult(result.name, result.title, Outcome.EXPECTED_FAILURE, result.seconds, reason)
-
-
-def _environment(cache: str) -> dict[str, str]:
-    """The environment of a worker: this process's, with this package first on the path and its own cache."""
-    path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))))
-    return {**os.environ, "PYTHONPATH": path, "SPIRALTORCH_CACHE_DIR": cache, "PYTHONIOENCODING": "utf-8"}
 
 
 def _seconds_since(started: float) -> float:

@@ -1,4 +1,4 @@
-"""The command line: `spiraltorch demo | devices | verify | matrix | trace | tune | bench | --version`."""
+"""The command line: `spiraltorch demo | devices | verify | matrix | cache | trace | tune | bench | --version`."""
 
 from __future__ import annotations
 
@@ -88,6 +88,18 @@ def matrix(
     from .matrix import run
 
     run("json" if as_json else form, output, evidence, write)
+
+
+@app.command(epilog="Example: spiraltorch cache --clear")
+def cache(
+    show: Annotated[bool, typer.Option("--show", help="Print folder, files and bytes; done in any case.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the compiled kernels first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Show the cache of compiled kernels on disk, or clear it."""
+    from .cache import run
+
+    run(clear, as_json)
 
 
 @app.command(

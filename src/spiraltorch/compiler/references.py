@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import gt
 
 from ..dtypes import float32
@@ -101,18 +101,22 @@ def _computed_before(order: list[Node], references: list[int]) -> list[Node]:
     return _worth_keeping(list(again), order)
 
 
-def donatable(leaves: list[Node], numbers: Sequence[int], references: list[int]) -> list[int]:
+def donatable(leaves: list[Node], numbers: Sequence[int], references: list[int], held: Mapping[int, int]) -> list[int]:
     """Those of the leaves with these numbers that nothing but the graph refers to, and whose memory is theirs alone.
 
     Args:
         leaves: the leaves of a graph. The caller refers to them by this list and by the list of all nodes only.
         numbers: the leaves in question.
         references: the result of `own_references` for the leaves.
+        held: by the id of a leaf, how many handles refer to it that get another node together with the results.
     """
     if not EXACT:
         return []
     counts = list(map(_getrefcount, leaves))
-    unused = [n for n in numbers if counts[n] == references[n]]
+    if held:
+        unused = [n for n in numbers if counts[n] == references[n] + held.get(id(leaves[n]), 0)]
+    else:
+        unused = [n for n in numbers if counts[n] == references[n]]
     if not unused:
         return unused
     return [n for n, own in zip(unused, _own_memory([leaves[n] for n in unused]), strict=True) if own]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..dtypes import DType
-from .node import _SPECS, GRAD_MODE, Aval, Node, Shape, spec_of
+from .node import _SPECS, GRAD_MODE, Aval, Node, Shape, Table, spec_of
 from .node import apply as _apply
 from .primitive import REGISTRY, Primitive
 from .results import apply_multiple
@@ -109,7 +109,7 @@ def bitcast(x: Node, dtype: DType) -> Node:
     return x if x.aval.dtype is dtype else _apply(_primitive("bitcast"), (x,), (dtype,))
 
 
-_CONSTANTS: dict[Any, Node] = {}
+_CONSTANTS: Table[Any, Node] = Table()
 _STATIC_NUMBERS = frozenset((0, 1, -1, 2, 0.5))
 
 
@@ -121,7 +121,7 @@ def const(value: Any, dtype: DType, device: str = "cpu:0") -> Node:
     if node is None or node.buf is not None:  # a constant that was evaluated as a result is a leaf
         if dtype.is_float and math.isnan(value):
             value = math.nan
-        node = _CONSTANTS[key] = Node(spec_of(_primitive("const"), (), (_bitwise(value), dtype, device)), ())
+        node = _CONSTANTS.remember(key, Node(spec_of(_primitive("const"), (), (_bitwise(value), dtype, device)), ()))
     return node
 
 

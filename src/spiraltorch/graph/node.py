@@ -2,7 +2,8 @@
 
 Contract
 - An `Aval` (shape, dtype, device) and a `Spec` (primitive, result aval, static parameters) are interned: identity
-  is equality. Their numbers are Python's. `Spec` objects are all that a plan key has to compare.
+  is equality. Their numbers are Python's. `Spec` objects are all that a plan key has to compare. `Interned` keeps those that
+  live, and a bounded number of others.
 - The value of a `Node` never changes. Evaluation sets its buffer, `buf`; such a node is a leaf of later graphs.
 - Python scalars that vary are nodes of the `scalar` primitive: their value is in `Node.scalar`, beside the key, so a
   new value never recompiles. 0, 1, 2, -1 and 0.5 are `const` nodes: part of the key, so they can be simplified.
@@ -12,14 +13,17 @@ Contract
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
-from typing import TYPE_CHECKING, Any
-from weakref import ref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
 from ..dtypes import DType, float64
+from ..errors import ShapeError
 from ..runtime.device import require_dtype
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ Params = tuple[Any, ...]  # static, hashable parameters; their types are the pri
 class Aval:
     """Shape, dtype and device of a value. Build it with `aval_of`."""
 
-    __slots__ = ("device", "dtype", "leaf", "ndim", "shape", "size")
+    __slots__ = ("__weakref__", "device", "dtype", "leaf", "ndim", "shape", "size")
 
     def __init__(self, shape: Shape, dtype: DType, device: str) -> None:
         self.shape = shape
@@ -59,7 +63,7 @@ class Spec:
         results: the types of all results of a primitive that has several; empty for others.
     """
 
-    __slots__ = ("aval", "params", "prim", "results")
+    __slots__ = ("__weakref__", "aval", "params", "prim", "results")
 
     def __init__(self, prim: Primitive | None, aval: Aval, params: Params, results: tuple[Aval, ...] = ()) -> None:
         self.prim = prim
@@ -86,9 +90,13 @@ class Node:
         owner: of a leaf that requires a gradient, a weak reference to its handle; unset elsewhere.
         siblings: of the first result of a call through which a gradient may flow, the other results; unset elsewhere.
         results: of a call, weak references to its result nodes, None where there is none; unset elsewhere.
+        hooks: the gradient hooks of a result, see `autodiff.hooks`; unset elsewhere.
+        rule: the derivative rule given by hand, see `autodiff.custom`; unset elsewhere.
     """
 
-    __slots__ = ("__weakref__", "args", "aval", "buf", "owner", "results", "rg", "scalar", "siblings", "spec")
+    __slots__ = (
+        "__weakref__", "args", "aval", "buf", "hooks", "owner", "results", "rg", "rule", "scalar", "siblings", "spec",
+    )  # fmt: skip
 
     def __init__(self, spec: Spec, args: tuple[Node, ...], scalar: Any = None, rg: bool = False) -> None:
         self.spec = spec
@@ -99,13 +107,68 @@ class Node:
         self.rg = rg
         self.results: list[ref[Node] | None]
         self.siblings: tuple[Node, ...]
+        self.hooks: dict[int, Callable[[Node], Node]]
+        self.rule: tuple[Any, int]
 
     def __repr__(self) -> str:
         return f"Node({self.spec})"
 
 
-_AVALS: dict[tuple[Shape, DType, str], Aval] = {}
-_SPECS: dict[Any, Spec] = {}
+MOST_BYTES = (1 << 63) - 1
+INTERNED_LIMIT = 8192  # interned objects of each kind that are kept although nothing uses them
+I = TypeVar("I", Aval, Spec)
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Interned(Generic[I]):
+    """Objects of which there is one for each key, as long as something refers to it.
+
+    Attributes:
+        recent: those that were made or found anew last. Hot paths look here, and call `intern` where nothing is.
+    """
+
+    def __init__(self) -> None:
+        self.recent: dict[Any, I] = {}
+        self._living: WeakValueDictionary[Any, I] = WeakValueDictionary()
+        self._lock = threading.RLock()  # a signal handler may come in between
+
+    def intern(self, key: Any, new: I) -> I:
+        """The object of a key: the one that there is, or the new one. Drops the older half where there are too many."""
+        with self._lock:
+            known = self._living.setdefault(key, new)
+            if len(self.recent) >= INTERNED_LIMIT:
+                for old in list(self.recent)[: INTERNED_LIMIT // 2]:
+                    self.recent.pop(old, None)
+            self.recent[key] = known
+        return known
+
+    def clear(self) -> None:
+        """Keeps those only that something refers to."""
+        self.recent.clear()
+
+
+class Table(dict[K, V]):
+    """A bounded dictionary of what can be made again. The older half is dropped where there are too many entries."""
+
+    def __init__(self, limit: int = INTERNED_LIMIT) -> None:
+        self.limit = limit
+        TABLES.append(self)
+
+    def remember(self, key: K, value: V) -> V:
+        """Adds an entry, and returns its value."""
+        if len(self) >= self.limit:
+            for old in list(self)[: self.limit // 2]:
+                self.pop(old, None)
+        self[key] = value
+        return value
+
+
+TABLES: list[Table[Any, Any]] = []  # all there are
+AVALS: Interned[Aval] = Interned()
+SPECS: Interned[Spec] = Interned()
+_AVALS = AVALS.recent
+_SPECS = SPECS.recent
 
 
 def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
@@ -113,17 +176,23 @@ def aval_of(shape: Shape, dtype: DType, device: str = "cpu:0") -> Aval:
 
     Raises:
         DTypeError: the device has no float64.
+        ShapeError: no memory can hold such an array.
     """
     key = (shape, dtype, device)
     aval = _AVALS.get(key)
     if aval is None:
         shape = python_numbers(shape)
         key = (shape, dtype, device)
+        extent = math.prod([e for e in shape if e])  # an empty array must be one that NumPy can describe, too
+        if extent * dtype.itemsize > MOST_BYTES:
+            raise ShapeError(
+                f"[shape] expected at most {MOST_BYTES:,} bytes, got shape {shape} of {dtype.name}; use smaller extents"
+            )
         if dtype is float64:  # the one dtype that a device may lack
             require_dtype(device, dtype)
         aval = Aval(shape, dtype, device)
         aval.leaf = Spec(None, aval, ())
-        aval = _AVALS.setdefault(key, aval)
+        aval = AVALS.intern(key, aval)
     return aval
 
 
@@ -167,7 +236,7 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
             new = Spec(prim, types[0], params, types)
         else:
             new = Spec(prim, types, params)
-        spec = _SPECS.setdefault(key, new)
+        spec = SPECS.intern(key, new)
     return spec
 
 

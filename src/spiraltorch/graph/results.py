@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from .node import GRAD_MODE, Aval, Node, Params, Spec, spec_of
+from .node import GRAD_MODE, SPECS, Aval, Node, Params, Spec, spec_of
 from .primitive import Primitive
 
 
@@ -28,7 +28,6 @@ def _reference(values: tuple[Any, ...], params: Params) -> Any:
 
 
 RESULT = Primitive("result", "result", _infer, _reference)
-_SPECS: dict[tuple[Aval, int], Spec] = {}
 
 
 def apply_multiple(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> tuple[Node, ...]:
@@ -71,7 +70,8 @@ def result_of(call: Node, number: int) -> Node:
     node = known() if known is not None else None
     if node is None:
         aval = call.spec.results[number]
-        spec = _SPECS.get((aval, number)) or _SPECS.setdefault((aval, number), Spec(RESULT, aval, (number,)))
+        key = (RESULT, (aval,), (number,))
+        spec = SPECS.recent.get(key) or SPECS.intern(key, Spec(RESULT, aval, (number,)))
         node = Node(spec, (call,), None, call.rg and aval.dtype.kind == "f")
         call.results[number] = ref(node)
     return node

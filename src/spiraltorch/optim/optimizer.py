@@ -1,7 +1,7 @@
 """`Optimizer`: what all optimizers share.
 
-One call of `step` records the updates of all parameters, installs them behind the parameters' handles and evaluates
-everything at once, so that updates can fuse with each other and with the backward pass. While a function is being
+One call of `step` records the updates of all parameters, evaluates everything at once, so that updates can fuse with each
+other and with the backward pass, and installs all new values at once: a step that is interrupted is done or not done. While a function is being
 compiled nothing is evaluated, and the same handles make the recorded step replay: state, learning rate and step
 count are tensors that are read and written in place.
 """
@@ -19,6 +19,7 @@ import spiraltorch as st
 
 from ..dtypes import DType, float32
 from ..errors import ArgumentError, CheckpointError, DTypeError
+from ..graph.node import GRAD_MODE
 from ..nn import in_place
 from ..nn.state_dict import owned_tensor
 from ..tensor.tensor import Tensor
@@ -94,7 +95,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, StateValue]] = defaultdict(dict)
         self.param_groups: list[ParamGroup] = []
-        self._changed: list[Tensor] = []
+        self._staged: dict[int, tuple[Tensor, Tensor]] = {}  # new values of this step, by the id of the handle
         ParamGroup(defaults, self._name, frozenset(defaults))  # the defaults are checked even if each group has its own
         if isinstance(params, Tensor):
             raise DTypeError(f"[{self._name}] expected an iterable of parameters, got one tensor; pass [tensor]")
@@ -205,18 +206,23 @@ class Optimizer:
         if closure is not None:
             with st.enable_grad():
                 loss = closure()
-        self._changed = []
+        self._staged = {}
+        mode = GRAD_MODE.on
+        GRAD_MODE.on = False  # not by `no_grad`, whose exit might be interrupted
         try:
-            with st.no_grad():
-                ready = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-                self._count_step([p for params in ready for p in params])
-                for group, params in zip(self.param_groups, ready):
-                    if params:
-                        self._update(group, params)
-            if recorder() is None and self._changed:
-                st.eval(*self._changed)
+            ready = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+            self._count_step([p for params in ready for p in params])
+            for group, params in zip(self.param_groups, ready):
+                if params:
+                    self._update(group, params)
+            if recorder() is not None:
+                for target, value in self._staged.values():
+                    in_place.set_value(target, value)
+            elif self._staged:
+                in_place.set_values(self._staged.values())
         finally:
-            self._changed = []
+            GRAD_MODE.on = mode
+            self._staged = {}
         return loss
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
@@ -224,9 +230,8 @@ class Optimizer:
         raise NotImplementedError(f"[{self._name}] expected a method `_update`, got none; define it")
 
     def _set(self, target: Tensor, value: Tensor) -> None:
-        """Gives a parameter or a state its new value, which is evaluated at the end of the step."""
-        in_place.set_value(target, value)
-        self._changed.append(target)
+        """Gives a parameter or a state its new value, at the end of the step and together with all others."""
+        self._staged[id(target)] = target, value
 
     def _state_tensor(self, p: Tensor, name: str, initial: float = 0.0) -> Tensor:
         """A state of the parameter's shape and dtype. A new one has its value already, as all later ones will."""
@@ -249,8 +254,9 @@ class Optimizer:
         return group.number(name, transform, compute_dtype(p), p.device)
 
     def _counter(self, p: Tensor) -> Tensor | None:
-        """The tensor that counts the steps of `p`, if there is one."""
-        return None if self.step_key is None else cast("Tensor | None", self.state[p].get(self.step_key))
+        """The number of steps of `p`, with the present one where that is counted already; None if they are not counted."""
+        counter = None if self.step_key is None else cast("Tensor | None", self.state[p].get(self.step_key))
+        return self._staged.get(id(counter), (None, counter))[1]
 
     def _count_step(self, params: list[Tensor]) -> None:
         """Counts one step. Parameters with the same history share one counter, and keep doing so."""
@@ -330,9 +336,14 @@ class Optimizer:
         """
         given: Any = state_dict
         try:
-            state, saved = dict(given["state"]), [dict(group) for group in given["param_groups"]]
-            lengths = [len(group["params"]) for group in saved]
-        except (KeyError, TypeError, ValueError) as error:
+            if not isinstance(given, Mapping):
+                raise TypeError(type(given).__name__)
+            state = {int(number): dict(entries) for number, entries in given["state"].items()}
+            saved = [dict(group) for group in given["param_groups"]]
+            if not all(isinstance(name, str) for entries in (*state.values(), *saved) for name in entries):
+                raise TypeError("a name that is no string")
+            lengths = [len(list(group["params"])) for group in saved]
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected keys state and param_groups, got something else ({error!r}); "
                 "pass what state_dict() returned"
@@ -367,14 +378,25 @@ class Optimizer:
     def _loaded(self, p: Tensor, name: str, value: Any, counters: dict[tuple[float, str], Tensor]) -> StateValue:
         """One entry of the state of `p`, as a new tensor; equal step counts share one."""
         if name == "step":
-            count = float(value.item() if hasattr(value, "item") else value)
+            try:
+                count = float(value.item() if hasattr(value, "item") else value)
+            except (TypeError, ValueError) as error:
+                raise CheckpointError(
+                    f"[{self._name}.load_state_dict] expected {name} as a number, got {value!r} ({error}); nothing was loaded"
+                ) from None
             key = (count, p.device)
             if key not in counters:
                 counters[key] = number_tensor(count, float32, p.device)
             return counters[key]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        tensor = owned_tensor(value)
+        try:
+            tensor = owned_tensor(value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"[{self._name}.load_state_dict] expected {name} as a tensor or a number, got {type(value).__name__} "
+                f"({error}); nothing was loaded"
+            ) from None
         if tuple(tensor.shape) != tuple(p.shape):
             raise CheckpointError(
                 f"[{self._name}.load_state_dict] expected {name} of shape={tuple(p.shape)}, "

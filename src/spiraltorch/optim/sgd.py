@@ -90,7 +90,7 @@ class SGD(Optimizer):
                 buffer = self._state_tensor(p, "momentum_buffer")
                 addend = gradient
                 if group["dampening"]:
-                    first = self.state[p]["_step"] == 1.0
+                    first = self._counter(p) == 1.0
                     factor = self._number(group, p, "dampening", _complement)
                     addend = gradient * st.where(first, 1.0, factor).to(compute_dtype(p))
                 velocity = at_least_float32(buffer) * momentum + addend

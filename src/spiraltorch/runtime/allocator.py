@@ -1,5 +1,7 @@
 """A caching allocator: blocks of a device's memory in size classes, kept for reuse when freed.
 
+A buffer that is dropped only notes that (`SizeClass.returning`); its block is released when the allocator is used next.
+
 Several threads allocate and free. Under the global interpreter lock that needs no other lock: the interpreter does not
 switch threads between the steps of `take` and `release` that belong together. Without it, `LockedSizeClass` is used.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import OutOfMemoryError
@@ -27,7 +30,7 @@ def size_class(nbytes: int) -> int:
 
 
 class SizeClass:
-    """The free blocks of one size. A buffer keeps the bound method `release`, and needs nothing else to give back memory."""
+    """The free blocks of one size."""
 
     __slots__ = ("allocator", "free", "size")
 
@@ -39,6 +42,8 @@ class SizeClass:
     def take(self) -> int:
         """The address of a block. Raises `OutOfMemoryError`."""
         free, allocator = self.free, self.allocator
+        if allocator.returned:
+            allocator.collect()
         address = free.pop() if free else allocator.fresh(self.size)
         allocator.in_use = in_use = allocator.in_use + self.size
         if in_use > allocator.peak:
@@ -46,10 +51,7 @@ class SizeClass:
         return address
 
     def release(self, address: int) -> None:
-        """Gives a block back: to the free blocks, or to the system where those exceed the allocator's `keep_limit`.
-
-        It reads no global name: buffers may be freed while the interpreter shuts down, when those are None.
-        """
+        """Gives a block back: to the free blocks, or to the system where those exceed the allocator's `keep_limit`."""
         allocator = self.allocator
         allocator.in_use = in_use = allocator.in_use - self.size
         if allocator.reserved - in_use > allocator.keep_limit:
@@ -57,6 +59,10 @@ class SizeClass:
             allocator.reserved -= self.size
         else:
             self.free.append(address)
+
+    def returning(self, address: int) -> Callable[[], None]:
+        """A function without Python code that gives a block back at the next use of the allocator."""
+        return partial(self.allocator.returned.append, (self, address))
 
 
 class LockedSizeClass(SizeClass):
@@ -92,6 +98,7 @@ class Allocator:
         self._class = SizeClass if HAS_GLOBAL_LOCK else LockedSizeClass
         self.classes: dict[int, SizeClass] = {}  # by the size of their blocks
         self.blocks: dict[int, Any] = {}  # by address or handle: the objects that own the memory
+        self.returned: list[tuple[SizeClass, int]] = []  # blocks of buffers that were dropped
         self.in_use = 0
         self.peak = 0
         self.reserved = 0  # bytes of all blocks, free ones too
@@ -109,12 +116,24 @@ class Allocator:
             known = self._by_request[nbytes] = self.classes.setdefault(size, self._class(self, size))
         return known
 
+    def collect(self) -> None:
+        """Releases the blocks of buffers that were dropped."""
+        returned = self.returned
+        try:
+            while returned:
+                blocks, address = returned.pop()
+                blocks.release(address)
+        except IndexError:
+            pass  # another thread took the last
+
     def levels(self) -> tuple[int, int]:
         """The bytes in use, and the most that were in use at once."""
+        self.collect()
         return self.in_use, self.peak
 
     def trim(self) -> None:
         """Gives every free block back to the system."""
+        self.collect()
         for one in self.classes.values():
             for address in one.free:
                 del self.blocks[address]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..dtypes import DType
-from ..errors import DeviceError, DTypeError
+from ..errors import DeviceError, DTypeError, OutOfMemoryError
 from ..telemetry.counting import watch_allocator
+from . import thread as thread  # whose hooks of forks come before those of locks that are held during its calls
 from .protocol import Backend, Device, DeviceFacts
 
 
@@ -87,20 +89,32 @@ class _Registry:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+            os.register_at_fork(
+                before=self.lock.acquire, after_in_parent=self.lock.release, after_in_child=self.lock.release
+            )
         self.backends: dict[str, Backend] = {}  # by name; empty until they are loaded
         self.devices: dict[str, Device] = {}  # the open ones, by canonical name
         self.default: str | None = None  # None until it is first read
 
     def load(self) -> None:
         """Loads every installed backend."""
-        from importlib.metadata import entry_points  # slow to import, and not needed to import the package
-
-        with self.lock:
+        with self.lock:  # the import, too: a forked child would wait for one that another thread has begun
+            try:
+                from importlib.metadata import entry_points  # slow to import, and not needed to import the package
+            except (ImportError, OSError) as error:
+                raise DeviceError(
+                    f"[device] expected to be able to import the backends, got {error!r}; use a device before the interpreter ends"
+                ) from error
             loaded: dict[str, Backend] = {}
             for entry in entry_points(group="spiraltorch.backends"):
                 backend: Backend
                 try:
                     backend = entry.load()
+                except OSError as error:  # no file descriptor, say, which may pass
+                    raise DeviceError(
+                        f"[device] expected to read the backend {entry.name}, got {error!r}; try again"
+                    ) from error
                 except Exception as error:  # any exception of the import becomes the backend's reason
                     backend = _Unloadable(entry.name, error)
                 loaded.setdefault(entry.name, backend)
@@ -167,6 +181,17 @@ def get(name: str) -> Device:
     """The open device of this name. Raises `DeviceError` where there is none."""
     device = REGISTRY.devices.get(name)
     return device if device is not None else REGISTRY.open(canonical(name))
+
+
+@contextmanager
+def host_memory(op: str) -> Iterator[None]:
+    """A block that computes on the host: what NumPy cannot allocate is an `OutOfMemoryError` of the operation."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"[{op}] expected memory for the result on the host, got none: {error}; use fewer elements"
+        ) from None
 
 
 def require_dtype(name: str, dtype: DType) -> None:

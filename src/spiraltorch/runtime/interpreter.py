@@ -29,7 +29,7 @@ class _Setting(Generic[N]):
     def __init__(self, read: Callable[[], N], write: Callable[[N], None]) -> None:
         self.read = read
         self.write = write
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal handler may come in between
         self.blocks = 0
         self.before: N
 

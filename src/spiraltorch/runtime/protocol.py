@@ -7,6 +7,7 @@ Contract
   compiled itself.
 - A program reads its arguments from one table of 8-byte slots in host memory: first the values of `Buffer.ptr`, then the
   scalars. The caller fills the table, then calls `run` or `timed`. One program runs at a time.
+- `after` of `run` and `timed` are calls of functions without Python code, see `runtime.changes`: they follow the launch.
 
 mypy checks every backend against these protocols: each of them states so with an annotated assignment. A protocol has
 no base class, so a backend outside this package need not import this module.
@@ -15,7 +16,8 @@ no base class, so a backend outside this package need not import this module.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypedDict, TypeVar, Union
 
 import numpy as np
@@ -29,27 +31,27 @@ KernelSource = Union[Kernel, Callable[[], Kernel]]  # a scheduled kernel, or a f
 Argument = tuple[int, int]  # a slot of the program's table, and a byte offset that is added to what the slot holds
 
 
+_nothing: Callable[[], None] = partial(any, ())  # type: ignore[assignment]  # returns a value that nobody uses
+
+
 class Buffer:
     """Device memory of `nbytes` bytes. `ptr` is its address, or the backend's handle for it.
 
-    When the last reference goes, `release(ptr)` gives the memory back to its allocator. Where `release` is None the
-    memory is foreign, and `keep` is the object that keeps it alive.
+    When the last reference goes, `release()` gives the memory back to its allocator. It is a function without Python code:
+    the exception of a signal handler that ran there would be lost. So it is called as the buffer's own `__del__`, which a
+    slot holds. Where `release` is None the memory is foreign, and `keep` is the object that keeps it alive.
     """
 
-    __slots__ = ("__weakref__", "device", "keep", "nbytes", "ptr", "release")
+    __slots__ = ("__del__", "__weakref__", "device", "keep", "nbytes", "ptr")
 
     def __init__(
-        self, ptr: int, nbytes: int, device: Device, release: Callable[[int], None] | None = None, keep: object = None
+        self, ptr: int, nbytes: int, device: Device, release: Callable[[], None] | None = None, keep: object = None
     ) -> None:
         self.ptr = ptr
         self.nbytes = nbytes
         self.device = device
-        self.release = release
         self.keep = keep
-
-    def __del__(self) -> None:
-        if self.release is not None:
-            self.release(self.ptr)
+        self.__del__ = _nothing if release is None else release
 
 
 class CompiledKernel(Protocol):
@@ -70,10 +72,10 @@ class Program(Protocol):
     def table(self) -> ctypes.Array[ctypes.c_char]:
         """Host memory that the next run reads: 8 bytes per slot, and at least 8 bytes."""
 
-    def run(self) -> None:
+    def run(self, after: Iterable[None] = ()) -> None:
         """Launches every kernel on what `table` holds. A later `Device.to_host` waits for the results."""
 
-    def timed(self) -> list[tuple[int, int]]:
+    def timed(self, after: Iterable[None] = ()) -> list[tuple[int, int]]:
         """Does what `run` does, waits, and measures each kernel.
 
         Returns:
@@ -95,6 +97,10 @@ class Device(Protocol):
     @property
     def host_memory(self) -> bool:
         """Whether the host can address the memory of buffers."""
+
+    @property
+    def atomic_launch(self) -> bool:
+        """Whether no exception of a signal handler can come between a launch and `after`: see `Program.run`."""
 
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, aligned to 64 bytes. Raises `OutOfMemoryError`."""

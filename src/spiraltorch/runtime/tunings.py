@@ -1,7 +1,8 @@
 """The tuning store: one small JSON file for each kernel and target, beside the compiled kernels.
 
-Files are replaced atomically, so several processes may tune at the same time: the last writer wins. A file that is not a
-valid entry is reported and removed; it is written again when its kernel is tuned again.
+Files are replaced atomically, so several processes may tune at the same time: the last writer wins. A file that others may
+have written (see `files`) counts as missing. One that is not a valid entry is reported and removed; it is written again when
+its kernel is tuned again. The least recently used files are removed where all have more than `FOLDER_LIMIT` bytes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from pathlib import Path
 from typing import TypedDict, Union
 
 from ..version import __version__
-from . import cache
+from . import files
 
+ENTRY_LIMIT = 4 << 20  # bytes of one file
+FOLDER_LIMIT = 64 << 20  # bytes of all files
+MEMORY_LIMIT = 4096  # entries that this process remembers
+SUFFIX = ".json"
 VERSION = 1  # the version of the search and of the file format; entries of other versions are ignored
 OUTCOMES = {
     "timed": "timed", "wrong": "with wrong results", "failed": "crashed or hung", "refused": "refused",
@@ -97,7 +102,7 @@ def entry_key(kernel: str, target: str) -> str:
 
 def folder() -> Path | None:
     """Where entries are kept; None where nothing is kept on disk."""
-    root = cache.folder()
+    root = files.root()
     return None if root is None else root / "tuning"
 
 
@@ -107,27 +112,42 @@ def read(key: str) -> Entry | None:
     entry = _ENTRIES.get((str(root), key))
     if entry is not None or root is None:
         return entry
-    entry = _read(root / f"{key}.json")
+    path = root / f"{key}{SUFFIX}"
+    entry = _read(path)
     if entry is not None:
-        _ENTRIES[str(root), key] = entry
+        files.touch(path)
+        _remember(root, entry)
     return entry
 
 
-def write(entry: Entry) -> None:
-    """Stores an entry. Where the folder cannot be written it warns, and the entry holds in this process only."""
-    root = folder()
+def _remember(root: Path | None, entry: Entry) -> None:
+    """Keeps an entry in memory, and drops the oldest where there are too many."""
     _ENTRIES[str(root), entry.key] = entry
+    if len(_ENTRIES) > MEMORY_LIMIT:
+        _ENTRIES.pop(next(iter(_ENTRIES)))
+
+
+def write(entry: Entry) -> None:
+    """Stores an entry. Where the folder cannot be written it warns once, and the entry holds in this process only."""
+    root = folder()
+    _remember(root, entry)
     if root is None:
         return
-    try:
-        cache.write_atomically(root / f"{entry.key}.json", json.dumps(asdict(entry)).encode())
-    except OSError as error:
-        warnings.warn(
-            f"[tune] the folder {root} cannot be written ({error}): the results are kept for this process only. Set "
-            "SPIRALTORCH_CACHE_DIR to a writable folder",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    data = json.dumps(asdict(entry)).encode()
+    if len(data) <= ENTRY_LIMIT and files.write(root / f"{entry.key}{SUFFIX}", data):
+        files.written(root, SUFFIX, len(data), FOLDER_LIMIT)
+
+
+def count() -> int:
+    """The number of entries in memory."""
+    return len(_ENTRIES)
+
+
+def forget() -> None:
+    """Drops the entries in memory that are on disk, too."""
+    for at, key in list(_ENTRIES):
+        if at != "None" and (Path(at) / f"{key}{SUFFIX}").is_file():
+            del _ENTRIES[at, key]
 
 
 def entries() -> list[Entry]:
@@ -143,7 +163,7 @@ def entries() -> list[Entry]:
     """
     root = folder()
     known = {key: entry for (at, key), entry in _ENTRIES.items() if at == str(root)}
-    for path in sorted(root.glob("*.json")) if root is not None and root.is_dir() else []:
+    for _, _, path in files.entries(root, SUFFIX) if root is not None else []:
         entry = _read(path)
         if entry is not None:
             known[entry.key] = entry
@@ -162,8 +182,7 @@ def clear() -> int:
         True
     """
     count, root = len(entries()), folder()
-    for path in list(root.glob("*.json")) if root is not None and root.is_dir() else []:
-        path.unlink(missing_ok=True)
+    files.remove(root, SUFFIX)
     for at, key in list(_ENTRIES):
         if at == str(root):
             del _ENTRIES[at, key]
@@ -172,9 +191,8 @@ def clear() -> int:
 
 def _read(path: Path) -> Entry | None:
     """The entry in a file; None where there is none. A damaged file is reported and removed."""
-    try:
-        data = path.read_bytes()
-    except OSError:
+    data = files.read(path, ENTRY_LIMIT)
+    if data is None:
         return None
     try:
         entry = Entry(**json.loads(data))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Protocol, Union
@@ -34,11 +34,11 @@ class KernelFacts(NamedTuple):
 class TimedProgram(Protocol):
     """A device program that can be launched, with or without timing each kernel."""
 
-    def run(self) -> None:
-        """Launches the kernels."""
+    def run(self, after: Iterable[None] = ()) -> None:
+        """Launches the kernels, and makes the calls `after`."""
 
-    def timed(self) -> list[tuple[int, int]]:
-        """Launches the kernels and returns the start and the end of each."""
+    def timed(self, after: Iterable[None] = ()) -> list[tuple[int, int]]:
+        """Launches the kernels, makes the calls `after`, and returns the start and the end of each."""
 
 
 class Sink(Protocol):
@@ -154,18 +154,18 @@ def record_plan_lookup(start: int, hit: bool, values: int) -> None:
         sink.add_span(PLAN, start, now, {"cache": "hit" if hit else "miss", "values": values})
 
 
-def launch(program: TimedProgram, device: str, kernels: Sequence[KernelFacts]) -> None:
-    """Launches a program inside a span; times each kernel if a sink asks for device times."""
+def launch(program: TimedProgram, device: str, kernels: Sequence[KernelFacts], after: Iterable[None] = ()) -> None:
+    """Launches a program inside a span, with the calls `after` it; times each kernel if a sink asks for device times."""
     number = next(_LAUNCH_NUMBERS)
     sinks = tuple(ACTIVE)
     nbytes = sum(k.nbytes for k in kernels)
     times: list[tuple[int, int]] = []
     with span(LAUNCH, device=device, launch=number, kernels=len(kernels), bytes=nbytes) as s:
         if any(sink.device_time for sink in sinks):
-            times = program.timed()
+            times = program.timed(after)
             s.set(device_ns=sum(stop - start for start, stop in times))
         else:
-            program.run()
+            program.run(after)
         for sink in sinks:
             sink.add_launch(device, number, kernels, times if sink.device_time else [])
 

@@ -20,6 +20,7 @@ Contract
 from __future__ import annotations
 
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Union, final
 
 from ..autodiff.custom import set_grad_enabled
@@ -28,6 +29,7 @@ from ..errors import ArgumentError
 from ..graph import build
 from ..graph.node import GRAD_MODE, Aval, Node, leaf
 from ..runtime import device as devices
+from ..runtime.changes import Changes
 from ..typing import NDArray, Shape
 from .layout import (
     Path,
@@ -320,6 +322,13 @@ def _with_gradient_of(old: Node, new: Node) -> Node:
     return new if GRAD_MODE.on else with_value(old, new)
 
 
+def new_node(tensor: Tensor, node: Node) -> Node:
+    """The node that a tensor gets when a value without a gradient is assigned."""
+    if node.rg:
+        node = build.stop_gradient(node)
+    return _with_gradient_of(tensor.node, node)
+
+
 def _write_through(tensor: Tensor, node: Node) -> bool:
     """Updates what a tensor shares elements with, before it gets a node. Returns whether it needs none."""
     alias = tensor._alias
@@ -371,11 +380,37 @@ def write_value(tensor: Tensor, node: Node) -> None:
         set_node(tensor, node)
 
 
+def plan_write(tensor: Tensor, node: Node, changes: Changes) -> bool:
+    """Adds what `write_value` does to changes that are made later, all at once.
+
+    Returns:
+        False for a view, and a tensor that shares an array's memory: they have to be written one after another.
+    """
+    alias = tensor._alias
+    if type(alias) is View or type(alias) is HostMemory:
+        return False
+    if node.rg and is_leaf(node):
+        node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
+    changes.set(tensor, "_node", node)
+    family = None if alias is None else alias()
+    if family is None:
+        changes.set(tensor, "_alias", None)
+    else:
+        for view in family.views():
+            path = view._alias
+            assert type(path) is View
+            if path.source is None:
+                changes.delete(view, "_node")
+            changes.set(path, "source", node)
+    return True
+
+
 def restore_node(tensor: Tensor, node: Node) -> None:
     """Gives a tensor the node that it had before a recording; views of it are made anew from that."""
     alias = tensor._alias
     if type(alias) is HostMemory:
-        del tensor._node
+        with suppress(AttributeError):  # done already
+            del tensor._node
         return
     if type(alias) is View:
         alias.source = None

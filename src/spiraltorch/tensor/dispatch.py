@@ -12,7 +12,7 @@ from ..dtypes import DType, bool_, default_float, int64, promote, scalar_dtype
 from ..errors import ArgumentError, DTypeError
 from ..graph import build, node
 from ..graph import primitives as _primitives  # noqa: F401  # defines them
-from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, spec_of
+from ..graph.node import _SPECS, GRAD_MODE, Aval, Node, Spec, Table, spec_of
 from ..graph.primitive import REGISTRY, Primitive
 from ..typing import ArrayLike, Shape
 from .aliasing import make_view, path_between
@@ -23,6 +23,7 @@ from .tracing.tracer import TRACING, record_read
 from .tracing.tracer import node_of as node_of
 
 P = REGISTRY
+SPEC_LIMIT = 2048  # combinations of types that each operator remembers
 _number = build.number
 
 
@@ -92,7 +93,7 @@ def operator(prim: Primitive, general: Callable[[Tensor, Any], Any], swap: bool 
     Returns:
         A function of two operands, the first of which is a tensor.
     """
-    specs: dict[tuple[Aval, Aval], Spec] = {}  # by the operands' avals
+    specs: Table[tuple[Aval, Aval], Spec] = Table(SPEC_LIMIT)  # by the operands' avals
     find = specs.get
     gradable = prim.differentiable
 
@@ -120,14 +121,14 @@ def operator(prim: Primitive, general: Callable[[Tensor, Any], Any], swap: bool 
             result = general(x, y)
             key = (b.aval, a.aval) if swap else (a.aval, b.aval)
             if result.node.spec.prim is prim and tuple([n.aval for n in result.node.args]) == key:
-                specs[key] = result.node.spec
+                specs.remember(key, result.node.spec)
             return result
         return Tensor(Node(spec, (b, a) if swap else (a, b), None, gradable and (a.rg or b.rg) and GRAD_MODE.on))
 
     return call
 
 
-_WEAK: dict[Aval, tuple[Spec, dict[float, Node]]] = {}
+_WEAK: Table[Aval, tuple[Spec, dict[float, Node]]] = Table(SPEC_LIMIT)
 
 
 def weak_scalar(value: float, aval: Aval) -> Node:
@@ -135,7 +136,7 @@ def weak_scalar(value: float, aval: Aval) -> Node:
     known = _WEAK.get(aval)
     if known is None:
         constants = {v: build.const(v, aval.dtype, aval.device) for v in (1.0, -1.0, 2.0, 0.5)}
-        known = _WEAK[aval] = (build.scalar(3.0, aval.dtype, aval.device).spec, constants)
+        known = _WEAK.remember(aval, (build.scalar(3.0, aval.dtype, aval.device).spec, constants))
     constant = known[1].get(value)
     if constant is not None:
         if constant.buf is not None:  # evaluated by itself, so it is a leaf now: see build.const

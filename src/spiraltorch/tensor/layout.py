@@ -49,10 +49,11 @@ def name_of(step: Spec) -> str:
 
 def put_back(path: Path, base: Node, new: Node) -> Node:
     """The base with new elements in place of those at the end of a path: the inverse of `along`."""
-    operands = []
-    for step in path:
-        operands.append(base)
-        base = _applied(step, base)
+    if not path:
+        return new
+    operands = [base]
+    for step in path[:-1]:
+        operands.append(_applied(step, operands[-1]))
     for step, operand in zip(reversed(path), reversed(operands), strict=True):
         new = _put_back_step(step, operand, new)
     return new

@@ -9,6 +9,7 @@ import numpy as np
 from ..dtypes import as_dtype, default_float, default_int, int64, uint64
 from ..errors import ArgumentError, DTypeError
 from ..graph import build
+from ..runtime.device import host_memory
 from ..typing import DeviceLike, DTypeLike
 from .arguments import integer, real
 from .creation import as_shape, asarray, device_name
@@ -101,7 +102,8 @@ def linspace(
     num = integer(num, "linspace", "num", 0)
     start, stop = real(start, "linspace", "start"), real(stop, "linspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
-    exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
+    with host_memory("linspace"):
+        exact = np.linspace(start, stop, num, endpoint=endpoint, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
 
 
@@ -139,7 +141,8 @@ def logspace(
     num = integer(num, "logspace", "num", 0)
     start, stop = real(start, "logspace", "start"), real(stop, "logspace", "stop")
     target = default_float if dtype is None else as_dtype(dtype)
-    exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
+    with host_memory("logspace"):
+        exact = np.logspace(start, stop, num, endpoint=endpoint, base=base, dtype=np.float64)
     return asarray(exact.astype(target.numpy), device=device)
 
 

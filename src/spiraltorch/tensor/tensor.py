@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler import evaluate
+from ..compiler.state import STATE
 from ..dtypes import DType, from_numpy
 from ..errors import ArgumentError, DeviceError, DTypeError, GradientError, ShapeError
 from ..graph import build
@@ -475,7 +476,8 @@ def _host_array(tensor: Tensor, op: str) -> NDArray:
         return shared
     node = evaluated(tensor, op)
     array: NDArray = devices.get(node.aval.device).to_host(node.buf, node.aval.shape, node.aval.dtype.numpy)
-    return array
+    # In a signal handler: what it interrupts may be about to write over the memory.
+    return array.copy() if STATE.running else array
 
 
 def rebuilt(array: NDArray, requires_grad: bool, device: str | None = None) -> Tensor:

@@ -8,13 +8,12 @@ import pickle
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TypedDict
 
+from ..runtime import process
 from ..runtime.tunings import Decisions, Option
 
 COMMAND = ("-m", "spiraltorch.tuning.worker")
@@ -71,8 +70,8 @@ class Client:
         self._lines = queue.Queue()
         self._owner = os.getpid()
         self._process = subprocess.Popen(
-            [sys.executable, *self.command, self.device], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._errors, env=_environment(), start_new_session=True,
+            [*process.command(self.command), self.device], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._errors, env=process.environment(SPIRALTORCH_TUNE=""), start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=_read_lines, args=(self._process, self._lines), daemon=True).start()
         self._answer(START_SECONDS)
@@ -120,16 +119,16 @@ class Client:
     def close(self) -> None:
         """Ends the process and those that it started."""
         owned = self.running
-        process, self._process = self._process, None
-        if process is None or not owned:
+        worker, self._process = self._process, None
+        if worker is None or not owned:
             return
-        if process.poll() is None:
+        if worker.poll() is None:
             if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(worker.pid, signal.SIGKILL)
             else:
-                process.kill()
-        process.wait()
-        for stream in (process.stdin, self._errors):
+                worker.kill()
+        worker.wait()
+        for stream in (worker.stdin, self._errors):
             if stream is not None:
                 try:
                     stream.close()
@@ -138,17 +137,10 @@ class Client:
         self._errors = None
 
 
-def _read_lines(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
+def _read_lines(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
     """Moves the process's lines to a queue, with None at their end."""
-    assert process.stdout is not None
-    with process.stdout as stream:
+    assert worker.stdout is not None
+    with worker.stdout as stream:
         for line in stream:
             lines.put(line)
     lines.put(None)
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment, with the same package first on the path, and no tuning inside."""
-    package = Path(__file__).resolve().parents[2]
-    path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))
-    return {**os.environ, "PYTHONPATH": path, "SPIRALTORCH_TUNE": ""}

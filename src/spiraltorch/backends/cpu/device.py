@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,13 @@ import numpy as np
 from ...ir.stmt import Kernel
 from ...runtime.allocator import ALIGN, Allocator
 from ...runtime.cache import Facts, KernelCache
+from ...runtime.interpreter import short_switch_interval
 from ...runtime.protocol import Argument, Buffer, HostArray, KernelSource, Step, own_steps
 from ...telemetry.counting import COUNTS
 from ...telemetry.names import COMPILE_MACHINE, COMPILE_RENDER, TO_DEVICE, TO_HOST
 from ...telemetry.spans import ACTIVE, span, transfer
 from . import jit
-from .host import host, physical_memory, target, threads
+from .host import LLVM, host, physical_memory, target, threads
 from .pool import Pool, pool
 
 if TYPE_CHECKING:
@@ -33,12 +35,16 @@ RECORD = 5  # words that describe one phase to the pool's `run_plan`
 class CpuKernel:
     """A compiled kernel: its phases as (address of the function, number of tasks), and the memory that they use.
 
-    `workspace_bytes` is each thread's scratch; `temp_bytes` are the sizes of the buffers that all threads share.
+    `workspace_bytes` is each thread's scratch; `temp_bytes` are the sizes of the buffers that all threads share. `code` keeps
+    the functions in memory.
     """
 
-    __slots__ = ("phases", "temp_bytes", "workspace_bytes")
+    __slots__ = ("code", "phases", "temp_bytes", "workspace_bytes")
 
-    def __init__(self, phases: list[tuple[int, int]], workspace_bytes: int, temp_bytes: list[int]) -> None:
+    def __init__(
+        self, code: jit.Code, phases: list[tuple[int, int]], workspace_bytes: int, temp_bytes: list[int]
+    ) -> None:
+        self.code = code
         self.phases = phases
         self.workspace_bytes = workspace_bytes
         self.temp_bytes = temp_bytes
@@ -47,10 +53,11 @@ class CpuKernel:
 class CpuProgram:
     """Kernels in launch order over one table of arguments: records that `run_plan` of the pool reads. See `pool`."""
 
-    __slots__ = ("_blocks", "_call", "_ends", "_plan", "_singles", "_words", "table")
+    __slots__ = ("_blocks", "_call", "_code", "_ends", "_plan", "_singles", "_words", "table")
 
     def __init__(self, device: CpuDevice, steps: list[tuple[CpuKernel, Sequence[Argument]]], slots: int) -> None:
         records: list[int] = []
+        self._code = [kernel.code for kernel, _ in steps]  # keeps the functions of the records in memory
         self._blocks: list[HostArray] = []  # memory to which the records point
         parallel = False
         self._ends: list[int] = []  # how many records there are after each kernel
@@ -81,11 +88,14 @@ class CpuProgram:
         self._plan = int(plan.ctypes.data)
         self._singles: list[int] = []  # for `timed`: addresses of plans of one kernel each
 
-    def run(self) -> None:
+    def run(self, after: Iterable[None] = ()) -> None:
         """Launches every kernel; returns when all are done."""
-        self._call(self._plan)
+        if after:
+            any(chain(map(self._call, (self._plan,)), after))
+        else:
+            self._call(self._plan)
 
-    def timed(self) -> list[tuple[int, int]]:
+    def timed(self, after: Iterable[None] = ()) -> list[tuple[int, int]]:
         """Launches every kernel by a call of its own, and measures each. See `runtime.protocol.Program`."""
         if not self._singles:
             records, _, *rest = self._words
@@ -95,12 +105,14 @@ class CpuProgram:
             )
             self._blocks.append(singles)
             self._singles = [int(one.ctypes.data) for one in singles]
-        call, clock, times = self._call, time.perf_counter_ns, []
-        for one in self._singles:
-            start = clock()
-            call(one)
-            times.append((start, clock()))
-        return times
+        times: list[int] = []
+        steps = [
+            chain(map(times.append, starmap(time.perf_counter_ns, ((),))), map(self._call, (one,)),
+                  map(times.append, starmap(time.perf_counter_ns, ((),))))
+            for one in self._singles
+        ]  # fmt: skip
+        any(chain(chain.from_iterable(steps), after))
+        return list(zip(times[::2], times[1::2], strict=True))
 
 
 class _BufferArray:
@@ -126,6 +138,7 @@ class CpuDevice:
     """The host processor. See `runtime.protocol.Device`."""
 
     host_memory = True
+    atomic_launch = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -143,7 +156,8 @@ class CpuDevice:
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory, 64-byte aligned."""
         blocks = self.allocator.size_class(nbytes)
-        return Buffer(blocks.take(), nbytes, self, blocks.release)
+        address = blocks.take()
+        return Buffer(address, nbytes, self, blocks.returning(address))
 
     def memory(self) -> tuple[int, int]:
         """Bytes in use, and the most that were in use at once."""
@@ -189,8 +203,8 @@ class CpuDevice:
         """Compiles kernels. While LLVM works on one in a thread of its own, the next is scheduled and rendered here."""
         if ACTIVE or len(kernels) < 2 or self.target.threads < 2:
             return self.kernels.get(kernels, keys)
-        with jit.compile_thread() as executor:
-            return self.kernels.get(kernels, keys, executor)
+        with short_switch_interval():  # LLVM needs no interpreter, but asks for it after each call
+            return self.kernels.get(kernels, keys, LLVM)
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:
         """The facts of a kernel that is not cached, and the function that generates its machine code."""
@@ -209,9 +223,9 @@ class CpuDevice:
 
     def _load(self, facts: Facts, code: bytes) -> CpuKernel:
         """A kernel that can be launched, from its facts and its machine code."""
-        addresses = jit.load(code, [name for name, _ in facts["phases"]])
-        phases = [(addresses[name], int(tasks)) for name, tasks in facts["phases"]]
-        return CpuKernel(phases, int(facts["workspace"]), list(facts["temps"]))
+        loaded = jit.load(code, [str(name) for name, _ in facts["phases"]])
+        phases = [(loaded.addresses[name], int(tasks)) for name, tasks in facts["phases"]]
+        return CpuKernel(loaded, phases, int(facts["workspace"]), [int(size) for size in facts["temps"]])
 
     def program(self, steps: Sequence[Step], slots: int) -> CpuProgram:
         """Links kernels of this device into a program whose table has so many slots."""

@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 from ...errors import CompileError
 from ...ir.target import Target
 from ...runtime.protocol import DeviceFacts
+from ...runtime.thread import Worker
 
+LLVM = Worker("spiraltorch-llvm")  # the thread that calls LLVM, see `jit`
+MOST_THREADS = 4096
 PARALLEL_WORK = 1 << 17  # operations below which waking the pool's threads costs more than it saves
 
 
@@ -51,7 +54,9 @@ def host() -> Machine:
     """This processor. `SPIRALTORCH_CPU_FEATURES` may switch features off or on: `-avx512f,-avx2`."""
     import llvmlite.binding as llvm
 
-    features = dict(llvm.get_host_cpu_features())
+    features, triple, name = LLVM.call(
+        lambda: (dict(llvm.get_host_cpu_features()), llvm.get_process_triple(), str(llvm.get_host_cpu_name()))
+    )
     setting = os.environ.get("SPIRALTORCH_CPU_FEATURES", "")
     for word in filter(None, (w.strip() for w in setting.split(","))):
         if word[0] not in "+-":
@@ -61,16 +66,16 @@ def host() -> Machine:
         features[word[1:]] = word[0] == "+"
         if word == "-avx512f":
             features.update({n: False for n in features if n.startswith(("avx512", "avx10"))})
-    return machine(llvm.get_process_triple(), str(llvm.get_host_cpu_name()) if not setting else "x86-64", features)
+    return machine(triple, name if not setting else "x86-64", features)
 
 
 def threads() -> int:
     """The number of threads that run a kernel: `SPIRALTORCH_NUM_THREADS`, or the processors this process may use."""
     setting = os.environ.get("SPIRALTORCH_NUM_THREADS")
     if setting:
-        if not setting.isdigit() or int(setting) < 1:
+        if not (setting.isascii() and setting.isdigit()) or not 1 <= int(setting[:9]) <= MOST_THREADS:
             raise CompileError(
-                f"[cpu] expected SPIRALTORCH_NUM_THREADS as a positive integer, got {setting!r}; "
+                f"[cpu] expected SPIRALTORCH_NUM_THREADS as a number from 1 to {MOST_THREADS}, got {setting!r}; "
                 "correct or unset the variable"
             )
         return int(setting)

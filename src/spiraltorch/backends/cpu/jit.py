@@ -1,7 +1,8 @@
 """LLVM IR text to machine code in this process, through llvmlite's ORC JIT.
 
-`emit` makes object code, which the caches keep; `load` links it into the process. Linked code stays for the life of the
-process. LLVM is imported at the first use. llvmlite has no static types.
+`emit` makes object code, which the caches keep; `load` links it into the process, where it stays as long as the `Code` that
+`load` returns. All calls of LLVM are made by one thread, `LLVM`, since llvmlite holds a lock during each: an exception of a
+signal handler would leave it locked. LLVM is imported at the first use. llvmlite has no static types.
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from functools import lru_cache, partial
+from typing import Any
 
 from ...errors import CompileError
-from ...runtime.interpreter import short_switch_interval
-from .host import Machine, host
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
+from . import object_file
+from .host import LLVM, Machine, host
 
 _NUMBER = itertools.count()  # of linked libraries, which need names of their own
-_LINKED: list[object] = []  # linked libraries, and symbols that they use: they live as long as the process
+_SYMBOLS: list[object] = []  # symbols that linked libraries use: they live as long as the process
+SESSION_LIMIT = 128  # libraries that a session links
+_UNUSED: deque[Any] = deque()  # libraries that nothing uses, which the next call of LLVM unloads
 
 
 @lru_cache(maxsize=1)
@@ -48,9 +47,35 @@ def target_machine(of: Machine) -> Any:
     )
 
 
-@lru_cache(maxsize=1)
-def _session() -> Any:
-    """The process's JIT."""
+class _Session:
+    """A JIT, and the number of libraries that it has linked.
+
+    A library that is unloaded leaves some memory behind, which goes with the session. So a session links `SESSION_LIMIT`
+    libraries, and is closed when the last `Code` of them is dropped.
+    """
+
+    current: _Session | None = None  # used in LLVM's thread
+
+    def __init__(self) -> None:
+        self.jit = _new_jit()
+        self.linked = 0
+        self._unused = _UNUSED
+
+    def __del__(self) -> None:
+        self._unused.append(self.jit)
+
+
+def _session() -> _Session:
+    """The session that links the next library."""
+    session = _Session.current
+    if session is None or session.linked >= SESSION_LIMIT:
+        session = _Session.current = _Session()
+    session.linked += 1
+    return session
+
+
+def _new_jit() -> Any:
+    """A JIT of this process."""
     llvm = _llvm()
     own = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=host().cpu, features=host().features, opt=3, reloc="pic", codemodel="default"
@@ -66,6 +91,12 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
     Raises:
         CompileError: LLVM rejects the module `name`.
     """
+    return LLVM.call(partial(_emit, text, of, name))
+
+
+def _emit(text: str, of: Machine, name: str) -> bytes:
+    """What `emit` does, in LLVM's thread."""
+    _unload()
     llvm = _llvm()
     generator = target_machine(of)
     try:
@@ -84,33 +115,42 @@ def emit(text: str, of: Machine, name: str = "module") -> bytes:
     return bytes(generator.emit_object(module))
 
 
-@contextmanager
-def compile_thread() -> Iterator[Executor]:
-    """A thread for `emit` to run in while this one schedules and renders.
-
-    LLVM runs without the interpreter's lock, but asks for it again after each call. So threads switch sooner here.
-    """
-    from concurrent.futures import ThreadPoolExecutor  # brings logging
-
-    with short_switch_interval():
-        executor = ThreadPoolExecutor(1, "spiraltorch-llvm")
-        try:
-            yield executor
-        finally:
-            executor.shutdown(cancel_futures=True)  # after an error the rest is not needed
-
-
 @lru_cache(maxsize=1)
 def _system_symbols() -> dict[str, int]:
     """Symbols that object code needs besides the C library's: on Windows `_fltused`, which says that floats are used."""
     if os.name != "nt":
         return {}
     mark = ctypes.c_int(0x9875)
-    _LINKED.append(mark)
+    _SYMBOLS.append(mark)
     return {"_fltused": ctypes.addressof(mark)}
 
 
-def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = None) -> dict[str, int]:
+class Code:
+    """Functions that are linked into the process. They are unloaded some time after the last reference to this is dropped.
+
+    Attributes:
+        addresses: the address of each function by its name.
+    """
+
+    __slots__ = ("_library", "_session", "_unused", "addresses")
+
+    def __init__(self, session: _Session, library: Any, functions: list[str]) -> None:
+        self._session = session
+        self._library = library
+        self._unused = _UNUSED  # global names may be gone when the interpreter ends
+        self.addresses: dict[str, int] = {function: library[function] for function in functions}
+
+    def __del__(self) -> None:
+        self._unused.append(self._library)
+
+
+def _unload() -> None:
+    """Unloads libraries that nothing uses, in LLVM's thread."""
+    while _UNUSED:
+        _UNUSED.popleft().close()
+
+
+def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = None) -> Code:
     """Links object code into the process.
 
     Args:
@@ -119,17 +159,26 @@ def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = Non
         symbols: addresses of further symbols that the code may refer to.
 
     Returns:
-        The address of each function.
+        The functions.
+
+    Raises:
+        CompileError: the code is none of this machine, or lacks one of the functions.
     """
+    return LLVM.call(partial(_load, code, functions, symbols or {}))
+
+
+def _load(code: bytes, functions: list[str], symbols: dict[str, int]) -> Code:
+    """What `load` does, in LLVM's thread."""
+    _unload()
+    object_file.check(code, functions)
     library = _llvm().JITLibraryBuilder().add_object_img(code)
-    for name, address in {**_system_symbols(), **(symbols or {})}.items():
+    for name, address in {**_system_symbols(), **symbols}.items():
         library.import_symbol(name, address)
     library.add_current_process()
     for function in functions:
         library.export_symbol(function)
     try:
-        tracker = library.link(_session(), f"spiraltorch{next(_NUMBER)}")
+        session = _session()
+        return Code(session, library.link(session.jit, f"spiraltorch{next(_NUMBER)}"), functions)
     except RuntimeError as error:
         raise CompileError(f"[cpu] linking {functions[0]} failed: {error}") from error
-    _LINKED.append(tracker)
-    return {function: tracker[function] for function in functions}

@@ -14,12 +14,14 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 
+from ...errors import CompileError
 from ...runtime import cache
 from . import jit
 from .host import Machine, host
 
 SPINS = 3000
 VERSION = 1
+_RUNNING: list[jit.Code] = []  # never unloaded: workers sleep in it
 
 
 def _pause(triple: str) -> tuple[str, str]:
@@ -325,7 +327,9 @@ class Pool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        addresses = jit.load(_object(host()), ["run_plan", "forget_workers"], _symbols())
+        code = _code(host())
+        _RUNNING.append(code)
+        addresses = code.addresses
         self.run: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(addresses["run_plan"])
         self._forget: Callable[[], None] = ctypes.CFUNCTYPE(None)(addresses["forget_workers"])
         if hasattr(os, "register_at_fork"):
@@ -341,8 +345,8 @@ def _symbols() -> dict[str, int]:
     return {n: int(ctypes.cast(getattr(base, n), ctypes.c_void_p).value or 0) for n in names}
 
 
-def _object(of: Machine) -> bytes:
-    """The pool's object code, from the disk cache or compiled now."""
+def _code(of: Machine) -> jit.Code:
+    """The pool's functions, from the disk cache or compiled now."""
     import hashlib
 
     import llvmlite
@@ -350,12 +354,16 @@ def _object(of: Machine) -> bytes:
     source = text(of.triple)
     digest = hashlib.sha256(f"{source}|{of.cpu}|{of.features}|{llvmlite.__version__}".encode()).hexdigest()[:24]
     key = f"pool-{digest}"
+    functions = ["run_plan", "forget_workers"]
     stored = cache.read(key)
     if stored is not None:
-        return stored[1]
+        try:
+            return jit.load(stored[1], functions, _symbols())
+        except CompileError:
+            pass  # content that was changed together with its checksum
     code = jit.emit(source, of, "the thread pool")
     cache.write(key, {"version": VERSION}, code)
-    return code
+    return jit.load(code, functions, _symbols())
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ and only `to_host` and `wait` wait for them.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -40,6 +41,7 @@ class WgpuDevice:
     """
 
     host_memory = False
+    atomic_launch = False  # the binding is Python code
 
     def __init__(self, name: str, adapter: Any, native: frozenset[str] = adapters.NATIVE) -> None:
         self.name = name
@@ -56,6 +58,7 @@ class WgpuDevice:
         self.usage = self.wgpu.BufferUsage.STORAGE | self.wgpu.BufferUsage.COPY_DST | self.wgpu.BufferUsage.COPY_SRC
         self._probe = self.gpu.create_buffer(size=4, usage=self.usage)  # what `wait` reads
         self.count = 0  # of buffers made so far
+        self.owner = os.getpid()
         self.allocator = Allocator(name, 1 << 62, self._block)
         self.kernels = KernelCache(self._render, self._load)
         self.staging = Staging(self)
@@ -83,10 +86,20 @@ class WgpuDevice:
             )
         return DeviceError(f"[{self.name}] the driver refused a command: {text}")
 
+    def require_owner(self) -> None:
+        """Raises `DeviceError` in a forked process: the driver's threads exist in the one that opened the device only."""
+        if os.getpid() != self.owner:
+            raise DeviceError(
+                f"[{self.name}] expected to be used by the process that opened the device, got a process that was forked from "
+                "it; start processes with multiprocessing's method 'spawn', or open the device in the child only"
+            )
+
     def allocate(self, nbytes: int) -> Buffer:
         """Uninitialised memory."""
+        self.require_owner()
         blocks = self.allocator.size_class(nbytes)
-        return Buffer(blocks.take(), nbytes, self, blocks.release)
+        address = blocks.take()
+        return Buffer(address, nbytes, self, blocks.returning(address))
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -118,12 +131,14 @@ class WgpuDevice:
             count *= extent
         if count == 0:
             return np.empty(shape, dtype)
+        self.require_owner()
         with transfer(TO_HOST, self.name, count), self.translated():
             raw = self.staging.fetch(buffer, count)
         return np.frombuffer(raw, np.uint8).view(dtype).reshape(shape)
 
     def start_read(self, buffer: Buffer, nbytes: int) -> None:
         """Begins a copy to the host; nothing waits."""
+        self.require_owner()
         if nbytes:
             with self.translated():
                 self.staging.start(buffer, nbytes)
@@ -135,6 +150,7 @@ class WgpuDevice:
 
     def compile(self, kernels: Sequence[KernelSource], keys: Sequence[str | None]) -> list[WgpuKernel]:
         """Compiles kernels: their shaders are rendered or read from the cache, and the driver makes pipelines of them."""
+        self.require_owner()
         return self.kernels.get(kernels, keys)
 
     def _render(self, kernel: Kernel, key: str | None) -> tuple[Facts, Callable[[], bytes]]:

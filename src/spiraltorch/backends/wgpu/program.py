@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...codegen.wgsl.render import Rendered
@@ -112,15 +112,17 @@ class WgpuProgram:
             self.uniform = device.gpu.create_buffer(size=size, usage=usage)
         self.words = struct.Struct(f"={max(1, slots)}Q")
 
-    def run(self) -> None:
+    def run(self, after: Iterable[None] = ()) -> None:
         """Submits every launch; nothing waits for them."""
+        self.device.require_owner()
         with self.device.translated():
             words = self._arguments()
             encoder = self.device.gpu.create_command_encoder()
             self._encode(encoder, words, self.launches)
             self.device.queue.submit([encoder.finish()])
+        any(after)
 
-    def timed(self) -> list[tuple[int, int]]:
+    def timed(self, after: Iterable[None] = ()) -> list[tuple[int, int]]:
         """Runs every kernel, waits and measures. See `runtime.protocol.Program`.
 
         The device's own clock measures, where it has one and the plan is not too long for a query set; the first kernel
@@ -129,7 +131,9 @@ class WgpuProgram:
         words = self._arguments()
         self.device.wait()
         if "timestamp-query" in self.device.gpu.features and 0 < 2 * len(self.ends) <= QUERY_LIMIT:
-            return self._timestamps(words)
+            times = self._timestamps(words)
+            any(after)
+            return times
         times = []
         for launches in self._kernels():
             encoder = self.device.gpu.create_command_encoder()
@@ -138,6 +142,7 @@ class WgpuProgram:
             self.device.queue.submit([encoder.finish()])
             self.device.wait()
             times.append((start, time.perf_counter_ns()))
+        any(after)
         return times
 
     def _timestamps(self, words: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ whose temporary buffers are placed like intermediate values.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ...dtypes import DType
@@ -91,7 +92,7 @@ def link(
         (True, v.slot) if v.prim == "leaf" else (False, number[v.id]) for v in interface.results
     ])  # fmt: skip
     pairs = [in_place_pairs(one) for one in kernels.fused]
-    donors = _donors(kernels, pairs, number, results)
+    donors = _donors(kernels, pairs, number, results) if device.atomic_launch else {}
     slots: dict[int, Argument] = {i: (slot, 0) for i, slot in interface.leaf_slots.items()}
     slots.update({i: (interface.leaf_count + n, 0) for i, n in number.items()})
     arena = interface.leaf_count + len(outputs)
@@ -106,7 +107,11 @@ def link(
     )
     at = kernels.checking
     checking, main = [
-        LinkedProgram(device.program(steps[a:b], table.slots), facts[a:b]) if a < b else None
+        LinkedProgram(
+            device.program(steps[a:b], table.slots), facts[a:b], partial(device.program, steps[a:b], table.slots)
+        )
+        if a < b
+        else None
         for a, b in ((0, at), (at, len(steps)))
     ]
     donatable = tuple(dict.fromkeys(leaf for leaves in donors.values() for leaf in leaves))

@@ -24,7 +24,7 @@ from ..lowering.registry import is_view
 from ..passes import PIPELINE
 from ..program import Program, without_dead_values
 from ..tuning_state import TUNING
-from .executable import Executable
+from .executable import Executable, Install
 from .kernels import KernelSet, make_kernels
 from .link import Interface, MemoryUse, interface_of, link
 from .table import Number
@@ -89,11 +89,14 @@ class Plan:
         """Why the plan is as it is. The schedules are not among them: see `decisions.schedule_decisions`."""
         return [self.placement, *self.kernels.decisions, *self.statistics.memory.decisions]
 
-    def run(self, leaves: Sequence[Buffer], scalars: Sequence[Number], donated: Collection[int] = ()) -> list[Buffer]:
+    def run(
+        self, leaves: Sequence[Buffer], scalars: Sequence[Number], donated: Collection[int] = (),
+        install: Install | None = None, nested: bool = False,
+    ) -> list[Buffer]:  # fmt: skip
         """Launches the plan, and counts it. See `Executable.run`."""
         if self.generation != TUNING.generation:
             self.refresh()
-        results = self.executable.run(leaves, scalars, donated)
+        results = self.executable.run(leaves, scalars, donated, install, nested)
         figures = self.statistics
         if figures.kernels:
             COUNTS["plans_run"] += 1

@@ -22,7 +22,7 @@ from ..node import Aval, Node, Params, Shape, apply, aval_of
 from ..primitive import REGISTRY, Primitive
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     """The shape that shapes broadcast to by NumPy's rule.
 

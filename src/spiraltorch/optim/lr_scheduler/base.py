@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
-from ...errors import ArgumentError, TracingError
+from ...errors import ArgumentError, CheckpointError, TracingError
 from ...tensor.arguments import number_of
 from ...tensor.tracing.tracer import recorder
 from ..optimizer import Optimizer
@@ -151,6 +152,9 @@ class LRScheduler:
         Args:
             state_dict: the result of `state_dict`.
 
+        Raises:
+            CheckpointError: it is something else; nothing is changed.
+
         Example:
             >>> import spiraltorch as st
             >>> optimizer = st.optim.SGD([st.nn.Parameter(st.ones(1))], lr=1.0)
@@ -159,10 +163,29 @@ class LRScheduler:
             >>> schedule.last_epoch
             3
         """
-        self.__dict__.update({name: python_value(value) for name, value in state_dict.items()})
+        self.__dict__.update(checked_state(self, state_dict))
 
 
-def python_value(value: object) -> object:
-    """A setting of a schedule: a number of NumPy as Python's, anything else as it is."""
-    number = number_of(value)
-    return value if number is None else number
+def checked_state(scheduler: object, state_dict: object) -> dict[str, Any]:
+    """The entries of a state, as a new dict, with NumPy's numbers as Python's.
+
+    Raises `CheckpointError` where they are not those of such a schedule.
+    """
+    known = {name: value for name, value in vars(scheduler).items() if name != "optimizer"}
+    name = f"{type(scheduler).__name__}.load_state_dict"
+    if not isinstance(state_dict, Mapping):
+        raise CheckpointError(
+            f"[{name}] expected a dict, got {type(state_dict).__name__}; pass what state_dict() returned"
+        )
+    checked = {}
+    for key, value in state_dict.items():
+        number = number_of(value)
+        value = value if number is None else number
+        wanted = isinstance(known.get(key), (int, float)) and not isinstance(known.get(key), bool)
+        if key not in known or (wanted and not isinstance(value, (int, float))):
+            raise CheckpointError(
+                f"[{name}] expected the entries {', '.join(known)}, got {key!r} of {type(value).__name__}; pass what "
+                "state_dict() returned"
+            )
+        checked[key] = value
+    return checked

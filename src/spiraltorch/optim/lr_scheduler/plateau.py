@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...errors import ArgumentError
 from ...tensor.tensor import Tensor
 from ..optimizer import Optimizer
-from .base import check_not_recording, python_value
+from .base import check_not_recording, checked_state
 
 
 class ReduceLROnPlateau:
@@ -156,4 +156,4 @@ class ReduceLROnPlateau:
             >>> schedule.best
             0.5
         """
-        self.__dict__.update({name: python_value(value) for name, value in state_dict.items()})
+        self.__dict__.update(checked_state(self, state_dict))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, CheckpointError
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_not_recording
+from .base import LRScheduler, check_not_recording, checked_state
 
 
 class SequentialLR(LRScheduler):
@@ -87,7 +86,15 @@ class SequentialLR(LRScheduler):
         Args:
             state_dict: the result of `state_dict`.
         """
-        state: dict[str, Any] = dict(state_dict)
-        for scheduler, inner in zip(self._schedulers, state.pop("_schedulers")):
-            scheduler.load_state_dict(inner)
+        state = checked_state(self, state_dict)
+        inner = state.pop("_schedulers", None)
+        if not isinstance(inner, (list, tuple)) or len(inner) != len(self._schedulers):
+            raise CheckpointError(
+                f"[{type(self).__name__}.load_state_dict] expected the states of {len(self._schedulers)} schedules, got "
+                f"{type(inner).__name__}; pass what state_dict() of the same structure returned"
+            )
+        for scheduler, one in zip(self._schedulers, inner):
+            checked_state(scheduler, one)
+        for scheduler, one in zip(self._schedulers, inner):
+            scheduler.load_state_dict(one)
         self.__dict__.update(state)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from ...autodiff import gradient as ad
 from ...errors import GradientError, ShapeError
 from ...graph import build
-from ...graph.node import Node
+from ...graph.node import GRAD_MODE, Node
 from ...typing import ArrayLike
 from ..dispatch import as_tensor
 from ..tensor import Tensor
 from ..tracing.tracer import TRACING, node_of, recorder
 from . import hooks
-from .modes import GradMode
 
 
 def backward(
@@ -58,14 +57,19 @@ def backward(
             )
         seed = build.cast(node_of(cotangent), tensor.dtype)
     leaves = _leaves(node)
-    with GradMode(create_graph):
+    mode = GRAD_MODE.on
+    GRAD_MODE.on = create_graph  # not by a `with` block, whose exit might be interrupted
+    try:
         grads = ad.vjp([node], [seed], leaves)
+        sums = []
         for leaf, grad in zip(leaves, grads, strict=True):
             owner = getattr(leaf, "owner", None)
             holder = owner() if owner is not None else None
-            if holder is None or grad is None:
-                continue
-            hooks.add_grad(holder, hooks.after_leaf_hooks(holder, grad))
+            if holder is not None and grad is not None:
+                sums.append((holder, hooks.after_leaf_hooks(holder, grad)))
+        hooks.add_grads(sums)
+    finally:
+        GRAD_MODE.on = mode
     if node.buf is None and recorder() is None:
         TRACING.defer(tensor)
 

@@ -12,10 +12,11 @@ import weakref
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ...autodiff.hooks import HOOKS
+from ...autodiff.hooks import hooks_of
 from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
 from ...graph.node import Node
+from ...runtime.changes import Changes
 from ...typing import ArrayLike
 from ..dispatch import as_tensor
 from ..tensor import Tensor
@@ -85,7 +86,7 @@ def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
     node = _differentiable_node(tensor, "register_hook")
     number = next(_NUMBERS)
     if not is_leaf(node):
-        node_hooks = HOOKS.setdefault(node, {})
+        node_hooks = hooks_of(node)
         node_hooks[number] = lambda gradient: _after_hook(hook, gradient)
         return GradientHook(node_hooks, number)
     hooks: dict[int, Hook] | None = getattr(tensor, "_hooks", None)
@@ -93,7 +94,7 @@ def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
         hooks = tensor._hooks = {}
         weakref.finalize(tensor, _forget, hooks)
     hooks[number] = hook
-    TRACING.add_leaf_hook(number, hook)
+    TRACING.add_leaf_hook(number, tensor)
     return GradientHook(hooks, number)
 
 
@@ -126,7 +127,7 @@ def retain_grad(tensor: Tensor) -> None:
         return
     tensor._retained = node
     holder = weakref.ref(tensor)
-    HOOKS.setdefault(node, {})[_LAST + next(_NUMBERS)] = lambda gradient: _retained(holder, gradient)
+    hooks_of(node)[_LAST + next(_NUMBERS)] = lambda gradient: _retained(holder, gradient)
 
 
 def after_leaf_hooks(tensor: Tensor, gradient: Node) -> Node:
@@ -141,6 +142,18 @@ def add_grad(tensor: Tensor, gradient: Node) -> None:
     record_grad_write(tensor)
     before = raw_grad(tensor)
     set_raw_grad(tensor, Tensor(gradient if before is None else build.add(node_of(before), gradient)))
+
+
+def add_grads(gradients: list[tuple[Tensor, Node]]) -> None:
+    """Adds gradients to the `.grad` of tensors, all at once: an exception of a signal handler finds all added, or none."""
+    changes, sums = Changes(), dict[int, Tensor | None]()
+    for tensor, gradient in gradients:
+        record_grad_write(tensor)
+        before = sums.get(id(tensor), raw_grad(tensor))
+        after = Tensor(gradient if before is None else build.add(node_of(before), gradient))
+        sums[id(tensor)] = after
+        changes.set(tensor, "_grad", after)
+    changes.make()
 
 
 def _differentiable_node(tensor: Tensor, op: str) -> Node:

@@ -56,7 +56,7 @@ from .recording import (
     Source,
     Update,
 )
-from .replay import install, run, shares, usable
+from .replay import perform, shares, usable
 from .tracer import TRACING, raw_grad, recorder
 
 P = ParamSpec("P")
@@ -166,6 +166,8 @@ class CompiledFunction(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if recorder() is not None:  # inside another recording: part of it
             return self.fn(*args, **kwargs)
+        if STATE.recording is not None:
+            STATE.await_recording()
         with STATE.lock:
             if self._replay is not None and not kwargs:
                 result = self._replay(args)
@@ -212,7 +214,7 @@ class CompiledFunction(Generic[P, R]):
             if usable(recording, tensors):
                 if not kwargs:
                     self._replay = _replay_of(recording, state, args)
-                return install(recording, tensors, run(recording, tensors))
+                return perform(recording, tensors)
         handles = {i: _new_handle(tensors[n]) for i, n in first.items()}
         traced = unflatten(tree, [handles.get(id(x), x) for x in leaves])
         positions = {id(handles[i]): n for i, n in first.items()}
@@ -238,7 +240,7 @@ class CompiledFunction(Generic[P, R]):
     def _snapshot(self, leaves: list[Any]) -> Snapshot:
         """The state reachable from the function, and from arguments that are neither tensors nor plain values."""
         opaque = [x for x in leaves if not isinstance(x, (Tensor, *PLAIN_TYPES))]
-        roots = [self.fn, *opaque, *TRACING.leaf_hooks.values()]
+        roots = [self.fn, *opaque, *TRACING.hooks()]
         for known in self._snapshots:
             if known.matches(roots):
                 return known
@@ -255,8 +257,7 @@ class CompiledFunction(Generic[P, R]):
             outputs, out_tree = self._run_recorded(call, recorder)
             result = self._finish(call, recorder, outputs, out_tree)
         except BaseException:  # KeyboardInterrupt may be raised anywhere
-            TRACING.stop()
-            recorder.abort()
+            _end_recording(recorder)
             raise
         return self.fn(*call.args, **call.kwargs) if result is MISS else result
 
@@ -338,16 +339,9 @@ class CompiledFunction(Generic[P, R]):
         """Runs a new recording for the call that was recorded, and keeps it for others."""
         self._latest = recording if recording.plan is not None else self._latest
         recorder.restore()
-        results = run(recording, call.tensors)
-        for tensor, source in escaped:
-            if type(source) is PlanResult and tensor.node.rg:  # gradients flow on through its operands
-                tensor.node.buf = results[source.number].buf
-            elif type(source) is PlanResult:
-                tensor.node = results[source.number]
-            elif type(source) is CapturedValue:
-                tensor.node = recording.captured[source.number].node
+        result = perform(recording, call.tensors, escaped, recorder)
         self._keep_if_valid(call, recording)
-        return install(recording, call.tensors, results)
+        return result
 
     def _keep_if_valid(self, call: _Call, recording: Recording) -> None:
         """Keeps a recording for other calls, unless the function changes state or uses what no guard can see."""
@@ -397,6 +391,17 @@ def _replay_of(recording: Recording, state: Snapshot, args: tuple[Any, ...]) -> 
         recording.snapshot, recording.generation = state, TUNING.generation
         recording.replay = generate_replay(recording, state, args)
     return recording.replay
+
+
+def _end_recording(recorder: Recorder) -> None:
+    """Ends a recording that failed. Further interrupts wait for it: an exception is on its way already."""
+    while True:
+        try:
+            TRACING.stop()
+            recorder.abort()
+            return
+        except KeyboardInterrupt:
+            continue
 
 
 def _carries_gradient(recorder: Recorder, tensors: list[Tensor]) -> bool:

@@ -6,18 +6,21 @@ it returns `MISS` before anything has changed, and the caller takes the general 
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from ...compiler import references
 from ...compiler.planning.launch import make_launcher
 from ...compiler.planning.plan import Plan
+from ...compiler.state import STATE
 from ...compiler.tuning_state import TUNING
 from ...graph.node import GRAD_MODE, leaf
-from ..aliasing import write_value
+from ...telemetry.counting import COUNTS
 from ..pytree import unflatten
 from ..tensor import Tensor
 from .guards import PLAIN_TYPES, Snapshot
 from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Replay, Source
+from .replay import perform
 from .tracer import TRACING
 
 MISS = object()
@@ -66,8 +69,8 @@ def generate_replay(recording: Recording, snapshot: Snapshot, args: tuple[Any, .
     ]
     text.add("def replay(args):", 0)
     _write_checks(text, recording, plan, snapshot, args, handles)
-    _write_run(text, recording, plan, handles)
-    _write_install(text, recording, handles)
+    _write_run(text, recording, plan, args, handles)
+    _write_return(text, recording)
     scope: dict[str, Any] = {"MISS": MISS, "leaf": leaf, "Tensor": Tensor, **text.names}
     exec("\n".join(text.lines), scope)  # the text is made of names and numbers only
     replay: Replay = scope["replay"]
@@ -89,18 +92,21 @@ def _write_checks(
     tests = [
         f"{text.name(GRAD_MODE)}.on is not {text.name(GRAD_MODE.on)}",
         f"{text.name(TRACING)}.recorder is not None",
+        f"{text.name(STATE)}.running",
         f"{text.name(TUNING)}.generation != {plan.generation}",
     ]
     for n in range(len(args)):
         tests += _argument_tests(text, recording, args, n, f"a{n}" in handles)
     tests.append(f"not {text.name(snapshot.unchanged)}()")
     for handle, aval, rg in zip(handles, recording.avals, recording.requires_grad, strict=True):
-        tests.append(f"(x := {handle}.node).aval is not {text.name(aval)} or x.rg is not {rg} or x.buf is None")
+        tests.append(f"(x := {handle}._node).aval is not {text.name(aval)} or x.rg is not {rg} or x.buf is None")
     for view, alias, base in recording.views:
         place = text.name(alias)
         tests.append(f"{text.name(view)}._alias is not {place} or {place}.family.base is not {text.name(base)}")
     tests += [f"{text.name(t)}._grad is not {text.name(before)}" for t, before in recording.grads_before]
-    text.add(f"if {' or '.join(tests)}: return MISS")
+    text.add("try:")
+    text.add(f"if {' or '.join(tests)}: return MISS", 2)
+    text.add("except AttributeError: return MISS  # a stale view, whose node the general path makes")
     text.add("x = None")
 
 
@@ -113,7 +119,7 @@ def _argument_tests(text: _Source, recording: Recording, args: tuple[Any, ...], 
         return [f"a{n} is not {text.name(a)}"]
     tests = [f"type(a{n}) is not {text.name(type(a))}"]
     if not captured:
-        tests.append(f"(x := a{n}.node).aval is not {text.name(a.node.aval)} or x.rg is not {a.node.rg}")
+        tests.append(f"(x := a{n}._node).aval is not {text.name(a.node.aval)} or x.rg is not {a.node.rg}")
     tests += [f"a{n} is a{m}" for m in range(n) if isinstance(args[m], Tensor)]
     if recording.unaliased or recording.distinct:  # an argument that shares elements is looked at by the general path
         captured_ids = frozenset(id(recording.captured[m]) for m in recording.unaliased)
@@ -123,26 +129,58 @@ def _argument_tests(text: _Source, recording: Recording, args: tuple[Any, ...], 
     return tests
 
 
-def _write_run(text: _Source, recording: Recording, plan: Plan, handles: list[str]) -> None:
-    """One run of the plan on the present values."""
-    buffers = [f"{handles[s.number]}.node.buf" if type(s) is CapturedValue else text.name(s) for s in recording.inputs]
+def _write_run(text: _Source, recording: Recording, plan: Plan, args: tuple[Any, ...], handles: list[str]) -> None:
+    """One run of the plan on the present values, and the installation of its results, all at once."""
+    buffers = [f"{handles[s.number]}._node.buf" if type(s) is CapturedValue else text.name(s) for s in recording.inputs]
     scalars = [f"{text.name(s)}.value()" if type(s) is Draw else text.name(s) for s in recording.scalars]
-    if recording.donations:
-        nodes = ", ".join(f"{handles[d.captured]}.node" for d in recording.donations)
+    written = [handles[update.captured] for update in recording.updates]
+    written += [text.name(kept) for _, kept, grad in recording.grad_updates if kept is not None and grad is not None]
+    if written:  # others share the elements: the general path knows how to install those
+        tensors = ", ".join(f"a{n}" for n, a in enumerate(args) if isinstance(a, Tensor))
+        aliased = " or ".join(f"{handle}._alias is not None" for handle in dict.fromkeys(written))
+        text.add(f"if {aliased}: return {text.name(perform)}({text.name(recording)}, [{tensors}])")
+    state = text.name(STATE)
+    text.add(f"{state}.running = True")
+    text.add("try:")
+    if not recording.donations:
+        text.add(f"results = {text.name(make_launcher(plan))}({', '.join(buffers + scalars)})", 2)
+        _write_install(text, recording, plan, handles)
+    else:
+        nodes = ", ".join(f"{handles[d.captured]}._node" for d in recording.donations)
         inputs = text.name([d.plan_input for d in recording.donations])
         owned = f"{text.name(references.solely_owned)}([{nodes}])"
-        text.add(f"donated = [n for n, own in zip({inputs}, {owned}) if own]")
-        text.add(f"results = {text.name(plan.run)}([{', '.join(buffers)}], [{', '.join(scalars)}], donated)")
-    else:
-        text.add(f"results = {text.name(make_launcher(plan))}({', '.join(buffers + scalars)})")
+        text.add(f"donated = [n for n, own in zip({inputs}, {owned}) if own]", 2)
+        executable = text.name(plan.executable)
+        text.add(f"results, pointers, arena = {executable}.prepare([{', '.join(buffers)}], donated)", 2)
+        count = len(plan.avals)
+        _write_install(
+            text, recording, plan, handles, f"{executable}.launch(pointers, [{', '.join(scalars)}], results[{count}:], "
+        )
+        counts, figures = text.name(COUNTS), plan.statistics
+        text.add(f"{counts}['plans_run'] += 1", 2)
+        text.add(f"{counts}['kernels_launched'] += {figures.kernels}", 2)
+        text.add(f"{counts}['kernels_before_fusion'] += {figures.operations}", 2)
+        text.add(f"{counts}['bytes_moved'] += {figures.memory.moved_bytes}", 2)
+    text.add("finally:")
+    text.add(f"{state}.running = False", 2)
+
+
+def _write_install(
+    text: _Source, recording: Recording, plan: Plan, handles: list[str], launch: str | None = None
+) -> None:
+    """New values, gradients and generator states.
+
+    Args:
+        text: the text that is written.
+        recording: the recording.
+        plan: its plan.
+        handles: the names of the captured tensors.
+        launch: the beginning of the call that launches the plan and installs; None where the plan has run.
+    """
     for n, aval in enumerate(plan.avals):
-        text.add(f"p{n} = leaf(results[{n}], {text.name(aval)})")
-
-
-def _write_install(text: _Source, recording: Recording, handles: list[str]) -> None:
-    """New values, gradients and generator states, and the function's result."""
+        text.add(f"p{n} = leaf(results[{n}], {text.name(aval)})", 2)
     for n in recording.values_before:
-        text.add(f"b{n} = {handles[n]}.node")
+        text.add(f"b{n} = {handles[n]}._node", 2)
 
     def node(source: Source) -> str:
         if type(source) is PlanResult:
@@ -161,22 +199,39 @@ def _write_install(text: _Source, recording: Recording, handles: list[str]) -> N
         return handles[source.number] if type(source) is CapturedTensor else fresh(source)
 
     for n, source in enumerate(recording.outputs):
-        text.add(f"r{n} = {output(source)}")
-    for number, new in recording.updates:
-        handle, name = handles[number], node(new)
+        text.add(f"r{n} = {output(source)}", 2)
+    changes: list[tuple[str, str, str]] = []  # an object, an attribute, and its new value
+    for m, (number, new) in enumerate(recording.updates):
+        name = node(new)
         if recording.requires_grad[number]:
-            text.add(f"{text.name(write_value)}({handle}, leaf({name}.buf, {name}.aval, True))")
-        else:
-            text.add(f"if {handle}._alias is None: {handle}.node = {name}")
-            text.add(f"else: {text.name(write_value)}({handle}, {name})")
+            text.add(f"u{m} = leaf({name}.buf, {name}.aval, True)", 2)
+            text.add(f"u{m}.owner = {text.name(weakref.ref)}({handles[number]})", 2)
+            name = f"u{m}"
+        changes.append((handles[number], "_node", name))
     for tensor, kept, grad in recording.grad_updates:
         if kept is not None and grad is not None:
-            text.add(f"{text.name(write_value)}({text.name(kept)}, {fresh(grad)}.node)")
-            text.add(f"{text.name(tensor)}._grad = {text.name(kept)}")
+            changes.append((text.name(kept), "_node", f"{fresh(grad)}._node"))
+            changes.append((text.name(tensor), "_grad", text.name(kept)))
         else:
-            text.add(f"{text.name(tensor)}._grad = {'None' if grad is None else fresh(grad)}")
+            changes.append((text.name(tensor), "_grad", "None" if grad is None else fresh(grad)))
     for generator, blocks in recording.draws:
-        text.add(f"{text.name(generator)}.counter += {blocks}")
+        name = text.name(generator)
+        changes.append((name, "counter", f"{name}.counter + {blocks}"))
+    calls = "()"
+    if changes:
+        objects, values = (", ".join(change[n] for change in changes) for n in (0, 2))
+        names = text.name(tuple([attribute for _, attribute, _ in changes]))
+        calls = f"map(setattr, ({objects},), {names}, ({values},))"
+        if launch is not None:  # old values are kept until the call is over: to free them may run Python code
+            text.add("old = " + "".join(f"{obj}.{attribute}, " for obj, attribute, _ in changes), 2)
+    if launch is not None:
+        text.add(f"{launch}{calls})", 2)
+    elif changes:
+        text.add(f"any({calls})", 2)
+
+
+def _write_return(text: _Source, recording: Recording) -> None:
+    """The function's result."""
     outputs = ", ".join(f"r{n}" for n in range(len(recording.outputs)))
     if recording.out_tree is None:
         text.add(f"return {outputs}")

@@ -100,6 +100,15 @@ class _Found(Exception):
         self.unguarded = Unguarded(what, place)
 
 
+class _ClassOf:
+    """Stands for a class that was reached by its instances only: its constructors are not called."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+
 class _Identity:
     """Stands for an object in a key: equal to itself only. It keeps the object, so its address is not used again."""
 
@@ -195,11 +204,14 @@ class _Walk:
         if kind is Count or kind is DeviceName:  # made anew by each access of `x.size`
             self.key.append((kind, x.shape if kind is Count else x))
             return []
-        if id(x) in self._numbers:
-            self.key.append(self._numbers[id(x)])
+        number = ~id(x.kind) if kind is _ClassOf else id(x)
+        if number in self._numbers:
+            self.key.append(self._numbers[number])
             return []
-        self._numbers[id(x)] = len(self._numbers)
+        self._numbers[number] = len(self._numbers)
         self._kept.append(x)  # so that no id is used twice during the walk
+        if kind is _ClassOf:
+            return self._class(x.kind, constructed="__class__" in self.followed)
         if kind is types.FunctionType:
             return self._function(x)
         if kind is types.MethodType:
@@ -277,6 +289,8 @@ class _Walk:
         self.codes.append(code)
         facts = facts_of(code)
         self.names |= facts.attributes
+        if "type" in facts.names:  # `type(x)(...)` makes an instance, as `x.__class__(...)` does
+            self.names.add("__class__")
         if fn.__name__ != "__init__":  # what it stores is part of new objects
             self.names |= facts.stored
             self.stored |= facts.stored
@@ -330,22 +344,16 @@ class _Walk:
         parts = getattr(kind, "_recorded_parts", None)
         if parts is not None:
             self.key.append(_Identity(x))
-            return [*parts(x, self.followed), kind]
+            return [*parts(x, self.followed), _ClassOf(kind)]
         members = getattr(x, "__dict__", None)
         if x is _MISSING:
             self._identity(x)
             return []
-        if isinstance(x, (type, types.ModuleType)):
+        if isinstance(x, type):
+            return self._class(x, constructed=True)
+        if isinstance(x, types.ModuleType):
             self._identity(x)
-            if not self._entered(x.__module__ if isinstance(x, type) else x.__name__):
-                return []
-            names: Iterable[str] = self.followed
-            if isinstance(x, type):  # Python calls these without naming them
-                names = [
-                    *names,
-                    *(n for n, v in vars(x).items() if n[:2] == "__" and isinstance(v, types.FunctionType)),
-                ]
-            return [*self._members(x, dict.fromkeys(names)), *(x.__mro__[1:] if isinstance(x, type) else ())]
+            return self._members(x, self.followed) if self._entered(x.__name__) else []
         opaque = not self._entered(kind.__module__)
         if top_package(kind.__module__) == PACKAGE:
             self._identity(x)
@@ -362,7 +370,7 @@ class _Walk:
             self._identity(x)
             place, known = self.name(members), list(members)
             self.tests.append(f"same_items({place}, {self.name(known)})")
-            return [*self._members(x, known), kind]
+            return [*self._members(x, known), _ClassOf(kind)]
         if dataclasses.is_dataclass(x):
             self.key.append((kind, "fields"))
             names = sorted({*names, *(field.name for field in dataclasses.fields(x))})
@@ -370,7 +378,26 @@ class _Walk:
             self._identity(x)
         if members and "__wrapped__" in members:
             names = [*names, "__wrapped__"]
-        return [*self._members(x, names), kind]
+        return [*self._members(x, names), _ClassOf(kind)]
+
+    def _class(self, x: type, constructed: bool) -> list[Any]:
+        """A class and its bases: the attributes that the reached code names, and methods that Python calls without a name.
+
+        Args:
+            x: the class.
+            constructed: whether instances may be made, so that its constructors count.
+        """
+        self._identity(x)
+        if not self._entered(x.__module__):
+            return []
+        unnamed = [n for n, v in vars(x).items() if n[:2] == "__" and isinstance(v, types.FunctionType)]
+        if not constructed:
+            unnamed = [n for n in unnamed if n not in _CONSTRUCTORS]
+        bases = x.__mro__[1:]
+        return [
+            *self._members(x, dict.fromkeys([*self.followed, *unnamed])),
+            *(bases if constructed else map(_ClassOf, bases)),
+        ]
 
     def _members(self, x: Any, names: Iterable[str]) -> list[Any]:
         """The attributes of these names that the object itself has, in `__dict__` or slots."""
@@ -403,6 +430,7 @@ class _Walk:
         self.key.append(_Identity(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
 
 
+_CONSTRUCTORS = ("__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__")
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 
 

@@ -250,6 +250,7 @@ class Recorder:
         self.drawn: dict[int, tuple[Generator, int]] = {}
         self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
         self._made: dict[int, weakref.ref[Tensor]] = {}  # the tensors that were made while the function ran, by id
+        self.finished = False  # whether the recorded call was installed: then there is nothing to restore
         self._draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
@@ -356,10 +357,16 @@ class Recorder:
             set_raw_grad(tensor, grad)
 
     def abort(self) -> None:
-        """Restores, and gives tensors that outlive the recording (an optimizer's state, say) values without it."""
+        """Restores, and gives tensors that outlive the recording (an optimizer's state, say) values without it.
+
+        It may be called again where it was interrupted.
+        """
+        if self.finished:
+            return
         self.restore()
         for node in self._draw_nodes:
-            node.scalar = node.scalar.value()
+            if type(node.scalar) is Draw:
+                node.scalar = node.scalar.value()
         for reference, node, grad in self._first.values():
             tensor = reference()
             if tensor is not None:

@@ -6,16 +6,21 @@ arguments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...compiler import evaluate, references
+from ...compiler.state import STATE
+from ...errors import TracingError
 from ...graph.node import Node, leaf
+from ...runtime.changes import Changes
+from ...runtime.protocol import Buffer
 from ...typing import PyTree
-from ..aliasing import Family, join, make_view, storage_of, write_value
+from ..aliasing import Family, join, make_view, plan_write, storage_of, write_value
 from ..pytree import unflatten
 from ..tensor import Tensor
-from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Source
-from .tracer import raw_grad, set_raw_grad
+from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recorder, Recording, Source
+from .tracer import raw_grad
 
 
 def usable(recording: Recording, arguments: list[Tensor]) -> bool:
@@ -59,10 +64,38 @@ def shares(captured: list[Tensor], unaliased: list[int], distinct: bool, argumen
     return (distinct and len(found) < len(storages)) or any(id(storage_of(captured[n])) in found for n in unaliased)
 
 
-def run(recording: Recording, arguments: list[Tensor]) -> list[Node]:
-    """Runs the plan on the present values. Returns its results; no tensor has changed yet."""
+def perform(
+    recording: Recording, arguments: list[Tensor], escaped: Sequence[tuple[Tensor, Source]] = (),
+    recorder: Recorder | None = None,
+) -> PyTree:  # fmt: skip
+    """Runs the plan on the present values and makes the function's result.
+
+    Tensors get their new values and gradients, and random generators advance, all at once: an exception of a signal handler
+    finds the call done or not done. Views, and tensors that share an array's memory, follow one after another.
+
+    Args:
+        recording: the recording.
+        arguments: the tensors among the arguments.
+        escaped: tensors that the recorded call made and that outlive it, with the sources of their values.
+        recorder: the recorder of the call, if it is the one that was recorded: it is told that the call is installed.
+    """
+    nested, STATE.running = STATE.running, True
+    try:
+        if nested:
+            raise TracingError(
+                "[compile] expected no call of a compiled function while another one runs, got one in a signal handler; set "
+                "a flag there, and call the function outside"
+            )
+        return _perform(recording, arguments, _Installation(recording, arguments, escaped, recorder))
+    finally:
+        STATE.running = nested
+
+
+def _perform(recording: Recording, arguments: list[Tensor], installation: _Installation) -> PyTree:
+    """What `perform` does."""
     if recording.plan is None:
-        return []
+        installation.changes([]).make()
+        return installation.finish()
     donated: list[int] = []
     if recording.donations:
         nodes = [recording.tensor(d.captured, arguments).node for d in recording.donations]
@@ -74,45 +107,83 @@ def run(recording: Recording, arguments: list[Tensor]) -> list[Node]:
         for source in recording.inputs
     ]
     scalars = [s.value() if type(s) is Draw else s for s in recording.scalars]
-    results = recording.plan.run(buffers, scalars, donated)
-    return [leaf(buffer, aval) for buffer, aval in zip(results, recording.plan.avals, strict=True)]
+    recording.plan.run(buffers, scalars, donated, installation.changes)
+    return installation.finish()
 
 
-def install(recording: Recording, arguments: list[Tensor], results: list[Node]) -> PyTree:
-    """Gives tensors their new values and gradients, advances random generators, and makes the function's result."""
-    before = {n: recording.tensor(n, arguments).node for n in recording.values_before}
+class _Installation:
+    """What one call installs."""
 
-    def value(source: Source) -> Node:
-        if type(source) is PlanResult:
-            return results[source.number]
-        return before[source.number] if type(source) is CapturedValue else source
+    def __init__(
+        self, recording: Recording, arguments: list[Tensor], escaped: Sequence[tuple[Tensor, Source]],
+        recorder: Recorder | None,
+    ) -> None:  # fmt: skip
+        self.recording = recording
+        self.arguments = arguments
+        self.escaped = escaped
+        self.recorder = recorder
+        self.outputs: list[Any] = []
+        self.later: list[tuple[Tensor, Node]] = []  # writes that cannot be among the changes
 
-    def fresh(source: Source) -> Tensor:
-        node = value(source)
-        return Tensor(leaf(node.buf, node.aval) if node.rg else node)
+    def changes(self, buffers: list[Buffer]) -> Changes:
+        """The changes that install the results of the plan."""
+        recording, changes = self.recording, Changes()
+        avals = [] if recording.plan is None else recording.plan.avals
+        results = [leaf(buffer, aval) for buffer, aval in zip(buffers, avals, strict=True)]
+        before = {n: self._tensor(n).node for n in recording.values_before}
 
-    def output(source: Output) -> Any:
-        if type(source) is Constant:
-            return source.value
-        if type(source) is CapturedTensor:
-            return recording.tensor(source.number, arguments)
-        return fresh(source)
+        def value(source: Source) -> Node:
+            if type(source) is PlanResult:
+                return results[source.number]
+            return before[source.number] if type(source) is CapturedValue else source
 
-    outputs = [output(source) for source in recording.outputs]
-    for update in recording.updates:  # not unpacked: that is slow for named tuples
-        tensor, node = recording.tensor(update.captured, arguments), value(update.source)
-        write_value(tensor, leaf(node.buf, node.aval, True) if recording.requires_grad[update.captured] else node)
-    for change in recording.grad_updates:
-        tensor, kept, grad = change.tensor, change.kept, change.source
-        if kept is not None and grad is not None:
-            write_value(kept, fresh(grad).node)
-            set_raw_grad(tensor, kept)
-        else:
-            set_raw_grad(tensor, None if grad is None else fresh(grad))
-    for generator, blocks in recording.draws:
-        generator.counter += blocks
-    _share_outputs(recording, arguments, outputs)
-    return unflatten(recording.out_tree, outputs)
+        def fresh(source: Source) -> Tensor:
+            node = value(source)
+            return Tensor(leaf(node.buf, node.aval) if node.rg else node)
+
+        def output(source: Output) -> Any:
+            if type(source) is Constant:
+                return source.value
+            return self._tensor(source.number) if type(source) is CapturedTensor else fresh(source)
+
+        for tensor, source in self.escaped:
+            if type(source) is PlanResult and tensor.node.rg:  # gradients flow on through its operands
+                changes.set(tensor.node, "buf", results[source.number].buf)
+            elif type(source) is PlanResult:
+                changes.set(tensor, "_node", results[source.number])
+            elif type(source) is CapturedValue:
+                changes.set(tensor, "_node", self._tensor(source.number).node)
+        self.outputs = [output(source) for source in recording.outputs]
+        for update in recording.updates:  # not unpacked: that is slow for named tuples
+            node = value(update.source)
+            node = leaf(node.buf, node.aval, True) if recording.requires_grad[update.captured] else node
+            self._write(self._tensor(update.captured), node, changes)
+        for change in recording.grad_updates:
+            tensor, kept, grad = change.tensor, change.kept, change.source
+            if kept is not None and grad is not None:
+                self._write(kept, fresh(grad).node, changes)
+                changes.set(tensor, "_grad", kept)
+            else:
+                changes.set(tensor, "_grad", None if grad is None else fresh(grad))
+        for generator, blocks in recording.draws:
+            changes.set(generator, "counter", generator.counter + blocks)
+        if self.recorder is not None:
+            changes.set(self.recorder, "finished", True)
+        return changes
+
+    def finish(self) -> PyTree:
+        """The function's result, when the changes are made."""
+        for tensor, node in self.later:
+            write_value(tensor, node)
+        _share_outputs(self.recording, self.arguments, self.outputs)
+        return unflatten(self.recording.out_tree, self.outputs)
+
+    def _tensor(self, number: int) -> Tensor:
+        return self.recording.tensor(number, self.arguments)
+
+    def _write(self, tensor: Tensor, node: Node, changes: Changes) -> None:
+        if not plan_write(tensor, node, changes):
+            self.later.append((tensor, node))
 
 
 def _share_outputs(recording: Recording, arguments: list[Tensor], outputs: list[Any]) -> None:

@@ -36,7 +36,7 @@ class TracingState:
             structure or mode of a module, an optimizer's groups, the hooks of leaves. Written by
             `invalidate_recordings`, from any thread and without a lock, as values are never used twice; read by the
             guards.
-        leaf_hooks: the functions that `register_hook` put on leaves, by number. A leaf's node changes with its value, so
+        leaf_hooks: the leaves that have hooks of `register_hook`, weakly referenced, by the number of the hook. A leaf's node changes with its value, so
             unlike other hooks they are not part of a recorded graph, and guards have to look at them. Written without a
             lock, one dict operation at a time.
         deferred: weak references to tensors that the next `eval` computes too. Appended to from any thread; a race can
@@ -49,25 +49,32 @@ class TracingState:
         self._versions = itertools.count(1)
         self.recorder: Recorder | None = None
         self.version = 0
-        self.leaf_hooks: dict[int, Callable[[Tensor], Any]] = {}
+        self.leaf_hooks: dict[int, weakref.ref[Tensor]] = {}
         self.deferred: list[weakref.ref[Tensor]] = []
 
     def start(self, recorder: Recorder) -> None:
         """Operations report to `recorder` from now on. The caller holds `STATE.lock`."""
         self.recorder = recorder
+        STATE.recording = recorder.thread
 
     def stop(self) -> None:
         """Ends the recording. The caller holds `STATE.lock`."""
         self.recorder = None
+        STATE.recording = None
 
     def invalidate_recordings(self) -> None:
         """Compiled functions record again at their next call, or use a recording of the state as it is then."""
         self.version = next(self._versions)
 
-    def add_leaf_hook(self, number: int, hook: Callable[[Tensor], Any]) -> None:
+    def add_leaf_hook(self, number: int, leaf: Tensor) -> None:
         """Adds a hook of a leaf; recordings made without it are invalid."""
-        self.leaf_hooks[number] = hook
+        self.leaf_hooks[number] = weakref.ref(leaf)
         self.invalidate_recordings()
+
+    def hooks(self) -> list[Callable[[Tensor], Any]]:
+        """The hooks of all leaves that are alive."""
+        leaves = [(number, reference()) for number, reference in list(self.leaf_hooks.items())]
+        return [leaf._hooks[number] for number, leaf in leaves if leaf is not None and number in leaf._hooks]
 
     def remove_leaf_hook(self, number: int) -> None:
         """Removes a hook of a leaf, if it is there; recordings made with it are invalid."""
@@ -92,8 +99,7 @@ TRACING = TracingState()
 def recorder() -> Recorder | None:
     """This thread's recorder, or None. A recording of another thread is waited for."""
     while (active := TRACING.recorder) is not None and active.thread != threading.get_ident():
-        with STATE.lock:  # the recording thread holds it until it is done
-            pass
+        STATE.await_recording()
     return active
 
 
@@ -123,9 +129,9 @@ def record_grad_write(tensor: Tensor) -> None:
 
 def set_node(tensor: Tensor, node: Node) -> None:
     """Installs a node without telling the recorder; a gradient leaf remembers its handle, which receives `.grad`."""
-    tensor._node = node
-    if node.rg and is_leaf(node):
+    if node.rg and is_leaf(node):  # first, as an interrupt may come in between
         node.owner = weakref.ref(tensor)  # type: ignore[attr-defined]  # a slot without a default
+    tensor._node = node
 
 
 def is_leaf(node: Node) -> bool:
