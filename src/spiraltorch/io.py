@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -43,7 +42,7 @@ from .dtypes import (
 from .errors import ArgumentError, CheckpointError
 from .runtime import files
 from .tensor.arguments import number_of
-from .tensor.creation import asarray
+from .tensor.creation import device_name, owning
 from .tensor.tensor import Tensor
 from .typing import DeviceLike, NDArray
 
@@ -166,8 +165,9 @@ def load(path: PathLike, device: DeviceLike | None = None) -> Checkpoint:
         (3, [1.0, 1.0])
     """
     _check_path("load", path)
-    with _opened(Path(path)) as (arrays, notes):
-        values = {name: asarray(array, device=device) for name, array in arrays.items()}
+    name_of_device = device_name(device)
+    with _opened(Path(path)) as (file, entries, notes):
+        values = {name: owning(_read(file, entry, str(path)), name_of_device) for name, entry in entries.items()}
     if _STRUCTURE_KEY not in notes:
         return values
     try:
@@ -201,47 +201,65 @@ def load_metadata(path: PathLike) -> dict[str, str]:
         >>> st.io.load_metadata(path)
         {'version': '1'}
     """
-    with _opened(Path(path)) as (_, notes):
+    with _opened(Path(path)) as (_, _, notes):
         return {key: value for key, value in notes.items() if key != _STRUCTURE_KEY}
 
 
+class _Entry(NamedTuple):
+    """Where the elements of an array lie in a file."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[dict[str, NDArray], dict[str, str]]]:
-    """Arrays by name, read-only views of the file, and the metadata. The arrays must not be kept."""
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, dict[str, _Entry], dict[str, str]]]:
+    """An open file, its arrays by name, and the metadata."""
     try:
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError("it is no regular file")
-            size = os.fstat(file.fileno()).st_size
-            payload = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-    except (OSError, ValueError) as error:
+            size = os.fstat(descriptor).st_size
+            header, start = _header(file, size, str(path))
+            notes = header.pop("__metadata__", None) or {}
+            yield file, _entries(file, size, start, header, str(path)), notes
+    except OSError as error:
         raise CheckpointError(f"[load] expected a readable file, got {error}; check the path {str(path)!r}") from None
-    try:
-        header, start = _header(payload, str(path))
-        notes = header.pop("__metadata__", None) or {}
-        yield _arrays(payload, start, header, str(path)), notes
-    finally:
-        del payload  # the mapping ends with the last array
 
 
-def _header(payload: mmap.mmap | bytes, path: str) -> tuple[dict[str, Any], int]:
+def _read(file: BinaryIO, entry: _Entry, path: str) -> NDArray:
+    """The elements of an array: the only copy of them that is made."""
+    array = np.empty(entry.shape, entry.dtype)
+    rest = array.reshape(-1).view(np.uint8).data
+    file.seek(entry.offset)
+    while rest:
+        count = file.readinto(rest)  # type: ignore[attr-defined]  # of an unbuffered file
+        if not count:
+            raise CheckpointError(f"[load] expected a complete file, got one that became shorter; read {path!r} again")
+        rest = rest[count:]
+    return array
+
+
+def _header(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Any], int]:
     """The JSON header of the format, and where the data begins."""
-    length = int.from_bytes(payload[:8], "little")
-    if len(payload) < 8 or not 2 <= length <= min(len(payload) - 8, _MAX_HEADER):
-        raise _corrupt(path, payload, "the length of its header")
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER):
+        raise _corrupt(file, size, path, "the length of its header")
     try:
-        header = json.loads(payload[8 : 8 + length])
+        header = json.loads(file.read(length))
     except (ValueError, RecursionError) as error:
-        raise _corrupt(path, payload, f"its header: {error}") from None
+        raise _corrupt(file, size, path, f"its header: {error}") from None
     notes = header.get("__metadata__") or {} if isinstance(header, dict) else None
     if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
-        raise _corrupt(path, payload, "its header is not a JSON object with strings as metadata")
+        raise _corrupt(file, size, path, "its header is not a JSON object with strings as metadata")
     return header, 8 + length
 
 
-def _arrays(payload: mmap.mmap | bytes, start: int, header: dict[str, Any], path: str) -> dict[str, NDArray]:
+def _entries(file: BinaryIO, size: int, start: int, header: dict[str, Any], path: str) -> dict[str, _Entry]:
     """The arrays that a header describes. They lie one after another and fill the file."""
-    arrays: dict[str, NDArray] = {}
+    entries: dict[str, _Entry] = {}
     spans = []
     for name, entry in header.items():
         try:
@@ -254,33 +272,35 @@ def _arrays(payload: mmap.mmap | bytes, start: int, header: dict[str, Any], path
                     "convert the file first"
                 )
             dtype = _CODES[code].numpy
-            count = math.prod(shape)
-            if end - begin != count * dtype.itemsize or start + end > len(payload):
+            if end - begin != math.prod(shape) * dtype.itemsize or start + end > size:
                 raise ValueError(f"{end - begin} bytes for {name!r}")
-            arrays[name] = np.frombuffer(payload, dtype, count, start + begin).reshape(shape)
         except (ValueError, KeyError, TypeError) as error:
             if isinstance(error, CheckpointError):
                 raise
-            raise _corrupt(path, payload, f"{error!r}") from None
+            raise _corrupt(file, size, path, f"{error!r}") from None
+        entries[name] = _Entry(dtype, shape, start + begin)
         spans.append((begin, end))
     place = 0
     for begin, end in sorted(spans):
         if begin != place:
-            raise _corrupt(path, payload, f"a gap or an overlap at byte {place}")
+            raise _corrupt(file, size, path, f"a gap or an overlap at byte {place}")
         place = end
-    if start + place != len(payload):
-        raise _corrupt(path, payload, f"{len(payload) - start - place} bytes more than its header says")
-    return arrays
+    if start + place != size:
+        raise _corrupt(file, size, path, f"{size - start - place} bytes more than its header says")
+    return entries
 
 
-def _corrupt(path: str, payload: mmap.mmap | bytes, why: str) -> CheckpointError:
+def _corrupt(file: BinaryIO, size: int, path: str, why: str) -> CheckpointError:
     """The error of a file that is not of the format."""
-    found, remedy = _other_format(payload)
+    file.seek(0)
+    first = file.read(4096)
+    file.seek(max(0, size - 65536))
+    found, remedy = _other_format(first, file.read(65536))
     if found:
         return CheckpointError(f"[load] expected a safetensors file, got {found} in {path!r}; {remedy}")
     return CheckpointError(
-        f"[load] expected a complete safetensors file, got {len(payload)} bytes in {path!r} that are not one ({why}); copy "
-        "or write the file again"
+        f"[load] expected a complete safetensors file, got {size} bytes in {path!r} that are not one ({why}); copy or write "
+        "the file again"
     )
 
 
@@ -290,17 +310,17 @@ def _check_path(op: str, path: object) -> None:
         raise ArgumentError(f"[{op}] expected path as the name of a file, got {type(path).__name__}; pass a string")
 
 
-def _other_format(payload: mmap.mmap | bytes) -> tuple[str, str]:
+def _other_format(first: bytes, last: bytes) -> tuple[str, str]:
     """What a file of another known format is, and what to do with it; empty for an unknown one."""
     convert = "with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
-    if payload[:4] == b"PK\x03\x04":
-        if b"/data.pkl" in payload[:4096] or b"/data.pkl" in payload[-65536:]:
+    if first[:4] == b"PK\x03\x04":
+        if b"/data.pkl" in first or b"/data.pkl" in last:
             return "a pickle of PyTorch, which is not loaded since it could run code", f"convert it {convert}"
-        if b".npy" in payload[:4096]:
+        if b".npy" in first:
             return "arrays that numpy.savez wrote", "use numpy.load and st.tensor"
-    if payload[:1] == b"\x80":
+    if first[:1] == b"\x80":
         return "a pickle, which is not loaded since it could run code", f"if PyTorch wrote it, convert it {convert}"
-    if payload[:6] == b"\x93NUMPY":
+    if first[:6] == b"\x93NUMPY":
         return "an array that numpy.save wrote", "use numpy.load and st.tensor"
     return "", ""
 

@@ -18,6 +18,7 @@ from .interpreter import HAS_GLOBAL_LOCK
 
 ALIGN = 64
 KEEP_LIMIT = 2 << 30  # bytes of free blocks above which freed blocks go back to the system
+SMALL = 16 << 10  # bytes up to which dropped blocks wait for the next request of their class
 SIZE_LIMIT = 4096  # requested sizes whose class is remembered
 
 
@@ -47,7 +48,7 @@ class SizeClass:
         address = free.pop() if free else allocator.fresh(self.size)
         allocator.in_use = in_use = allocator.in_use + self.size
         if in_use > allocator.peak:
-            allocator.peak = in_use
+            allocator.note_peak()
         return address
 
     def release(self, address: int) -> None:
@@ -63,6 +64,36 @@ class SizeClass:
     def returning(self, address: int) -> Callable[[], None]:
         """A function without Python code that gives a block back at the next use of the allocator."""
         return partial(self.allocator.returned.append, (self, address))
+
+
+class SmallSizeClass(SizeClass):
+    """The same for small blocks: one that was dropped serves the next request, without a look at the books."""
+
+    __slots__ = ("_drop", "dropped")
+
+    def __init__(self, allocator: Allocator, size: int) -> None:
+        super().__init__(allocator, size)
+        self.dropped: list[int] = []  # addresses of blocks that still count as in use
+        self._drop = self.dropped.append
+
+    def take(self) -> int:
+        """The address of a block. Raises `OutOfMemoryError`."""
+        if self.allocator.returned:
+            self.allocator.collect()
+        return self.dropped.pop() if self.dropped else super().take()
+
+    def returning(self, address: int) -> Callable[[], None]:
+        """A function without Python code that gives a block back."""
+        return partial(self._drop, address)
+
+    def collect(self) -> None:
+        """Releases the blocks that were dropped."""
+        dropped = self.dropped
+        try:
+            while dropped:
+                self.release(dropped.pop())
+        except IndexError:
+            pass  # another thread took the last
 
 
 class LockedSizeClass(SizeClass):
@@ -95,7 +126,7 @@ class Allocator:
         self.name = name
         self.make = make
         self.lock = threading.RLock()  # a collection of garbage may free buffers inside; see `LockedSizeClass`
-        self._class = SizeClass if HAS_GLOBAL_LOCK else LockedSizeClass
+        self._small: list[SmallSizeClass] = []
         self.classes: dict[int, SizeClass] = {}  # by the size of their blocks
         self.blocks: dict[int, Any] = {}  # by address or handle: the objects that own the memory
         self.returned: list[tuple[SizeClass, int]] = []  # blocks of buffers that were dropped
@@ -113,11 +144,21 @@ class Allocator:
             if len(self._by_request) >= SIZE_LIMIT:
                 self._by_request.clear()
             size = size_class(nbytes)
-            known = self._by_request[nbytes] = self.classes.setdefault(size, self._class(self, size))
+            known = self.classes.get(size) or self.classes.setdefault(size, self._new_class(size))
+            self._by_request[nbytes] = known
         return known
 
+    def _new_class(self, size: int) -> SizeClass:
+        if not HAS_GLOBAL_LOCK:
+            return LockedSizeClass(self, size)
+        if size > SMALL:
+            return SizeClass(self, size)
+        small = SmallSizeClass(self, size)
+        self._small.append(small)
+        return small
+
     def collect(self) -> None:
-        """Releases the blocks of buffers that were dropped."""
+        """Releases the blocks of buffers that were dropped, but small ones."""
         returned = self.returned
         try:
             while returned:
@@ -126,14 +167,25 @@ class Allocator:
         except IndexError:
             pass  # another thread took the last
 
+    def _collect_all(self) -> None:
+        """Releases the blocks of all buffers that were dropped."""
+        self.collect()
+        for small in self._small:
+            small.collect()
+
+    def note_peak(self) -> None:
+        """Notes that more bytes may be in use than ever."""
+        self._collect_all()
+        self.peak = max(self.peak, self.in_use)
+
     def levels(self) -> tuple[int, int]:
         """The bytes in use, and the most that were in use at once."""
-        self.collect()
+        self._collect_all()
         return self.in_use, self.peak
 
     def trim(self) -> None:
         """Gives every free block back to the system."""
-        self.collect()
+        self._collect_all()
         for one in self.classes.values():
             for address in one.free:
                 del self.blocks[address]

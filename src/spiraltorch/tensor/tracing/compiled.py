@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import functools
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ...compiler import evaluate
 from ...compiler.graph_key import walk
+from ...compiler.planning.plan import Plan
 from ...compiler.state import STATE
 from ...compiler.tuning_state import TUNING
 from ...errors import TracingError
@@ -41,7 +43,7 @@ from ..arguments import check_function
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .generated_replay import MISS, generate_replay
-from .guards import PLAIN_TYPES, Snapshot, snapshot
+from .guards import PLAIN_TYPES, Snapshot, is_dead, snapshot
 from .recording import (
     CapturedTensor,
     CapturedValue,
@@ -61,7 +63,7 @@ from .tracer import TRACING, raw_grad, recorder
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Key = tuple[object, ...]  # hashable
+Key = tuple[Any, ...]  # hashable; the last is that of a snapshot
 KEY_LIMIT = 64
 RECORDINGS_PER_KEY = 8
 SNAPSHOT_LIMIT = 4
@@ -156,8 +158,9 @@ class CompiledFunction(Generic[P, R]):
         self._changes = 0  # recorded calls in a row that changed Python state
         self._recordings: dict[Key, list[Recording]] = {}
         self._plain: set[Key] = set()  # of calls that run as plain Python
-        self._latest: Recording | None = None
+        self._latest: Plan | None = None
         self._snapshots: list[Snapshot] = []  # the newest first
+        self._watched: dict[int, weakref.ref[object]] = {}  # arguments that are neither tensors nor plain values, by id
         self._replay: Replay | None = None  # of the recording that was replayed last
 
     def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., R]:
@@ -189,9 +192,9 @@ class CompiledFunction(Generic[P, R]):
             >>> f(st.ones(3)).shape, f.report()["kernels"]
             ((3,), 1)
         """
-        if self._latest is None or self._latest.plan is None:
+        if self._latest is None:
             return {}
-        figures = self._latest.plan.statistics
+        figures = self._latest.statistics
         return {
             "kernels": figures.kernels, "kernels_unfused": figures.operations, "bytes_moved": figures.memory.moved_bytes,
             "intermediate_bytes": figures.memory.arena_bytes, "compile_seconds": figures.seconds,
@@ -244,8 +247,31 @@ class CompiledFunction(Generic[P, R]):
         for known in self._snapshots:
             if known.matches(roots):
                 return known
-        self._snapshots = [snapshot(roots), *self._snapshots[: SNAPSHOT_LIMIT - 1]]
-        return self._snapshots[0]
+        weak = [x for x in opaque if type(x).__weakrefoffset__]
+        found = snapshot(roots, weak)
+        self._snapshots = [found, *self._snapshots[: SNAPSHOT_LIMIT - 1]]
+        for x in weak:
+            self._watch(x)
+        return found
+
+    def _watch(self, x: object) -> None:
+        """Has everything dropped that was recorded for an argument, when that is no more."""
+        function, number = weakref.ref(self), id(x)
+
+        def gone(_: object) -> None:
+            if (known := function()) is not None:
+                del known._watched[number]
+                known._forget_dead()
+
+        if number not in self._watched:
+            self._watched[number] = weakref.ref(x, gone)
+
+    def _forget_dead(self) -> None:
+        """Drops what was recorded for arguments that are no more."""
+        self._replay = None
+        self._snapshots = [known for known in self._snapshots if known.is_alive()]
+        self._recordings = {key: kept for key, kept in self._recordings.items() if not is_dead(key[-1])}
+        self._plain = {key for key in self._plain if not is_dead(key[-1])}
 
     # ------------------------------------------------------------ recording
 
@@ -337,7 +363,7 @@ class CompiledFunction(Generic[P, R]):
         self, call: _Call, recorder: Recorder, recording: Recording, escaped: list[tuple[Tensor, Source]]
     ) -> PyTree:
         """Runs a new recording for the call that was recorded, and keeps it for others."""
-        self._latest = recording if recording.plan is not None else self._latest
+        self._latest = recording.plan or self._latest
         recorder.restore()
         result = perform(recording, call.tensors, escaped, recorder)
         self._keep_if_valid(call, recording)

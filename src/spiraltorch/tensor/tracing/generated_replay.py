@@ -116,6 +116,8 @@ def _argument_tests(text: _Source, recording: Recording, args: tuple[Any, ...], 
     if not isinstance(a, Tensor):
         if isinstance(a, PLAIN_TYPES):
             return [f"type(a{n}) is not {text.name(type(a))} or repr(a{n}) != {text.name(repr(a))}"]
+        if type(a).__weakrefoffset__:
+            return [f"a{n} is not {text.name(weakref.ref(a))}()"]
         return [f"a{n} is not {text.name(a)}"]
     tests = [f"type(a{n}) is not {text.name(type(a))}"]
     if not captured:

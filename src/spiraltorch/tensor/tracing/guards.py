@@ -52,7 +52,7 @@ class Snapshot(NamedTuple):
     """Python state as a compiled function sees it.
 
     Attributes:
-        roots: the function, and arguments and hooks from which the walk began.
+        roots: the function, and arguments and hooks from which the walk began: for `weak` ones weak references.
         key: equal for equal states.
         unchanged: a generated function that tells, faster than another snapshot, whether nothing has changed.
         unguarded: something that the function uses and no guard can see, or None. Then nothing else was looked at.
@@ -67,12 +67,21 @@ class Snapshot(NamedTuple):
 
     def matches(self, roots: Sequence[object]) -> bool:
         """Whether the roots are the same objects and nothing that they reach has changed."""
-        same = len(roots) == len(self.roots) and all(map(is_, roots, self.roots))
+        known = [root() if isinstance(root, weakref.ref) else root for root in self.roots]
+        same = len(roots) == len(known) and all(map(is_, roots, known))
         return same and (self.unguarded is not None or self.unchanged())
 
+    def is_alive(self) -> bool:
+        """Whether all roots exist."""
+        return not any(isinstance(root, weakref.ref) and root() is None for root in self.roots)
 
-def snapshot(roots: Sequence[object]) -> Snapshot:
+
+def snapshot(roots: Sequence[object], weak: Sequence[object] = ()) -> Snapshot:
     """The state of everything that can be reached from a function and its opaque arguments.
+
+    Args:
+        roots: where the walk begins.
+        weak: those of the roots that the snapshot does not keep alive.
 
     >>> scale = [2.0]
     >>> before = snapshot([functools.partial(max, scale)])
@@ -81,14 +90,17 @@ def snapshot(roots: Sequence[object]) -> Snapshot:
     False
     """
     names, stored, dynamic = frozenset(("__call__",)), frozenset[str](), False
+    references = {id(root): weakref.ref(root) for root in weak}
+    kept = tuple([references.get(id(root), root) for root in roots])
     while True:  # a name in code that is reached late may matter for an object that was visited before
-        walk = _Walk(names, stored, dynamic)
+        walk = _Walk(names, stored, dynamic, frozenset(references))
         try:
             walk.visit(roots)
         except _Found as found:
-            return Snapshot(tuple(roots), (), lambda: True, found.unguarded, str)
+            return Snapshot(kept, (), lambda: True, found.unguarded, str)
         if walk.names == names and walk.stored == stored and walk.dynamic == dynamic:
-            return Snapshot(tuple(roots), tuple(walk.key), walk.test(), None, walk.what_changed)
+            walk.end()
+            return Snapshot(kept, tuple(walk.key), walk.test(), None, walk.what_changed)
         names, stored, dynamic = frozenset(walk.names), frozenset(walk.stored), walk.dynamic
 
 
@@ -124,6 +136,27 @@ class _Identity:
         return isinstance(other, _Identity) and other.object is self.object
 
 
+class _WeakIdentity:
+    """The same without keeping the object: equal while it lives."""
+
+    __slots__ = ("hash", "object")
+
+    def __init__(self, obj: object) -> None:
+        self.object = weakref.ref(obj)
+        self.hash = id(obj)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _WeakIdentity) and other.object is self.object and self.object() is not None
+
+
+def is_dead(key: tuple[Hashable, ...]) -> bool:
+    """Whether the key of a snapshot is that of objects which are no more."""
+    return any(type(token) is _WeakIdentity and token.object() is None for token in key)
+
+
 class _Walk:
     """One walk over the reachable objects.
 
@@ -138,10 +171,11 @@ class _Walk:
         codes: the code of the functions that were reached.
     """
 
-    def __init__(self, names: frozenset[str], stored: frozenset[str], dynamic: bool) -> None:
+    def __init__(self, names: frozenset[str], stored: frozenset[str], dynamic: bool, weak: frozenset[int]) -> None:
         self.names, self.stored, self.dynamic = set(names), set(stored), dynamic
         self.followed, self.written, self.all = sorted(names), stored, dynamic
         self.codes: list[types.CodeType] = []
+        self._weak = weak  # roots that are not kept, by id
         self._foreign = 0
         self._own: set[str] = set()  # packages that are no other library's: those of the roots
         self.key: list[Hashable] = []
@@ -159,6 +193,12 @@ class _Walk:
             self._own.add(top_package(getattr(function, "__module__", None)))
         while stack:
             stack += self._visit(stack.pop())[::-1]
+
+    def end(self) -> None:
+        """Drops the objects that were visited: only those that the tests name are kept."""
+        self._kept.clear()
+        self._numbers.clear()
+        self._names.clear()
 
     def test(self) -> Callable[[], bool]:
         """A function that returns True as long as nothing has changed."""
@@ -187,8 +227,11 @@ class _Walk:
     def name(self, obj: object) -> str:
         """A name for an object in the text of the test."""
         if id(obj) not in self._names:
-            self._names[id(obj)] = name = f"k{len(self._names)}"
-            self.scope[name] = obj
+            name = f"k{len(self.scope)}"
+            if id(obj) in self._weak:
+                self.scope[name], self._names[id(obj)] = weakref.ref(obj), f"{name}()"
+            else:
+                self.scope[name], self._names[id(obj)] = obj, name
         return self._names[id(obj)]
 
     def _test_is(self, place: str, value: object) -> None:
@@ -343,7 +386,7 @@ class _Walk:
         kind = type(x)
         parts = getattr(kind, "_recorded_parts", None)
         if parts is not None:
-            self.key.append(_Identity(x))
+            self._identity(x)
             return [*parts(x, self.followed), _ClassOf(kind)]
         members = getattr(x, "__dict__", None)
         if x is _MISSING:
@@ -425,6 +468,9 @@ class _Walk:
 
     def _identity(self, x: Any) -> None:
         """Adds the token of an object: by equality if its class defines a hash, by identity otherwise."""
+        if id(x) in self._weak:
+            self.key.append(_WeakIdentity(x))
+            return
         own = top_package(type(x).__module__) == PACKAGE or isinstance(x, type)
         hashed: Any = type(x).__hash__
         self.key.append(_Identity(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
