@@ -257,7 +257,7 @@ def test_reads_are_started_early_and_give_the_value_of_then() -> None:
     """A started read keeps its memory: an update does not go over it, and what follows is not seen by it."""
     x = st.asarray(np.arange(1000, dtype=np.float32)).to("wgpu:0") + 0
     st.eval(x)
-    old = x.detach()
+    old = x.clone()
     x.copy_to_host_async()
     x *= 2
     st.eval(x)

@@ -444,6 +444,10 @@ class Tensor(AttachedMethods):
                 f"[in place] expected a result of shape {self.shape}, got {value.shape}; reshape the operand"
             )
         node = node_of(value)
+        if node.aval.device != self.device:
+            raise DeviceError(
+                f"[in place] expected a result on {self.device}, got one on {node.aval.device}; move it with .to()"
+            )
         if node.aval.dtype is not self.dtype:
             if node.aval.dtype.is_float and not self.dtype.is_float:
                 raise DTypeError(
