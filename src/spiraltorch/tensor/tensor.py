@@ -156,7 +156,7 @@ class Tensor(AttachedMethods):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to or through this tensor; assigning does the same as `requires_grad_`."""
-        return self.node.rg
+        return node_of(self).rg
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -165,7 +165,7 @@ class Tensor(AttachedMethods):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor is not the result of operations that record gradients."""
-        return not self.node.rg or is_leaf(self.node)
+        return not node_of(self).rg or is_leaf(self.node)
 
     @property
     def grad(self) -> Tensor | None:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from ...autodiff.hooks import HOOKS
 from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
-from ...graph.node import Node
+from ...graph.node import GRAD_MODE, Node
 from ...typing import ArrayLike
+from ..aliasing import assign
 from ..dispatch import as_tensor
 from ..tensor import Tensor
-from ..tracing.tracer import TRACING, is_leaf, node_of, raw_grad, record_grad_write, set_raw_grad
+from ..tracing.tracer import TRACING, is_leaf, node_of, raw_grad, record_grad_write, recorder, set_raw_grad
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,6 +86,8 @@ def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
     node = _differentiable_node(tensor, "register_hook")
     number = next(_NUMBERS)
     if not is_leaf(node):
+        active = recorder()
+        node = node if active is None else active.hooked_node(node)
         node_hooks = HOOKS.setdefault(node, {})
         node_hooks[number] = lambda gradient: _after_hook(hook, gradient)
         return GradientHook(node_hooks, number)
@@ -137,10 +140,13 @@ def after_leaf_hooks(tensor: Tensor, gradient: Node) -> Node:
 
 
 def add_grad(tensor: Tensor, gradient: Node) -> None:
-    """Adds a gradient to the tensor's `.grad`."""
+    """Adds a gradient to the tensor's `.grad`, in place where there is one."""
     record_grad_write(tensor)
     before = raw_grad(tensor)
-    set_raw_grad(tensor, Tensor(gradient if before is None else build.add(node_of(before), gradient)))
+    if before is None or GRAD_MODE.on:  # as in PyTorch: with `create_graph` the sum is another tensor
+        set_raw_grad(tensor, Tensor(gradient if before is None else build.add(node_of(before), gradient)))
+    else:
+        assign(before, build.cast(build.add(node_of(before), gradient), before.dtype))
 
 
 def _differentiable_node(tensor: Tensor, op: str) -> Node:

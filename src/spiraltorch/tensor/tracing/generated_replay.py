@@ -17,7 +17,18 @@ from ..aliasing import write_value
 from ..pytree import unflatten
 from ..tensor import Tensor
 from .guards import PLAIN_TYPES, Snapshot
-from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Replay, Source
+from .recording import (
+    ANY_GRAD,
+    CapturedTensor,
+    CapturedValue,
+    Constant,
+    Draw,
+    Output,
+    PlanResult,
+    Recording,
+    Replay,
+    Source,
+)
 from .tracer import TRACING
 
 MISS = object()
@@ -99,7 +110,8 @@ def _write_checks(
     for view, alias, base in recording.views:
         place = text.name(alias)
         tests.append(f"{text.name(view)}._alias is not {place} or {place}.family.base is not {text.name(base)}")
-    tests += [f"{text.name(t)}._grad is not {text.name(before)}" for t, before in recording.grads_before]
+    for t, before in recording.grads_before:
+        tests.append(f"{text.name(t)}._grad is {'None' if before is ANY_GRAD else f'not {text.name(before)}'}")
     text.add(f"if {' or '.join(tests)}: return MISS")
     text.add("x = None")
 
@@ -169,14 +181,10 @@ def _write_install(text: _Source, recording: Recording, handles: list[str]) -> N
         else:
             text.add(f"if {handle}._alias is None: {handle}.node = {name}")
             text.add(f"else: {text.name(write_value)}({handle}, {name})")
-    for tensor, kept, grad in recording.grad_updates:
-        if kept is not None and grad is not None:
-            text.add(f"{text.name(write_value)}({text.name(kept)}, {fresh(grad)}.node)")
-            text.add(f"{text.name(tensor)}._grad = {text.name(kept)}")
-        else:
-            text.add(f"{text.name(tensor)}._grad = {'None' if grad is None else fresh(grad)}")
+    for tensor, grad in recording.grad_updates:
+        text.add(f"{text.name(tensor)}._grad = {'None' if grad is None else fresh(grad)}")
     for generator, blocks in recording.draws:
-        text.add(f"{text.name(generator)}.counter += {blocks}")
+        text.add(f"{text.name(generator)}._counter += {blocks}")
     outputs = ", ".join(f"r{n}" for n in range(len(recording.outputs)))
     if recording.out_tree is None:
         text.add(f"return {outputs}")

@@ -14,7 +14,7 @@ from ...typing import PyTree
 from ..aliasing import Family, join, make_view, storage_of, write_value
 from ..pytree import unflatten
 from ..tensor import Tensor
-from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Source
+from .recording import ANY_GRAD, CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Source
 from .tracer import raw_grad, set_raw_grad
 
 
@@ -40,7 +40,7 @@ def usable(recording: Recording, arguments: list[Tensor]) -> bool:
         if node.buf is None:
             pending.append(node)
     for t, before in recording.grads_before:
-        if raw_grad(t) is not before:
+        if (raw_grad(t) is None) if before is ANY_GRAD else (raw_grad(t) is not before):
             return False
     places = recording.argument_places
     if len(places) > 1 and len({id(arguments[place]) for place in places}) != len(places):
@@ -103,14 +103,9 @@ def install(recording: Recording, arguments: list[Tensor], results: list[Node]) 
         tensor, node = recording.tensor(update.captured, arguments), value(update.source)
         write_value(tensor, leaf(node.buf, node.aval, True) if recording.requires_grad[update.captured] else node)
     for change in recording.grad_updates:
-        tensor, kept, grad = change.tensor, change.kept, change.source
-        if kept is not None and grad is not None:
-            write_value(kept, fresh(grad).node)
-            set_raw_grad(tensor, kept)
-        else:
-            set_raw_grad(tensor, None if grad is None else fresh(grad))
+        set_raw_grad(change.tensor, None if change.source is None else fresh(change.source))
     for generator, blocks in recording.draws:
-        generator.counter += blocks
+        generator._counter += blocks
     _share_outputs(recording, arguments, outputs)
     return unflatten(recording.out_tree, outputs)
 
