@@ -8,7 +8,7 @@ import numpy as np
 
 from ...dtypes import default_float
 from ...typing import ArrayLike
-from ..dispatch import as_tensor
+from ..dispatch import as_tensor, unshared
 from ..filling import full_like
 from ..tensor import Tensor
 from .casting import cast, require_float
@@ -43,7 +43,7 @@ def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, negi
     """
     x = as_tensor(x)
     if not x.dtype.is_float:
-        return x
+        return unshared(x)
     greatest = _greatest(x)
     high, low = greatest if posinf is None else posinf, -greatest if neginf is None else neginf
     return where(isnan(x), nan, where(x == math.inf, high, where(x == -math.inf, low, x)))
@@ -219,7 +219,7 @@ def conj(x: ArrayLike) -> Tensor:
         >>> st.conj(st.tensor([1.0])).tolist()
         [1.0]
     """
-    return as_tensor(x)
+    return unshared(as_tensor(x))
 
 
 def isreal(x: ArrayLike) -> Tensor:

@@ -8,6 +8,7 @@ from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
 from ...typing import ShapeLike
 from ..arguments import axis_of
+from ..dispatch import unshared
 from ..filling import zeros_like
 from ..ops import broadcasting, diagonals, transposition
 from ..ops.repetition import pad
@@ -401,7 +402,7 @@ def diag(x: Tensor, diagonal: int = 0) -> Tensor:
     """
     if x.ndim not in (1, 2):
         raise ShapeError(f"[diag] expected 1 or 2 axes, got shape {x.shape}; use diag_embed() or diagonal()")
-    return diagonals.diag(x, diagonal)
+    return unshared(diagonals.diag(x, diagonal))
 
 
 def diagflat(x: Tensor, offset: int = 0) -> Tensor:
