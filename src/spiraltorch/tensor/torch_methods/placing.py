@@ -9,6 +9,7 @@ import numpy as np
 
 from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
+from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike
 from ..arguments import axis_of
 from ..dispatch import as_tensor
@@ -268,7 +269,7 @@ def masked_scatter(x: Tensor, mask: ArrayLike, source: ArrayLike) -> Tensor:
 
 def _broadcast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Two tensors of their common shape."""
-    shape = np.broadcast_shapes(x.shape, y.shape)
+    shape = broadcast_shapes("masked_scatter", x.shape, y.shape)
     return broadcast_to(x, shape), broadcast_to(y, shape)
 
 

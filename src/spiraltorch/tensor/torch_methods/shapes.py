@@ -39,7 +39,7 @@ def expand_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(3).expand_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return broadcasting.broadcast_to(x, other.shape)
+    return broadcasting.broadcast_to(x, _tensor(other, "expand_as").shape)
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
@@ -60,7 +60,16 @@ def view_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(6).view_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return view(x, other.shape)
+    return view(x, _tensor(other, "view_as").shape)
+
+
+def _tensor(other: object, op: str) -> Tensor:
+    """The argument whose shape is taken. Raises `ArgumentError` for what is no tensor."""
+    if not isinstance(other, Tensor):
+        raise ArgumentError(
+            f"[{op}] expected a tensor, whose shape is taken, got {type(other).__name__}; use {op[:-3]}()"
+        )
+    return other
 
 
 def t(x: Tensor) -> Tensor:
@@ -103,7 +112,7 @@ def reshape_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(6).reshape_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return reshape(x, other.shape)
+    return reshape(x, _tensor(other, "reshape_as").shape)
 
 
 def sum_to_size(x: Tensor, *size: ShapeLike) -> Tensor:
