@@ -338,7 +338,7 @@ def max(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
         >>> x.max().item(), x.max(0).values.tolist(), x.max(axis=0).indices.tolist()
         (5, [3, 5], [1, 0])
     """
-    return _maximum(x, *args, **kwargs)  # type: ignore[arg-type]  # the overloads check
+    return _maximum(x, *args, **kwargs)
 
 
 @overload
@@ -374,7 +374,7 @@ def min(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
         >>> x.min().item(), x.min(0).values.tolist(), x.min(axis=0).indices.tolist()
         (1, [1, 4], [0, 1])
     """
-    return _minimum(x, *args, **kwargs)  # type: ignore[arg-type]  # the overloads check
+    return _minimum(x, *args, **kwargs)
 
 
 def _extreme(which: str) -> Callable[..., Tensor | Extreme]:
