@@ -106,6 +106,8 @@ DEVIATIONS = (
     Deviation("str(x.device)", "Devices are numbered: `cpu:0`, not `cpu`. `x.device.type` is the same."),
     Deviation("h.int()", "Numbers that the dtype cannot hold are undefined in PyTorch. Here they become the nearest, NaN 0."),
     Deviation("i.mean()", "PyTorch refuses integers. Here their mean, variance and quantiles are float32."),
+    Deviation("u.add(i[0])", "A 0-d tensor counts less than others in PyTorch's promotion. Here only numbers do, as in the array API."),
+    Deviation("u.lt(-1)", "PyTorch wraps a number that the dtype cannot hold. Here comparisons are exact; other operations raise."),
     Deviation("x.clone().data_ptr() == x.data_ptr()", "Copies share memory until one is written to, and the address with it."),
     Deviation("x.type()", "PyTorch's is the name of a class. Here `type` only casts; read `x.dtype`."),
 )  # fmt: skip

@@ -114,7 +114,7 @@ def from_numpy(dtype: object) -> DType:
     """
     try:
         return _BY_NUMPY[np.dtype(dtype)]  # type: ignore[call-overload]  # anything else is an error below
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise DTypeError(
             f"[dtype] expected one of {', '.join(BY_NAME)}, got {dtype!r}; convert the data first"
         ) from None

@@ -282,6 +282,8 @@ def test_numbers_of_numpy_and_torch_are_numbers():
     assert p.tolist() == [0.25]
     with pytest.raises(ArgumentError, match="lr"):
         optimizer.param_groups[0]["lr"] = np.float32(-1.0)
+    adam = optim.Adam([p], betas=(np.float32(0.5), torch.tensor(0.75).item()))
+    assert adam.param_groups[0]["betas"] == (0.5, 0.75) and type(adam.param_groups[0]["betas"][0]) is float
 
 
 def test_foreign_state_is_refused_and_changes_nothing():

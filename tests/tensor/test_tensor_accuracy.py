@@ -258,3 +258,41 @@ def test_sums_by_index_of_small_floats(name: str, dtype: str) -> None:
     want = np.float64(large.numpy()[0]) + 10
     np.testing.assert_allclose(got, want, atol=2)
     assert (got > want - 10).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_composed_functions_of_16_bits_are_rounded_once(dtype: str) -> None:
+    x = st.asarray(np.linspace(-6, 6, 97, dtype=np.float32)).to(dtype)
+    wide = x.to(st.float64)
+    for f in (
+        st.rad2deg,
+        st.deg2rad,
+        st.sinc,
+        lambda v: v.logaddexp2(v * 0),
+        lambda v: v.log_softmax(0),
+        lambda v: v.softmax(0),
+    ):
+        want = f(wide)
+        assert (
+            f(x).to(st.float64) - want.to(dtype).to(st.float64)
+        ).abs().max().item() <= 1e-6  # of float32, near a zero
+
+
+TENTH = float(np.float32(0.1))
+# Long sums of 0.1: what is summed, and the exact result.
+LONG: dict[str, tuple[Callable[[], st.Tensor], float]] = {
+    "sum": (lambda: st.full((600_000_000,), 0.1).sum(), 6e8 * TENTH),
+    "columns": (lambda: st.full((100_000_000, 2), 0.1).sum(0)[1], 1e8 * TENTH),
+    "columns of eight": (lambda: st.full((2_000_000, 8), 0.1).sum(0)[7], 2e6 * TENTH),
+    "mean": (lambda: st.full((600_000_000,), 0.1).mean(), TENTH),
+    "rows": (lambda: st.full((2, 300_000_000), 0.1).sum(1)[1], 3e8 * TENTH),
+    "norm": (lambda: st.norm(st.full((100_000_000,), 0.1)), 1e4 * TENTH),
+    "scan": (lambda: st.cumsum(st.full((10_000_000,), 0.1))[-1], 1e7 * TENTH),
+}
+
+
+@pytest.mark.parametrize("of", LONG)
+def test_very_long_sums(of: str) -> None:
+    make, want = LONG[of]
+    for f in (make, st.compile(make)):
+        assert abs(f().item() - want) <= 2e-6 * want

@@ -330,3 +330,40 @@ def test_clip_passes_the_derivative_at_its_bounds() -> None:
     close(x.grad[:5], t.grad[:5].numpy())
     close(st.clip(x, st.tensor(low)).detach(), np.clip(v, low, None))
     close(st.clip(st.tensor(low), st.tensor(v)), np.clip(low, v, None))  # a NaN for a bound
+
+
+def steps_of_gradients(library: Any) -> list[Any]:
+    """What the tensor of a gradient is after further backward passes."""
+    p, flat = library.ones(2, requires_grad=True), library.zeros(4)
+    q = library.ones(2, requires_grad=True)
+    p.grad, q.grad = flat[:2], flat[2:]
+    held = p.grad
+    for n in range(3):
+        (p * (n + 1) + q * q).sum().backward()
+    out = [flat.tolist(), held.tolist(), p.grad is held]
+    flat.zero_()
+    out += [p.grad.tolist(), q.grad.tolist()]
+    (p**3).sum().backward(create_graph=True)
+    return [*out, held.tolist(), p.grad.tolist(), p.grad is held]
+
+
+def test_gradients_accumulate_in_place() -> None:
+    """So those that are views of one tensor fill it; with `create_graph` they are other tensors."""
+    assert steps_of_gradients(st) == steps_of_gradients(torch)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_zeroed_gradients_stay_the_same_tensor(compiled: bool) -> None:
+    layer = st.nn.Linear(2, 1)
+    optimizer = st.optim.SGD(layer.parameters(), lr=0.0)
+
+    def step(x: st.Tensor) -> None:
+        optimizer.zero_grad(set_to_none=False)
+        layer(x).sum().backward()
+
+    step = st.compile(step) if compiled else step
+    step(st.ones(1, 2))
+    held = layer.weight.grad
+    for n in range(3):
+        step(st.ones(1, 2) * n)
+        assert layer.weight.grad is held and held.tolist() == [[n, n]]

@@ -81,3 +81,51 @@ def test_a_number_before_a_tensor_is_weak() -> None:
     close(st.less(300, st.asarray(np.array([5, 7], np.uint8))), np.array([False, False]))
     close(st.greater(0.1, st.asarray(x)), 0.1 > x)
     close(st.logical_and(st.asarray(x), 5e-324), np.array([True, True]))
+
+
+# Updates of a tensor with values that lie on another device: they are copied, as in PyTorch, and it stays where it is.
+UPDATES: dict[str, Callable[[Any, Any], Any]] = {
+    "copy_": lambda x, t: x.copy_(t),
+    "copy_ to a view": lambda x, t: x[:2].copy_(t[:2]),
+    "copy_ to data": lambda x, t: x.data.copy_(t),
+    "all": lambda x, t: x.__setitem__(slice(None), t),
+    "an element": lambda x, t: x.__setitem__(0, t[0]),
+    "by a list": lambda x, t: x.__setitem__([0, 2], t[:2]),
+    "by a mask": lambda x, t: x.__setitem__(x == 0, t),
+    "fill_": lambda x, t: x.fill_(t[0]),
+    "index_copy_": lambda x, t: x.index_copy_(0, [1, 0], t[:2]),
+    "index_put_": lambda x, t: x.index_put_(([1, 2],), t[:2]),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates_with_values_of_another_device(name: str, other: str) -> None:
+    for here, there in (("cpu:0", other), (other, "cpu:0")):
+        want, x = st.zeros(3), st.zeros(3, device=here)
+        for target, values in ((want, "cpu:0"), (x, there)):
+            UPDATES[name](target, st.tensor([7.0, 8.0, 9.0], device=values))
+        assert x.device == here and x.tolist() == want.tolist() != [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_parameters_take_values_of_another_device(other: str) -> None:
+    layer = st.nn.Linear(3, 2).to(other)
+    layer.weight.data.copy_(st.ones(2, 3) * 3)
+    assert layer.weight.tolist() == [[3.0] * 3] * 2 and layer.state_dict()["weight"].device == other
+    assert st.full_like(st.zeros(2), st.tensor(4.0, device=other)).device == "cpu:0"
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_operands_on_two_devices_are_refused_where_they_meet(other: str) -> None:
+    x, i, y = st.ones(3), st.tensor([1], device=other), st.ones(1, device=other)
+    calls = {
+        "scatter": lambda: x.scatter(0, i, y), "index_add": lambda: x.index_add(0, i, y), "take": lambda: x.take(i),
+        "index_add of here": lambda: x.index_add(0, st.tensor([1]), y), "add_": lambda: x.add_(y), "matmul": lambda: x @ st.ones(3, device=other),
+        "concat": lambda: st.concat([x, y]), "scatter of here": lambda: x.scatter(0, st.tensor([1]), y),
+        "searchsorted": lambda: st.searchsorted(x, y), "masked_fill_": lambda: x.masked_fill_(st.ones(3, device=other) > 0, 2),
+    }  # fmt: skip
+    for name, call in calls.items():
+        with pytest.raises(st.DeviceError, match="on one device"):
+            call()
+            pytest.fail(name)

@@ -83,3 +83,27 @@ def test_a_matrix_has_a_matrix_norm() -> None:
 def test_cross_broadcasts() -> None:
     a, b = np.arange(12.0).reshape(4, 3), np.array([1.0, -2.0, 0.5])
     close(st.cross(st.asarray(a), st.asarray(b)), np.cross(a, b))
+
+
+def test_a_filled_tensor_keeps_its_dtype() -> None:
+    for dtype in (st.int64, st.uint8, st.bool):
+        x = st.tensor([1, 0], dtype=dtype)
+        assert x.masked_fill(x == 0, 3.0).dtype is dtype
+        assert x.masked_fill_(x == 0, 3.0).tolist() == st.tensor([1, 3]).to(dtype).tolist()
+    with pytest.raises(DTypeError, match="uint8 can hold"):
+        st.tensor([1], dtype=st.uint8).masked_fill(True, -1)
+
+
+def test_arguments_that_are_no_tensors_and_no_dtypes_are_named() -> None:
+    x = st.ones(2, 2)
+    for name in ("reshape_as", "view_as", "expand_as"):
+        with pytest.raises(ArgumentError, match=rf"\[{name}\] expected a tensor.*got int; use {name[:-3]}\(\)"):
+            getattr(x, name)(4)
+    for call in (lambda: x.cumsum(0, dtype=x), lambda: x.softmax(0, x), lambda: x.to(dtype=x)):
+        with pytest.raises(DTypeError, match="expected one of bool, int8"):
+            call()
+    with pytest.raises(ShapeError, match=r"\[masked_scatter\]"):
+        x.masked_scatter(st.ones(3, 3) > 0, x)
+    for name in ("max", "min"):
+        with pytest.raises(TypeError, match=rf"^{name}\(\)"):
+            getattr(x, name)(no_such_keyword=1)

@@ -11,6 +11,8 @@ import pytest
 
 import spiraltorch as st
 from peers import torch
+from spiraltorch.runtime import device
+from wgpu_devices import without_features
 
 INF = math.inf
 
@@ -242,3 +244,31 @@ def test_max_pools_of_the_least_integer() -> None:
     values, indices = st.max_pool1d(st.tensor(np.full((1, 1, 4), -128, np.int8)), 3, 1, 1, return_indices=True)
     assert values.tolist() == [[[-128] * 4]]
     assert indices.tolist() == [[[0, 0, 1, 2]]]
+
+
+DEVICES = [n for b in device.backends().values() for n in b.devices()[:1]] + without_features()
+DIVISORS: dict[str, Any] = {
+    "0": 0, "0.0": 0.0, "-0.0": -0.0, "a scalar of NumPy": np.float32(0), "an array": np.zeros(6, np.float32),
+    "a tensor": lambda x: x * 0, "zeros": lambda x: st.zeros(6, device=x.device),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("divisor", DIVISORS)
+@pytest.mark.parametrize("name", DEVICES)
+def test_division_by_zero(name: str, divisor: str) -> None:
+    """Constants too: a shader may not divide by one, and software drivers then write nothing at all."""
+    a = np.array([1.0, -2.0, 0.0, -0.0, np.inf, np.nan], np.float32)
+    for compiled in (False, True):
+        x = st.asarray(a, device=name)
+        zero = DIVISORS[divisor](x) if callable(DIVISORS[divisor]) else DIVISORS[divisor]
+        plain = zero.numpy() if isinstance(zero, st.Tensor) else np.float32(zero)
+        calls = {
+            "/": (lambda x, zero=zero: x / zero, a / plain), "//": (lambda x, zero=zero: x // zero, a // plain),
+            "%": (lambda x, zero=zero: x % zero, np.mod(a, plain)), "fmod": (lambda x, zero=zero: x.fmod(zero), np.fmod(a, plain)),
+            "fused": (lambda x, zero=zero: (x + 1) / zero - 1, (a + 1) / plain - 1),
+            "reciprocal": (lambda x: (x * 0).reciprocal(), 1 / (a * 0)), "3 / 0": (lambda x: 3 / (x * 0), 3 / (a * 0)),
+            "float16": (lambda x, zero=zero: (x.half() / zero).float(), a / plain),
+        }  # fmt: skip
+        for op, (f, want) in calls.items():
+            got = (st.compile(f) if compiled else f)(x)
+            np.testing.assert_array_equal(got.numpy(), want, err_msg=op)

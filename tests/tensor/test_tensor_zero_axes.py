@@ -87,6 +87,7 @@ def test_an_axis_of_a_number(value: float) -> None:
         (st.index_select(x, 0, i), torch.index_select(y, 0, j)), (st.take(x, i), torch.take(y, j)),
         (st.index_select(st.tensor([1, 2]), 0, st.tensor(1)), torch.index_select(torch.tensor([1, 2]), 0, torch.tensor(1))),
         (st.gather(st.tensor([1, 2]), 0, st.tensor(1)), torch.gather(torch.tensor([1, 2]), 0, torch.tensor(1))),
+        (x.index_fill(0, i, 7), y.index_fill(0, j, 7)), (x.index_copy(0, i, x * 2), y.index_copy(0, j, y * 2)),
         (st.cumsum(x, 0), torch.cumsum(y, 0)), (st.argmax(x, axis=0), torch.argmax(y, 0)), (st.sort(x), torch.sort(y)[0]),
         (st.flip(x, axis=0), torch.flip(y, (0,))), (x.flatten(), y.flatten()), (st.softmax(x.float(), 0), torch.softmax(y.float(), 0)),
     ]  # fmt: skip

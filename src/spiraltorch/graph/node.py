@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary, ref
 import numpy as np
 
 from ..dtypes import DType, float64
-from ..errors import ShapeError
+from ..errors import DeviceError, ShapeError
 from ..runtime.device import require_dtype
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
     """The interned spec of a primitive on operands of these types. The primitive's `infer` runs once for each spec.
 
     Raises:
+        DeviceError: the operands are on different devices.
         SpiralTorchError: the operands are invalid, as the primitive's `infer` reports.
     """
     key = (prim, avals, params)
@@ -231,6 +232,7 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
     if spec is None:
         params = python_numbers(params)
         key = (prim, avals, params)
+        _require_one_device(prim, avals)
         types = prim.infer(avals, params)
         if isinstance(types, tuple):
             new = Spec(prim, types[0], params, types)
@@ -238,6 +240,16 @@ def spec_of(prim: Primitive, avals: tuple[Aval, ...], params: Params) -> Spec:
             new = Spec(prim, types, params)
         spec = SPECS.intern(key, new)
     return spec
+
+
+def _require_one_device(prim: Primitive, avals: tuple[Aval, ...]) -> None:
+    """Raises `DeviceError` for operands on different devices."""
+    for a in avals[1:]:
+        if a.device != avals[0].device:
+            raise DeviceError(
+                f"[{prim.name}] expected operands on one device, got {avals[0].device} and {a.device}; "
+                "move one with .to()"
+            )
 
 
 def apply(prim: Primitive, args: tuple[Node, ...], params: Params = ()) -> Node:

@@ -58,10 +58,13 @@ def set_values(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
 
 
 def zero_grad(tensors: Iterable[Tensor], set_to_none: bool) -> None:
-    """Drops the gradients of all tensors, or fills them with zeros."""
+    """Drops the gradients of all tensors, or fills them with zeros in place."""
     for tensor in tensors:
         if tensor.grad is not None:
-            tensor.grad = None if set_to_none else st.zeros_like(tensor.grad)
+            if set_to_none:
+                tensor.grad = None
+            else:
+                set_value(tensor.grad, st.zeros_like(tensor.grad))
 
 
 def convert(tensors: Iterable[Tensor], device: str | None, dtype: DType | None) -> None:

@@ -51,6 +51,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _python_number(value: Any) -> Any:
+    """A setting with Python's numbers in place of those of NumPy and PyTorch."""
+    if isinstance(value, (tuple, list)):
+        return type(value)([_python_number(entry) for entry in value])
+    return value.item() if hasattr(value, "item") and not isinstance(value, Tensor) else value
+
+
 def _numbers(value: object) -> tuple[Any, ...] | None:
     """The numbers of a hyperparameter: one, several, or None where it is of another kind."""
     if _is_number(value):
@@ -79,9 +86,8 @@ class ParamGroup(dict[str, Any]):
             self[name] = value
 
     def __setitem__(self, name: str, value: object) -> None:
-        if hasattr(value, "item") and not isinstance(value, Tensor):
-            value = value.item()  # a number of NumPy or PyTorch
         if name in self.checked:
+            value = _python_number(value)
             self._check(name, value)
         old = self.get(name, _MISSING)
         super().__setitem__(name, value)

@@ -137,7 +137,7 @@ def _from_tensor(x: Tensor, dtype: DType | None, device: str | None, copy: bool 
     """A tensor in another dtype, on another device, or as a new handle."""
     result: Tensor = x if dtype is None else x.to(dtype)
     result = result if device is None else result.to(device)
-    result = result + 0 if copy and result is x and not x.dtype.is_bool else result
+    result = result.clone() if copy and result is x else result
     if not requires_grad:
         return result
     return (result.detach().clone() if copy else result.detach()).requires_grad_()

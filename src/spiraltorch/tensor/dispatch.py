@@ -69,6 +69,12 @@ def as_tensor(x: ArrayLike, like: Tensor | None = None) -> Tensor:
     return asarray(x, device=None if like is None else like.node.aval.device)
 
 
+def unshared(x: Tensor) -> Tensor:
+    """A tensor of the same value that shares no elements with x: the result of a function that has nothing to do."""
+    n = node_of(x)
+    return Tensor(build.barrier(n) if n.rg else n)
+
+
 def as_tensors(*xs: ArrayLike) -> list[Tensor]:
     """Tensors from operands: numbers and arrays go to the device of the first tensor."""
     like = first_tensor(xs)

@@ -11,6 +11,7 @@ from .arguments import number_of, sequence_argument
 from .creation import as_shape, device_name
 from .dispatch import scalar_value
 from .tensor import Tensor
+from .tracing.tracer import node_of
 
 
 def full(
@@ -25,8 +26,8 @@ def full(
     Args:
         shape: the extents.
         fill_value: the value of every element; a number, or a tensor that broadcasts to the shape.
-        dtype: the dtype of the result; by default bool for a bool, int64 for an int, float32 for a float.
-        device: the device of the result; by default the default device.
+        dtype: the dtype of the result; by default bool for a bool, int64 for an int, float32 for a float, a tensor's own.
+        device: the device of the result; by default a tensor's own, else the default device.
         requires_grad: whether `backward` computes its gradient.
 
     Returns:
@@ -42,8 +43,8 @@ def full(
         [7, 7]
     """
     if isinstance(fill_value, Tensor):
-        value = fill_value.to(dtype) if dtype is not None else fill_value
-        return value.expand(as_shape(shape, "full"))
+        value = Tensor(node_of(fill_value.to(dtype=dtype, device=device).expand(as_shape(shape, "full"))))
+        return value.requires_grad_() if requires_grad else value
     fill_value = fill_value[()] if isinstance(fill_value, np.ndarray) and not fill_value.ndim else fill_value
     number = number_of(fill_value)
     fill_value = fill_value if number is None else number

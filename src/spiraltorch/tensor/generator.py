@@ -50,8 +50,11 @@ class Generator:
 
     def __init__(self, seed: int | None = None, device: DeviceLike | None = None) -> None:
         self._device = device
-        self.seed = 0
-        self.counter = 0
+        self._seed = 0
+        self._counter = 0
+        tracer = recorder()
+        if tracer is not None and seed is not None:
+            tracer.made_generator(self)
         if seed is None:
             _seed_from_system(self)
         else:
@@ -61,7 +64,35 @@ class Generator:
         return self._device, self.seed, self.counter
 
     def __setstate__(self, state: tuple[DeviceLike | None, int, int]) -> None:
-        self._device, self.seed, self.counter = state
+        self._device, self._seed, self._counter = state
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        self._tell_recorder()
+        return self._seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._tell_recorder()
+        self._seed = seed
+
+    @property
+    def counter(self) -> int:
+        """The number of blocks of four words that were drawn."""
+        self._tell_recorder()
+        return self._counter
+
+    @counter.setter
+    def counter(self, counter: int) -> None:
+        self._tell_recorder()
+        self._counter = counter
+
+    def _tell_recorder(self) -> None:
+        """Before the state is read or set in a compiled function: what it drew so far counts, and no replay can follow."""
+        tracer = recorder()
+        if tracer is not None:
+            tracer.settle_draws(self)
 
     @property
     def device(self) -> DeviceLike:
@@ -159,8 +190,8 @@ class Generator:
         if tracer is not None:
             seed, counter = tracer.draw(self, blocks, device)
         else:
-            seed, counter = build.scalar(self.seed, uint64, device), build.scalar(self.counter, uint64, device)
-            self.counter += blocks
+            seed, counter = build.scalar(self._seed, uint64, device), build.scalar(self._counter, uint64, device)
+            self._counter += blocks
         return Tensor(build.random_bits(seed, counter, shape))
 
 

@@ -55,13 +55,13 @@ from .torch_methods import (
 
 METHODS: dict[ModuleType, str] = {
     unary: "sqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf "
-    "floor ceil trunc abs sign square reciprocal rsqrt negative positive",
+    "floor ceil trunc abs sign square reciprocal rsqrt negative",
     elementwise: "multiply floor_divide remainder maximum minimum atan2 hypot logaddexp xlogy clip lerp not_equal less "
     "less_equal greater greater_equal bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift",
     division: "fmod fmax fmin float_power ldexp logaddexp2",
-    numbers: "nan_to_num isposinf isneginf frac deg2rad rad2deg sinc logit conj isreal angle",
+    numbers: "nan_to_num isposinf isneginf frac deg2rad rad2deg sinc logit isreal angle",
     selection: "masked_fill",
-    casting: "to",
+    casting: "to astype",
     logic: "isnan isinf isfinite signbit copysign nextafter logical_and logical_or logical_xor logical_not isclose allclose",
     activation: "relu sigmoid gelu silu softplus",
     reduction: "any all count_nonzero",
@@ -84,7 +84,7 @@ METHODS: dict[ModuleType, str] = {
     hooks: "register_hook retain_grad",
     facts: "numel dim element_size is_floating_point is_contiguous is_complex is_signed is_same_size is_nonzero stride "
     "storage_offset data_ptr get_device",
-    copies: "contiguous cpu cuda clone detach_ flip where",
+    copies: "positive conj contiguous cpu cuda clone detach_ flip where",
     arithmetic: "add sub div addcmul addcdiv clamp_min clamp_max pow heaviside hardshrink prelu round renorm",
     products: "addmm addmv addr addbmm baddbmm mv inner kron cross norm dist",
     reductions: "sum prod mean nansum nanmean var std max min aminmax",
@@ -113,7 +113,7 @@ ALIASES: dict[str, str] = {
     "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "absolute": "abs",
     "fix": "trunc", "sgn": "sign", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
     "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "clamp": "clip", "conj_physical": "conj",
-    "resolve_conj": "conj", "resolve_neg": "positive", "astype": "to", "to_device": "to", "type_as": "to",
+    "resolve_conj": "conj", "resolve_neg": "positive", "to_device": "to", "type_as": "to",
     "movedim": "moveaxis", "ger": "outer", "vdot": "dot", "ndimension": "dim", "nelement": "numel",
 }  # fmt: skip
 # The functions whose description and signature operators share.

@@ -29,7 +29,7 @@ def copy_(x: Tensor, other: ArrayLike) -> Tensor:
 
     Args:
         x: the tensor to update.
-        other: an array that broadcasts to the shape of `x`, any dtype.
+        other: an array that broadcasts to the shape of `x`, any dtype, on any device.
 
     Returns:
         The tensor itself.
@@ -43,7 +43,7 @@ def copy_(x: Tensor, other: ArrayLike) -> Tensor:
         >>> st.zeros(2).copy_([1, 2]).tolist()
         [1.0, 2.0]
     """
-    return x._set(dispatch.as_tensor(other, x).to(x.dtype).expand(x.shape))
+    return x._set(dispatch.as_tensor(other, x).to(x.dtype).to(x.device).expand(x.shape))
 
 
 def fill_(x: Tensor, value: float) -> Tensor:

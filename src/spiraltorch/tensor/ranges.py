@@ -13,6 +13,7 @@ from ..runtime.device import host_memory
 from ..typing import DeviceLike, DTypeLike
 from .arguments import integer, real
 from .creation import as_shape, asarray, device_name
+from .dispatch import unshared
 from .tensor import Tensor
 
 
@@ -209,7 +210,7 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
     for a, axis in zip(arrays, axes, strict=True):
         shape[axis] = a.size
     return [
-        a.reshape([a.size if d == axis else 1 for d in range(n)]).expand(tuple(shape))
+        unshared(a.reshape([a.size if d == axis else 1 for d in range(n)]).expand(tuple(shape)))
         for a, axis in zip(arrays, axes, strict=True)
     ]
 

@@ -162,7 +162,7 @@ class Tensor(AttachedMethods):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to or through this tensor; assigning does the same as `requires_grad_`."""
-        return self.node.rg
+        return node_of(self).rg
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -171,7 +171,7 @@ class Tensor(AttachedMethods):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor is not the result of operations that record gradients."""
-        return not self.node.rg or is_leaf(self.node)
+        return not node_of(self).rg or is_leaf(self.node)
 
     @property
     def grad(self) -> Tensor | None:
@@ -450,6 +450,10 @@ class Tensor(AttachedMethods):
                 f"[in place] expected a result of shape {self.shape}, got {value.shape}; reshape the operand"
             )
         node = node_of(value)
+        if node.aval.device != self.device:
+            raise DeviceError(
+                f"[in place] expected a result on {self.device}, got one on {node.aval.device}; move it with .to()"
+            )
         if node.aval.dtype is not self.dtype:
             if node.aval.dtype.is_float and not self.dtype.is_float:
                 raise DTypeError(

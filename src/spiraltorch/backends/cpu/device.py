@@ -116,12 +116,12 @@ class CpuProgram:
 
 
 class _BufferArray:
-    """A buffer by NumPy's array interface: an array made of it keeps the buffer alive."""
+    """A buffer by NumPy's array interface: an array made of it is read-only, for good, and keeps the buffer alive."""
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
         self.__array_interface__ = {
-            "data": (buffer.ptr, False), "shape": (buffer.nbytes,), "typestr": "|u1", "version": 3,
+            "data": (buffer.ptr, True), "shape": (buffer.nbytes,), "typestr": "|u1", "version": 3,
         }  # fmt: skip
 
 
@@ -178,7 +178,7 @@ class CpuDevice:
         return Buffer(array.ctypes.data, array.nbytes, self, None, array)
 
     def to_host(self, buffer: Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> HostArray:
-        """A view of the buffer's memory that keeps the buffer alive."""
+        """A read-only view of the buffer's memory that keeps the buffer alive."""
         count = dtype.itemsize
         for extent in shape:
             count *= extent

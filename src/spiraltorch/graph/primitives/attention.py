@@ -16,13 +16,11 @@ from .. import build as b
 from ..node import Aval, Node, Params, aval_of
 from ..primitive import Primitive
 from ..results import apply_multiple, results_of
-from .elementwise import same_device
 
 
 def _infer(avals: tuple[Aval, ...], params: Params) -> tuple[Aval, ...]:
     """The types of the weighted values and of the logarithms of sums, after checks of the operands."""
     q, k, v, *bias = avals
-    same_device("attention", avals)
     if not q.dtype.is_float or q.dtype.itemsize < 4 or k.dtype is not q.dtype or v.dtype is not q.dtype:
         raise DTypeError(
             f"[attention] expected float32 or float64 operands of one dtype, got {q.dtype.name}, {k.dtype.name} and "

@@ -15,7 +15,6 @@ from ...errors import DTypeError, ShapeError
 from .. import build as b
 from ..node import Aval, Node, Params, apply, aval_of
 from ..primitive import Primitive
-from .elementwise import same_device
 
 
 def _check(name: str, avals: tuple[Aval, ...]) -> None:
@@ -23,7 +22,6 @@ def _check(name: str, avals: tuple[Aval, ...]) -> None:
     x, y = avals
     if x.dtype is not y.dtype:
         raise DTypeError(f"[{name}] expected operands of one dtype, got {x.dtype.name} and {y.dtype.name}; cast one")
-    same_device(name, avals)
 
 
 def _free(ndim: int, *taken: tuple[int, ...]) -> list[int]:

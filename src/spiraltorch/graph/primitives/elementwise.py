@@ -1,7 +1,7 @@
 """Element-wise primitives, with their derivatives and NumPy references.
 
 Contract
-- Shapes broadcast by NumPy's rule. Operands have one dtype and one device; promotion is the caller's.
+- Shapes broadcast by NumPy's rule. Operands have one dtype; promotion is the caller's.
 - The references compute 16-bit floats in float32 and round once, as the backends do.
 - A derivative is one formula for each operand (`_rules`), used in both modes.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import DType, bool_
-from ...errors import DeviceError, DTypeError, ShapeError, out_of_range
+from ...errors import DTypeError, ShapeError, out_of_range
 from .. import build as b
 from ..node import Aval, Node, Params, Shape, apply, aval_of
 from ..primitive import REGISTRY, Primitive
@@ -44,16 +44,6 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     return tuple(result)
 
 
-def same_device(name: str, avals: tuple[Aval, ...]) -> str:
-    """The operands' device. Raises `DeviceError` where they differ."""
-    for a in avals[1:]:
-        if a.device != avals[0].device:
-            raise DeviceError(
-                f"[{name}] expected operands on one device, got {avals[0].device} and {a.device}; move one with .to()"
-            )
-    return avals[0].device
-
-
 def same_dtype(name: str, avals: tuple[Aval, ...]) -> DType:
     """The operands' dtype. Raises `DTypeError` where they differ."""
     for a in avals[1:]:
@@ -74,7 +64,7 @@ def _infer_rule(name: str, kinds: str, result: DType | None) -> Callable[[tuple[
             allowed = sorted({words[k] for k in kinds})
             raise DTypeError(f"[{name}] expected a {' or '.join(allowed)} dtype, got {dtype.name}; cast with .to()")
         shape = avals[0].shape if len(avals) == 1 else broadcast_shapes(name, *(a.shape for a in avals))
-        return aval_of(shape, result or dtype, same_device(name, avals))
+        return aval_of(shape, result or dtype, avals[0].device)
 
     return infer
 
@@ -373,7 +363,7 @@ def _where_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
         raise DTypeError(f"[where] expected a bool condition, got {condition.dtype.name}; compare first")
     same_dtype("where", (x, y))
     shape = broadcast_shapes("where", condition.shape, x.shape, y.shape)
-    return aval_of(shape, x.dtype, same_device("where", avals))
+    return aval_of(shape, x.dtype, condition.device)
 
 
 where = Primitive(

@@ -17,7 +17,6 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from .. import build as b
 from ..node import Aval, Node, Params, apply, aval_of
 from ..primitive import Jvp, Primitive, Vjp
-from .elementwise import same_device
 
 MODES = ("set", "add", "max", "min", "mul")
 
@@ -28,7 +27,6 @@ def _check(name: str, x: Aval, idx: Aval, axis: int) -> None:
         raise ArgumentError(f"[{name}] expected an axis in [0, {x.ndim}), got {axis}")
     if not idx.dtype.is_integer:
         raise DTypeError(f"[{name}] expected integer indices, got {idx.dtype.name}; cast with .to(st.int64)")
-    same_device(name, (x, idx))
 
 
 def _take_shape(x: Aval, idx: Aval, axis: int) -> tuple[int, ...]:

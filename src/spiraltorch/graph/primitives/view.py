@@ -15,7 +15,7 @@ from ...errors import ArgumentError, DTypeError, ShapeError
 from .. import build as b
 from ..node import Aval, Node, Params, apply, aval_of
 from ..primitive import Primitive
-from .elementwise import broadcast_shapes, same_device, unbroadcast
+from .elementwise import broadcast_shapes, unbroadcast
 
 
 def _like(aval: Aval, shape: tuple[int, ...]) -> Aval:
@@ -246,7 +246,6 @@ def _concat_infer(avals: tuple[Aval, ...], params: Params) -> Aval:
             raise ShapeError(
                 f"[concat] expected shapes equal except along axis {axis}, got {first.shape} and {a.shape}"
             )
-    same_device("concat", avals)
     shape = (*first.shape[:axis], sum(a.shape[axis] for a in avals), *first.shape[axis + 1 :])
     return _like(first, shape)
 

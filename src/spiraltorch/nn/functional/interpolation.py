@@ -86,7 +86,7 @@ def interpolate(
     result = input.to(float32) if input.dtype.itemsize < 4 else input
     for axis in range(rank):
         result = _linear(result, axis + 2, new[axis], factors[axis], bool(align_corners))
-    return result.to(input.dtype)
+    return (result.clone() if result is input else result).to(input.dtype)
 
 
 def _sizes(

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from ...autodiff.hooks import hooks_of
 from ...errors import ArgumentError, GradientError, ShapeError
 from ...graph import build
-from ...graph.node import Node
+from ...graph.node import GRAD_MODE, Node
 from ...runtime.changes import Changes
 from ...typing import ArrayLike
+from ..aliasing import assign, new_node, plan_write
 from ..dispatch import as_tensor
 from ..tensor import Tensor
-from ..tracing.tracer import TRACING, is_leaf, node_of, raw_grad, record_grad_write, set_raw_grad
+from ..tracing.tracer import TRACING, is_leaf, node_of, raw_grad, record_grad_write, recorder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -86,6 +87,8 @@ def register_hook(tensor: Tensor, hook: Hook) -> GradientHook:
     node = _differentiable_node(tensor, "register_hook")
     number = next(_NUMBERS)
     if not is_leaf(node):
+        active = recorder()
+        node = node if active is None else active.hooked_node(node)
         node_hooks = hooks_of(node)
         node_hooks[number] = lambda gradient: _after_hook(hook, gradient)
         return GradientHook(node_hooks, number)
@@ -137,23 +140,30 @@ def after_leaf_hooks(tensor: Tensor, gradient: Node) -> Node:
     return gradient
 
 
-def add_grad(tensor: Tensor, gradient: Node) -> None:
-    """Adds a gradient to the tensor's `.grad`."""
-    record_grad_write(tensor)
-    before = raw_grad(tensor)
-    set_raw_grad(tensor, Tensor(gradient if before is None else build.add(node_of(before), gradient)))
-
-
 def add_grads(gradients: list[tuple[Tensor, Node]]) -> None:
-    """Adds gradients to the `.grad` of tensors, all at once: an exception of a signal handler finds all added, or none."""
-    changes, sums = Changes(), dict[int, Tensor | None]()
+    """Adds gradients to the `.grad` of tensors, in place where there is one.
+
+    All are added at once: an exception of a signal handler finds all of them, or none. Only a `.grad` that is a view, or
+    shares an array's memory, follows the others.
+    """
+    sums: dict[int, tuple[Tensor, Node]] = {}
     for tensor, gradient in gradients:
+        known = sums.get(id(tensor))
+        sums[id(tensor)] = tensor, gradient if known is None else build.add(known[1], gradient)
+    changes, later = Changes(), list[tuple[Tensor, Node]]()
+    for tensor, gradient in sums.values():
         record_grad_write(tensor)
-        before = sums.get(id(tensor), raw_grad(tensor))
-        after = Tensor(gradient if before is None else build.add(node_of(before), gradient))
-        sums[id(tensor)] = after
-        changes.set(tensor, "_grad", after)
+        before = raw_grad(tensor)
+        if before is None or GRAD_MODE.on:  # as in PyTorch: with `create_graph` the sum is another tensor
+            after = Tensor(gradient if before is None else build.add(node_of(before), gradient))
+            changes.set(tensor, "_grad", after)
+            continue
+        node = build.cast(build.add(node_of(before), gradient), before.dtype)
+        if recorder() is not None or not plan_write(before, new_node(before, node), changes):
+            later.append((before, node))
     changes.make()
+    for before, node in later:
+        assign(before, node)
 
 
 def _differentiable_node(tensor: Tensor, op: str) -> Node:
@@ -185,5 +195,5 @@ def _retained(holder: weakref.ref[Tensor], gradient: Node) -> Node:
     """Adds the gradient to the holder's, if it is still alive, and leaves it as it is."""
     tensor = holder()
     if tensor is not None:
-        add_grad(tensor, gradient)
+        add_grads([(tensor, gradient)])
     return gradient

@@ -9,7 +9,7 @@ from ...dtypes import BY_NAME, DType, as_dtype, float32
 from ...errors import DTypeError
 from ...runtime import device as devices
 from ...typing import ArrayLike, DeviceLike, DTypeLike, NDArray
-from ..dispatch import P, as_tensor, nary, node_of
+from ..dispatch import P, as_tensor, nary, node_of, unshared
 from ..tensor import Tensor, evaluated
 
 
@@ -42,8 +42,7 @@ def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike
     Args:
         x: any shape and dtype.
         dtype: the dtype of the result. Floating values are truncated towards zero on the way to integers.
-        copy: accepted for compatibility with the array API; where neither dtype nor device changes, `x` itself is
-            returned.
+        copy: whether the result is independent of x where neither dtype nor device changes; otherwise it is x itself.
         device: the device of the result; None for x's.
 
     Returns:
@@ -58,7 +57,7 @@ def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike
         >>> st.astype(st.tensor([1.5, -1.5]), "int64").tolist()
         [1, -1]
     """
-    return to(as_tensor(x), dtype=dtype, device=device)
+    return to(as_tensor(x), dtype=dtype, device=device, copy=copy)
 
 
 def to(
@@ -66,7 +65,9 @@ def to(
     *args: Tensor | DTypeLike | DeviceLike | None,
     dtype: DTypeLike | None = None,
     device: DeviceLike | None = None,
-    **ignored: bool,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: object = None,
 ) -> Tensor:
     """Converts to another dtype, another device, or both.
 
@@ -75,7 +76,9 @@ def to(
         *args: dtypes, device names, or a tensor whose dtype and device are taken, as in PyTorch.
         dtype: the dtype of the result; None for x's.
         device: the device of the result; None for x's.
-        **ignored: PyTorch's `copy` and `non_blocking`, which change nothing here.
+        non_blocking: accepted for compatibility with PyTorch; nothing waits in any case.
+        copy: whether the result is independent of x where nothing changes; otherwise it is x itself.
+        memory_format: accepted for compatibility with PyTorch; results lie in row-major order.
 
     Returns:
         A tensor of x's shape; `x` itself where nothing changes.
@@ -99,10 +102,10 @@ def to(
         else:
             dtype = a
     result = x if dtype is None else cast(x, dtype)
-    if device is None:
-        return result
-    name = devices.canonical(str(device))
-    return result if name == result.device else nary(P["to_device"], (node_of(result),), (name,))
+    name = result.device if device is None else devices.canonical(str(device))
+    if name != result.device:
+        return nary(P["to_device"], (node_of(result),), (name,))
+    return unshared(x) if copy and result is x else result
 
 
 def require_float(x: Tensor, op: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...dtypes import float64
+from ...dtypes import float32, float64
 from ...typing import ArrayLike
 from ..arguments import torch_spellings
 from ..dispatch import promoted_nodes
@@ -174,5 +174,7 @@ def logaddexp2(x: ArrayLike, y: ArrayLike) -> Tensor:
         [1001.0]
     """
     a, b = common_operands(x, y)
+    if a.dtype.is_float and a.dtype.itemsize == 2:
+        return cast(logaddexp2(cast(a, float32), cast(b, float32)), a.dtype)
     log_2 = 0.6931471805599453
     return logaddexp(a * log_2, b * log_2) / log_2

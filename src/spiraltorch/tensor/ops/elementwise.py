@@ -12,7 +12,18 @@ from ...graph import build
 from ...graph.primitive import Primitive
 from ...typing import ArrayLike, Operand
 from ..arguments import number_of, torch_spellings
-from ..dispatch import P, as_tensor, as_tensors, binary, first_tensor, nary, node_of, promoted_nodes, reflected
+from ..dispatch import (
+    P,
+    as_tensor,
+    as_tensors,
+    binary,
+    first_tensor,
+    nary,
+    node_of,
+    promoted_nodes,
+    reflected,
+    unshared,
+)
 from ..tensor import Tensor
 from .casting import cast
 from .selection import where
@@ -365,7 +376,7 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
     """
     x = as_tensor(x)
     if min is None and max is None:
-        return x
+        return unshared(x)
     if any(isinstance(bound, float) and math.isnan(bound) for bound in (number_of(min), number_of(max))):
         raise ArgumentError(f"[clip] expected bounds that are not NaN, got {min} and {max}; pass None for no bound")
     x = x if min is None else _bounded(x, min, greater_equal)

@@ -62,8 +62,8 @@ def getitem(x: Tensor, key: Index) -> Tensor:
 
 
 def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
-    """A new tensor: x with a value, broadcast and cast to x's dtype, written at `key`. See `getitem`."""
-    value = as_tensor(value, x)
+    """A new tensor: x with a value, broadcast, cast to x's dtype and copied to its device, written at `key`. See `getitem`."""
+    value = as_tensor(value, x).to(x.device)
     if isinstance(key, Tensor) and key.dtype.is_bool and value.size == 1:
         if key.shape != x.shape[: key.ndim]:
             raise ShapeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import ArgumentError, ShapeError
 from ...typing import ArrayLike
 from ..arguments import integer
-from ..dispatch import as_tensor
+from ..dispatch import as_tensor, unshared
 from ..ranges import eye
 from ..tensor import Tensor
 from .contraction import matmul
@@ -39,7 +39,7 @@ def matrix_power(x: ArrayLike, n: int) -> Tensor:
     product: Tensor | None = None
     while n:
         if n & 1:
-            product = x if product is None else matmul(product, x)
+            product = unshared(x) if product is None else matmul(product, x)
         n >>= 1
         x = matmul(x, x) if n else x
     return eye(x.shape[-1], dtype=x.dtype, device=x.device).broadcast_to(x.shape) if product is None else product

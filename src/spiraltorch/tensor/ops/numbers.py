@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from ...dtypes import default_float
 from ...typing import ArrayLike
-from ..dispatch import as_tensor
+from ..dispatch import as_tensor, unshared
 from ..filling import full_like
 from ..tensor import Tensor
-from .casting import cast, require_float
+from .casting import cast, in_float32, require_float
 from .elementwise import clip
 from .logic import isinf, isnan
 from .selection import where
@@ -43,7 +44,7 @@ def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, negi
     """
     x = as_tensor(x)
     if not x.dtype.is_float:
-        return x
+        return unshared(x)
     greatest = _greatest(x)
     high, low = greatest if posinf is None else posinf, -greatest if neginf is None else neginf
     return where(isnan(x), nan, where(x == math.inf, high, where(x == -math.inf, low, x)))
@@ -114,6 +115,12 @@ def frac(x: ArrayLike) -> Tensor:
     return x - trunc(x)
 
 
+def _in_float(function: Callable[[Tensor], Tensor], x: ArrayLike) -> Tensor:
+    """A function of floating numbers, in float32 for those of 16 bits, whose results are rounded once."""
+    y = _floating(x)
+    return in_float32(function, y) if y.dtype.itemsize == 2 else function(y)
+
+
 def deg2rad(x: ArrayLike) -> Tensor:
     """Converts angles from degrees to radians.
 
@@ -128,7 +135,7 @@ def deg2rad(x: ArrayLike) -> Tensor:
         >>> st.deg2rad(st.tensor([180.0])).item() == st.tensor(st.pi).item()
         True
     """
-    return _floating(x) * (math.pi / 180)
+    return _in_float(lambda y: y * (math.pi / 180), x)
 
 
 def rad2deg(x: ArrayLike) -> Tensor:
@@ -145,7 +152,7 @@ def rad2deg(x: ArrayLike) -> Tensor:
         >>> st.rad2deg(st.tensor([st.pi])).tolist()
         [180.0]
     """
-    return _floating(x) * (180 / math.pi)
+    return _in_float(lambda y: y * (180 / math.pi), x)
 
 
 def sinc(x: ArrayLike) -> Tensor:
@@ -162,7 +169,12 @@ def sinc(x: ArrayLike) -> Tensor:
         >>> st.sinc(st.tensor([0.0])).tolist()
         [1.0]
     """
-    angle = _floating(x) * math.pi
+    return _in_float(_sinc, x)
+
+
+def _sinc(x: Tensor) -> Tensor:
+    """The same of float32 or float64."""
+    angle = x * math.pi
     zero = angle == 0
     safe = where(zero, 1.0, angle)
     return where(zero, 1.0 - angle * angle * (1 / 6), sin(safe) / safe)  # the series has the derivatives at 0
@@ -219,7 +231,7 @@ def conj(x: ArrayLike) -> Tensor:
         >>> st.conj(st.tensor([1.0])).tolist()
         [1.0]
     """
-    return as_tensor(x)
+    return unshared(as_tensor(x))
 
 
 def isreal(x: ArrayLike) -> Tensor:

@@ -12,7 +12,7 @@ from ...graph import build
 from ...typing import ArrayLike, ShapeLike
 from ..arguments import axis_of, integer, integers, is_integer, sequence_argument
 from ..creation import asarray
-from ..dispatch import as_tensor, node_of, scalar_value
+from ..dispatch import as_tensor, node_of, scalar_value, unshared
 from ..tensor import Tensor
 from .broadcasting import broadcast_to, expand
 from .gathering import take
@@ -60,7 +60,7 @@ def pad(
     for d, (lo, hi) in enumerate(pairs):
         if lo or hi:
             x = _pad_axis(x, d, lo, hi, mode)
-    return x
+    return unshared(x)
 
 
 def _pairs(pad: Sequence[int] | Sequence[Sequence[int]], ndim: int) -> list[tuple[int, int]]:
@@ -128,7 +128,7 @@ def tile(x: ArrayLike, *repetitions: ShapeLike, **named: ShapeLike) -> Tensor:
     shape = [1] * (len(reps) - x.ndim) + list(x.shape)
     wide = reshape(x, tuple([v for e in shape for v in (1, e)]))
     wide = broadcast_to(wide, tuple([v for r, e in zip(reps, shape, strict=True) for v in (r, e)]))
-    return reshape(wide, tuple([r * e for r, e in zip(reps, shape, strict=True)]))
+    return unshared(reshape(wide, tuple([r * e for r, e in zip(reps, shape, strict=True)])))
 
 
 def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = None) -> Tensor:
@@ -163,7 +163,7 @@ def repeat_interleave(x: ArrayLike, repeats: int | ArrayLike, dim: int | None = 
     ):
         repeats = integer(repeats, "repeat_interleave", "repeats")
         wide = broadcast_to(unsqueeze(x, d + 1), (*x.shape[: d + 1], repeats, *x.shape[d + 1 :]))
-        return reshape(wide, (*x.shape[:d], x.shape[d] * repeats, *x.shape[d + 1 :]))
+        return unshared(reshape(wide, (*x.shape[:d], x.shape[d] * repeats, *x.shape[d + 1 :])))
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
     if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (x.shape[d],)) or (counts < 0).any():
         raise ArgumentError(

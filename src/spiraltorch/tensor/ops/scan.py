@@ -7,7 +7,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, DTypeLike
 from ..arguments import axis_of, torch_spellings
-from ..dispatch import P, as_tensor, as_tensors, nary, node_of
+from ..dispatch import P, as_tensor, as_tensors, nary, node_of, unshared
 from ..tensor import Tensor
 from .casting import cast
 from .joining import concat
@@ -169,7 +169,7 @@ def diff(
             break
         later, earlier = narrow(result, d, 1, extent), narrow(result, d, 0, extent)
         result = later != earlier if result.dtype.is_bool else later - earlier
-    return result
+    return result if n else unshared(result)
 
 
 @torch_spellings

@@ -10,7 +10,7 @@ from ...errors import ShapeError
 from ...typing import ArrayLike
 from ..arguments import number_of
 from ..creation import asarray
-from ..dispatch import P, as_tensor, condition_node, first_tensor, nary, promoted_nodes
+from ..dispatch import P, as_tensor, condition_node, first_tensor, nary, promoted_nodes, scalar_value
 from ..tensor import Tensor
 from .casting import cast, host_values
 from .joining import stack
@@ -71,7 +71,7 @@ def masked_fill(x: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Tensor:
     x = as_tensor(x)
     number = number_of(value)
     if number is not None:
-        value = number
+        value = scalar_value(number, x.dtype)
     else:
         value = cast(as_tensor(value, x), x.dtype)
         if value.size != 1:

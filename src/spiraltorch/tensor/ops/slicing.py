@@ -8,7 +8,7 @@ from ...errors import ArgumentError, IndexOutOfRange, ShapeError
 from ...graph import build
 from ...typing import ArrayLike, Axis
 from ..arguments import axes_of, axis_of, integer, integers, is_integer, torch_spellings
-from ..dispatch import as_tensor, node_of, view_of
+from ..dispatch import as_tensor, node_of, unshared, view_of
 from ..tensor import Tensor
 from .joining import concat
 from .shape import ravel, reshape, squeeze
@@ -302,4 +302,4 @@ def roll(
         k = s % n if n else 0
         if k:
             x = concat([narrow(x, d, n - k, k), narrow(x, d, 0, n - k)], axis=d)
-    return x
+    return unshared(x)

@@ -12,7 +12,7 @@ from ...graph import build
 from ...graph.node import Node
 from ...typing import ArrayLike
 from ..arguments import axis_of, integer, torch_spellings
-from ..dispatch import P, as_tensor, as_tensors, nary, node_of
+from ..dispatch import P, as_tensor, as_tensors, nary, node_of, unshared
 from ..tensor import Tensor
 from .casting import cast
 from .extrema import Extreme
@@ -77,7 +77,7 @@ def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = 
         [3, 2, 1]
     """
     x = as_tensor(x)
-    return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis) if x.ndim else x
+    return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis) if x.ndim else unshared(x)
 
 
 @torch_spellings

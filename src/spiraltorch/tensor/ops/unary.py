@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from ...dtypes import float32
 from ...typing import ArrayLike
 from ..arguments import integer
-from ..dispatch import P, as_tensor, float_unary, unary
+from ..dispatch import P, as_tensor, float_unary, unary, unshared
 from ..tensor import Tensor
 from .casting import cast, in_float32
 
@@ -78,7 +78,7 @@ def _integral(name: str, summary: str, result: str) -> UnaryFunction:
 
     def function(x: ArrayLike) -> Tensor:
         x = as_tensor(x)
-        return unary(primitive, x) if x.dtype.is_float else x
+        return unary(primitive, x) if x.dtype.is_float else unshared(x)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _INTEGRAL_DOC.format(name=name, summary=summary, result=result)
@@ -144,7 +144,7 @@ def round(x: ArrayLike, decimals: int = 0) -> Tensor:
     """
     x, decimals = as_tensor(x), integer(decimals, "round", "decimals")
     if not x.dtype.is_float:
-        return x if decimals >= 0 or x.dtype.is_bool else _round_integers(x, 10**-decimals)
+        return unshared(x) if decimals >= 0 or x.dtype.is_bool else _round_integers(x, 10**-decimals)
     if decimals and x.dtype.itemsize == 2:  # the scaled number may be too great for it
         return cast(round(cast(x, float32), decimals), x.dtype)
     if decimals > 0:
@@ -194,7 +194,7 @@ def positive(x: ArrayLike) -> Tensor:
         >>> st.positive(st.tensor([1, -2])).tolist()
         [1, -2]
     """
-    return as_tensor(x)
+    return unshared(as_tensor(x))
 
 
 def abs(x: ArrayLike) -> Tensor:
@@ -212,7 +212,7 @@ def abs(x: ArrayLike) -> Tensor:
         [1, 2]
     """
     x = as_tensor(x)
-    return x if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)
+    return unshared(x) if x.dtype.is_bool or x.dtype.kind == "u" else unary(P["abs"], x)
 
 
 def sign(x: ArrayLike) -> Tensor:
@@ -230,7 +230,7 @@ def sign(x: ArrayLike) -> Tensor:
         [-1.0, 0.0]
     """
     x = as_tensor(x)
-    return x if x.dtype.is_bool else unary(P["sign"], x)
+    return unshared(x) if x.dtype.is_bool else unary(P["sign"], x)
 
 
 def square(x: ArrayLike) -> Tensor:

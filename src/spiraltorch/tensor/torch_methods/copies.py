@@ -11,7 +11,7 @@ from ...runtime import device as devices
 from ...typing import ArrayLike, Axis, ShapeLike
 from ..aliasing import is_row_major
 from ..arguments import axes_of, sequence_argument
-from ..dispatch import node_of
+from ..dispatch import node_of, unshared
 from ..ops import casting, selection
 from ..ops.shape import unpacked
 from ..tensor import Tensor
@@ -91,7 +91,43 @@ def clone(x: Tensor) -> Tensor:
         >>> x.clone().add_(1).tolist(), x.tolist()
         ([1.0, 1.0], [0.0, 0.0])
     """
-    return Tensor(build.barrier(node_of(x)) if x.requires_grad else node_of(x))
+    return unshared(x)
+
+
+def positive(x: Tensor) -> Tensor:
+    """Returns the tensor itself, as PyTorch does. The function `st.positive` copies it, as NumPy's does.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The tensor itself.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor([-1.0])
+        >>> x.positive() is x, st.positive(x) is x
+        (True, False)
+    """
+    return x
+
+
+def conj(x: Tensor) -> Tensor:
+    """Returns the tensor itself, as no dtype is complex. The function `st.conj` copies it, as NumPy's does.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The tensor itself.
+
+    Example:
+        >>> import spiraltorch as st
+        >>> x = st.tensor([-1.0])
+        >>> x.conj() is x, st.conj(x) is x
+        (True, False)
+    """
+    return x
 
 
 def detach_(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, DTypeLike
 from ..arguments import array_api_spellings, axis_of
+from ..dispatch import unshared
 from ..filling import zeros_like
 from ..ops import scan, sorting, statistics
 from ..ops.casting import cast
@@ -228,7 +229,7 @@ def logcumsumexp(x: Tensor, dim: int, *, axis: int = 0) -> Tensor:
         joined = logaddexp(narrow(x, d, step, n - step), narrow(x, d, 0, n - step))
         x = concat([narrow(x, d, 0, step), joined], axis=d)
         step *= 2
-    return x
+    return x if n > 1 else unshared(x)
 
 
 @array_api_spellings

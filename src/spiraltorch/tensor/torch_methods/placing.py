@@ -9,13 +9,14 @@ import numpy as np
 
 from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
+from ...graph.primitives.elementwise import broadcast_shapes
 from ...typing import ArrayLike
 from ..arguments import axis_of
 from ..dispatch import as_tensor
 from ..ops import scatter as scattering
 from ..ops.broadcasting import broadcast_to
 from ..ops.casting import cast
-from ..ops.gathering import take
+from ..ops.gathering import at_least_1d, take
 from ..ops.indexing import getitem, setitem
 from ..ops.scan import cumsum
 from ..ops.selection import where
@@ -145,8 +146,10 @@ def index_copy(x: Tensor, dim: int, index: ArrayLike, source: ArrayLike) -> Tens
         >>> st.zeros(3).index_copy(0, st.tensor([2]), st.tensor([5.0])).tolist()
         [0.0, 0.0, 5.0]
     """
-    d = axis_of(dim, x.ndim, "index_copy", scalar=False)
+    d = axis_of(dim, x.ndim, "index_copy")
     idx, values = as_tensor(index, x), as_tensor(source, x)
+    if x.ndim == 0:
+        return index_copy(at_least_1d(x), d, idx, at_least_1d(values)).reshape(())
     wanted = (*x.shape[:d], idx.size, *x.shape[d + 1 :])
     if idx.ndim > 1 or values.shape != wanted:
         raise ShapeError(f"[index_copy] expected a source of shape {wanted}, got {values.shape}; reshape it")
@@ -173,7 +176,9 @@ def index_fill(x: Tensor, dim: int, index: ArrayLike, value: float | Tensor) -> 
         >>> st.zeros(3).index_fill(0, st.tensor([0, 2]), 5.0).tolist()
         [5.0, 0.0, 5.0]
     """
-    d = axis_of(dim, x.ndim, "index_fill", scalar=False)
+    d = axis_of(dim, x.ndim, "index_fill")
+    if x.ndim == 0:
+        return index_fill(at_least_1d(x), d, index, value).reshape(())
     return setitem(x, _at(d, as_tensor(index, x)), value)  # type: ignore[arg-type]  # an index
 
 
@@ -264,7 +269,7 @@ def masked_scatter(x: Tensor, mask: ArrayLike, source: ArrayLike) -> Tensor:
 
 def _broadcast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Two tensors of their common shape."""
-    shape = np.broadcast_shapes(x.shape, y.shape)
+    shape = broadcast_shapes("masked_scatter", x.shape, y.shape)
     return broadcast_to(x, shape), broadcast_to(y, shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, overload
 
 from ...dtypes import int64
@@ -337,7 +338,7 @@ def max(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
         >>> x.max().item(), x.max(0).values.tolist(), x.max(axis=0).indices.tolist()
         (5, [3, 5], [1, 0])
     """
-    return _extreme(x, "max", *args, **kwargs)  # type: ignore[arg-type]  # the overloads check
+    return _maximum(x, *args, **kwargs)
 
 
 @overload
@@ -373,26 +374,35 @@ def min(x: Tensor, *args: object, **kwargs: object) -> Tensor | Extreme:
         >>> x.min().item(), x.min(0).values.tolist(), x.min(axis=0).indices.tolist()
         (1, [1, 4], [0, 1])
     """
-    return _extreme(x, "min", *args, **kwargs)  # type: ignore[arg-type]  # the overloads check
+    return _minimum(x, *args, **kwargs)
 
 
-@array_api_spellings
-def _extreme(
-    x: Tensor, which: str, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
-) -> Tensor | Extreme:
-    """PyTorch's three meanings of `max` and `min`."""
-    if isinstance(dim, Tensor):
-        dim, other = None, dim
-    if other is not None:
-        return (maximum if which == "max" else minimum)(x, other)
-    if dim is None:
-        if keepdim:
-            raise ArgumentError(f"[{which}] expected an axis beside keepdim, got none; use a{which}(keepdim=True)")
-        return (amax if which == "max" else amin)(x)
-    if isinstance(dim, (tuple, list)):
-        raise ArgumentError(f"[{which}] expected one axis, since positions are along one, got {dim}; use a{which}()")
-    find = argmax if which == "max" else argmin
-    return along(x, dim, keepdim, which, lambda rows, d: find(rows, axis=d, keepdims=True))
+def _extreme(which: str) -> Callable[..., Tensor | Extreme]:
+    """PyTorch's three meanings of `max` or `min`."""
+
+    def extreme(
+        x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Tensor | None = None
+    ) -> Tensor | Extreme:
+        if isinstance(dim, Tensor):
+            dim, other = None, dim
+        if other is not None:
+            return (maximum if which == "max" else minimum)(x, other)
+        if dim is None:
+            if keepdim:
+                raise ArgumentError(f"[{which}] expected an axis beside keepdim, got none; use a{which}(keepdim=True)")
+            return (amax if which == "max" else amin)(x)
+        if isinstance(dim, (tuple, list)):
+            raise ArgumentError(
+                f"[{which}] expected one axis, since positions are along one, got {dim}; use a{which}()"
+            )
+        find = argmax if which == "max" else argmin
+        return along(x, dim, keepdim, which, lambda rows, d: find(rows, axis=d, keepdims=True))
+
+    extreme.__name__ = extreme.__qualname__ = which  # errors of wrong keywords name it
+    return array_api_spellings(extreme)
+
+
+_maximum, _minimum = _extreme("max"), _extreme("min")
 
 
 def along(x: Tensor, dim: int, keepdim: bool, op: str, find: Any) -> Extreme:

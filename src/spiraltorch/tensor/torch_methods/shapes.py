@@ -8,6 +8,7 @@ from ...dtypes import int64
 from ...errors import ArgumentError, ShapeError
 from ...typing import ShapeLike
 from ..arguments import axis_of
+from ..dispatch import unshared
 from ..filling import zeros_like
 from ..ops import broadcasting, diagonals, transposition
 from ..ops.repetition import pad
@@ -38,7 +39,7 @@ def expand_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(3).expand_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return broadcasting.broadcast_to(x, other.shape)
+    return broadcasting.broadcast_to(x, _tensor(other, "expand_as").shape)
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
@@ -59,7 +60,16 @@ def view_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(6).view_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return view(x, other.shape)
+    return view(x, _tensor(other, "view_as").shape)
+
+
+def _tensor(other: object, op: str) -> Tensor:
+    """The argument whose shape is taken. Raises `ArgumentError` for what is no tensor."""
+    if not isinstance(other, Tensor):
+        raise ArgumentError(
+            f"[{op}] expected a tensor, whose shape is taken, got {type(other).__name__}; use {op[:-3]}()"
+        )
+    return other
 
 
 def t(x: Tensor) -> Tensor:
@@ -102,7 +112,7 @@ def reshape_as(x: Tensor, other: Tensor) -> Tensor:
         >>> st.ones(6).reshape_as(st.zeros(2, 3)).shape
         (2, 3)
     """
-    return reshape(x, other.shape)
+    return reshape(x, _tensor(other, "reshape_as").shape)
 
 
 def sum_to_size(x: Tensor, *size: ShapeLike) -> Tensor:
@@ -401,7 +411,7 @@ def diag(x: Tensor, diagonal: int = 0) -> Tensor:
     """
     if x.ndim not in (1, 2):
         raise ShapeError(f"[diag] expected 1 or 2 axes, got shape {x.shape}; use diag_embed() or diagonal()")
-    return diagonals.diag(x, diagonal)
+    return unshared(diagonals.diag(x, diagonal))
 
 
 def diagflat(x: Tensor, offset: int = 0) -> Tensor:

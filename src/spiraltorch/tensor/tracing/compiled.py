@@ -14,14 +14,17 @@ How that is ensured
 - A recording that is aborted, by an error or because the function cannot be replayed, leaves no placeholder behind:
   tensors that it made and updated get back the values that they had at first.
 - A result through which a gradient could flow outside cannot be replayed, nor can a gradient that flows on into what was
-  recorded before, nor a graph that spans devices: such a function runs as plain Python. So does a call with an argument
-  that the function also reaches otherwise, where either is updated.
+  recorded before, nor a graph that spans devices. The recorded call keeps its results (`adoption`), so that the function
+  has run once; later ones are plain Python. So is a call with an argument that the function also reaches otherwise,
+  where either is updated: there the function has run twice at the first such call.
+- A function that reads or sets the state of a random generator which it did not make is recorded at each call.
 - Arguments that require gradients are part of a recording: `.grad` and closures belong to one tensor.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 import weakref
 from collections.abc import Callable
@@ -42,8 +45,10 @@ from ..aliasing import View, base_of, storage_of
 from ..arguments import check_function
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
+from .adoption import adopt, share_arguments
 from .generated_replay import MISS, generate_replay
 from .guards import PLAIN_TYPES, Snapshot, is_dead, snapshot
+from .purity import PACKAGE, top_package
 from .recording import (
     CapturedTensor,
     CapturedValue,
@@ -59,7 +64,7 @@ from .recording import (
     Update,
 )
 from .replay import perform, shares, usable
-from .tracer import TRACING, raw_grad, recorder
+from .tracer import TRACING, is_leaf, raw_grad, recorder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,8 +91,8 @@ def compile(  # the established name
     - A function that changes Python state which it can reach (a counter, a list, an attribute), or uses what cannot be
       compared with what it was (random numbers of the host, clocks, files, iterators, other libraries' extensions), is
       recorded at each call. Its plan is still compiled only once.
-    - A function runs as plain Python where a gradient could flow on through what it returns or through a new `.grad`. So
-      a training step returns `loss.detach()`, not `loss`.
+    - A function runs as plain Python where a gradient could flow on through what it returns, stores or updates, or through
+      a new `.grad`. So a training step returns `loss.detach()`, not `loss`.
     - A function whose graph spans devices runs as plain Python.
 
     Args:
@@ -137,6 +142,10 @@ class _Call:
     version: int
     state: Snapshot
 
+    def arguments_of_handles(self) -> dict[int, Tensor]:
+        """The tensor arguments, by the id of the handle that the function was given."""
+        return {handle: self.tensors[n] for handle, n in self.positions.items()}
+
 
 class CompiledFunction(Generic[P, R]):
     """A function with its recordings, as `st.compile` returns it.
@@ -157,7 +166,7 @@ class CompiledFunction(Generic[P, R]):
         self._warned = False
         self._changes = 0  # recorded calls in a row that changed Python state
         self._recordings: dict[Key, list[Recording]] = {}
-        self._plain: set[Key] = set()  # of calls that run as plain Python
+        self._plain: dict[Key, None] = {}  # of calls that run as plain Python
         self._latest: Plan | None = None
         self._snapshots: list[Snapshot] = []  # the newest first
         self._watched: dict[int, weakref.ref[object]] = {}  # arguments that are neither tensors nor plain values, by id
@@ -236,9 +245,8 @@ class CompiledFunction(Generic[P, R]):
             raise TracingError(f"{message}; {remedy}")
         if not self._warned:
             self._warned = True
-            warnings.warn(
-                f"{message}. Its results are right, and it is slower than it could be; {remedy}", RuntimeWarning, 4
-            )
+            text = f"{message}. Its results are right, and it is slower than it could be; {remedy}"
+            warnings.warn(text, RuntimeWarning, _level_of_caller())
 
     def _snapshot(self, leaves: list[Any]) -> Snapshot:
         """The state reachable from the function, and from arguments that are neither tensors nor plain values."""
@@ -271,7 +279,7 @@ class CompiledFunction(Generic[P, R]):
         self._replay = None
         self._snapshots = [known for known in self._snapshots if known.is_alive()]
         self._recordings = {key: kept for key, kept in self._recordings.items() if not is_dead(key[-1])}
-        self._plain = {key for key in self._plain if not is_dead(key[-1])}
+        self._plain = {key: None for key in self._plain if not is_dead(key[-1])}
 
     # ------------------------------------------------------------ recording
 
@@ -308,11 +316,13 @@ class CompiledFunction(Generic[P, R]):
         updates, grads = recorder.updates(), recorder.grad_changes()
         new_grads = [after for _, _, after in grads if after is not None]
         results = [x for x in outputs if isinstance(x, Tensor)]
-        if _carries_gradient(recorder, results + new_grads) or recorder.reaches_earlier_graph():
-            self._run_plainly(call, recorder)
-            reason = "a gradient could flow on through what it returns or leaves in `.grad`"
-            self._not_replayed(reason, "return loss.detach() instead of loss")
-            return MISS
+        returned = {id(x) for x in outputs} | {id(t) for t in new_grads}
+        escaped = recorder.escaped(returned)
+        stored = [t for t in escaped if not is_leaf(t.node)]
+        carries = _carries_gradient(recorder, results + new_grads + stored) or recorder.changes_gradients()
+        if carries or recorder.reaches_earlier_graph():
+            reason = "a gradient could flow on through what it returns, stores, updates or leaves in `.grad`"
+            return self._as_it_ran(call, recorder, (outputs, out_tree), reason, "return loss.detach() instead of loss")
         arguments = [call.positions.get(id(t)) for t in recorder.captured]
         updated = [n for n, _ in updates]
         unaliased = _unaliased(arguments, updated)
@@ -320,14 +330,12 @@ class CompiledFunction(Generic[P, R]):
         if shares(recorder.captured, unaliased, distinct, call.tensors):
             recorder.abort()
             return MISS
-        escaped = recorder.escaped({id(x) for x in outputs} | {id(t) for t in new_grads})
         nodes = [node for _, node in updates] + [t.node for t in results + new_grads + escaped]
         roots = list(dict.fromkeys([n for n in nodes if n.buf is None]))
         order, _, scalars, leaves = walk(roots) if roots else ([], (), [], [])
         if not evaluate.on_one_device(order):
-            self._run_plainly(call, recorder)
-            self._not_replayed("its graph spans devices", "move all tensors to one device before the call")
-            return MISS
+            remedy = "move all tensors to one device before the call"
+            return self._as_it_ran(call, recorder, (outputs, out_tree), "its graph spans devices", remedy)
         sources: dict[Node, Source] = {n: CapturedValue(i) for i, n in enumerate(recorder.placeholders)}
         inputs = [sources.get(n, n.buf) for n in leaves]
         sources.update({n: PlanResult(i) for i, n in enumerate(roots)})
@@ -344,20 +352,33 @@ class CompiledFunction(Generic[P, R]):
             distinct=distinct,
             views=list(recorder.views.values()),
             output_views=_output_views(recorder, outputs),
-            grads_before=list(recorder.grads.values()),
+            grads_before=recorder.grads_before(),
             updates=[Update(n, sources.get(node, node)) for n, node in updates],
-            grad_updates=[_grad_update(t, before, after, sources) for t, before, after in grads],
+            grad_updates=[
+                GradUpdate(t, None if after is None else sources.get(after.node, after.node)) for t, _, after in grads
+            ],
             draws=list(recorder.drawn.values()),
             outputs=[_output(x, recorder, sources) for x in outputs],
             out_tree=out_tree,
-            one_shot=bool(escaped) or TRACING.version != call.version,
+            one_shot=bool(escaped) or TRACING.version != call.version or recorder.sets_generators,
         )
         return self._first_run(call, recorder, recording, [(t, sources.get(t.node, t.node)) for t in escaped])
 
-    def _run_plainly(self, call: _Call, recorder: Recorder) -> None:
-        """Aborts the recording; calls of this key run as plain Python from now on."""
-        recorder.abort()
-        self._plain.add(call.key)
+    def _as_it_ran(
+        self, call: _Call, recorder: Recorder, result: tuple[list[Any], TreeDef], reason: str, remedy: str
+    ) -> PyTree:
+        """The result of a call that cannot be replayed: of its only run. Calls of its key are plain Python from now on."""
+        if self.strict:
+            recorder.abort()
+        else:
+            adopt(recorder, call.arguments_of_handles())
+        self._plain[call.key] = None
+        if len(self._plain) > KEY_LIMIT:
+            self._plain.pop(next(iter(self._plain)))
+        self._not_replayed(reason, remedy)
+        outputs, out_tree = result
+        arguments = call.arguments_of_handles()
+        return unflatten(out_tree, [arguments.get(id(x), x) for x in outputs])
 
     def _first_run(
         self, call: _Call, recorder: Recorder, recording: Recording, escaped: list[tuple[Tensor, Source]]
@@ -365,22 +386,27 @@ class CompiledFunction(Generic[P, R]):
         """Runs a new recording for the call that was recorded, and keeps it for others."""
         self._latest = recording.plan or self._latest
         recorder.restore()
+        kept = self._keep_if_valid(call, recorder, recording)
         result = perform(recording, call.tensors, escaped, recorder)
-        self._keep_if_valid(call, recording)
+        if not kept:
+            share_arguments(recorder, call.arguments_of_handles())
         return result
 
-    def _keep_if_valid(self, call: _Call, recording: Recording) -> None:
+    def _keep_if_valid(self, call: _Call, recorder: Recorder, recording: Recording) -> bool:
         """Keeps a recording for other calls, unless the function changes state or uses what no guard can see."""
         if call.state.unguarded is not None:
-            return
+            return False
         changed = call.state.changed() if not call.state.unchanged() else ""
+        if recorder.sets_generators:
+            changed = changed or "or reads the state of a random generator"
         if changed or recording.one_shot:
             self._changes += 1
             if changed and self._changes > 1:  # the first call may set up what later ones use
                 self._not_replayed(f"each call changes {changed}", "return the value instead of storing it")
-            return
+            return False
         self._changes, self.reason = 0, ""
         self._keep(call.key, recording)
+        return True
 
     def _keep(self, key: Key, recording: Recording) -> None:
         """Keeps a recording, the newest first. Drops the oldest where there are too many."""
@@ -389,6 +415,14 @@ class CompiledFunction(Generic[P, R]):
         if len(self._recordings) > KEY_LIMIT:
             self._recordings.pop(next(iter(self._recordings)))
         del recordings[RECORDINGS_PER_KEY:]
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` with which a warning of the function that asks names the line of the user's call."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and top_package(frame.f_globals.get("__name__")) == PACKAGE:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _argument_key(x: Any) -> object:
@@ -470,12 +504,3 @@ def _output(x: Any, recorder: Recorder, sources: dict[Node, Source]) -> Output:
     if id(x) in recorder.index:
         return CapturedTensor(recorder.index[id(x)])
     return sources.get(x.node, x.node)
-
-
-def _grad_update(
-    tensor: Tensor, before: Tensor | None, after: Tensor | None, sources: dict[Node, Source]
-) -> GradUpdate:
-    """How a replay sets one gradient. The tensor of an existing gradient stays, as that of a captured tensor does."""
-    if after is None:
-        return GradUpdate(tensor, None, None)
-    return GradUpdate(tensor, before, sources.get(after.node, after.node))

@@ -19,7 +19,18 @@ from ...telemetry.counting import COUNTS
 from ..pytree import unflatten
 from ..tensor import Tensor
 from .guards import PLAIN_TYPES, Snapshot
-from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recording, Replay, Source
+from .recording import (
+    ANY_GRAD,
+    CapturedTensor,
+    CapturedValue,
+    Constant,
+    Draw,
+    Output,
+    PlanResult,
+    Recording,
+    Replay,
+    Source,
+)
 from .replay import perform
 from .tracer import TRACING
 
@@ -103,7 +114,8 @@ def _write_checks(
     for view, alias, base in recording.views:
         place = text.name(alias)
         tests.append(f"{text.name(view)}._alias is not {place} or {place}.family.base is not {text.name(base)}")
-    tests += [f"{text.name(t)}._grad is not {text.name(before)}" for t, before in recording.grads_before]
+    for t, before in recording.grads_before:
+        tests.append(f"{text.name(t)}._grad is {'None' if before is ANY_GRAD else f'not {text.name(before)}'}")
     text.add("try:")
     text.add(f"if {' or '.join(tests)}: return MISS", 2)
     text.add("except AttributeError: return MISS  # a stale view, whose node the general path makes")
@@ -136,7 +148,6 @@ def _write_run(text: _Source, recording: Recording, plan: Plan, args: tuple[Any,
     buffers = [f"{handles[s.number]}._node.buf" if type(s) is CapturedValue else text.name(s) for s in recording.inputs]
     scalars = [f"{text.name(s)}.value()" if type(s) is Draw else text.name(s) for s in recording.scalars]
     written = [handles[update.captured] for update in recording.updates]
-    written += [text.name(kept) for _, kept, grad in recording.grad_updates if kept is not None and grad is not None]
     if written:  # others share the elements: the general path knows how to install those
         tensors = ", ".join(f"a{n}" for n, a in enumerate(args) if isinstance(a, Tensor))
         aliased = " or ".join(f"{handle}._alias is not None" for handle in dict.fromkeys(written))
@@ -210,15 +221,11 @@ def _write_install(
             text.add(f"u{m}.owner = {text.name(weakref.ref)}({handles[number]})", 2)
             name = f"u{m}"
         changes.append((handles[number], "_node", name))
-    for tensor, kept, grad in recording.grad_updates:
-        if kept is not None and grad is not None:
-            changes.append((text.name(kept), "_node", f"{fresh(grad)}._node"))
-            changes.append((text.name(tensor), "_grad", text.name(kept)))
-        else:
-            changes.append((text.name(tensor), "_grad", "None" if grad is None else fresh(grad)))
+    for tensor, grad in recording.grad_updates:
+        changes.append((text.name(tensor), "_grad", "None" if grad is None else fresh(grad)))
     for generator, blocks in recording.draws:
         name = text.name(generator)
-        changes.append((name, "counter", f"{name}.counter + {blocks}"))
+        changes.append((name, "_counter", f"{name}._counter + {blocks}"))
     calls = "()"
     if changes:
         objects, values = (", ".join(change[n] for change in changes) for n in (0, 2))

@@ -189,7 +189,7 @@ class _Walk:
         """Walks over everything that can be reached, without recursion."""
         stack = list(roots)[::-1]
         for root in stack:
-            function = getattr(root, "__func__", root)
+            function = root.__func__ if isinstance(root, types.MethodType) else root
             self._own.add(top_package(getattr(function, "__module__", None)))
         while stack:
             stack += self._visit(stack.pop())[::-1]
@@ -296,14 +296,12 @@ class _Walk:
         ):
             self.key.append((kind, x.__name__))
             return [x.__self__]
-        if isinstance(x, types.MappingProxyType):
-            x = dict(x)
         items = self._items(x)
         return items if kind in _CONTAINERS else items + self._attributes(x)
 
     def _items(self, x: Any) -> list[Any]:
         """The contents of a container; nothing for other objects."""
-        if isinstance(x, dict):
+        if isinstance(x, (dict, types.MappingProxyType)):
             keys, values = list(x), list(x.values())
             self.key.append((type(x), len(keys)))
             self.tests.append(f"same_items({self.name(x)}, {self.name(keys)})")
@@ -318,7 +316,7 @@ class _Walk:
         return []
 
     def _function(self, fn: Any) -> list[Any]:
-        """A function: its code, defaults, closure and the globals that its code names."""
+        """A function: its code, defaults, closure, attributes and the globals that its code names."""
         code = fn.__code__
         self.key.append((types.FunctionType, _Identity(code)))
         module = "__main__" if fn.__module__ in (None, "builtins") else fn.__module__  # of code that `exec` was given
@@ -326,7 +324,9 @@ class _Walk:
             if (what := unguarded_object(fn)) is not None and not self._is_foreign(module):
                 raise _Found(what)
             wrapped = fn.__dict__.get("__wrapped__")
-            return [] if wrapped is None else [wrapped, *self._cells(fn)]
+            if wrapped is not None:
+                return [wrapped, *self._cells(fn)]
+            return self._cells(fn) if top_package(module) in sys.stdlib_module_names else []
         for what, place in unguarded_code(fn):
             raise _Found(what, place)
         self.codes.append(code)
@@ -342,7 +342,8 @@ class _Walk:
         self._test_is(f"{place}.__code__", code)
         self._test_is(f"{place}.__defaults__", fn.__defaults__)
         self._test_is(f"{place}.__kwdefaults__", fn.__kwdefaults__)
-        reached = [fn.__defaults__, fn.__kwdefaults__, *self._cells(fn)]
+        attributes = self._members(fn, list(fn.__dict__) if self.all else self.followed)
+        reached = [fn.__defaults__, fn.__kwdefaults__, *self._cells(fn), *attributes]
         scope = self.name(fn.__globals__)
         for name in sorted(facts.names):
             value = fn.__globals__.get(name, _MISSING)
@@ -477,7 +478,7 @@ class _Walk:
 
 
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__")
-_CONTAINERS = (dict, list, tuple, set, frozenset, deque)
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque, types.MappingProxyType)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from ...compiler import evaluate
 from ...dtypes import uint64
 from ...errors import TracingError
 from ...graph import build
-from ...graph.node import Aval, Node, leaf
+from ...graph.node import Aval, Node, Spec, leaf
 from ..aliasing import View, base_of, rebase, restore_node
 from ..layout import Path
 from ..pytree import TreeDef
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...compiler.planning.plan import Plan
     from ...compiler.planning.table import Number
     from ...runtime.protocol import Buffer
-    from ..random import Generator
+    from ..generator import Generator
     from .guards import Snapshot
 
 Replay = Callable[[tuple[Any, ...]], Any]  # a generated function of the positional arguments, see `generated_replay`
@@ -63,6 +63,7 @@ class Constant(NamedTuple):
 
 
 Source = Union[PlanResult, CapturedValue, Node]  # where a value comes from; a node holds its value already
+ANY_GRAD: Any = object()  # stands for any gradient that is there
 Output = Union[Source, CapturedTensor, Constant]
 
 
@@ -74,10 +75,9 @@ class Update(NamedTuple):
 
 
 class GradUpdate(NamedTuple):
-    """A tensor whose `.grad` changes: the tensor that stays its gradient (None: a new one), and the value (None: none)."""
+    """A tensor whose `.grad` becomes another tensor, and the value of that (None: there is no gradient then)."""
 
     tensor: Tensor
-    kept: Tensor | None
     source: Source | None
 
 
@@ -104,6 +104,11 @@ class OutputView(NamedTuple):
     family: int
     aval: Aval
     path: Path | None
+
+
+def passing_on(node: Node) -> tuple[Spec, tuple[Node]]:
+    """What makes another node one of this value that passes its gradient on to it: an operation, and its operand."""
+    return build.barrier(node).spec, (node,)
 
 
 class Placeholder:
@@ -133,7 +138,7 @@ class Draw:
     def value(self) -> int:
         """The value for the next call."""
         g = self.generator
-        return int(g.seed if self.offset is None else g.counter + self.offset)
+        return g._seed if self.offset is None else g._counter + self.offset
 
 
 @dataclass(eq=False, repr=False)
@@ -154,7 +159,8 @@ class Recording:
         distinct: whether no two arguments may share elements, because one is updated.
         views: views that the recording made from the captured tensors that they are views of, with their place then.
         output_views: outputs that share elements with others, see `OutputView`.
-        grads_before: tensors whose gradients the function reads or changes, with the gradient that it found.
+        grads_before: tensors whose gradients the function reads or changes, with the gradient that it found; `ANY_GRAD`
+            for one whose elements it does not read.
         updates: new values of captured tensors.
         grad_updates: new gradients.
         draws: random generators, with the number of blocks that each call draws.
@@ -235,7 +241,11 @@ class Recorder:
         placeholders: their nodes at its beginning.
         index: the numbers of captured tensors, by id.
         grads: tensors whose gradient is read or changed, with the gradient that they had, by id.
+        changes_grads: whether the function sets or adds to a gradient.
         drawn: random generators with the number of blocks that were drawn, by id.
+        settled: random generators whose state the function reads or sets, with their state before, by id; and those that it
+            makes, with None.
+        draw_nodes: the scalars of the draws.
         views: views that existed before and were read, with their place among those that they share elements with, by id.
             Their bases are captured in their place.
     """
@@ -248,10 +258,12 @@ class Recorder:
         self.index: dict[int, int] = {}
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.drawn: dict[int, tuple[Generator, int]] = {}
+        self.changes_grads = False
+        self.settled: dict[int, tuple[Generator, tuple[int, int] | None]] = {}
         self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
         self._made: dict[int, weakref.ref[Tensor]] = {}  # the tensors that were made while the function ran, by id
         self.finished = False  # whether the recorded call was installed: then there is nothing to restore
-        self._draw_nodes: list[Node] = []
+        self.draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}
 
@@ -273,7 +285,11 @@ class Recorder:
         node = tensor.node
         if node.buf is None:
             evaluate.evaluate([node])
-        placeholder = leaf(Placeholder(), node.aval, node.rg)
+        if node.rg and not is_leaf(node):
+            placeholder = Node(*passing_on(node), None, True)
+            placeholder.buf = Placeholder()
+        else:
+            placeholder = leaf(Placeholder(), node.aval, node.rg)
         self.index[key] = len(self.captured)
         self.captured.append(tensor)
         self.originals.append(node)
@@ -310,14 +326,59 @@ class Recorder:
 
     def draw(self, generator: Generator, blocks: int, device: str) -> tuple[Node, Node]:
         """The seed and the counter for a draw of so many blocks on a device."""
+        if id(generator) in self.settled:
+            first, generator._counter = generator._counter, generator._counter + blocks
+            return build.scalar(generator._seed, uint64, device), build.scalar(first, uint64, device)
         _, used = self.drawn.get(id(generator), (generator, 0))
         self.drawn[id(generator)] = (generator, used + blocks)
         seed = build.scalar(Draw(generator, None), uint64, device)
         counter = build.scalar(Draw(generator, used), uint64, device)
-        self._draw_nodes += seed, counter
+        self.draw_nodes += seed, counter
         return seed, counter
 
+    def hooked_node(self, node: Node) -> Node:
+        """The node that a hook belongs to: that of before, of a result that existed before, which no replay can give one."""
+        if type(node.buf) is not Placeholder or not node.args:
+            return node
+        self.changes_grads = True
+        return node.args[0]
+
+    def made_generator(self, generator: Generator) -> None:
+        """Notes a generator that the function makes: each call draws the same from it."""
+        if threading.get_ident() == self.thread:
+            self.settled[id(generator)] = (generator, None)
+
+    def settle_draws(self, generator: Generator) -> None:
+        """Gives a generator's draws their numbers and its state the blocks they took, before the state is read or set."""
+        if id(generator) in self.settled:
+            return
+        self.settled[id(generator)] = (generator, (generator._seed, generator._counter))
+        _, blocks = self.drawn.pop(id(generator), (generator, 0))
+        for node in self.draw_nodes:
+            if type(node.scalar) is Draw and node.scalar.generator is generator:
+                node.scalar = node.scalar.value()
+        generator._counter += blocks
+
+    @property
+    def sets_generators(self) -> bool:
+        """Whether the function reads or sets the state of a generator that existed before."""
+        return any(state is not None for _, state in self.settled.values())
+
     # ------------------------------------------------------------ results of the recording
+
+    def grads_before(self) -> list[tuple[Tensor, Tensor | None]]:
+        """The gradients that a replay must find: these tensors, or any where no operation read the one that was there."""
+        read = [
+            (t, before is None or id(before) in self.index or id(before) in self.views, before)
+            for t, before in self.grads.values()
+        ]
+        return [(t, before if exact else ANY_GRAD) for t, exact, before in read]
+
+    def changes_gradients(self) -> bool:
+        """Whether a tensor of before requires a gradient now or no more, or a gradient flows through its update."""
+        return any(
+            node.rg is not self.placeholders[n].rg or (node.rg and not is_leaf(node)) for n, node in self.updates()
+        )
 
     def updates(self) -> list[tuple[int, Node]]:
         """Captured tensors, by number, that were updated in place, with their new nodes."""
@@ -329,20 +390,23 @@ class Recorder:
         return [change for change in changes if change[2] is not change[1]]
 
     def reaches_earlier_graph(self) -> bool:
-        """Whether a gradient came to a result of earlier operations, through which it has to flow on."""
-        changed = [t for t, before in self.grads.values() if raw_grad(t) is not before]
-        return any(not is_leaf(t.node if id(t) in self.views else self.originals[self.index[id(t)]]) for t in changed)
+        """Whether a gradient may have come to a result of earlier operations, through which it flows on."""
+        return self.changes_grads and any(node.rg and not is_leaf(node) for node in self.originals)
 
     def escaped(self, returned: set[int]) -> list[Tensor]:
         """Tensors of the recording that something still refers to, without those whose ids are `returned`."""
-        if self._living(returned):
+        if self._without_value(returned):
             gc.collect(1)  # cycles keep some alive; they are young
-        return self._living(returned)
+        return self._without_value(returned)
 
-    def _living(self, returned: set[int]) -> list[Tensor]:
+    def _without_value(self, returned: set[int]) -> list[Tensor]:
         """The tensors of the recording that still exist and have no value, or that of a placeholder."""
-        living = [t for t in [r() for r in self._made.values()] if t is not None and id(t) not in returned]
+        living = [t for t in self.living() if id(t) not in returned]
         return [t for t in living if t.node.buf is None or t.node in self.placeholders]
+
+    def living(self) -> list[Tensor]:
+        """The tensors of the recording that still exist."""
+        return [t for t in [r() for r in self._made.values()] if t is not None]
 
     # ------------------------------------------------------------ the end
 
@@ -364,7 +428,10 @@ class Recorder:
         if self.finished:
             return
         self.restore()
-        for node in self._draw_nodes:
+        for generator, state in self.settled.values():
+            if state is not None:
+                generator._seed, generator._counter = state
+        for node in self.draw_nodes:
             if type(node.scalar) is Draw:
                 node.scalar = node.scalar.value()
         for reference, node, grad in self._first.values():

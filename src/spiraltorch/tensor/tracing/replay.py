@@ -19,7 +19,18 @@ from ...typing import PyTree
 from ..aliasing import Family, join, make_view, plan_write, storage_of, write_value
 from ..pytree import unflatten
 from ..tensor import Tensor
-from .recording import CapturedTensor, CapturedValue, Constant, Draw, Output, PlanResult, Recorder, Recording, Source
+from .recording import (
+    ANY_GRAD,
+    CapturedTensor,
+    CapturedValue,
+    Constant,
+    Draw,
+    Output,
+    PlanResult,
+    Recorder,
+    Recording,
+    Source,
+)
 from .tracer import raw_grad
 
 
@@ -45,7 +56,7 @@ def usable(recording: Recording, arguments: list[Tensor]) -> bool:
         if node.buf is None:
             pending.append(node)
     for t, before in recording.grads_before:
-        if raw_grad(t) is not before:
+        if (raw_grad(t) is None) if before is ANY_GRAD else (raw_grad(t) is not before):
             return False
     places = recording.argument_places
     if len(places) > 1 and len({id(arguments[place]) for place in places}) != len(places):
@@ -159,14 +170,9 @@ class _Installation:
             node = leaf(node.buf, node.aval, True) if recording.requires_grad[update.captured] else node
             self._write(self._tensor(update.captured), node, changes)
         for change in recording.grad_updates:
-            tensor, kept, grad = change.tensor, change.kept, change.source
-            if kept is not None and grad is not None:
-                self._write(kept, fresh(grad).node, changes)
-                changes.set(tensor, "_grad", kept)
-            else:
-                changes.set(tensor, "_grad", None if grad is None else fresh(grad))
+            changes.set(change.tensor, "_grad", None if change.source is None else fresh(change.source))
         for generator, blocks in recording.draws:
-            changes.set(generator, "counter", generator.counter + blocks)
+            changes.set(generator, "_counter", generator._counter + blocks)
         if self.recorder is not None:
             changes.set(self.recorder, "finished", True)
         return changes

@@ -124,6 +124,7 @@ def record_grad_write(tensor: Tensor) -> None:
     """Tells this thread's recorder, if there is one, that a tensor's gradient is about to change."""
     active = recorder()
     if active is not None:
+        active.changes_grads = True
         active.write_grad(tensor)
 
 
