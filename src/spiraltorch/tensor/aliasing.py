@@ -463,26 +463,6 @@ def share(tensor: Tensor, source: Tensor) -> None:
         tensor._alias.is_leaf = is_leaf(tensor.node)
 
 
-def join_family(handle: Tensor, tensor: Tensor) -> None:
-    """Makes a handle that is no view, and all views of it, views of another tensor of the same type and elements."""
-    alias = handle._alias
-    family = None if alias is None or type(alias) is View else alias()
-    views = [] if family is None else family.views()
-    handle._alias = None
-    handle.node = tensor.node
-    make_view(handle, tensor, ())
-    for view in views:
-        before = view._alias
-        assert type(before) is View
-        if before.source is not None:
-            view.node = handle.node  # stale; made anew below
-        make_view(view, handle, before.path)
-        assert type(view._alias) is View
-        view._alias.is_leaf = before.is_leaf
-        base = base_of(view)
-        rebase(view, tensor if base is None else base)
-
-
 def detached(node: Node, always: bool = False) -> Path:
     """The path to a node's value without its gradient: none where it has none, unless `always`."""
     return (build.stop_gradient(node).spec,) if node.rg or always else ()

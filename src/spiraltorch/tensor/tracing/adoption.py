@@ -7,7 +7,7 @@ same calls record outside of `compile`.
 
 from __future__ import annotations
 
-from ..aliasing import join_family, write_value
+from ..aliasing import View, base_of, make_view, rebase, write_value
 from ..tensor import Tensor
 from .recording import Draw, Recorder, passing_on
 from .tracer import raw_grad, set_raw_grad
@@ -44,7 +44,7 @@ def share_arguments(recorder: Recorder, arguments: dict[int, Tensor]) -> None:
     for handle in recorder.captured:
         argument = arguments.get(id(handle))
         if argument is not None and argument is not handle:
-            join_family(handle, argument)
+            _join_family(handle, argument)
 
 
 def _number_draws(recorder: Recorder) -> None:
@@ -54,3 +54,23 @@ def _number_draws(recorder: Recorder) -> None:
             node.scalar = node.scalar.value()
     for generator, blocks in recorder.drawn.values():
         generator._counter += blocks
+
+
+def _join_family(handle: Tensor, tensor: Tensor) -> None:
+    """Makes a handle that is no view, and all views of it, views of another tensor of the same type and elements."""
+    alias = handle._alias
+    family = None if alias is None or type(alias) is View else alias()
+    views = [] if family is None else family.views()
+    handle._alias = None
+    handle.node = tensor.node
+    make_view(handle, tensor, ())
+    for view in views:
+        before = view._alias
+        assert type(before) is View
+        if before.source is not None:
+            view.node = handle.node  # stale; made anew below
+        make_view(view, handle, before.path)
+        assert type(view._alias) is View
+        view._alias.is_leaf = before.is_leaf
+        base = base_of(view)
+        rebase(view, tensor if base is None else base)

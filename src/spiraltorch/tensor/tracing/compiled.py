@@ -41,21 +41,17 @@ from ...graph.node import GRAD_MODE, Node
 from ...telemetry.names import RECORD
 from ...telemetry.spans import span
 from ...typing import PyTree
-from ..aliasing import View, base_of, storage_of
 from ..arguments import check_function
 from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .adoption import adopt, share_arguments
 from .generated_replay import MISS, generate_replay
 from .guards import PLAIN_TYPES, Snapshot, is_dead, snapshot
+from .outputs import output_of, output_views
 from .purity import PACKAGE, top_package
 from .recording import (
-    CapturedTensor,
     CapturedValue,
-    Constant,
     GradUpdate,
-    Output,
-    OutputView,
     PlanResult,
     Recorder,
     Recording,
@@ -351,14 +347,14 @@ class CompiledFunction(Generic[P, R]):
             unaliased=unaliased,
             distinct=distinct,
             views=list(recorder.views.values()),
-            output_views=_output_views(recorder, outputs),
+            output_views=output_views(recorder, outputs),
             grads_before=recorder.grads_before(),
             updates=[Update(n, sources.get(node, node)) for n, node in updates],
             grad_updates=[
                 GradUpdate(t, None if after is None else sources.get(after.node, after.node)) for t, _, after in grads
             ],
             draws=list(recorder.drawn.values()),
-            outputs=[_output(x, recorder, sources) for x in outputs],
+            outputs=[output_of(x, recorder, sources) for x in outputs],
             out_tree=out_tree,
             one_shot=bool(escaped) or TRACING.version != call.version or recorder.sets_generators,
         )
@@ -475,32 +471,3 @@ def _unaliased(arguments: list[int | None], updated: list[int]) -> list[int]:
         return []
     outside = [n for n, place in enumerate(arguments) if place is None]
     return [n for n in outside if n in updated] if all(arguments[n] is None for n in updated) else outside
-
-
-def _output_views(recorder: Recorder, outputs: list[Any]) -> list[OutputView]:
-    """The outputs that share elements with captured tensors or with each other."""
-    views: list[OutputView] = []
-    families: dict[int, list[OutputView]] = {}
-    for n, x in enumerate(outputs):
-        if not isinstance(x, Tensor) or id(x) in recorder.index or isinstance(family := storage_of(x), Tensor):
-            continue
-        alias = x._alias
-        base = base_of(x)
-        path = alias.path if type(alias) is View else None
-        if base is not None and id(base) in recorder.index:
-            views.append(OutputView(n, recorder.index[id(base)], 0, family.aval, path))
-        else:
-            members = families.setdefault(id(family), [])
-            members.append(OutputView(n, None, len(families), family.aval, path))
-    for members in families.values():
-        views += members if len(members) > 1 else []
-    return views
-
-
-def _output(x: Any, recorder: Recorder, sources: dict[Node, Source]) -> Output:
-    """How a replay makes one leaf of the result."""
-    if not isinstance(x, Tensor):
-        return Constant(x)
-    if id(x) in recorder.index:
-        return CapturedTensor(recorder.index[id(x)])
-    return sources.get(x.node, x.node)

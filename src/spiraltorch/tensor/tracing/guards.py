@@ -35,6 +35,7 @@ from .purity import (
     PACKAGE,
     Unguarded,
     facts_of,
+    is_installed,
     place_of,
     stores_of,
     top_package,
@@ -368,7 +369,7 @@ class _Walk:
     def _is_foreign(self, module: Any) -> bool:
         """Whether a module is another library's."""
         top = top_package(module)
-        return top not in self._own and top not in OPAQUE and _installed(top)
+        return top not in self._own and top not in OPAQUE and is_installed(top)
 
     def _cells(self, fn: Any) -> list[Any]:
         """The contents of a function's closure."""
@@ -479,13 +480,6 @@ class _Walk:
 
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__")
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque, types.MappingProxyType)
-
-
-@functools.lru_cache(maxsize=1024)
-def _installed(package: str) -> bool:
-    """Whether a package lies where libraries are installed."""
-    path = getattr(sys.modules.get(package), "__file__", None) or ""
-    return "site-packages" in path or "dist-packages" in path
 
 
 def _empty(cell: types.CellType) -> bool:

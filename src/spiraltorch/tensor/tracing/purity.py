@@ -180,6 +180,13 @@ def top_package(module: Any) -> str:
     return module.partition(".")[0] if isinstance(module, str) else ""
 
 
+@functools.lru_cache(maxsize=1024)
+def is_installed(package: str) -> bool:
+    """Whether a package lies where libraries are installed."""
+    path = getattr(sys.modules.get(package), "__file__", None) or ""
+    return "site-packages" in path or "dist-packages" in path
+
+
 def unguarded_code(fn: types.FunctionType) -> Iterator[Unguarded]:
     """What a function's code uses of modules that no guard can see."""
     facts = facts_of(fn.__code__)
