@@ -80,7 +80,9 @@ def _new_jit() -> Any:
     own = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=host().cpu, features=host().features, opt=3, reloc="pic", codemodel="default"
     )
-    return llvm.create_lljit_compiler(own, use_jit_link=False, suppress_errors=False)
+    # JITLink puts the sections of a library side by side. The older linker may put them farther apart than code can reach,
+    # and ends the process then; on Windows it is the one that is complete.
+    return llvm.create_lljit_compiler(own, use_jit_link=os.name != "nt", suppress_errors=False)
 
 
 def emit(text: str, of: Machine, name: str = "module") -> bytes:
