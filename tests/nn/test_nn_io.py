@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import safetensors
 
 import spiraltorch as st
 from peers import torch
@@ -30,6 +31,10 @@ def test_all_dtypes_keep_every_bit(tmp_path):
         assert loaded[name].dtype is value.dtype and loaded[name].shape == value.shape
         assert loaded[name].numpy().tobytes() == value.numpy().tobytes()
     assert st.io.load_metadata(path) == {"note": "x"}
+    theirs = dict(safetensors.deserialize(path.read_bytes()))
+    assert theirs.keys() == state.keys()
+    for name, value in state.items():
+        assert bytes(theirs[name]["data"]) == value.numpy().tobytes() and tuple(theirs[name]["shape"]) == value.shape
     assert os.listdir(tmp_path) == ["all.safetensors"]
 
 
