@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -106,7 +106,11 @@ class InterpretedProgram:
         self.steps = steps
         self.table = (ctypes.c_char * max(8, 8 * slots))()
 
-    def run(self) -> None:
+    def run(self, after: Iterable[None] = ()) -> None:
+        self._interpret()
+        any(after)
+
+    def _interpret(self) -> None:
         words = np.frombuffer(self.table, np.uint64)
         for made, arguments in self.steps:
             kernel: Kernel = made.kernel

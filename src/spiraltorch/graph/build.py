@@ -137,7 +137,7 @@ class _BitwiseFloat(float):
         return not self == other
 
     def __hash__(self) -> int:
-        return 0 if math.isnan(self) else float.__hash__(self)
+        return 0 if float.__ne__(self, self) else float.__hash__(self)  # `math` may be gone at the end of a program
 
 
 def _bitwise(value: Any) -> Any:
