@@ -335,7 +335,9 @@ def cov(
     if weight is None:
         centered = rows - center(rows, (1,))
         left = sum(centered, axis=1, keepdims=True).detach()  # by the rounded mean
-        products = (centered @ centered.T - left @ left.T / max(rows.shape[1], 1)) / max(float(rows.shape[1]) - correction, 0.0)
+        products = (centered @ centered.T - left @ left.T / max(rows.shape[1], 1)) / max(
+            float(rows.shape[1]) - correction, 0.0
+        )
     else:
         total = sum(weight)
         lost: Tensor | float = correction
