@@ -171,6 +171,18 @@ def test_variance_far_from_zero(name: str) -> None:
         assert_near(st.cov(t, aweights=weights.astype(np.float32)).numpy(), covariance, magnitude, 1e-4)
 
 
+@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize("n", [100, 30_000])
+def test_variance_where_the_mean_cannot_be_represented(name: str, n: int) -> None:
+    """At 1e6 neighbouring float32 numbers lie 0.06 apart: the square of what the mean lacks is no part of the variance."""
+    x = np.float32(1e6) + np.random.default_rng(3).normal(0, 0.25, (2, n)).astype(np.float32)
+    wide, t = x.astype(np.float64), st.asarray(x, device=name)
+    for f in (lambda v: st.var(v, axis=1), st.compile(lambda v: st.var(v, axis=1))):
+        assert_near(f(t).numpy(), wide.var(1), wide.var(1), 4e-6)
+    assert_near(t.std(1).numpy(), wide.std(1, ddof=1), wide.std(1, ddof=1), 4e-6)
+    assert_near(st.cov(t).numpy().diagonal(), wide.var(1, ddof=1), wide.var(1, ddof=1), 1e-5)
+
+
 def test_derivatives_of_normalisations() -> None:
     """The correction of the mean has none: first and second derivatives are those of the formula."""
     x = st.asarray(np.random.default_rng(0).normal(3, 1, 6))

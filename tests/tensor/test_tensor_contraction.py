@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,25 @@ def test_random_einsums() -> None:
         equation = ",".join(terms) + "->" + result
         arrays = [rng.normal(size=[sizes[c] for c in t]) for t in terms]
         close(st.einsum(equation, *[st.asarray(a) for a in arrays]), np.asarray(np.einsum(equation, *arrays)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "float16", "bool"])
+def test_contractions_of_no_terms_are_zero(dtype: str) -> None:
+    """Also where one operand has extent 1 there, which is broadcast to 0."""
+
+    def ones(*shape: int) -> st.Tensor:
+        return st.ones(*shape).to(dtype)
+
+    calls: dict[str, tuple[Callable[[], st.Tensor], tuple[int, ...]]] = {
+        "broadcast": (lambda: st.einsum("ij,jk->ik", ones(2, 1), ones(0, 3)), (2, 3)),
+        "einsum": (lambda: st.einsum("ij,jk->ik", ones(2, 0), ones(0, 3)), (2, 3)),
+        "batch": (lambda: st.einsum("bij,jk->bik", ones(1, 2, 1), ones(0, 3)), (1, 2, 3)),
+        "matmul": (lambda: ones(4, 2, 0) @ ones(4, 0, 3), (4, 2, 3)),
+        "tensordot": (lambda: st.tensordot(ones(2, 0), ones(0, 3), 1), (2, 3)),
+        "dot": (lambda: ones(0) @ ones(0), ()),
+        "sum": (lambda: st.einsum("ij->j", ones(0, 3)), (3,)),
+    }
+    for name, (call, shape) in calls.items():
+        for f in (call, st.compile(call)):
+            got = f()
+            assert got.shape == shape and not got.numpy().any(), name

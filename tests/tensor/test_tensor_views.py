@@ -326,3 +326,12 @@ def test_results_of_compiled_functions_share_elements() -> None:
         row.zero_()
         assert whole.tolist() == [[0.0, 0.0], [2.0, 2.0]]
     assert x.tolist() == [[2.0, 2.0], [0.0, 0.0]]
+
+
+def test_a_view_of_a_computed_view_that_is_held() -> None:
+    x = st.tensor([[1.0, 2.0], [3.0, 4.0]])
+    y = x.T
+    assert y.numpy().tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    z = y[0]
+    w = z[1:] + 1
+    assert w.numpy().tolist() == [4.0] and z.tolist() == [1.0, 3.0]

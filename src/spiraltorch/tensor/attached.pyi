@@ -274,14 +274,8 @@ class AttachedMethods:
     def asinh_(self) -> Tensor:
         """Computes the inverse hyperbolic sine, element by element."""
 
-    def astype(
-        self,
-        *args: Tensor | DTypeLike | DeviceLike | None,
-        dtype: DTypeLike | None = None,
-        device: DeviceLike | None = None,
-        **ignored: builtins.bool,
-    ) -> Tensor:
-        """Converts to another dtype, another device, or both."""
+    def astype(self, dtype: DTypeLike, copy: builtins.bool = True, device: DeviceLike | None = None) -> Tensor:
+        """Converts to another dtype, and copies to another device; the array API's name for `cast`."""
 
     def atan(self) -> Tensor:
         """Computes the arc tangent, in [-pi/2, pi/2], element by element."""
@@ -424,10 +418,10 @@ class AttachedMethods:
         """Creates a tensor of the same value; in-place updates of either leave the other as it is."""
 
     def conj(self) -> Tensor:
-        """Returns the complex conjugate: the tensor itself, as no dtype is complex."""
+        """Returns the tensor itself, as no dtype is complex. The function `st.conj` copies it, as NumPy's does."""
 
     def conj_physical(self) -> Tensor:
-        """Returns the complex conjugate: the tensor itself, as no dtype is complex."""
+        """Returns the tensor itself, as no dtype is complex. The function `st.conj` copies it, as NumPy's does."""
 
     def contiguous(self) -> Tensor:
         """Copies the elements into row-major order, where they do not lie so."""
@@ -1286,7 +1280,7 @@ class AttachedMethods:
         """Permutes the axes."""
 
     def positive(self) -> Tensor:
-        """Returns its operand as a tensor, for symmetry with `negative`."""
+        """Returns the tensor itself, as PyTorch does. The function `st.positive` copies it, as NumPy's does."""
 
     def pow(self, exponent: Operand) -> Tensor:
         """Computes x ** exponent."""
@@ -1384,10 +1378,10 @@ class AttachedMethods:
         """Reshapes the tensor to another tensor's shape; the elements stay in row-major order."""
 
     def resolve_conj(self) -> Tensor:
-        """Returns the complex conjugate: the tensor itself, as no dtype is complex."""
+        """Returns the tensor itself, as no dtype is complex. The function `st.conj` copies it, as NumPy's does."""
 
     def resolve_neg(self) -> Tensor:
-        """Returns its operand as a tensor, for symmetry with `negative`."""
+        """Returns the tensor itself, as PyTorch does. The function `st.positive` copies it, as NumPy's does."""
 
     def retain_grad(self) -> None:
         """Lets `backward` accumulate the gradient of a result in its `.grad`, as it does for leaves."""
@@ -1650,7 +1644,9 @@ class AttachedMethods:
         *args: Tensor | DTypeLike | DeviceLike | None,
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
-        **ignored: builtins.bool,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: object = None,
     ) -> Tensor:
         """Converts to another dtype, another device, or both."""
 
@@ -1659,7 +1655,9 @@ class AttachedMethods:
         *args: Tensor | DTypeLike | DeviceLike | None,
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
-        **ignored: builtins.bool,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: object = None,
     ) -> Tensor:
         """Converts to another dtype, another device, or both."""
 
@@ -1709,7 +1707,9 @@ class AttachedMethods:
         *args: Tensor | DTypeLike | DeviceLike | None,
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
-        **ignored: builtins.bool,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: object = None,
     ) -> Tensor:
         """Converts to another dtype, another device, or both."""
 
@@ -1718,7 +1718,9 @@ class AttachedMethods:
         *args: Tensor | DTypeLike | DeviceLike | None,
         dtype: DTypeLike | None = None,
         device: DeviceLike | None = None,
-        **ignored: builtins.bool,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: object = None,
     ) -> Tensor:
         """Converts to another dtype, another device, or both."""
 

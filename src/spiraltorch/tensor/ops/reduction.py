@@ -194,6 +194,10 @@ def var(
     count = math.prod([x.shape[a] for a in axes])
     distance = x - center(x, axes)
     total = reduced("reduce_sum", distance * distance, axes, keepdims)
+    if count:  # the rounded mean leaves something, whose square the sum holds
+        left = reduced("reduce_sum", distance, axes, keepdims).detach()
+        total = total - left * left / count
+        total = where(total < 0.0, 0.0, total)
     divisor = count - float(correction)
     return total / divisor if divisor > 0 else total / 0.0
 

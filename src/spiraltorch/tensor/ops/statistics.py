@@ -334,7 +334,10 @@ def cov(
     weight = _observation_weights(rows, fweights, aweights)
     if weight is None:
         centered = rows - center(rows, (1,))
-        products = centered @ centered.T / max(float(rows.shape[1]) - correction, 0.0)
+        left = sum(centered, axis=1, keepdims=True).detach()  # by the rounded mean
+        products = (centered @ centered.T - left @ left.T / max(rows.shape[1], 1)) / max(
+            float(rows.shape[1]) - correction, 0.0
+        )
     else:
         total = sum(weight)
         lost: Tensor | float = correction
