@@ -22,7 +22,7 @@ from ..errors import ArgumentError, CheckpointError, DTypeError
 from ..nn import in_place
 from ..nn.state_dict import owned_tensor
 from ..tensor.tensor import Tensor
-from ..tensor.tracing.tracer import TRACING, recorder
+from ..tensor.tracing.tracer import TRACING, record_host_state, recorder
 from .param_group import ParamGroup, number_tensor
 
 _T = TypeVar("_T")
@@ -296,6 +296,7 @@ class Optimizer:
             >>> optimizer.state_dict()["state"][0]["momentum_buffer"].item()
             2.0
         """
+        record_host_state(f"{self._name}.state_dict")
         numbers = {id(p): n for n, p in enumerate(p for group in self.param_groups for p in group["params"])}
         state = {}
         for p, entries in self.state.items():

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import ArgumentError
+from ...tensor.tracing.tracer import record_host_state
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_not_recording
+from .base import LRScheduler
 
 
 class SequentialLR(LRScheduler):
@@ -55,12 +56,8 @@ class SequentialLR(LRScheduler):
         self._last_lr = self._schedulers[0].get_last_lr()
 
     def step(self) -> None:
-        """Advances to the next epoch and sets its learning rates.
-
-        Raises:
-            TracingError: it is called inside a compiled function.
-        """
-        check_not_recording("SequentialLR")
+        """Advances to the next epoch and sets its learning rates."""
+        record_host_state("SequentialLR.step")
         self.last_epoch += 1
         number = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[number]

@@ -346,12 +346,17 @@ class CompiledFunction(Generic[P, R]):
                 tensor.node = results[source.number]
             elif type(source) is CapturedValue:
                 tensor.node = recording.captured[source.number].node
-        self._keep_if_valid(call, recording)
+        self._keep_if_valid(call, recorder, recording)
         return install(recording, call.tensors, results)
 
-    def _keep_if_valid(self, call: _Call, recording: Recording) -> None:
+    def _keep_if_valid(self, call: _Call, recorder: Recorder, recording: Recording) -> None:
         """Keeps a recording for other calls, unless the function changes state or uses what no guard can see."""
         if call.state.unguarded is not None:
+            return
+        if recorder.host_state:
+            self._not_replayed(
+                f"it uses {recorder.host_state}, of which no change can be seen", "move it out of the function"
+            )
             return
         changed = call.state.changed() if not call.state.unchanged() else ""
         if changed or recording.one_shot:

@@ -6,9 +6,11 @@ the code that was reached, so a counter that the function never reads does not m
 (`getattr`), and of instances of the standard library's classes.
 
 What no test can see (`purity`) is collected in `Snapshot.unguarded`. The insides of the standard library, of NumPy and of
-this package are not looked at, other libraries' only up to `FOREIGN_LIMIT` objects. A class of this package says with
-`_recorded_parts(names)` what its instances consist of; it promises to call `TRACING.invalidate_recordings` when anything
-else about them changes.
+this package are not looked at, other libraries' only up to `FOREIGN_LIMIT` objects. Of an object of this package the public
+attributes count whose names occur, such as `optimizer.param_groups`; a method of it that reads or changes other state of
+Python, such as a schedule's `step`, reports that with `tracer.record_host_state`. A class of this package may say instead
+with `_recorded_parts(names)` what its instances consist of; it promises to call `TRACING.invalidate_recordings` when
+anything else about them changes.
 """
 
 from __future__ import annotations
@@ -349,7 +351,8 @@ class _Walk:
         opaque = not self._entered(kind.__module__)
         if top_package(kind.__module__) == PACKAGE:
             self._identity(x)
-            return [members["__wrapped__"]] if members and "__wrapped__" in members else []
+            wrapped = ["__wrapped__"] if members and "__wrapped__" in members else []
+            return self._members(x, [*wrapped, *(name for name in self.followed if name[0] != "_")])
         container = isinstance(x, _CONTAINERS)  # its contents were looked at by `_items`
         if not container and (what := unguarded_object(x)) is not None:
             raise _Found(what)
