@@ -12,6 +12,7 @@ import pytest
 import spiraltorch as st
 from peers import torch
 from spiraltorch.errors import TracingError
+from spiraltorch.runtime.device import backends
 
 
 class Case:
@@ -152,6 +153,95 @@ def test_a_schedule_inside_raises_where_replays_are_demanded() -> None:
     with pytest.raises(TracingError, match=r"StepLR.step"):
         for _ in range(3):
             compiled(st.ones(2))
+
+
+PAIRS = [
+    (st.exp, st.sin), (st.add, st.subtract), (st.sum, st.mean), (st.max, st.min), (st.nn.functional.relu, st.nn.functional.silu),
+    (st.Tensor.exp, st.Tensor.log), (st.Tensor.mul_, st.Tensor.sub_), (st.equal, st.not_equal), (st.Tensor.float, st.Tensor.half),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda f: f.__name__)
+def test_functions_of_the_library_are_told_apart(first: Callable[..., Any], second: Callable[..., Any]) -> None:
+    table: dict[str, Any] = {}
+
+    def apply(function: Callable[..., Any]) -> Any:
+        x = st.tensor([1.0, 2.0, 4.0]) * 1
+        binary = function in (st.add, st.subtract, st.Tensor.mul_, st.Tensor.sub_, st.equal, st.not_equal)
+        return function(x, x + 1) if binary else function(x)
+
+    by_argument, by_table = st.compile(apply), st.compile(lambda: apply(table["f"]))
+    for function in (first, second, first, second):
+        table["f"] = function
+        expected = apply(function)
+        for result in (by_argument(function), by_table()):
+            assert result.dtype == expected.dtype
+            np.testing.assert_array_equal(result.numpy(), expected.numpy())
+
+
+def test_gradient_functions_are_followed_into_what_they_differentiate() -> None:
+    scale = {"k": 2.0}
+    gradient = st.grad(lambda w: (w * w * scale["k"]).sum())
+    table = [gradient]
+    compiled = st.compile(lambda w: table[0](w))
+    for k in (2.0, 3.0):
+        scale["k"] = k
+        np.testing.assert_allclose(compiled(st.ones(2)).numpy(), [2 * k] * 2)
+    table[0] = st.grad(lambda w: (w**3).sum())
+    np.testing.assert_allclose(compiled(st.ones(2)).numpy(), [3.0] * 2)
+
+
+def test_attributes_of_a_metaclass_are_followed() -> None:
+    class Meta(type):
+        scale = 2.0
+
+    class Layer(metaclass=Meta):
+        pass
+
+    compiled = st.compile(lambda x: x * Layer.scale)
+    for scale in (2.0, 5.0):
+        Meta.scale = scale
+        assert compiled(st.ones(1)).item() == scale
+
+
+def test_the_default_device_is_that_of_the_call() -> None:
+    names = [names[0] for names in (b.devices() for b in backends().values()) if names]
+    before = st.default_device()
+    compiled = st.compile(lambda: st.ones(2) * 2)
+    try:
+        for name in (*names, *names):
+            st.set_default_device(name)
+            assert compiled().device == name
+    finally:
+        st.set_default_device(before)
+
+
+def test_a_users_optimizer_is_replayed() -> None:
+    class Descent(st.optim.Optimizer):
+        step_key = None
+
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {"lr": 0.25})
+
+        def _update(self, group: Any, params: Any) -> None:
+            for p in params:
+                self._set(p, p - p.grad * group["lr"])
+
+    p = st.nn.Parameter(st.ones(2))
+    optimizer = Descent([p])
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+        return p.detach() * 1
+
+    compiled = st.compile(step, strict=True)
+    for n in range(4):
+        np.testing.assert_allclose(compiled(st.ones(2)).numpy(), [1 - 0.25 * (n + 1)] * 2)
+    assert compiled.traces <= 2
+    optimizer.param_groups[0]["lr"] = 0.5
+    np.testing.assert_allclose(compiled(st.ones(2)).numpy(), [-0.5] * 2)
 
 
 def test_rates_that_only_the_optimizer_reads_are_followed_without_recording_again() -> None:

@@ -205,7 +205,7 @@ class Optimizer:
         if closure is not None:
             with st.enable_grad():
                 loss = closure()
-        self._changed = []
+        self._changed.clear()  # the same list, as guards on the attributes of a user's subclass compare
         try:
             with st.no_grad():
                 ready = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
@@ -216,7 +216,7 @@ class Optimizer:
             if recorder() is None and self._changed:
                 st.eval(*self._changed)
         finally:
-            self._changed = []
+            self._changed.clear()
         return loss
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:

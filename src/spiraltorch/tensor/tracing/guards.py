@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...runtime.device import DeviceName
+from ...runtime.device import REGISTRY, DeviceName
+from ...runtime.device import default as default_device
 from ..count import Count
 from .purity import (
     OPAQUE,
@@ -83,6 +84,7 @@ def snapshot(roots: Sequence[object]) -> Snapshot:
     False
     """
     names, stored, dynamic = frozenset(("__call__",)), frozenset[str](), False
+    default = str(default_device())  # where functions make tensors
     while True:  # a name in code that is reached late may matter for an object that was visited before
         walk = _Walk(names, stored, dynamic)
         try:
@@ -90,7 +92,7 @@ def snapshot(roots: Sequence[object]) -> Snapshot:
         except _Found as found:
             return Snapshot(tuple(roots), (), lambda: True, found.unguarded, str)
         if walk.names == names and walk.stored == stored and walk.dynamic == dynamic:
-            return Snapshot(tuple(roots), tuple(walk.key), walk.test(), None, walk.what_changed)
+            return Snapshot(tuple(roots), (default, *walk.key), walk.test(), None, walk.what_changed)
         names, stored, dynamic = frozenset(walk.names), frozenset(walk.stored), walk.dynamic
 
 
@@ -155,7 +157,11 @@ class _Walk:
 
     def test(self) -> Callable[[], bool]:
         """A function that returns True as long as nothing has changed."""
-        tests = [f"{self.name(TRACING)}.version == {TRACING.version}", *self.tests]
+        tests = [
+            f"{self.name(TRACING)}.version == {TRACING.version}",
+            f"{self.name(REGISTRY)}.default == {REGISTRY.default!r}",
+            *self.tests,
+        ]
         lines = [f"        if not ({test}): return False" for test in tests]
         source = ["def unchanged():", "    try:", *lines, "    except (AttributeError, ValueError): return False"]
         exec("\n".join([*source, "    return True"]), self.scope)  # the text is made of names only
@@ -272,8 +278,9 @@ class _Walk:
         if not self._entered(module):
             if (what := unguarded_object(fn)) is not None and not self._is_foreign(module):
                 raise _Found(what)
+            self.key.append(_Identity(fn))  # many functions of this package share their code
             wrapped = fn.__dict__.get("__wrapped__")
-            return [] if wrapped is None else [wrapped, *self._cells(fn)]
+            return self._cells(fn) if wrapped is None else [wrapped, *self._cells(fn)]
         for what, place in unguarded_code(fn):
             raise _Found(what, place)
         self.codes.append(code)
@@ -377,7 +384,7 @@ class _Walk:
 
     def _members(self, x: Any, names: Iterable[str]) -> list[Any]:
         """The attributes of these names that the object itself has, in `__dict__` or slots."""
-        place, values = self.name(x), []
+        place, values = self.name(x), [type(x)] if isinstance(x, type) and type(x) is not type else []
         members = getattr(x, "__dict__", {})
         for name in names:
             if name in members:
