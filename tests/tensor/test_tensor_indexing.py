@@ -242,6 +242,20 @@ def test_masks_while_recording() -> None:
         return y
 
     close(st.compile(fill)(x), np.where(X > 0, np.float32(0), X))
+    mask, other = np.array([True, False, True]), np.arange(3 * 4 * 2, dtype=np.float32).reshape(3, 4, 2)
+    for value in ([1.0, 2.0], [[1.0, 2.0]] * 4, [[[7.0, 8.0]]], [[3.0]] * 4, [[[[5.0]]]]):
+
+        def rows(t: Any, m: Any, value: Any = value) -> Any:
+            y = t + 0
+            y[m] = st.tensor(value)
+            return y
+
+        expected = other.copy()
+        expected[mask] = np.asarray(value, np.float32).reshape(np.shape(value)[-3:])
+        for function in (rows, st.compile(rows)):
+            close(function(st.asarray(other), st.asarray(mask)), expected)
+    with pytest.raises(ShapeError):
+        st.asarray(other)[st.asarray(mask)] = st.ones(3)
     with pytest.raises(TracingError):
         st.compile(lambda t: t[t > 0])(x)
 

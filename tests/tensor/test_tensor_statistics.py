@@ -55,6 +55,17 @@ def test_median_with_dim_is_torchs(dtype: str, n: int) -> None:
     assert st.zeros(0).median().isnan().item() and st.zeros(0).nanmedian().isnan().item()  # as PyTorch
 
 
+@pytest.mark.parametrize("values", [[2, 2, -3], [1, 0, 0, 5], [[1, 1], [1, 1]], [np.nan, 1, np.nan], [4, 3, 2, 1]])
+def test_equal_middle_elements_share_the_gradient_as_in_torch(values: list[Any]) -> None:
+    for method in ("median", "nanmedian"):
+        x, t = st.tensor(values, dtype=st.float32, requires_grad=True), torch.tensor(values, dtype=torch.float32)
+        t.requires_grad_(True)
+        (3 * getattr(x, method)()).backward()
+        (3 * getattr(t, method)()).backward()
+        assert getattr(x, method)().isnan().item() == getattr(t, method)().isnan().item()
+        close(x.grad, t.grad.numpy())
+
+
 def test_order_statistics_of_other_dtypes() -> None:
     close(st.median(st.tensor([1, 2, 3, 4])), np.float32(2.5))
     half = sample((101,), "bfloat16", 4)

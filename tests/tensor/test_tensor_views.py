@@ -164,6 +164,13 @@ def windows(m: Any, x: Any) -> Any:
     return [y]
 
 
+def written_windows(m: Any, x: Any) -> Any:
+    x.unfold(1, 2, 2)[:, 1] *= 10
+    x.unfold(0, 1, 2)[1].fill_(-1)
+    x.unfold(0, 2, 2).unfold(1, 2, 2)[0, 1] *= 100
+    return [x]
+
+
 def assigned_data(m: Any, x: Any) -> Any:
     y = x + 1
     x.data = y
@@ -186,7 +193,7 @@ PROGRAMS: dict[str, Program] = {
     for f in (
         rows_by_iteration, chained_views, through_reshape, copy_by_reshape, contiguous, view_of_a_view, base_changes,
         disjoint_parts, parts_without_a_base, chunks, narrow_and_select, squeezed, diagonal, detached, shallow_copy, items,
-        overlapping_copy, masks_are_copies, masked_write_through_a_view, expanded, windows, assigned_data, same_bits, flipped,
+        overlapping_copy, masks_are_copies, masked_write_through_a_view, expanded, windows, written_windows, assigned_data, same_bits, flipped,
     )
 }  # fmt: skip
 READS_VALUES = {"masks_are_copies", "shallow_copy"}  # on the host, which a compiled function must not

@@ -23,7 +23,7 @@ from ..graph.node import GRAD_MODE
 from ..nn import in_place
 from ..nn.state_dict import owned_tensor
 from ..tensor.tensor import Tensor
-from ..tensor.tracing.tracer import TRACING, recorder
+from ..tensor.tracing.tracer import TRACING, record_host_state, recorder
 from .param_group import ParamGroup, number_tensor
 
 _T = TypeVar("_T")
@@ -206,7 +206,7 @@ class Optimizer:
         if closure is not None:
             with st.enable_grad():
                 loss = closure()
-        self._staged = {}
+        self._staged.clear()  # the same dict, as guards on the attributes of a user's subclass compare
         mode = GRAD_MODE.on
         GRAD_MODE.on = False  # not by `no_grad`, whose exit might be interrupted
         try:
@@ -222,7 +222,7 @@ class Optimizer:
                 in_place.set_values(self._staged.values())
         finally:
             GRAD_MODE.on = mode
-            self._staged = {}
+            self._staged.clear()
         return loss
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
@@ -302,6 +302,7 @@ class Optimizer:
             >>> optimizer.state_dict()["state"][0]["momentum_buffer"].item()
             2.0
         """
+        record_host_state(f"{self._name}.state_dict")
         numbers = {id(p): n for n, p in enumerate(p for group in self.param_groups for p in group["params"])}
         state = {}
         for p, entries in self.state.items():

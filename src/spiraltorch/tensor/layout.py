@@ -127,8 +127,12 @@ def repeats(path: Path, aval: Aval) -> bool:
     """Whether several elements of a view may be one element of its base, which has an aval."""
     size = aval.size
     for step in path:
-        if (name_of(step) == "expand" and step.aval.size != size) or name_of(step) == "windows":
+        if name_of(step) == "expand" and step.aval.size != size:
             return True
+        if name_of(step) == "windows":
+            _, sizes, strides, dilations = step.params
+            if any(by <= (n - 1) * apart for n, by, apart in zip(sizes, strides, dilations, strict=True)):
+                return True
         size = step.aval.size
     return False
 

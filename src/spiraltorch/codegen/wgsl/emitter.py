@@ -107,7 +107,7 @@ class WgslEmitter(Instructions):
         return self.let(text if a.dtype.is_float else self._wrapped(text, a.dtype), result)
 
     def _degenerate(self, instruction: str, a: Ssa, b: Ssa) -> str | None:
-        """A call instead of x - x, x / x and x * 0, which drivers' compilers simplify although NaN and infinities differ.
+        """A call instead of x - x, x / x, x * 0 and 0 / x, which drivers' compilers simplify although NaN and infinities differ.
 
         And instead of x / 0, which WGSL leaves undefined where the divisor is a constant: software drivers write nothing.
         """
@@ -115,6 +115,8 @@ class WgslEmitter(Instructions):
             return f"self_{instruction[1:]}_{_width(a)}({self.named(a)})"
         if instruction == "fdiv" and b.name in _ZEROS:
             return f"over_zero_{_width(a)}({self.named(a)}, {_ZEROS[b.name]})"
+        if instruction == "fdiv" and a.name in _ZEROS:
+            return f"zero_over_{_width(b)}({self.named(b)}, {_ZEROS[a.name]})"
         for x, zero in ((a, b), (b, a)):
             if instruction == "fmul" and zero.name in _ZEROS:
                 return f"times_zero_{_width(x)}({self.named(x)}, {_ZEROS[zero.name]})"

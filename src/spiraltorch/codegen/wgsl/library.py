@@ -43,6 +43,12 @@ fn over_zero_f32(x: f32, sign: u32) -> f32 {
   if (size == 0u || size > 0x7f800000u) { return bits_f32(0x7fc00000u); }
   return bits_f32(((bitcast<u32>(x) & 0x80000000u) ^ sign) | 0x7f800000u);
 }""",
+    "zero_over_f32": """
+fn zero_over_f32(x: f32, sign: u32) -> f32 {
+  let size = bitcast<u32>(x) & 0x7fffffffu;
+  if (size == 0u || size > 0x7f800000u) { return bits_f32(0x7fc00000u); }
+  return bitcast<f32>((bitcast<u32>(x) & 0x80000000u) ^ sign);
+}""",
     "max_f32": """
 fn max_f32(a: f32, b: f32) -> f32 {
   if (is_nan(a)) { return a; }

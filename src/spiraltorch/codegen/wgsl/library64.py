@@ -74,6 +74,12 @@ fn over_zero_f64(x: f64, sign: u64) -> f64 {
   if (size == 0lu || size > 0x7ff0000000000000lu) { return bits_f64(0x7ff8000000000000lu); }
   return bits_f64(((bitcast<u64>(x) & 0x8000000000000000lu) ^ sign) | 0x7ff0000000000000lu);
 }""",
+    "zero_over_f64": """
+fn zero_over_f64(x: f64, sign: u64) -> f64 {
+  let size = bitcast<u64>(x) & 0x7ffffffffffffffflu;
+  if (size == 0lu || size > 0x7ff0000000000000lu) { return bits_f64(0x7ff8000000000000lu); }
+  return bitcast<f64>((bitcast<u64>(x) & 0x8000000000000000lu) ^ sign);
+}""",
     "max_f64": """
 fn max_f64(a: f64, b: f64) -> f64 {
   if (is_nan_f64(a)) { return a; }

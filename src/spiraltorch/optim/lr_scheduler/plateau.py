@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import ArgumentError
 from ...tensor.tensor import Tensor
+from ...tensor.tracing.tracer import record_host_state
 from ..optimizer import Optimizer
-from .base import check_not_recording, checked_state
+from .base import checked_state
 
 
 class ReduceLROnPlateau:
@@ -75,7 +76,7 @@ class ReduceLROnPlateau:
             metrics: the metric of this epoch, a number or a 0-d tensor.
 
         Raises:
-            TracingError: it is called inside a compiled function.
+            TracingError: `metrics` is a tensor that a compiled function has just computed.
 
         Example:
             >>> import spiraltorch as st
@@ -85,7 +86,7 @@ class ReduceLROnPlateau:
             >>> schedule.best
             0.3
         """
-        check_not_recording("ReduceLROnPlateau")
+        record_host_state("ReduceLROnPlateau.step")
         metric = float(metrics)
         self.last_epoch += 1
         if self._improves(metric):
@@ -125,6 +126,7 @@ class ReduceLROnPlateau:
             >>> schedule.get_last_lr()
             [1.0]
         """
+        record_host_state("ReduceLROnPlateau.get_last_lr")
         return self._last_lr
 
     def state_dict(self) -> dict[str, object]:

@@ -6,8 +6,9 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from ...errors import ArgumentError, CheckpointError
+from ...tensor.tracing.tracer import record_host_state
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_not_recording, checked_state
+from .base import LRScheduler, checked_state
 
 
 class SequentialLR(LRScheduler):
@@ -54,12 +55,8 @@ class SequentialLR(LRScheduler):
         self._last_lr = self._schedulers[0].get_last_lr()
 
     def step(self) -> None:
-        """Advances to the next epoch and sets its learning rates.
-
-        Raises:
-            TracingError: it is called inside a compiled function.
-        """
-        check_not_recording("SequentialLR")
+        """Advances to the next epoch and sets its learning rates."""
+        record_host_state("SequentialLR.step")
         self.last_epoch += 1
         number = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[number]

@@ -64,13 +64,14 @@ def getitem(x: Tensor, key: Index) -> Tensor:
 def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
     """A new tensor: x with a value, broadcast, cast to x's dtype and copied to its device, written at `key`. See `getitem`."""
     value = as_tensor(value, x).to(x.device)
-    if isinstance(key, Tensor) and key.dtype.is_bool and value.size == 1:
+    if isinstance(key, Tensor) and key.dtype.is_bool and _same_for_all(value, x.ndim - key.ndim):
         if key.shape != x.shape[: key.ndim]:
             raise ShapeError(
                 f"[setitem] expected a mask of shape {x.shape[: key.ndim]}, got {key.shape}; pass a mask of that shape"
             )
         mask = key.reshape((*key.shape, *[1] * (x.ndim - key.ndim)))
-        return where(mask, cast(value, x.dtype).reshape(()), x)
+        rows = value.reshape(value.shape[max(value.ndim - x.ndim + key.ndim, 0) :])
+        return where(mask, _fitted(cast(rows, x.dtype), x.shape, "setitem"), x)
     parsed = _Key(x, key)
     value = cast(value, x.dtype)
     if not parsed.arrays:
@@ -86,6 +87,11 @@ def setitem(x: Tensor, key: Index, value: ArrayLike) -> Tensor:
     if result.shape == x.shape and not parsed.dropped and not parsed.flips and parsed.steps == [1] * x.ndim:
         return result
     return _write_box(x, parsed, result)
+
+
+def _same_for_all(value: Tensor, rank: int) -> bool:
+    """Whether a value has at most so many axes, beside others of extent 1: then all that a mask selects gets the same."""
+    return all(e == 1 for e in value.shape[: max(value.ndim - rank, 0)])
 
 
 class _Switch(NamedTuple):

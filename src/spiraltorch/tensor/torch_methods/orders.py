@@ -9,8 +9,9 @@ from ...errors import ArgumentError
 from ...graph import build
 from ...typing import ArrayLike, DTypeLike
 from ..arguments import array_api_spellings, axis_of
-from ..dispatch import unshared
+from ..dispatch import node_of, unshared
 from ..filling import zeros_like
+from ..layout import with_value
 from ..ops import scan, sorting, statistics
 from ..ops.casting import cast
 from ..ops.elementwise import logaddexp
@@ -376,8 +377,16 @@ def _middle(x: Tensor, dim: int | None, keepdim: bool, skip: bool) -> Tensor | E
     if dim is None:
         if x.dtype.is_float and not x.size:
             return sum(x) / 0  # NaN
-        return along(x.reshape(-1), 0, False, "median", lambda rows, d: _middle_position(rows, d, skip)).values
+        found = along(x.reshape(-1), 0, False, "median", lambda rows, d: _middle_position(rows, d, skip)).values
+        return _with_even_gradient(x, found) if x.requires_grad else found
     return along(x, dim, keepdim, "median", lambda rows, d: _middle_position(rows, d, skip))
+
+
+def _with_even_gradient(x: Tensor, found: Tensor) -> Tensor:
+    """An element of `x`, with a gradient that all elements equal to it share evenly, as PyTorch's without an axis."""
+    equal = (x == found) | (isnan(x) & isnan(found))
+    shared = sum(where(equal, x, 0)) / sum(cast(equal, x.dtype))
+    return Tensor(with_value(node_of(shared), node_of(found.detach())))
 
 
 def _middle_position(x: Tensor, d: int, skip: bool) -> Tensor:

@@ -392,6 +392,11 @@ class CompiledFunction(Generic[P, R]):
         """Keeps a recording for other calls, unless the function changes state or uses what no guard can see."""
         if call.state.unguarded is not None:
             return False
+        if recorder.host_state:
+            self._not_replayed(
+                f"it uses {recorder.host_state}, of which no change can be seen", "move it out of the function"
+            )
+            return False
         changed = call.state.changed() if not call.state.unchanged() else ""
         if recorder.sets_generators:
             changed = changed or "or reads the state of a random generator"

@@ -6,9 +6,11 @@ the code that was reached, so a counter that the function never reads does not m
 (`getattr`), and of instances of the standard library's classes.
 
 What no test can see (`purity`) is collected in `Snapshot.unguarded`. The insides of the standard library, of NumPy and of
-this package are not looked at, other libraries' only up to `FOREIGN_LIMIT` objects. A class of this package says with
-`_recorded_parts(names)` what its instances consist of; it promises to call `TRACING.invalidate_recordings` when anything
-else about them changes.
+this package are not looked at, other libraries' only up to `FOREIGN_LIMIT` objects. Of an object of this package the public
+attributes count whose names occur, such as `optimizer.param_groups`; a method of it that reads or changes other state of
+Python, such as a schedule's `step`, reports that with `tracer.record_host_state`. A class of this package may say instead
+with `_recorded_parts(names)` what its instances consist of; it promises to call `TRACING.invalidate_recordings` when
+anything else about them changes.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ import contextvars
 import dataclasses
 import functools
 import os
-import sys
 import types
 import weakref
 from collections import deque
@@ -28,7 +29,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...runtime.device import DeviceName
+from ...runtime.device import REGISTRY, DeviceName
+from ...runtime.device import default as default_device
 from ..count import Count
 from .purity import (
     OPAQUE,
@@ -93,6 +95,7 @@ def snapshot(roots: Sequence[object], weak: Sequence[object] = ()) -> Snapshot:
     names, stored, dynamic = frozenset(("__call__",)), frozenset[str](), False
     references = {id(root): weakref.ref(root) for root in weak}
     kept = tuple([references.get(id(root), root) for root in roots])
+    default = str(default_device())  # where functions make tensors
     while True:  # a name in code that is reached late may matter for an object that was visited before
         walk = _Walk(names, stored, dynamic, frozenset(references))
         try:
@@ -101,7 +104,7 @@ def snapshot(roots: Sequence[object], weak: Sequence[object] = ()) -> Snapshot:
             return Snapshot(kept, (), lambda: True, found.unguarded, str)
         if walk.names == names and walk.stored == stored and walk.dynamic == dynamic:
             walk.end()
-            return Snapshot(kept, tuple(walk.key), walk.test(), None, walk.what_changed)
+            return Snapshot(kept, (default, *walk.key), walk.test(), None, walk.what_changed)
         names, stored, dynamic = frozenset(walk.names), frozenset(walk.stored), walk.dynamic
 
 
@@ -203,7 +206,11 @@ class _Walk:
 
     def test(self) -> Callable[[], bool]:
         """A function that returns True as long as nothing has changed."""
-        tests = [f"{self.name(TRACING)}.version == {TRACING.version}", *self.tests]
+        tests = [
+            f"{self.name(TRACING)}.version == {TRACING.version}",
+            f"{self.name(REGISTRY)}.default == {REGISTRY.default!r}",
+            *self.tests,
+        ]
         lines = [f"        if not ({test}): return False" for test in tests]
         source = ["def unchanged():", "    try:", *lines, "    except (AttributeError, ValueError): return False"]
         exec("\n".join([*source, "    return True"]), self.scope)  # the text is made of names only
@@ -324,10 +331,9 @@ class _Walk:
         if not self._entered(module):
             if (what := unguarded_object(fn)) is not None and not self._is_foreign(module):
                 raise _Found(what)
+            self.key.append(_Identity(fn))  # many functions of this package share their code
             wrapped = fn.__dict__.get("__wrapped__")
-            if wrapped is not None:
-                return [wrapped, *self._cells(fn)]
-            return self._cells(fn) if top_package(module) in sys.stdlib_module_names else []
+            return self._cells(fn) if wrapped is None else [wrapped, *self._cells(fn)]
         for what, place in unguarded_code(fn):
             raise _Found(what, place)
         self.codes.append(code)
@@ -402,7 +408,8 @@ class _Walk:
         opaque = not self._entered(kind.__module__)
         if top_package(kind.__module__) == PACKAGE:
             self._identity(x)
-            return [members["__wrapped__"]] if members and "__wrapped__" in members else []
+            wrapped = ["__wrapped__"] if members and "__wrapped__" in members else []
+            return self._members(x, [*wrapped, *(name for name in self.followed if name[0] != "_")])
         container = isinstance(x, _CONTAINERS)  # its contents were looked at by `_items`
         if not container and (what := unguarded_object(x)) is not None:
             raise _Found(what)
@@ -446,7 +453,7 @@ class _Walk:
 
     def _members(self, x: Any, names: Iterable[str]) -> list[Any]:
         """The attributes of these names that the object itself has, in `__dict__` or slots."""
-        place, values = self.name(x), []
+        place, values = self.name(x), [type(x)] if isinstance(x, type) and type(x) is not type else []
         members = getattr(x, "__dict__", {})
         for name in names:
             if name in members:

@@ -248,6 +248,7 @@ class Recorder:
         draw_nodes: the scalars of the draws.
         views: views that existed before and were read, with their place among those that they share elements with, by id.
             Their bases are captured in their place.
+        host_state: state of Python that the function reads or changes and guards do not see, or an empty string.
     """
 
     def __init__(self) -> None:
@@ -263,6 +264,7 @@ class Recorder:
         self.views: dict[int, tuple[Tensor, View, weakref.ref[Tensor] | None]] = {}
         self._made: dict[int, weakref.ref[Tensor]] = {}  # the tensors that were made while the function ran, by id
         self.finished = False  # whether the recorded call was installed: then there is nothing to restore
+        self.host_state = ""
         self.draw_nodes: list[Node] = []
         # Tensors of the recording that were changed: with their node and gradient before the first change.
         self._first: dict[int, tuple[weakref.ref[Tensor], Node, Tensor | None]] = {}

@@ -8,6 +8,7 @@ write to a tensor; `.grad` is kept by `raw_grad` and `set_raw_grad`.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ...compiler.state import STATE
 from ...errors import TracingError
 from ...graph import build
 from ...graph.node import Node, leaf
+from .purity import PACKAGE, place_of, top_package
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -126,6 +128,21 @@ def record_grad_write(tensor: Tensor) -> None:
     if active is not None:
         active.changes_grads = True
         active.write_grad(tensor)
+
+
+def record_host_state(what: str) -> None:
+    """Tells this thread's recorder, if there is one, that state of Python is read or changed that guards do not see.
+
+    Args:
+        what: a description of it, for the warning that the function is recorded at each call.
+    """
+    active = recorder()
+    if active is None or active.host_state:
+        return
+    frame = sys._getframe(1)
+    while frame.f_back is not None and top_package(frame.f_globals.get("__name__")) == PACKAGE:
+        frame = frame.f_back
+    active.host_state = f"{what} ({place_of(frame.f_code, frame.f_lineno)})"
 
 
 def set_node(tensor: Tensor, node: Node) -> None:
