@@ -46,7 +46,8 @@ from ..pytree import TreeDef, flatten, unflatten
 from ..tensor import Tensor
 from .adoption import adopt, share_arguments
 from .generated_replay import MISS, generate_replay
-from .guards import PLAIN_TYPES, Snapshot, is_dead, snapshot
+from .guards import PLAIN_TYPES, Snapshot, snapshot
+from .identity import is_dead
 from .outputs import output_of, output_views
 from .purity import PACKAGE, top_package
 from .recording import (

@@ -32,6 +32,7 @@ import numpy as np
 from ...runtime.device import REGISTRY, DeviceName
 from ...runtime.device import default as default_device
 from ..count import Count
+from .identity import ClassOf, Identity, WeakIdentity
 from .purity import (
     OPAQUE,
     PACKAGE,
@@ -114,51 +115,6 @@ class _Found(Exception):
     def __init__(self, what: str, place: str = "") -> None:
         super().__init__(what)
         self.unguarded = Unguarded(what, place)
-
-
-class _ClassOf:
-    """Stands for a class that was reached by its instances only: its constructors are not called."""
-
-    __slots__ = ("kind",)
-
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-
-
-class _Identity:
-    """Stands for an object in a key: equal to itself only. It keeps the object, so its address is not used again."""
-
-    __slots__ = ("object",)
-
-    def __init__(self, obj: object) -> None:
-        self.object = obj
-
-    def __hash__(self) -> int:
-        return id(self.object)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.object is self.object
-
-
-class _WeakIdentity:
-    """The same without keeping the object: equal while it lives."""
-
-    __slots__ = ("hash", "object")
-
-    def __init__(self, obj: object) -> None:
-        self.object = weakref.ref(obj)
-        self.hash = id(obj)
-
-    def __hash__(self) -> int:
-        return self.hash
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _WeakIdentity) and other.object is self.object and self.object() is not None
-
-
-def is_dead(key: tuple[Hashable, ...]) -> bool:
-    """Whether the key of a snapshot is that of objects which are no more."""
-    return any(type(token) is _WeakIdentity and token.object() is None for token in key)
 
 
 class _Walk:
@@ -255,13 +211,13 @@ class _Walk:
         if kind is Count or kind is DeviceName:  # made anew by each access of `x.size`
             self.key.append((kind, x.shape if kind is Count else x))
             return []
-        number = ~id(x.kind) if kind is _ClassOf else id(x)
+        number = ~id(x.kind) if kind is ClassOf else id(x)
         if number in self._numbers:
             self.key.append(self._numbers[number])
             return []
         self._numbers[number] = len(self._numbers)
         self._kept.append(x)  # so that no id is used twice during the walk
-        if kind is _ClassOf:
+        if kind is ClassOf:
             return self._class(x.kind, constructed="__class__" in self.followed)
         if kind is types.FunctionType:
             return self._function(x)
@@ -326,12 +282,12 @@ class _Walk:
     def _function(self, fn: Any) -> list[Any]:
         """A function: its code, defaults, closure, attributes and the globals that its code names."""
         code = fn.__code__
-        self.key.append((types.FunctionType, _Identity(code)))
+        self.key.append((types.FunctionType, Identity(code)))
         module = "__main__" if fn.__module__ in (None, "builtins") else fn.__module__  # of code that `exec` was given
         if not self._entered(module):
             if (what := unguarded_object(fn)) is not None and not self._is_foreign(module):
                 raise _Found(what)
-            self.key.append(_Identity(fn))  # many functions of this package share their code
+            self.key.append(Identity(fn))  # many functions of this package share their code
             wrapped = fn.__dict__.get("__wrapped__")
             return self._cells(fn) if wrapped is None else [wrapped, *self._cells(fn)]
         for what, place in unguarded_code(fn):
@@ -395,7 +351,7 @@ class _Walk:
         parts = getattr(kind, "_recorded_parts", None)
         if parts is not None:
             self._identity(x)
-            return [*parts(x, self.followed), _ClassOf(kind)]
+            return [*parts(x, self.followed), ClassOf(kind)]
         members = getattr(x, "__dict__", None)
         if x is _MISSING:
             self._identity(x)
@@ -422,7 +378,7 @@ class _Walk:
             self._identity(x)
             place, known = self.name(members), list(members)
             self.tests.append(f"same_items({place}, {self.name(known)})")
-            return [*self._members(x, known), _ClassOf(kind)]
+            return [*self._members(x, known), ClassOf(kind)]
         if dataclasses.is_dataclass(x):
             self.key.append((kind, "fields"))
             names = sorted({*names, *(field.name for field in dataclasses.fields(x))})
@@ -430,7 +386,7 @@ class _Walk:
             self._identity(x)
         if members and "__wrapped__" in members:
             names = [*names, "__wrapped__"]
-        return [*self._members(x, names), _ClassOf(kind)]
+        return [*self._members(x, names), ClassOf(kind)]
 
     def _class(self, x: type, constructed: bool) -> list[Any]:
         """A class and its bases: the attributes that the reached code names, and methods that Python calls without a name.
@@ -448,7 +404,7 @@ class _Walk:
         bases = x.__mro__[1:]
         return [
             *self._members(x, dict.fromkeys([*self.followed, *unnamed])),
-            *(bases if constructed else map(_ClassOf, bases)),
+            *(bases if constructed else map(ClassOf, bases)),
         ]
 
     def _members(self, x: Any, names: Iterable[str]) -> list[Any]:
@@ -478,11 +434,11 @@ class _Walk:
     def _identity(self, x: Any) -> None:
         """Adds the token of an object: by equality if its class defines a hash, by identity otherwise."""
         if id(x) in self._weak:
-            self.key.append(_WeakIdentity(x))
+            self.key.append(WeakIdentity(x))
             return
         own = top_package(type(x).__module__) == PACKAGE or isinstance(x, type)
         hashed: Any = type(x).__hash__
-        self.key.append(_Identity(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
+        self.key.append(Identity(x) if own or hashed is None or hashed is object.__hash__ else (type(x), x))
 
 
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__")
