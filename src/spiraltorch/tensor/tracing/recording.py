@@ -318,6 +318,10 @@ class Recorder:
         self._draw_nodes += seed, counter
         return seed, counter
 
+    def is_constant(self, node: Node) -> bool:
+        """Whether a node of a tensor that was read has a value that is the same in each call."""
+        return node.buf is not None and type(node.buf) is not Placeholder
+
     # ------------------------------------------------------------ results of the recording
 
     def updates(self) -> list[tuple[int, Node]]:
