@@ -125,6 +125,8 @@ CASES = (
     _edges("unequal", lambda a, b: a != b, np.not_equal),
     _edges("isnan", lambda a, b: st.isnan(a + b), lambda a, b: np.isnan(a + b)),
     _edges("self", lambda a, b: st.stack([a - a, a * 0, b * -0.0]), lambda a, b: np.stack([a - a, a * a.dtype.type(0), b * b.dtype.type(-0.0)])),
+    _edges("negated", lambda a, b: st.stack([a + -a, -b + b, st.atan2(a, -a), st.atan2(-b, b)]),
+           lambda a, b: np.stack([a + -a, -b + b, np.arctan2(a, -a), np.arctan2(-b, b)]).astype(a.dtype)),
     _edges("zero divided", lambda a, b: st.stack([0 / a, -0.0 / b]), lambda a, b: np.stack([a.dtype.type(0) / a, b.dtype.type(-0.0) / b])),
     Case("sum of rows", NUMBERS, lambda a: st.sum(a, -1), lambda a: a.sum(-1, dtype=a.dtype if a.dtype.kind not in "iu" else None),
          ((6, 100),), ulps=8, size=50),

@@ -244,6 +244,36 @@ def test_a_users_optimizer_is_replayed() -> None:
     np.testing.assert_allclose(compiled(st.ones(2)).numpy(), [-0.5] * 2)
 
 
+def test_constants_that_a_compiled_function_makes_can_be_read() -> None:
+    mask, rows, captured = np.array([True, False, True]), [2, 0], st.tensor([True, False, True])
+
+    def function(x: Any) -> Any:
+        chosen = x[:, mask] + x[:, st.tensor(mask)] * 0
+        repeated = x.repeat_interleave(st.tensor(rows), dim=0)
+        return chosen, repeated, x * st.tensor(3.0).item()
+
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    compiled = st.compile(function)
+    for changed in (False, False, True):
+        if changed:
+            mask[1], rows[1] = True, 3
+        results = compiled(st.asarray(x))
+        np.testing.assert_array_equal(results[0].numpy(), x[:, mask])
+        np.testing.assert_array_equal(results[1].numpy(), np.repeat(x, rows, axis=0))
+        np.testing.assert_array_equal(results[2].numpy(), x * 3)
+    for reading in (
+        lambda x: x[:, captured],
+        lambda x: x * captured.sum().item(),
+        lambda x: x * st.from_dlpack(captured).tolist()[0],
+        lambda x: x[x > 0],
+        lambda x: x * x.detach().view(-1)[0].item(),
+        lambda x: x * (st.tensor(2.0) * x.sum()).item(),
+        lambda x: x * captured.view(3)[0].item(),
+    ):
+        with pytest.raises(TracingError, match="read"):
+            st.compile(reading)(st.asarray(x))
+
+
 def test_rates_that_only_the_optimizer_reads_are_followed_without_recording_again() -> None:
     p = st.nn.Parameter(st.ones(2))
     optimizer = st.optim.SGD([p], lr=0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import inspect
 import json
 import pickle
 import subprocess
@@ -356,3 +357,22 @@ def test_gradients_of_new_methods_are_pytorchs() -> None:
                 assert ours is None, call
             else:
                 np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9, err_msg=f"{call} {name}")
+
+
+def test_every_function_of_the_array_api_takes_dim_and_keepdim() -> None:
+    missing = []
+    for space in (st, st.linalg):
+        for name, function in vars(space).items():
+            if name.startswith("_") or isinstance(function, type) or not callable(function):
+                continue
+            parameters = inspect.signature(function).parameters
+            for own, torchs in (("axis", "dim"), ("keepdims", "keepdim")):
+                if own in parameters and torchs not in parameters:
+                    missing.append(f"{space.__name__}.{name}({torchs}=)")
+    assert missing == ["spiraltorch.repeat(dim=)"]  # NumPy's: PyTorch's repeat tiles, and has no axis
+    a, b = np.arange(6.0, dtype=np.float32).reshape(3, 2), np.ones((3, 2), np.float32)
+    np.testing.assert_array_equal(
+        st.cross(a, b, dim=0).numpy(), torch.cross(torch.tensor(a), torch.tensor(b), dim=0).numpy()
+    )
+    np.testing.assert_array_equal(st.unstack(a, dim=1)[1].numpy(), a[:, 1])
+    assert st.expand_dims(a, dim=-1).shape == (3, 2, 1) and st.linalg.matrix_norm(a, keepdim=True).shape == (1, 1)

@@ -6,6 +6,7 @@ import math
 
 from ..dtypes import default_float
 from ..errors import ArgumentError, ShapeError
+from ..tensor.arguments import torch_spellings
 from ..tensor.dispatch import as_tensor
 from ..tensor.ops.extrema import amax, amin
 from ..tensor.ops.norms import vector_norm
@@ -14,7 +15,8 @@ from ..tensor.tensor import Tensor
 from ..typing import ArrayLike, Axis
 
 
-def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro") -> Tensor:
+@torch_spellings
+def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro", *, keepdim: bool = False) -> Tensor:
     """Computes a norm of matrices, in the last two axes.
 
     Args:
@@ -22,6 +24,7 @@ def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: float | str = "fro") 
         keepdims: whether the two axes stay, with extent 1.
         ord: "fro" for the root of the sum of squares; 1 or inf for the greatest sum of magnitudes of a column or a row,
             -1 or -inf for the least.
+        keepdim: alias of `keepdims`, as in PyTorch.
 
     Returns:
         A tensor of shape (...).

@@ -6,7 +6,7 @@ from ..compiler import evaluate
 from ..typing import PyTree
 from .pytree import flatten
 from .tensor import Tensor
-from .tracing.tracer import TRACING, forbid_read
+from .tracing.tracer import TRACING, forbid_read, node_of
 
 
 def eval(*trees: PyTree) -> None:  # the established name
@@ -30,6 +30,7 @@ def eval(*trees: PyTree) -> None:  # the established name
     nodes = []
     for x in leaves:
         if isinstance(x, Tensor):
-            forbid_read(x.node, "eval")
-            nodes.append(x.node)
+            node = node_of(x)
+            forbid_read(node, "eval")
+            nodes.append(node)
     evaluate.evaluate(nodes + TRACING.take_deferred())

@@ -465,8 +465,8 @@ class Tensor(AttachedMethods):
 
 
 def evaluated(tensor: Tensor, op: str) -> Node:
-    """The tensor's node, with its value. Raises `TracingError` while a function is recorded."""
-    node = tensor.node
+    """The tensor's node, with its value. Raises `TracingError` while a function is recorded, unless it is a constant."""
+    node = node_of(tensor)
     forbid_read(node, op)
     if node.buf is None:
         evaluate.evaluate([node])

@@ -50,6 +50,7 @@ class WgslEmitter(Instructions):
         self.lines: list[str] = []
         self.indent = 1
         self.counter = 0
+        self.negated: dict[str, str] = {}  # the names of values, by those of their negations
 
     def emit(self, line: str) -> None:
         """One line, at the current indentation."""
@@ -107,12 +108,14 @@ class WgslEmitter(Instructions):
         return self.let(text if a.dtype.is_float else self._wrapped(text, a.dtype), result)
 
     def _degenerate(self, instruction: str, a: Ssa, b: Ssa) -> str | None:
-        """A call instead of x - x, x / x, x * 0 and 0 / x, which drivers' compilers simplify although NaN and infinities differ.
+        """A call instead of x - x, x + -x, x / x, x * 0 and 0 / x: drivers' compilers simplify them as if x were finite.
 
         And instead of x / 0, which WGSL leaves undefined where the divisor is a constant: software drivers write nothing.
         """
         if a.name == b.name and instruction in ("fsub", "fdiv"):
             return f"self_{instruction[1:]}_{_width(a)}({self.named(a)})"
+        if instruction == "fadd" and (self.negated.get(a.name) == b.name or self.negated.get(b.name) == a.name):
+            return f"self_sub_{_width(a)}({self.named(a)})"
         if instruction == "fdiv" and b.name in _ZEROS:
             return f"over_zero_{_width(a)}({self.named(a)}, {_ZEROS[b.name]})"
         if instruction == "fdiv" and a.name in _ZEROS:
@@ -241,7 +244,10 @@ class WgslEmitter(Instructions):
         return self.let(f"{kind}({a.name}, {b.name})", result)
 
     def negate(self, x: Ssa) -> Ssa:
-        return self.let(f"-{self.named(x)}", x.dtype)
+        name = self.named(x)
+        result = self.let(f"-{name}", x.dtype)
+        self.negated[result.name] = name
+        return result
 
     def reinterpret(self, v: Ssa, dtype: DType) -> Ssa:
         source, target = self.features.type_of(v.dtype), self.features.type_of(dtype)

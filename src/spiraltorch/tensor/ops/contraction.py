@@ -311,13 +311,15 @@ def multi_dot(arrays: Sequence[ArrayLike]) -> Tensor:
     return product
 
 
-def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Tensor:
+@torch_spellings
+def cross(x: ArrayLike, y: ArrayLike, axis: int = -1, *, dim: int = -1) -> Tensor:
     """Computes the cross product of vectors of three elements along an axis.
 
     Args:
         x: extent 3 along the axis, any dtype.
         y: any shape that broadcasts with x's.
         axis: the axis of the vectors.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of the common shape and dtype.

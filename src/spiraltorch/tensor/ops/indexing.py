@@ -194,7 +194,7 @@ class _Key:
                     f"[index] expected a mask of shape {x.shape[axis : axis + p.ndim]}, got {p.shape}; "
                     "pass a mask of that shape"
                 )
-            forbid_read(p.node, "index by a boolean mask")
+            forbid_read(node_of(p), "index by a boolean mask")
             result += [asarray(i, device=x.device) for i in np.nonzero(host_values(p, "index"))]
             axis += p.ndim
         return result
@@ -208,7 +208,7 @@ class _Key:
         if isinstance(p, (bool, np.bool_)):
             return _Switch(bool(p))
         if _is_mask(p) and p.ndim == 0:
-            forbid_read(p.node, "index by a boolean")
+            forbid_read(node_of(p), "index by a boolean")
             return _Switch(bool(host_values(p, "index")))
         if isinstance(p, Tensor):
             known = p.ndim == 0 and p.node.buf is not None and recorder() is None

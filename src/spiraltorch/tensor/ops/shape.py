@@ -140,12 +140,14 @@ def unsqueeze(x: ArrayLike, axis: int | Sequence[int], *, dim: int | Sequence[in
     return reshape(x, tuple(shape))
 
 
-def expand_dims(x: ArrayLike, axis: int | Sequence[int] = 0) -> Tensor:
+@torch_spellings
+def expand_dims(x: ArrayLike, axis: int | Sequence[int] = 0, *, dim: int | Sequence[int] = 0) -> Tensor:
     """Inserts axes of extent 1; the array API's name for `unsqueeze`.
 
     Args:
         x: any shape and dtype.
         axis: the positions of the new axes in the result.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         A tensor of x's dtype with the new axes.

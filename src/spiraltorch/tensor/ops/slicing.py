@@ -175,12 +175,14 @@ def unbind(x: ArrayLike, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple([squeeze(narrow(x, d, i, 1), d) for i in range(x.shape[d])])
 
 
-def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
+@torch_spellings
+def unstack(x: ArrayLike, axis: int = 0, *, dim: int = 0) -> tuple[Tensor, ...]:
     """Takes each position along an axis as a tensor without that axis; the array API's name for `unbind`.
 
     Args:
         x: at least one axis, any dtype.
         axis: the axis.
+        dim: alias of `axis`, as in PyTorch.
 
     Returns:
         As many tensors of x's dtype as the axis has positions.

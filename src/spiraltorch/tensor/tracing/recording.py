@@ -366,6 +366,10 @@ class Recorder:
         """Whether the function reads or sets the state of a generator that existed before."""
         return any(state is not None for _, state in self.settled.values())
 
+    def is_constant(self, node: Node) -> bool:
+        """Whether a node of a tensor that was read has a value that is the same in each call."""
+        return node.buf is not None and type(node.buf) is not Placeholder
+
     # ------------------------------------------------------------ results of the recording
 
     def grads_before(self) -> list[tuple[Tensor, Tensor | None]]:

@@ -177,8 +177,11 @@ def set_raw_grad(tensor: Tensor, grad: Tensor | None) -> None:
 
 
 def forbid_read(node: Node, op: str) -> None:
-    """Raises `TracingError` where a value is needed on the host while a function is recorded."""
-    if recorder() is not None:
+    """Raises `TracingError` where a value is needed on the host while a function is recorded.
+
+    A constant may be read: a node that `node_of` gave and that the function made of host data, which guards compare.
+    """
+    if (active := recorder()) is not None and not active.is_constant(node):
         raise TracingError(
             f"[{op}] expected no value to be read while a function is recorded by compile(), got a read of "
             f"{node.aval}; return the tensor and read it outside, or use where() for a branch on values"
