@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from dataclasses import replace
@@ -486,3 +487,25 @@ def test_a_program_takes_kernels_of_its_own_device_only(device: CpuDevice) -> No
 
     with pytest.raises(DeviceError, match=r"\[cpu:0\] expected kernels that this device compiled, got a Foreign"):
         device.program([(Foreign(), [])], 1)
+
+
+def test_code_is_unloaded_in_the_thread_that_calls_llvm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the garbage collector drops it, in another thread: llvmlite's objects would close themselves there."""
+    from llvmlite.binding.orcjit import ResourceTracker
+
+    closed: list[bool] = []
+    close = ResourceTracker.close
+
+    def recorded(tracker: ResourceTracker) -> None:
+        closed.append(jit.LLVM._thread == threading.get_ident())
+        close(tracker)
+
+    monkeypatch.setattr(ResourceTracker, "close", recorded)
+    code = jit.emit("define i32 @seven() {\n  ret i32 7\n}", host(), "seven")
+    for _ in range(3):
+        cycle: list[object] = [jit.load(code, ["seven"])]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+    assert ctypes.CFUNCTYPE(ctypes.c_int)(jit.load(code, ["seven"]).addresses["seven"])() == 7
+    assert len(closed) >= 3 and all(closed)

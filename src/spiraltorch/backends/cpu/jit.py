@@ -21,7 +21,10 @@ from .host import LLVM, Machine, host
 _NUMBER = itertools.count()  # of linked libraries, which need names of their own
 _SYMBOLS: list[object] = []  # symbols that linked libraries use: they live as long as the process
 SESSION_LIMIT = 128  # libraries that a session links
-_UNUSED: deque[Any] = deque()  # libraries that nothing uses, which the next call of LLVM unloads
+# Linked libraries by number, with their sessions, used in LLVM's thread. Only this refers to them, since llvmlite's objects
+# close themselves when they are dropped, in whichever thread the collector of garbage runs.
+_LINKED: dict[int, tuple[_Session, Any]] = {}
+_UNUSED: deque[int] = deque()  # numbers of libraries that nothing uses, which the next call of LLVM unloads
 
 
 @lru_cache(maxsize=1)
@@ -48,30 +51,34 @@ def target_machine(of: Machine) -> Any:
 
 
 class _Session:
-    """A JIT, and the number of libraries that it has linked.
+    """A JIT, with the number of libraries that it has linked and of those that are not unloaded.
 
     A library that is unloaded leaves some memory behind, which goes with the session. So a session links `SESSION_LIMIT`
-    libraries, and is closed when the last `Code` of them is dropped.
+    libraries, and is closed when the last of them is unloaded.
     """
 
-    current: _Session | None = None  # used in LLVM's thread
+    current: _Session | None = None
 
     def __init__(self) -> None:
         self.jit = _new_jit()
         self.linked = 0
-        self._unused = _UNUSED
+        self.loaded = 0
 
-    def __del__(self) -> None:
-        self._unused.append(self.jit)
+    def close_if_unused(self) -> None:
+        """Closes the JIT if nothing is loaded and nothing will be."""
+        if self.loaded == 0 and self is not _Session.current:
+            self.jit.close()
 
 
 def _session() -> _Session:
     """The session that links the next library."""
-    session = _Session.current
-    if session is None or session.linked >= SESSION_LIMIT:
-        session = _Session.current = _Session()
-    session.linked += 1
-    return session
+    old = _Session.current
+    if old is not None and old.linked < SESSION_LIMIT:
+        return old
+    _Session.current = new = _Session()
+    if old is not None:
+        old.close_if_unused()
+    return new
 
 
 def _new_jit() -> Any:
@@ -134,22 +141,24 @@ class Code:
         addresses: the address of each function by its name.
     """
 
-    __slots__ = ("_library", "_session", "_unused", "addresses")
+    __slots__ = ("_number", "_unused", "addresses")
 
-    def __init__(self, session: _Session, library: Any, functions: list[str]) -> None:
-        self._session = session
-        self._library = library
+    def __init__(self, number: int, addresses: dict[str, int]) -> None:
+        self._number = number
         self._unused = _UNUSED  # global names may be gone when the interpreter ends
-        self.addresses: dict[str, int] = {function: library[function] for function in functions}
+        self.addresses = addresses
 
     def __del__(self) -> None:
-        self._unused.append(self._library)
+        self._unused.append(self._number)
 
 
 def _unload() -> None:
     """Unloads libraries that nothing uses, in LLVM's thread."""
     while _UNUSED:
-        _UNUSED.popleft().close()
+        session, library = _LINKED.pop(_UNUSED.popleft())
+        library.close()
+        session.loaded -= 1
+        session.close_if_unused()
 
 
 def load(code: bytes, functions: list[str], symbols: dict[str, int] | None = None) -> Code:
@@ -179,8 +188,12 @@ def _load(code: bytes, functions: list[str], symbols: dict[str, int]) -> Code:
     library.add_current_process()
     for function in functions:
         library.export_symbol(function)
+    session, number = _session(), next(_NUMBER)
+    session.linked += 1
     try:
-        session = _session()
-        return Code(session, library.link(session.jit, f"spiraltorch{next(_NUMBER)}"), functions)
+        linked = library.link(session.jit, f"spiraltorch{number}")
     except RuntimeError as error:
         raise CompileError(f"[cpu] linking {functions[0]} failed: {error}") from error
+    _LINKED[number] = session, linked
+    session.loaded += 1
+    return Code(number, {function: linked[function] for function in functions})
