@@ -31,7 +31,7 @@ from spiraltorch.ir.expr import Buffer, Load, Space, at, cast, op
 from spiraltorch.ir.guard import less
 from spiraltorch.ir.index import index
 from spiraltorch.ir.stmt import Alloc, Kernel, Kind, Store, block, loop, loop_nest
-from spiraltorch.runtime import cache
+from spiraltorch.runtime import cache, files
 from spiraltorch.runtime.allocator import Allocator, size_class
 
 
@@ -150,7 +150,8 @@ def test_host_arrays_are_shared(device: CpuDevice) -> None:
 
 def test_a_view_keeps_its_buffer(device: CpuDevice) -> None:
     buffer = device.allocate(4 * 777)
-    ctypes.memmove(buffer.ptr, np.full(777, 3, np.float32).ctypes.data, 4 * 777)
+    threes = np.full(777, 3, np.float32)
+    ctypes.memmove(buffer.ptr, threes.ctypes.data, 4 * 777)
     view = device.to_host(buffer, (777,), np.dtype(np.float32))
     address = buffer.ptr
     del buffer
@@ -252,7 +253,7 @@ def test_a_folder_that_cannot_be_written_warns_once(monkeypatch: pytest.MonkeyPa
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("SPIRALTORCH_CACHE_DIR", str(blocked))
-    monkeypatch.setattr(cache._Warned, "unwritable", False)
+    monkeypatch.setattr(files._Process, "warned", False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         device = CpuDevice("cpu:0")
