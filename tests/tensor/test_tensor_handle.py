@@ -145,6 +145,9 @@ class Recorder:
     def made(self, tensor: Any) -> None:
         pass
 
+    def is_constant(self, node: Any) -> bool:
+        return False
+
     def read(self, tensor: Any) -> None:
         self.seen.append(id(tensor))
 
