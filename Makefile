@@ -48,7 +48,7 @@ test: $(VENV)/.test system
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict src tools/process_replay tools/bench_commits.py tools/stubs.py tools/pytorch_differences.py tools/accuracy.py
+	$(BIN)/mypy --strict src tools/process_replay tools/bench_commits.py tools/stubs.py tools/pytorch_differences.py tools/accuracy.py tools/growth.py
 	$(BIN)/mypy --strict tests/typing/user_code.py
 	$(BIN)/python tools/stubs.py --check
 	$(BIN)/python tools/pytorch_differences.py --check
